@@ -1,0 +1,74 @@
+/**
+ * The contract between tensors and machines: buffers, kernel launches, transfers. Three backends keep it:
+ * `cpu` runs the references, `wasm` a SIMD library on threads, `webgpu` WGSL on Dawn.
+ */
+import type { DType, Kernel } from '../kernels/index.js';
+
+export type BackendName = 'cpu' | 'wasm' | 'webgpu';
+
+/** What a device offers, found out once when it is opened; printed in the first log line, and everything chooses from it. */
+export interface Capabilities {
+  readonly backend: BackendName;
+  /** Name of the adapter or processor. */
+  readonly name: string;
+  /** Driver and version, or the runtime. */
+  readonly driver: string;
+  /** True if a "GPU" is emulated on the processor. */
+  readonly software: boolean;
+  /** Element types that tensors may have. */
+  readonly dtypes: readonly DType[];
+  /** Largest buffer in bytes. */
+  readonly maxBufferBytes: number;
+  /** Threads that share the work of a kernel. */
+  readonly threads: number;
+  /**
+   * Further facts, by name: subgroup size, matrix configurations, toggles that really took effect, SIMD level. For people
+   * (`mgsd-lite info`) and for choosing kernels.
+   */
+  readonly features: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** A piece of device memory. Backends keep their own fields behind it. */
+export interface Allocation {
+  /** Usable bytes, a multiple of 16. */
+  readonly bytes: number;
+}
+
+/** A buffer as a kernel sees it. */
+export interface Operand {
+  readonly allocation: Allocation;
+  readonly dtype: DType;
+  /** Start within the allocation, a multiple of 256 (what WebGPU asks of a binding). */
+  readonly byteOffset: number;
+  /** Elements that may be touched. */
+  readonly length: number;
+}
+
+export interface Backend {
+  readonly capabilities: Capabilities;
+  /** At least `bytes` of memory with unspecified content. Throws with sizes and a remedy when there is no more. */
+  allocate(bytes: number): Allocation;
+  /** Gives memory back; launches that use it may still be under way. */
+  free(allocation: Allocation): void;
+  /** Copies host bytes in; ordered with launches. The source may be changed as soon as the call returns. */
+  write(allocation: Allocation, byteOffset: number, data: ArrayBufferView): void;
+  /** Copies bytes out after everything launched before; the copy is the caller's. */
+  read(allocation: Allocation, byteOffset: number, bytes: number): Promise<ArrayBuffer>;
+  /**
+   * Runs `kernel` on operands in the order of `kernel.buffers` and params in the order of `kernel.params`. Returns before the
+   * work is done where the machine is asynchronous; launches take effect in order.
+   */
+  launch(kernel: Kernel, operands: readonly Operand[], params: readonly number[]): void;
+  /** Resolves when everything launched so far is done; rejects with the first error since the last call. */
+  finish(): Promise<void>;
+  /** Ends threads and devices. Nothing may be called afterwards. */
+  close(): Promise<void>;
+}
+
+/** Params as the object that kernel functions take. */
+export function namedParams(kernel: Kernel, params: readonly number[]): Record<string, number> {
+  const named: Record<string, number> = {};
+  let i = 0;
+  for (const name in kernel.params) named[name] = params[i++]!;
+  return named;
+}

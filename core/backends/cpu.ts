@@ -1,0 +1,75 @@
+/** The reference backend: every launch runs the kernel's own definition, one after another, in plain TypeScript. */
+import { availableParallelism, cpus } from 'node:os';
+import { bytesPerElement, decodeElements, encodeElements } from '../../kernels/index.js';
+import type { Kernel, NumberArray } from '../../kernels/index.js';
+import { namedParams } from '../backend.js';
+import type { Allocation, Backend, Capabilities, Operand } from '../backend.js';
+
+interface CpuAllocation extends Allocation {
+  readonly data: ArrayBuffer;
+}
+
+/** A view for f64, f32 and i32, so that the reference writes in place; a decoded copy for f16, encoded again afterwards. */
+function openOperand({ allocation, dtype, byteOffset, length }: Operand): NumberArray {
+  const { data } = allocation as CpuAllocation;
+  switch (dtype) {
+    case 'f64':
+      return new Float64Array(data, byteOffset, length);
+    case 'f32':
+      return new Float32Array(data, byteOffset, length);
+    case 'i32':
+      return new Int32Array(data, byteOffset, length);
+    case 'f16':
+      return Float64Array.from(decodeElements(data, 'f16', byteOffset, length)); // f64: one rounding, when stored
+  }
+}
+
+export class CpuBackend implements Backend {
+  readonly capabilities: Capabilities = {
+    backend: 'cpu',
+    name: cpus()[0]?.model ?? 'processor',
+    driver: `Node.js ${process.version}, plain TypeScript`,
+    software: true,
+    dtypes: ['f64', 'f32', 'f16', 'i32'],
+    maxBufferBytes: 2 ** 32,
+    threads: 1,
+    features: { processors: availableParallelism() },
+  };
+
+  allocate(bytes: number): CpuAllocation {
+    const size = Math.ceil(bytes / 16) * 16;
+    return { bytes: size, data: new ArrayBuffer(size) };
+  }
+
+  free(): void {
+    // the garbage collector owns it
+  }
+
+  write(allocation: Allocation, byteOffset: number, data: ArrayBufferView): void {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    new Uint8Array((allocation as CpuAllocation).data).set(bytes, byteOffset);
+  }
+
+  read(allocation: Allocation, byteOffset: number, bytes: number): Promise<ArrayBuffer> {
+    return Promise.resolve((allocation as CpuAllocation).data.slice(byteOffset, byteOffset + bytes));
+  }
+
+  launch(kernel: Kernel, operands: readonly Operand[], params: readonly number[]): void {
+    const names = Object.keys(kernel.buffers);
+    const opened = operands.map(openOperand);
+    kernel.reference(Object.fromEntries(names.map((name, i) => [name, opened[i]!])), namedParams(kernel, params));
+    operands.forEach((operand, i) => {
+      if (operand.dtype !== 'f16' || kernel.buffers[names[i]!]!.access === 'read') return;
+      const bytes = new Uint8Array(encodeElements(opened[i]!, 'f16'));
+      this.write(operand.allocation, operand.byteOffset, bytes.subarray(0, operand.length * bytesPerElement.f16));
+    });
+  }
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,253 @@
+/**
+ * Multi-head attention over packed sequences of different lengths, with a prefix mask: key j is visible to the query at
+ * position i iff j < prefix or j <= i. So a prompt sees itself in both directions and a response sees the past.
+ *
+ * Sequences lie one after another in the rows of a buffer; a table says where: six integers per sequence,
+ * (queryStart, queryCount, keyStart, keyCount, prefix, position), `position` being that of the first query. The same
+ * kernel serves a training pass (queries and keys are the same rows), a prefill, and a decode step (one query against
+ * the rows of a cache).
+ */
+import { defineKernel } from '../kernel.js';
+import type { Draw } from '../kernel.js';
+import type { NumberArray } from '../dtype.js';
+import { attentionGradWgsl, attentionWgsl } from './attention.wgsl.js';
+
+/** Integers per sequence in the table. */
+export const sequenceFields = 6;
+
+interface Sequence {
+  readonly queryStart: number;
+  readonly queryCount: number;
+  readonly keyStart: number;
+  readonly keyCount: number;
+  readonly prefix: number;
+  readonly position: number;
+}
+
+function sequenceAt(table: NumberArray, s: number): Sequence {
+  const [queryStart, queryCount, keyStart, keyCount, prefix, position] = table.subarray(
+    s * sequenceFields,
+    (s + 1) * sequenceFields,
+  );
+  return {
+    queryStart: queryStart!,
+    queryCount: queryCount!,
+    keyStart: keyStart!,
+    keyCount: keyCount!,
+    prefix: prefix!,
+    position: position!,
+  };
+}
+
+/** Number of leading keys that query `i` (counted within the sequence's queries) sees: the mask is always a prefix of the keys. */
+function visibleKeys({ keyCount, prefix, position }: Sequence, i: number): number {
+  return Math.min(keyCount, Math.max(prefix, position + i + 1));
+}
+
+function dot(a: NumberArray, atA: number, b: NumberArray, atB: number, length: number): number {
+  let sum = 0;
+  for (let d = 0; d < length; d++) sum += a[atA + d]! * b[atB + d]!;
+  return sum;
+}
+
+const roundUp = (n: number, multiple: number) => Math.ceil(n / multiple) * multiple;
+
+export const attentionKernel = defineKernel({
+  name: 'attention',
+  summary:
+    'out[query, head, headDim] = softmax(scale * q k^T + mask) v per sequence and head; lse[query, head] = log of the ' +
+    'sum of exponentials. q: row stride strideQ, column head * headDim; k and v: row stride strideKv, columns offsetK and ' +
+    'offsetV + head * headDim. A query without visible keys gives zeros and lse 0',
+  buffers: {
+    q: { access: 'read', kind: 'float' },
+    kv: { access: 'read', kind: 'float' },
+    table: { access: 'read', kind: 'index' },
+    out: { access: 'write', kind: 'float' },
+    lse: { access: 'write', kind: 'wide' },
+  },
+  params: {
+    sequences: 'u32',
+    heads: 'u32',
+    headDim: 'u32',
+    strideQ: 'u32',
+    strideKv: 'u32',
+    offsetK: 'u32',
+    offsetV: 'u32',
+    maxQueries: 'u32',
+    maxKeys: 'u32',
+    scale: 'f32',
+  },
+  reference({ q, kv, table, out, lse }, { sequences, heads, headDim, strideQ, strideKv, offsetK, offsetV, scale }) {
+    for (let s = 0; s < sequences; s++) {
+      const sequence = sequenceAt(table, s);
+      for (let h = 0; h < heads; h++)
+        for (let i = 0; i < sequence.queryCount; i++) {
+          const row = sequence.queryStart + i;
+          const visible = visibleKeys(sequence, i);
+          const keyAt = (j: number) => (sequence.keyStart + j) * strideKv + h * headDim;
+          const scores: number[] = [];
+          for (let j = 0; j < visible; j++)
+            scores.push(scale * dot(q, row * strideQ + h * headDim, kv, keyAt(j) + offsetK, headDim));
+          const maximum = Math.max(...scores);
+          const sum = scores.reduce((total, score) => total + Math.exp(score - maximum), 0);
+          for (let d = 0; d < headDim; d++) {
+            let value = 0;
+            for (let j = 0; j < visible; j++)
+              value += (Math.exp(scores[j]! - maximum) / sum) * kv[keyAt(j) + offsetV + d]!;
+            out[(row * heads + h) * headDim + d] = value;
+          }
+          lse[row * heads + h] = visible > 0 ? maximum + Math.log(sum) : 0;
+        }
+    }
+  },
+  cost: ({ sequences, heads, headDim, maxQueries, maxKeys }) => ({
+    flops: 4 * sequences * heads * headDim * maxQueries * maxKeys,
+    elements: sequences * heads * headDim * (2 * maxQueries + 2 * maxKeys),
+  }),
+  wasm: ({ sequences, heads, headDim, maxQueries, maxKeys }) => ({
+    passes: [
+      {
+        fn: 'attention',
+        units: sequences * heads,
+        threadScratch: 4 * roundUp(maxKeys, 16) * (roundUp(maxQueries, 8) + headDim + 16),
+      },
+    ],
+  }),
+  wgsl: attentionWgsl,
+  example(draw) {
+    const { shape, table, queryRows, keyRows } = exampleSequences(draw, false);
+    const { heads, headDim } = shape;
+    const strideQ = heads * headDim + draw.pick([0, 8]);
+    const strideKv = 2 * heads * headDim + draw.pick([0, 8]);
+    return {
+      params: {
+        ...{ sequences: shape.sequences, heads, headDim, strideQ, strideKv, offsetK: 0, offsetV: heads * headDim },
+        ...{ maxQueries: shape.maxQueries, maxKeys: shape.maxKeys, scale: 1 / Math.sqrt(headDim) },
+      },
+      lengths: {
+        q: queryRows * strideQ,
+        kv: keyRows * strideKv,
+        table: table.length,
+        out: queryRows * heads * headDim,
+        lse: queryRows * heads,
+      },
+      fills: { table: { kind: 'values', values: table } },
+    };
+  },
+  tolerance: 1e-5,
+});
+
+export const attentionGradKernel = defineKernel({
+  name: 'attention_grad',
+  summary:
+    'dqkv[rows, 3, heads, headDim] from qkv (same layout), out and dout[rows, heads, headDim] and lse[rows, heads] of a ' +
+    'self-attention pass; every row must belong to exactly one sequence',
+  buffers: {
+    qkv: { access: 'read', kind: 'float' },
+    table: { access: 'read', kind: 'index' },
+    out: { access: 'read', kind: 'float' },
+    lse: { access: 'read', kind: 'wide' },
+    dout: { access: 'read', kind: 'float' },
+    dqkv: { access: 'write', kind: 'float' },
+  },
+  params: {
+    sequences: 'u32',
+    heads: 'u32',
+    headDim: 'u32',
+    maxQueries: 'u32',
+    scale: 'f32',
+  },
+  // FlashAttention's backward (Dao et al. 2022, arXiv 2205.14135, appendix B.2): P is recomputed from lse, and
+  // delta = rowsum(dO * O) replaces the row sum of the softmax gradient.
+  reference({ qkv, table, out, lse, dout, dqkv }, { sequences, heads, headDim, scale }) {
+    const width = heads * headDim;
+    for (let s = 0; s < sequences; s++) {
+      const sequence = sequenceAt(table, s);
+      for (let h = 0; h < heads; h++) {
+        const qAt = (i: number) => (sequence.queryStart + i) * 3 * width + h * headDim;
+        const oAt = (i: number) => (sequence.queryStart + i) * width + h * headDim;
+        const dk = new Float64Array(sequence.keyCount * headDim);
+        const dv = new Float64Array(sequence.keyCount * headDim);
+        for (let i = 0; i < sequence.queryCount; i++) {
+          const delta = dot(dout, oAt(i), out, oAt(i), headDim);
+          const dq = new Float64Array(headDim);
+          for (let j = 0; j < visibleKeys(sequence, i); j++) {
+            const score = scale * dot(qkv, qAt(i), qkv, qAt(j) + width, headDim);
+            const p = Math.exp(score - lse[(sequence.queryStart + i) * heads + h]!);
+            const dScore = p * (dot(dout, oAt(i), qkv, qAt(j) + 2 * width, headDim) - delta) * scale;
+            for (let d = 0; d < headDim; d++) {
+              dq[d]! += dScore * qkv[qAt(j) + width + d]!;
+              dk[j * headDim + d]! += dScore * qkv[qAt(i) + d]!;
+              dv[j * headDim + d]! += p * dout[oAt(i) + d]!;
+            }
+          }
+          dqkv.set(dq, qAt(i));
+        }
+        for (let j = 0; j < sequence.keyCount; j++) {
+          dqkv.set(dk.subarray(j * headDim, (j + 1) * headDim), qAt(j) + width);
+          dqkv.set(dv.subarray(j * headDim, (j + 1) * headDim), qAt(j) + 2 * width);
+        }
+      }
+    }
+  },
+  cost: ({ sequences, heads, headDim, maxQueries }) => ({
+    flops: 10 * sequences * heads * headDim * maxQueries ** 2,
+    elements: 8 * sequences * heads * headDim * maxQueries,
+  }),
+  wasm: ({ sequences, heads, headDim, maxQueries }) => ({
+    passes: [
+      {
+        fn: 'attention_grad',
+        units: sequences * heads,
+        threadScratch: 4 * roundUp(maxQueries, 16) * (2 * roundUp(maxQueries, 16) + 8 * headDim),
+      },
+    ],
+  }),
+  wgsl: attentionGradWgsl,
+  example(draw) {
+    const { shape, table, queryRows } = exampleSequences(draw, true);
+    const { heads, headDim, sequences, maxQueries } = shape;
+    const width = heads * headDim;
+    return {
+      params: { sequences, heads, headDim, maxQueries, scale: 1 / Math.sqrt(headDim) },
+      lengths: {
+        qkv: queryRows * 3 * width,
+        table: table.length,
+        out: queryRows * width,
+        lse: queryRows * heads,
+        dout: queryRows * width,
+        dqkv: queryRows * 3 * width,
+      },
+      fills: {
+        table: { kind: 'values', values: table },
+        // exp(score - lse) must stay a probability: keep scores small and lse above them
+        qkv: { kind: 'uniform', minimum: -1, maximum: 1 },
+        lse: { kind: 'uniform', minimum: Math.sqrt(headDim), maximum: Math.sqrt(headDim) + 2 },
+      },
+    };
+  },
+  tolerance: 1e-5,
+});
+
+/** Random packed sequences; with `self`, queries and keys are the same rows. */
+function exampleSequences(draw: Draw, self: boolean) {
+  const sequences = draw.integer(1, 4);
+  const heads = draw.pick([1, 2, 4]);
+  const headDim = draw.pick([4, 8, 16, 32]);
+  const table: number[] = [];
+  let queryRows = 0;
+  let keyRows = 0;
+  let maxQueries = 1;
+  let maxKeys = 1;
+  for (let s = 0; s < sequences; s++) {
+    const keyCount = draw.pick([1, 2, 7, 16, 33, 60]);
+    const queryCount = self ? keyCount : draw.pick([1, keyCount, draw.integer(1, keyCount)]);
+    const prefix = draw.integer(0, keyCount);
+    table.push(queryRows, queryCount, keyRows, keyCount, prefix, keyCount - queryCount);
+    queryRows += queryCount;
+    keyRows += keyCount;
+    maxQueries = Math.max(maxQueries, queryCount);
+    maxKeys = Math.max(maxKeys, keyCount);
+  }
+  return { shape: { sequences, heads, headDim, maxQueries, maxKeys }, table, queryRows, keyRows };
+}

@@ -1,0 +1,224 @@
+/**
+ * Elementwise kernels. Each function stands once in a table: its formula in TypeScript (the reference), in WGSL, and the
+ * range on which it is tested. `unary_<name>`: y = f(x). `binary_<name>`: y = f(a, b) on equal shapes.
+ * `broadcast_<name>`: the same with strides, where a stride of 0 repeats an operand along a dimension.
+ */
+import { ceilDivide, defineKernel } from '../kernel.js';
+import type { Draw, Fill } from '../kernel.js';
+import { binaryWgsl, broadcastWgsl, fillWgsl, unaryWgsl } from './elementwise.wgsl.js';
+
+interface UnaryRow {
+  readonly reference: (x: number) => number;
+  /** A WGSL expression of `x: f32`. */
+  readonly wgsl: string;
+  /** Where the function is tested, when not on the whole range. */
+  readonly domain?: readonly [number, number];
+}
+
+const sqrtTwoOverPi = Math.sqrt(2 / Math.PI);
+/** tanh saturates long before |x| = 15 in f32; GPUs may overflow in exp(2x) beyond 44. */
+const safeTanh = (x: string) => `tanh(clamp(${x}, -15.0, 15.0))`;
+
+export const unaryTable = {
+  copy: { reference: x => x, wgsl: 'x' },
+  neg: { reference: x => -x, wgsl: '-x' },
+  exp: { reference: Math.exp, wgsl: 'exp(x)', domain: [-20, 10] },
+  log: { reference: Math.log, wgsl: 'log(x)', domain: [1e-3, 100] },
+  sqrt: { reference: Math.sqrt, wgsl: 'sqrt(x)', domain: [0, 100] },
+  reciprocal: { reference: x => 1 / x, wgsl: '1.0 / x', domain: [0.1, 100] },
+  square: { reference: x => x * x, wgsl: 'x * x' },
+  tanh: { reference: Math.tanh, wgsl: safeTanh('x') },
+  sigmoid: { reference: x => 1 / (1 + Math.exp(-x)), wgsl: '1.0 / (1.0 + exp(-clamp(x, -80.0, 80.0)))' },
+  relu: { reference: x => (x > 0 ? x : 0), wgsl: 'max(x, 0.0)' },
+  // tanh approximation, Hendrycks & Gimpel 2016 (arXiv 1606.08415), section 2
+  gelu: {
+    reference: x => 0.5 * x * (1 + Math.tanh(sqrtTwoOverPi * (x + 0.044715 * x ** 3))),
+    wgsl: `0.5 * x * (1.0 + ${safeTanh('0.7978845608028654 * (x + 0.044715 * x * x * x)')})`,
+  },
+} as const satisfies Record<string, UnaryRow>;
+
+interface BinaryRow {
+  readonly reference: (a: number, b: number) => number;
+  /** A WGSL expression of `a: f32` and `b: f32`. */
+  readonly wgsl: string;
+  /** Where `b` is tested, when not on the whole range. */
+  readonly domain?: readonly [number, number];
+}
+
+function geluGradient(g: number, x: number): number {
+  const inner = sqrtTwoOverPi * (x + 0.044715 * x ** 3);
+  const t = Math.tanh(inner);
+  return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrtTwoOverPi * (1 + 3 * 0.044715 * x * x));
+}
+
+export const binaryTable = {
+  add: { reference: (a, b) => a + b, wgsl: 'a + b' },
+  sub: { reference: (a, b) => a - b, wgsl: 'a - b' },
+  mul: { reference: (a, b) => a * b, wgsl: 'a * b' },
+  div: { reference: (a, b) => a / b, wgsl: 'a / b', domain: [0.1, 100] },
+  max: { reference: Math.max, wgsl: 'max(a, b)' },
+  min: { reference: Math.min, wgsl: 'min(a, b)' },
+  /** 1 where equal, else 0. */
+  equal: { reference: (a, b) => (a === b ? 1 : 0), wgsl: 'select(0.0, 1.0, a == b)' },
+  /** 1 where a > b, else 0. */
+  greater: { reference: (a, b) => (a > b ? 1 : 0), wgsl: 'select(0.0, 1.0, a > b)' },
+  /** Gradient a of relu's output, b = that output. */
+  relu_grad: { reference: (a, b) => (b > 0 ? a : 0), wgsl: 'select(0.0, a, b > 0.0)' },
+  /** Gradient a of tanh's output, b = that output. */
+  tanh_grad: { reference: (a, b) => a * (1 - b * b), wgsl: 'a * (1.0 - b * b)', domain: [-1, 1] },
+  /** Gradient a of sigmoid's output, b = that output. */
+  sigmoid_grad: { reference: (a, b) => a * b * (1 - b), wgsl: 'a * b * (1.0 - b)', domain: [0, 1] },
+  /** Gradient a of gelu's output, b = gelu's input. */
+  gelu_grad: {
+    reference: geluGradient,
+    wgsl: 'gelu_grad(a, b)', // a helper: see elementwise.wgsl.ts
+  },
+} as const satisfies Record<string, BinaryRow>;
+
+export type UnaryName = keyof typeof unaryTable;
+export type BinaryName = keyof typeof binaryTable;
+
+function uniform(domain: readonly [number, number] | undefined): Fill | undefined {
+  return domain && { kind: 'uniform', minimum: domain[0], maximum: domain[1] };
+}
+
+/** Elements per unit of parallel work: large enough to hide the cost of handing it to a thread. */
+const elementsPerUnit = 4096;
+
+function defineUnary(name: UnaryName) {
+  const row: UnaryRow = unaryTable[name];
+  return defineKernel({
+    name: `unary_${name}`,
+    summary: `y[i] = ${name}(x[i]) for n elements; converts between float types on the way`,
+    buffers: { x: { access: 'read', kind: 'float' }, y: { access: 'write', kind: 'float' } },
+    params: { n: 'u32' },
+    reference({ x, y }, { n }) {
+      for (let i = 0; i < n; i++) y[i] = row.reference(x[i]!);
+    },
+    cost: ({ n }) => ({ flops: n, elements: 2 * n }),
+    wasm: ({ n }) => ({ passes: [{ fn: `unary_${name}`, units: ceilDivide(n, elementsPerUnit) }] }),
+    wgsl: target => unaryWgsl(row.wgsl, target),
+    example(draw: Draw) {
+      const n = draw.pick([1, 3, 33, 64, 1000, draw.integer(1, 5000)]);
+      const fill = uniform(row.domain);
+      return { params: { n }, lengths: { x: n, y: n }, ...(fill && { fills: { x: fill } }) };
+    },
+    tolerance: 1e-6,
+  });
+}
+
+function defineBinary(name: BinaryName) {
+  const row: BinaryRow = binaryTable[name];
+  return defineKernel({
+    name: `binary_${name}`,
+    summary: `y[i] = ${name}(a[i], b[i]) for n elements`,
+    buffers: {
+      a: { access: 'read', kind: 'float' },
+      b: { access: 'read', kind: 'float' },
+      y: { access: 'write', kind: 'float' },
+    },
+    params: { n: 'u32' },
+    reference({ a, b, y }, { n }) {
+      for (let i = 0; i < n; i++) y[i] = row.reference(a[i]!, b[i]!);
+    },
+    cost: ({ n }) => ({ flops: n, elements: 3 * n }),
+    wasm: ({ n }) => ({ passes: [{ fn: `binary_${name}`, units: ceilDivide(n, elementsPerUnit) }] }),
+    wgsl: target => binaryWgsl(row.wgsl, target),
+    example(draw: Draw) {
+      const n = draw.pick([1, 3, 33, 64, 1000, draw.integer(1, 5000)]);
+      const fill = uniform(row.domain);
+      return { params: { n }, lengths: { a: n, b: n, y: n }, ...(fill && { fills: { b: fill } }) };
+    },
+    tolerance: 1e-6,
+  });
+}
+
+function defineBroadcast(name: BinaryName) {
+  const row: BinaryRow = binaryTable[name];
+  return defineKernel({
+    name: `broadcast_${name}`,
+    summary:
+      `y[i0,i1,i2,i3] = ${name}(a[i . strideA], b[i . strideB]) over a shape of four dimensions (leading ones padded with 1); ` +
+      'y is contiguous; a stride of 0 broadcasts',
+    buffers: {
+      a: { access: 'read', kind: 'float' },
+      b: { access: 'read', kind: 'float' },
+      y: { access: 'write', kind: 'float' },
+    },
+    // prettier-ignore
+    params: {
+      d0: 'u32', d1: 'u32', d2: 'u32', d3: 'u32',
+      a0: 'u32', a1: 'u32', a2: 'u32', a3: 'u32',
+      b0: 'u32', b1: 'u32', b2: 'u32', b3: 'u32',
+    },
+    reference({ a, b, y }, p) {
+      let i = 0;
+      for (let i0 = 0; i0 < p.d0; i0++)
+        for (let i1 = 0; i1 < p.d1; i1++)
+          for (let i2 = 0; i2 < p.d2; i2++)
+            for (let i3 = 0; i3 < p.d3; i3++) {
+              const fromA = a[i0 * p.a0 + i1 * p.a1 + i2 * p.a2 + i3 * p.a3]!;
+              const fromB = b[i0 * p.b0 + i1 * p.b1 + i2 * p.b2 + i3 * p.b3]!;
+              y[i++] = row.reference(fromA, fromB);
+            }
+    },
+    cost: ({ d0, d1, d2, d3 }) => ({ flops: d0 * d1 * d2 * d3, elements: 3 * d0 * d1 * d2 * d3 }),
+    wasm: ({ d0, d1, d2 }) => ({ passes: [{ fn: `broadcast_${name}`, units: d0 * d1 * d2 }] }),
+    wgsl: target => broadcastWgsl(row.wgsl, target),
+    example(draw: Draw) {
+      const dims = [draw.integer(1, 3), draw.integer(1, 5), draw.integer(1, 9), draw.pick([1, 4, 33, 64])] as const;
+      const [d0, d1, d2, d3] = dims;
+      const strides = () => {
+        const out = [0, 0, 0, 0];
+        let length = 1;
+        for (let k = 3; k >= 0; k--) {
+          if (draw.pick([true, true, false])) {
+            out[k] = length;
+            length *= dims[k]!;
+          }
+        }
+        return { strides: out as [number, number, number, number], length };
+      };
+      const left = strides();
+      const right = strides();
+      const [a0, a1, a2, a3] = left.strides;
+      const [b0, b1, b2, b3] = right.strides;
+      const fill = uniform(row.domain);
+      return {
+        params: { d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 },
+        lengths: { a: left.length, b: right.length, y: d0 * d1 * d2 * d3 },
+        ...(fill && { fills: { b: fill } }),
+      };
+    },
+    tolerance: 1e-6,
+  });
+}
+
+/** Kernels for every row of a table, by name. */
+function mapNames<Name extends string, K>(names: readonly Name[], define: (name: Name) => K): Readonly<Record<Name, K>> {
+  return Object.fromEntries(names.map(name => [name, define(name)])) as Record<Name, K>;
+}
+
+export const unaryNames = Object.keys(unaryTable) as UnaryName[];
+export const binaryNames = Object.keys(binaryTable) as BinaryName[];
+export const unaryKernels = mapNames(unaryNames, defineUnary);
+export const binaryKernels = mapNames(binaryNames, defineBinary);
+export const broadcastKernels = mapNames(binaryNames, defineBroadcast);
+
+export const fillKernel = defineKernel({
+  name: 'fill',
+  summary: 'y[i] = value for n elements',
+  buffers: { y: { access: 'write', kind: 'float' } },
+  params: { n: 'u32', value: 'f32' },
+  reference({ y }, { n, value }) {
+    y.fill(value, 0, n);
+  },
+  cost: ({ n }) => ({ flops: 0, elements: n }),
+  wasm: ({ n }) => ({ passes: [{ fn: 'fill', units: ceilDivide(n, elementsPerUnit) }] }),
+  wgsl: fillWgsl,
+  example(draw) {
+    const n = draw.pick([1, 5, 64, 1000]);
+    return { params: { n, value: draw.pick([0, 1, -2.5]) }, lengths: { y: n } };
+  },
+  tolerance: 0,
+});

@@ -1,0 +1,120 @@
+/**
+ * What a kernel is: one description that every backend, test and benchmark reads.
+ *
+ * A kernel states once what it computes (`reference`, plain TypeScript over number arrays, which *is* the cpu backend),
+ * then how WebAssembly and WGSL do the same, and what it costs. Shapes travel as run-time parameters; anything
+ * that changes from step to step (learning rate, seed, temperature) travels in a buffer, never in compiled code.
+ */
+import type { DType, NumberArray } from './dtype.js';
+
+/** How a kernel touches a buffer: `update` reads and writes in place. */
+export type Access = 'read' | 'write' | 'update';
+
+/**
+ * What a buffer may hold: `float` is f32 or f16 (f64 on cpu); `wide` is a float that is never f16 (statistics, losses,
+ * optimiser state); `index` is i32.
+ */
+export type Kind = 'float' | 'wide' | 'index';
+
+export interface BufferSpec {
+  readonly access: Access;
+  readonly kind: Kind;
+}
+
+/** Run-time scalars of a kernel: sizes and strides (u32, in elements) and a few constants (f32), 16 at most. */
+export type ParamType = 'u32' | 'f32';
+
+export interface Cost {
+  /** Floating-point operations; a fused multiply-add counts as two. */
+  readonly flops: number;
+  /** Elements read and written at least once; times the element size this is the least traffic in bytes. */
+  readonly elements: number;
+}
+
+/** One call into the WebAssembly library: `fn(args, begin, end, scratch)` for disjoint ranges that cover 0..units. */
+export interface WasmPass {
+  /** Name of the exported function. */
+  readonly fn: string;
+  /**
+   * Independent pieces of work. The split depends on the shape only, never on the number of threads, so a result
+   * has the same bits whatever the machine.
+   */
+  readonly units: number;
+  /** Scratch bytes that each thread needs of its own (16-byte aligned). */
+  readonly threadScratch?: number;
+}
+
+export interface WasmProgram {
+  readonly passes: readonly WasmPass[];
+  /** Constants appended to the argument block after buffers and params, as i32. */
+  readonly constants?: readonly number[];
+  /** Scratch bytes shared by all passes (a packed operand, for one); its address is the last argument. */
+  readonly sharedScratch?: number;
+}
+
+/** What a WGSL generator may know about the device it writes for. */
+export interface WgslTarget<B extends string = string> {
+  readonly dtypes: Readonly<Record<B, DType>>;
+  /** `software`: tiny workgroups, no barriers, no workgroup memory. `gpu`: everything. */
+  readonly profile: 'software' | 'gpu';
+}
+
+export interface WgslPass {
+  /** Module-scope WGSL with one `@compute fn main`; bindings, `params` and helpers are put in front of it. */
+  readonly body: string;
+  /** Workgroups along x, y, z. */
+  workgroups(params: Readonly<Record<string, number>>): readonly [number, number, number];
+}
+
+/** Draws test cases: backed by fast-check in tests, by a plain generator in benchmarks. */
+export interface Draw {
+  integer(minimum: number, maximum: number): number;
+  pick<T>(choices: readonly T[]): T;
+}
+
+/** Values for a buffer of a test case. */
+export type Fill =
+  | { readonly kind: 'uniform'; readonly minimum: number; readonly maximum: number }
+  | { readonly kind: 'values'; readonly values: ArrayLike<number> };
+
+export interface Example<B extends string, P extends string> {
+  readonly params: Readonly<Record<P, number>>;
+  /** Elements of every buffer. */
+  readonly lengths: Readonly<Record<B, number>>;
+  /** Buffers that need other values than uniform floats in the test's range. */
+  readonly fills?: Partial<Record<B, Fill>>;
+}
+
+export interface Kernel<B extends string = string, P extends string = string> {
+  readonly name: string;
+  /** One sentence: what it computes, with shapes. */
+  readonly summary: string;
+  /** In binding order. */
+  readonly buffers: Readonly<Record<B, BufferSpec>>;
+  /** In the order of the argument block. */
+  readonly params: Readonly<Record<P, ParamType>>;
+  /** The definition. Outputs of access `write` arrive with unspecified content. */
+  reference(buffers: Readonly<Record<B, NumberArray>>, params: Readonly<Record<P, number>>): void;
+  cost(params: Readonly<Record<P, number>>): Cost;
+  wasm(params: Readonly<Record<P, number>>): WasmProgram;
+  wgsl(target: WgslTarget<B>): readonly WgslPass[];
+  /** A small valid call, for property tests. */
+  example(draw: Draw): Example<B, P>;
+  /**
+   * Largest error of an f32 run, relative to the largest magnitude in the same output buffer.
+   * f16 outputs get the rounding of their storage (2^-10) on top.
+   */
+  readonly tolerance: number;
+}
+
+/** Identity that infers buffer and parameter names, and checks what the types cannot. */
+export function defineKernel<const B extends string, const P extends string>(kernel: Kernel<B, P>): Kernel<B, P> {
+  const count = Object.keys(kernel.params).length;
+  if (count > 16) throw new Error(`kernel ${kernel.name} has ${count} params; 16 fit into the 64 bytes of WGSL immediates`);
+  return kernel;
+}
+
+/** Ceiling of `a / b` for positive integers. */
+export function ceilDivide(a: number, b: number): number {
+  return Math.floor((a + b - 1) / b);
+}

@@ -1,0 +1,134 @@
+/** Layer normalisation over the rows of [rows, cols] (Ba et al. 2016, arXiv 1607.06450), forward and backward. */
+import { ceilDivide, defineKernel } from '../kernel.js';
+import type { Draw } from '../kernel.js';
+import { layerNormGradInputWgsl, layerNormGradParamsWgsl, layerNormWgsl } from './layer-norm.wgsl.js';
+
+function exampleShape(draw: Draw) {
+  const rows = draw.pick([1, 2, 9, 40, 70]);
+  const cols = draw.pick([1, 3, 16, 64, 100]);
+  return { rows, cols, size: rows * cols };
+}
+
+export const layerNormKernel = defineKernel({
+  name: 'layer_norm',
+  summary: 'y = (x - mean) / sqrt(variance + eps) * gamma + beta per row; stats[rows, 2] = mean, 1 / sqrt(variance + eps)',
+  buffers: {
+    x: { access: 'read', kind: 'float' },
+    gamma: { access: 'read', kind: 'float' },
+    beta: { access: 'read', kind: 'float' },
+    y: { access: 'write', kind: 'float' },
+    stats: { access: 'write', kind: 'wide' },
+  },
+  params: { rows: 'u32', cols: 'u32', eps: 'f32' },
+  reference({ x, gamma, beta, y, stats }, { rows, cols, eps }) {
+    for (let i = 0; i < rows; i++) {
+      const row = i * cols;
+      let mean = 0;
+      for (let j = 0; j < cols; j++) mean += x[row + j]! / cols;
+      let variance = 0;
+      for (let j = 0; j < cols; j++) variance += (x[row + j]! - mean) ** 2 / cols;
+      const rstd = 1 / Math.sqrt(variance + eps);
+      for (let j = 0; j < cols; j++) y[row + j] = (x[row + j]! - mean) * rstd * gamma[j]! + beta[j]!;
+      stats[2 * i] = mean;
+      stats[2 * i + 1] = rstd;
+    }
+  },
+  cost: ({ rows, cols }) => ({ flops: 8 * rows * cols, elements: 2 * rows * cols }),
+  wasm: ({ rows }) => ({ passes: [{ fn: 'layer_norm', units: rows }] }),
+  wgsl: layerNormWgsl,
+  example(draw) {
+    const { rows, cols, size } = exampleShape(draw);
+    return {
+      params: { rows, cols, eps: 1e-5 },
+      lengths: { x: size, gamma: cols, beta: cols, y: size, stats: 2 * rows },
+    };
+  },
+  tolerance: 1e-4, // a row whose values nearly agree loses digits in the subtraction of its mean
+});
+
+/** mean and rstd of a plausible forward pass. */
+const exampleStats = { kind: 'uniform', minimum: 0.1, maximum: 2 } as const;
+
+export const layerNormGradInputKernel = defineKernel({
+  name: 'layer_norm_grad_input',
+  summary: 'dx = rstd * (g - mean(g) - xhat * mean(g * xhat)) per row, with g = dy * gamma, xhat = (x - mean) * rstd',
+  buffers: {
+    x: { access: 'read', kind: 'float' },
+    gamma: { access: 'read', kind: 'float' },
+    stats: { access: 'read', kind: 'wide' },
+    dy: { access: 'read', kind: 'float' },
+    dx: { access: 'write', kind: 'float' },
+  },
+  params: { rows: 'u32', cols: 'u32' },
+  reference({ x, gamma, stats, dy, dx }, { rows, cols }) {
+    for (let i = 0; i < rows; i++) {
+      const row = i * cols;
+      const mean = stats[2 * i]!;
+      const rstd = stats[2 * i + 1]!;
+      let meanG = 0;
+      let meanGX = 0;
+      for (let j = 0; j < cols; j++) {
+        const g = dy[row + j]! * gamma[j]!;
+        meanG += g / cols;
+        meanGX += (g * (x[row + j]! - mean) * rstd) / cols;
+      }
+      for (let j = 0; j < cols; j++) {
+        const normalised = (x[row + j]! - mean) * rstd;
+        dx[row + j] = rstd * (dy[row + j]! * gamma[j]! - meanG - normalised * meanGX);
+      }
+    }
+  },
+  cost: ({ rows, cols }) => ({ flops: 11 * rows * cols, elements: 3 * rows * cols }),
+  wasm: ({ rows }) => ({ passes: [{ fn: 'layer_norm_grad_input', units: rows }] }),
+  wgsl: layerNormGradInputWgsl,
+  example(draw) {
+    const { rows, cols, size } = exampleShape(draw);
+    return {
+      params: { rows, cols },
+      lengths: { x: size, gamma: cols, stats: 2 * rows, dy: size, dx: size },
+      fills: { stats: exampleStats },
+    };
+  },
+  tolerance: 1e-5,
+});
+
+export const layerNormGradParamsKernel = defineKernel({
+  name: 'layer_norm_grad_params',
+  summary:
+    'partial[chunk, 0, cols] = sum of dy * xhat and partial[chunk, 1, cols] = sum of dy over each chunk of `chunk` rows: ' +
+    'a sum over chunks gives the gradients of gamma and beta, in an order that no scheduling changes',
+  buffers: {
+    x: { access: 'read', kind: 'float' },
+    stats: { access: 'read', kind: 'wide' },
+    dy: { access: 'read', kind: 'float' },
+    partial: { access: 'write', kind: 'wide' },
+  },
+  params: { rows: 'u32', cols: 'u32', chunk: 'u32' },
+  reference({ x, stats, dy, partial }, { rows, cols, chunk }) {
+    for (let c = 0; c * chunk < rows; c++)
+      for (let j = 0; j < cols; j++) {
+        let gamma = 0;
+        let beta = 0;
+        for (let i = c * chunk; i < Math.min(rows, (c + 1) * chunk); i++) {
+          const g = dy[i * cols + j]!;
+          gamma += g * (x[i * cols + j]! - stats[2 * i]!) * stats[2 * i + 1]!;
+          beta += g;
+        }
+        partial[2 * c * cols + j] = gamma;
+        partial[(2 * c + 1) * cols + j] = beta;
+      }
+  },
+  cost: ({ rows, cols }) => ({ flops: 5 * rows * cols, elements: 2 * rows * cols }),
+  wasm: ({ rows, chunk }) => ({ passes: [{ fn: 'layer_norm_grad_params', units: ceilDivide(rows, chunk) }] }),
+  wgsl: layerNormGradParamsWgsl,
+  example(draw) {
+    const { rows, cols, size } = exampleShape(draw);
+    const chunk = draw.pick([1, 16, 32, 64]);
+    return {
+      params: { rows, cols, chunk },
+      lengths: { x: size, stats: 2 * rows, dy: size, partial: 2 * cols * ceilDivide(rows, chunk) },
+      fills: { stats: exampleStats },
+    };
+  },
+  tolerance: 1e-5,
+});

@@ -1,0 +1,201 @@
+/**
+ * Losses from logits, one row per token. A loss kernel forms its gradient in the same pass, since it has the
+ * probabilities in hand; the backward pass only scales it.
+ */
+import { defineKernel } from '../kernel.js';
+import type { Draw } from '../kernel.js';
+import type { NumberArray } from '../dtype.js';
+import { crossEntropyWgsl, distillationWgsl, divergenceStatsWgsl } from './loss.wgsl.js';
+
+const params = { rows: 'u32', cols: 'u32' } as const;
+
+function exampleShape(draw: Draw) {
+  const rows = draw.pick([1, 2, 9, 33]);
+  const cols = draw.pick([1, 3, 16, 65, 128]);
+  return { rows, cols, size: rows * cols };
+}
+
+/** log-softmax of one row, in f64. */
+function logProbabilities(z: NumberArray, row: number, cols: number): Float64Array {
+  const out = Float64Array.from(z.subarray(row * cols, (row + 1) * cols));
+  const maximum = out.reduce((a, b) => Math.max(a, b), -Infinity);
+  const lse = maximum + Math.log(out.reduce((sum, value) => sum + Math.exp(value - maximum), 0));
+  return out.map(value => value - lse);
+}
+
+export const crossEntropyKernel = defineKernel({
+  name: 'cross_entropy',
+  summary:
+    'loss[i] = -weight[i] * sum_k target[i,k] * log softmax(logits[i])[k]; ' +
+    'grad = weight[i] * (sum(target[i]) * softmax(logits[i]) - target[i]) = d loss / d logits',
+  buffers: {
+    logits: { access: 'read', kind: 'float' },
+    target: { access: 'read', kind: 'wide' },
+    weight: { access: 'read', kind: 'wide' },
+    loss: { access: 'write', kind: 'wide' },
+    grad: { access: 'write', kind: 'float' },
+  },
+  params,
+  reference({ logits, target, weight, loss, grad }, { rows, cols }) {
+    for (let i = 0; i < rows; i++) {
+      const logP = logProbabilities(logits, i, cols);
+      let total = 0;
+      let mass = 0;
+      for (let k = 0; k < cols; k++) {
+        total -= target[i * cols + k]! * logP[k]!;
+        mass += target[i * cols + k]!;
+      }
+      loss[i] = weight[i]! * total;
+      for (let k = 0; k < cols; k++) grad[i * cols + k] = weight[i]! * (mass * Math.exp(logP[k]!) - target[i * cols + k]!);
+    }
+  },
+  cost: ({ rows, cols }) => ({ flops: 8 * rows * cols, elements: 3 * rows * cols }),
+  wasm: ({ rows }) => ({ passes: [{ fn: 'cross_entropy', units: rows }] }),
+  wgsl: crossEntropyWgsl,
+  example(draw) {
+    const { rows, cols, size } = exampleShape(draw);
+    return {
+      params: { rows, cols },
+      lengths: { logits: size, target: size, weight: rows, loss: rows, grad: size },
+      fills: { target: { kind: 'uniform', minimum: 0, maximum: 1 }, weight: { kind: 'uniform', minimum: -1, maximum: 1 } },
+    };
+  },
+  tolerance: 1e-5,
+});
+
+/** Divergences between student p and teacher q that can be distilled over the whole vocabulary. */
+export type Divergence = 'reverse_kl' | 'forward_kl';
+
+/**
+ * `floor` bounds the teacher's log-probabilities from below (log q := max(log q, floor)): a small teacher is so sure of
+ * itself that unlikely tokens would otherwise dominate.
+ */
+function defineDistillation(divergence: Divergence) {
+  return defineKernel({
+    name: `distillation_${divergence}`,
+    summary:
+      (divergence === 'reverse_kl'
+        ? 'loss[i] = weight[i] * KL(p || q) = weight[i] * sum_k p_k (log p_k - log q_k), grad_k = weight[i] * p_k ((log p_k - log q_k) - KL)'
+        : 'loss[i] = weight[i] * KL(q || p) = weight[i] * sum_k q_k (log q_k - log p_k), grad_k = weight[i] * (p_k sum(q) - q_k)') +
+      '; p = softmax(student[i]), log q = max(log softmax(teacher[i]), floor[0]), q = exp(log q)',
+    buffers: {
+      student: { access: 'read', kind: 'float' },
+      teacher: { access: 'read', kind: 'float' },
+      weight: { access: 'read', kind: 'wide' },
+      floor: { access: 'read', kind: 'wide' },
+      loss: { access: 'write', kind: 'wide' },
+      grad: { access: 'write', kind: 'float' },
+    },
+    params,
+    reference({ student, teacher, weight, floor, loss, grad }, { rows, cols }) {
+      for (let i = 0; i < rows; i++) {
+        const logP = logProbabilities(student, i, cols);
+        const logQ = logProbabilities(teacher, i, cols).map(value => Math.max(value, floor[0]!));
+        let kl = 0;
+        let mass = 0;
+        for (let k = 0; k < cols; k++) {
+          const [p, q] = [Math.exp(logP[k]!), Math.exp(logQ[k]!)];
+          kl += divergence === 'reverse_kl' ? p * (logP[k]! - logQ[k]!) : q * (logQ[k]! - logP[k]!);
+          mass += q;
+        }
+        loss[i] = weight[i]! * kl;
+        for (let k = 0; k < cols; k++) {
+          const [p, q] = [Math.exp(logP[k]!), Math.exp(logQ[k]!)];
+          grad[i * cols + k] = weight[i]! * (divergence === 'reverse_kl' ? p * (logP[k]! - logQ[k]! - kl) : p * mass - q);
+        }
+      }
+    },
+    cost: ({ rows, cols }) => ({ flops: 16 * rows * cols, elements: 3 * rows * cols }),
+    wasm: ({ rows }) => ({ passes: [{ fn: `distillation_${divergence}`, units: rows }] }),
+    wgsl: target => distillationWgsl(divergence, target),
+    example(draw) {
+      const { rows, cols, size } = exampleShape(draw);
+      return {
+        params: { rows, cols },
+        lengths: { student: size, teacher: size, weight: rows, floor: 1, loss: rows, grad: size },
+        fills: {
+          weight: { kind: 'uniform', minimum: 0, maximum: 1 },
+          floor: { kind: 'values', values: [draw.pick([-12, -1000])] },
+        },
+      };
+    },
+    tolerance: 1e-5,
+  });
+}
+
+export const distillationKernels = {
+  reverse_kl: defineDistillation('reverse_kl'),
+  forward_kl: defineDistillation('forward_kl'),
+} as const;
+
+/** What `divergence_stats` writes per row, in this order. */
+export const divergenceFields = [
+  /** log p of the sampled token. */
+  'studentLogProb',
+  /** log q of the sampled token (with the floor). */
+  'teacherLogProb',
+  /** KL(p || q). */
+  'reverseKl',
+  /** KL(q || p). */
+  'forwardKl',
+  'studentEntropy',
+  'teacherEntropy',
+  /** 1 where both argmaxes agree (the first of equals counts). */
+  'agreement',
+  /** Student's probability on tokens that the floor touches. */
+  'clampedMass',
+] as const;
+
+export const divergenceStatsKernel = defineKernel({
+  name: 'divergence_stats',
+  summary: `stats[rows, ${divergenceFields.length}] = ${divergenceFields.join(', ')} of every row, p = softmax(student), q = softmax(teacher)`,
+  buffers: {
+    student: { access: 'read', kind: 'float' },
+    teacher: { access: 'read', kind: 'float' },
+    tokens: { access: 'read', kind: 'index' },
+    floor: { access: 'read', kind: 'wide' },
+    stats: { access: 'write', kind: 'wide' },
+  },
+  params,
+  reference({ student, teacher, tokens, floor, stats }, { rows, cols }) {
+    const argmax = (x: Float64Array) => x.indexOf(x.reduce((a, b) => Math.max(a, b), -Infinity));
+    for (let i = 0; i < rows; i++) {
+      const logP = logProbabilities(student, i, cols);
+      const rawQ = logProbabilities(teacher, i, cols);
+      const logQ = rawQ.map(value => Math.max(value, floor[0]!));
+      const sum = (term: (k: number) => number) => Array.from({ length: cols }, (_, k) => term(k)).reduce((a, b) => a + b, 0);
+      const token = tokens[i]!;
+      stats.set(
+        [
+          logP[token]!,
+          logQ[token]!,
+          sum(k => Math.exp(logP[k]!) * (logP[k]! - logQ[k]!)),
+          sum(k => Math.exp(logQ[k]!) * (logQ[k]! - logP[k]!)),
+          -sum(k => Math.exp(logP[k]!) * logP[k]!),
+          -sum(k => Math.exp(rawQ[k]!) * rawQ[k]!),
+          argmax(logP) === argmax(rawQ) ? 1 : 0,
+          sum(k => (rawQ[k]! < floor[0]! ? Math.exp(logP[k]!) : 0)),
+        ],
+        i * divergenceFields.length,
+      );
+    }
+  },
+  cost: ({ rows, cols }) => ({ flops: 20 * rows * cols, elements: 2 * rows * cols }),
+  wasm: ({ rows }) => ({ passes: [{ fn: 'divergence_stats', units: rows }] }),
+  wgsl: divergenceStatsWgsl,
+  example(draw) {
+    const { rows, cols, size } = exampleShape(draw);
+    return {
+      params: { rows, cols },
+      lengths: { student: size, teacher: size, tokens: rows, floor: 1, stats: rows * divergenceFields.length },
+      fills: {
+        // distinct multiples of 1/8 apart, so that no backend rounds its way to another argmax or across the floor
+        student: { kind: 'values', values: Array.from({ length: size }, (_, i) => ((i * 37) % 509) / 64 - 4) },
+        teacher: { kind: 'values', values: Array.from({ length: size }, (_, i) => ((i * 61) % 499) / 32 - 8) },
+        tokens: { kind: 'values', values: Array.from({ length: rows }, () => draw.integer(0, cols - 1)) },
+        floor: { kind: 'values', values: [draw.pick([-12.003, -1000])] },
+      },
+    };
+  },
+  tolerance: 1e-5,
+});

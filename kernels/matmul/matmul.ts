@@ -1,0 +1,108 @@
+/**
+ * Matrix multiplication C = op(A) op(B) with an epilogue, the kernel in which a transformer spends its time.
+ * Variants are named after BLAS: `nn` A[m,k] B[k,n]; `nt` A[m,k] B[n,k]; `tn` A[k,m] B[k,n].
+ * The backward pass of Y = X W needs all three: Y is nn, dX = dY W^T is nt, dW = X^T dY is tn.
+ */
+import { ceilDivide, defineKernel } from '../kernel.js';
+import type { Draw } from '../kernel.js';
+import { matmulWgsl } from './matmul.wgsl.js';
+
+export type MatmulLayout = 'nn' | 'nt' | 'tn';
+
+export interface MatmulVariant {
+  readonly layout: MatmulLayout;
+  /** Adds `bias[n]` to every row. */
+  readonly bias: boolean;
+  /** Applied after the bias. */
+  readonly activation: 'none' | 'relu';
+  /** Adds `residual[batch, m, n]` at the very end. */
+  readonly residual: boolean;
+}
+
+/** Rows of C that one unit of work computes. */
+const rowsPerUnit = 48;
+/** Columns of a packed panel of B. */
+const panelColumns = 8;
+
+/** Buffers that a variant has no use for (`bias`, `residual`) take any other operand; they are never read. */
+function defineMatmul(variant: MatmulVariant) {
+  const { layout, bias: hasBias, activation, residual: hasResidual } = variant;
+  return defineKernel({
+    name: matmulName(variant),
+    summary:
+      `c[batch, m, n] = ${activation === 'relu' ? 'relu' : ''}(op(a) op(b)${hasBias ? ' + bias[n]' : ''})` +
+      `${hasResidual ? ' + residual[batch, m, n]' : ''}, layout ${layout}; a batch stride of 0 shares an operand`,
+    buffers: {
+      a: { access: 'read', kind: 'float' },
+      b: { access: 'read', kind: 'float' },
+      bias: { access: 'read', kind: 'float' },
+      residual: { access: 'read', kind: 'float' },
+      c: { access: 'write', kind: 'float' },
+    },
+    params: { m: 'u32', n: 'u32', k: 'u32', batch: 'u32', strideA: 'u32', strideB: 'u32' },
+    reference({ a, b, bias, residual, c }, { m, n, k, batch, strideA, strideB }) {
+      for (let z = 0; z < batch; z++)
+        for (let i = 0; i < m; i++)
+          for (let j = 0; j < n; j++) {
+            let sum = 0;
+            for (let l = 0; l < k; l++) {
+              const fromA = a[z * strideA + (layout === 'tn' ? l * m + i : i * k + l)]!;
+              const fromB = b[z * strideB + (layout === 'nt' ? j * k + l : l * n + j)]!;
+              sum += fromA * fromB;
+            }
+            const at = (z * m + i) * n + j;
+            if (hasBias) sum += bias[j]!;
+            if (activation === 'relu') sum = Math.max(sum, 0);
+            if (hasResidual) sum += residual[at]!;
+            c[at] = sum;
+          }
+    },
+    cost: ({ m, n, k, batch }) => ({ flops: 2 * batch * m * n * k, elements: batch * (m * k + k * n + m * n) }),
+    wasm: ({ m, n, k, batch }) => ({
+      passes: [
+        { fn: 'matmul_pack', units: batch * ceilDivide(n, panelColumns) },
+        { fn: 'matmul', units: batch * ceilDivide(m, rowsPerUnit) },
+      ],
+      constants: [layout === 'tn' ? 1 : 0, layout === 'nt' ? 1 : 0, hasBias ? 1 : 0, activation === 'relu' ? 1 : 0, hasResidual ? 1 : 0],
+      sharedScratch: 4 * batch * k * panelColumns * ceilDivide(n, panelColumns),
+    }),
+    wgsl: target => matmulWgsl(variant, target),
+    example(draw: Draw) {
+      const size = () => draw.pick([1, 2, 7, 16, 33, 64, 100]);
+      const [m, n, k] = [size(), size(), size()];
+      const batch = draw.pick([1, 1, 3]);
+      const shared = draw.pick([true, false]);
+      return {
+        params: { m, n, k, batch, strideA: m * k, strideB: shared ? 0 : k * n },
+        lengths: { a: batch * m * k, b: (shared ? 1 : batch) * k * n, bias: n, residual: batch * m * n, c: batch * m * n },
+      };
+    },
+    tolerance: 2e-6,
+  });
+}
+
+function matmulName({ layout, bias, activation, residual }: MatmulVariant): string {
+  return `matmul_${layout}${bias ? '_bias' : ''}${activation === 'relu' ? '_relu' : ''}${residual ? '_residual' : ''}`;
+}
+
+const variants: readonly MatmulVariant[] = (['nn', 'nt', 'tn'] as const).flatMap(layout => [
+  { layout, bias: false, activation: 'none', residual: false } as const,
+  ...(layout === 'nn'
+    ? ([
+        { layout, bias: true, activation: 'none', residual: false },
+        { layout, bias: true, activation: 'relu', residual: false },
+        { layout, bias: true, activation: 'none', residual: true },
+      ] as const)
+    : []),
+]);
+
+/** Every variant that the op table uses. */
+export const matmulKernels = variants.map(defineMatmul);
+const byName = new Map(matmulKernels.map(kernel => [kernel.name, kernel]));
+
+/** The kernel of a variant; throws if nobody asked for that combination of epilogue and layout yet. */
+export function matmulKernel(variant: MatmulVariant): (typeof matmulKernels)[number] {
+  const kernel = byName.get(matmulName(variant));
+  if (!kernel) throw new Error(`no kernel ${matmulName(variant)}: add the variant to the list in kernels/matmul/matmul.ts`);
+  return kernel;
+}

@@ -1,0 +1,47 @@
+/** All kernels, by name: what tests hold every backend to and benchmarks walk. */
+import type { Kernel } from './kernel.js';
+import { attentionGradKernel, attentionKernel } from './attention/attention.js';
+import { binaryKernels, broadcastKernels, fillKernel, unaryKernels } from './elementwise/elementwise.js';
+import { layerNormGradInputKernel, layerNormGradParamsKernel, layerNormKernel } from './layer-norm/layer-norm.js';
+import { crossEntropyKernel, distillationKernels, divergenceStatsKernel } from './loss/loss.js';
+import { matmulKernels } from './matmul/matmul.js';
+import { adamwKernel, optimizerPrepareKernel, sumSquaresKernel } from './optimizer/optimizer.js';
+import { randomUniformKernel, sampleTokensKernel } from './random/random.js';
+import { reduceKernels } from './reduce/reduce.js';
+import { gatherRowsKernel, scatterAddRowsKernel, scatterRowsKernel } from './rows/rows.js';
+import { logSoftmaxGradKernel, logSoftmaxKernel, softmaxGradKernel, softmaxKernel } from './softmax/softmax.js';
+import { stridedReadKernel, stridedWriteKernel } from './strided/strided.js';
+
+/** Kernels are read by name here, so their buffer and parameter names are widened. */
+const widen = (kernel: object) => kernel as Kernel;
+
+export const kernels: readonly Kernel[] = [
+  ...Object.values(unaryKernels),
+  ...Object.values(binaryKernels),
+  ...Object.values(broadcastKernels),
+  fillKernel,
+  stridedReadKernel,
+  stridedWriteKernel,
+  ...Object.values(reduceKernels),
+  ...matmulKernels,
+  softmaxKernel,
+  logSoftmaxKernel,
+  softmaxGradKernel,
+  logSoftmaxGradKernel,
+  layerNormKernel,
+  layerNormGradInputKernel,
+  layerNormGradParamsKernel,
+  attentionKernel,
+  attentionGradKernel,
+  gatherRowsKernel,
+  scatterAddRowsKernel,
+  scatterRowsKernel,
+  crossEntropyKernel,
+  ...Object.values(distillationKernels),
+  divergenceStatsKernel,
+  sumSquaresKernel,
+  optimizerPrepareKernel,
+  adamwKernel,
+  randomUniformKernel,
+  sampleTokensKernel,
+].map(widen);

@@ -1,0 +1,113 @@
+/**
+ * Moving whole rows by index: embeddings, positions, image features into their places, selected rows out to the head,
+ * keys and values into their cache.
+ */
+import { ceilDivide, defineKernel } from '../kernel.js';
+import type { Draw } from '../kernel.js';
+import { gatherRowsWgsl, scatterAddRowsWgsl, scatterRowsWgsl } from './rows.wgsl.js';
+
+function exampleIndices(draw: Draw, count: number, tableRows: number): number[] {
+  return Array.from({ length: count }, () => draw.integer(-1, tableRows - 1));
+}
+
+export const gatherRowsKernel = defineKernel({
+  name: 'gather_rows',
+  summary: 'y[rows, cols]: y[i] = table[index[i]], zeros where the index is negative',
+  buffers: {
+    table: { access: 'read', kind: 'float' },
+    index: { access: 'read', kind: 'index' },
+    y: { access: 'write', kind: 'float' },
+  },
+  params: { rows: 'u32', cols: 'u32' },
+  reference({ table, index, y }, { rows, cols }) {
+    for (let i = 0; i < rows; i++)
+      for (let j = 0; j < cols; j++) y[i * cols + j] = index[i]! < 0 ? 0 : table[index[i]! * cols + j]!;
+  },
+  cost: ({ rows, cols }) => ({ flops: 0, elements: 2 * rows * cols }),
+  wasm: ({ rows }) => ({ passes: [{ fn: 'gather_rows', units: ceilDivide(rows, 32) }] }),
+  wgsl: gatherRowsWgsl,
+  example(draw) {
+    const rows = draw.pick([1, 5, 33, 100]);
+    const cols = draw.pick([1, 6, 64, 100]);
+    const tableRows = draw.pick([1, 7, 128]);
+    return {
+      params: { rows, cols },
+      lengths: { table: tableRows * cols, index: rows, y: rows * cols },
+      fills: { index: { kind: 'values', values: exampleIndices(draw, rows, tableRows) } },
+    };
+  },
+  tolerance: 0,
+});
+
+/** Columns of the table that one unit of work sums: units never share an element, so no atomics and a fixed order. */
+const columnsPerUnit = 16;
+
+export const scatterAddRowsKernel = defineKernel({
+  name: 'scatter_add_rows',
+  summary: 'table[tableRows, cols] = sum of x[i] over the rows i whose index names that table row, in the order of i',
+  buffers: {
+    x: { access: 'read', kind: 'float' },
+    index: { access: 'read', kind: 'index' },
+    table: { access: 'write', kind: 'float' },
+  },
+  params: { rows: 'u32', cols: 'u32', tableRows: 'u32' },
+  reference({ x, index, table }, { rows, cols, tableRows }) {
+    const sums = new Float64Array(tableRows * cols);
+    for (let i = 0; i < rows; i++) {
+      const at = index[i]!;
+      if (at >= 0) for (let j = 0; j < cols; j++) sums[at * cols + j]! += x[i * cols + j]!;
+    }
+    table.set(sums);
+  },
+  cost: ({ rows, cols, tableRows }) => ({ flops: rows * cols, elements: (rows + tableRows) * cols }),
+  wasm: ({ cols }) => ({
+    passes: [{ fn: 'scatter_add_rows', units: ceilDivide(cols, columnsPerUnit) }],
+    constants: [columnsPerUnit],
+  }),
+  wgsl: scatterAddRowsWgsl,
+  example(draw) {
+    const rows = draw.pick([1, 5, 33, 200]);
+    const cols = draw.pick([1, 6, 64, 100]);
+    const tableRows = draw.pick([1, 7, 128]);
+    return {
+      params: { rows, cols, tableRows },
+      lengths: { x: rows * cols, index: rows, table: tableRows * cols },
+      fills: { index: { kind: 'values', values: exampleIndices(draw, rows, tableRows) } },
+    };
+  },
+  tolerance: 5e-6,
+});
+
+export const scatterRowsKernel = defineKernel({
+  name: 'scatter_rows',
+  summary:
+    'y[index[i], 0..cols] = x[i, offset..offset+cols] for rows with an index >= 0, all different; x has `stride` columns; ' +
+    'other rows of y keep their values',
+  buffers: {
+    x: { access: 'read', kind: 'float' },
+    index: { access: 'read', kind: 'index' },
+    y: { access: 'update', kind: 'float' },
+  },
+  params: { rows: 'u32', cols: 'u32', stride: 'u32', offset: 'u32' },
+  reference({ x, index, y }, { rows, cols, stride, offset }) {
+    for (let i = 0; i < rows; i++)
+      if (index[i]! >= 0) for (let j = 0; j < cols; j++) y[index[i]! * cols + j] = x[i * stride + offset + j]!;
+  },
+  cost: ({ rows, cols }) => ({ flops: 0, elements: 2 * rows * cols }),
+  wasm: ({ rows }) => ({ passes: [{ fn: 'scatter_rows', units: ceilDivide(rows, 32) }] }),
+  wgsl: scatterRowsWgsl,
+  example(draw) {
+    const rows = draw.pick([1, 5, 33]);
+    const cols = draw.pick([1, 6, 64]);
+    const offset = draw.pick([0, 3, 64]);
+    const stride = offset + cols + draw.pick([0, 5]);
+    const targets = Array.from({ length: rows }, (_, i) => (draw.pick([0, 0, 1]) ? -1 : i));
+    targets.sort((a, b) => b - a);
+    return {
+      params: { rows, cols, stride, offset },
+      lengths: { x: rows * stride, index: rows, y: (rows + 2) * cols },
+      fills: { index: { kind: 'values', values: targets } },
+    };
+  },
+  tolerance: 0,
+});

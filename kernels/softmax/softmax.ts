@@ -1,0 +1,82 @@
+/** Softmax and log-softmax over the rows of [rows, cols], with their gradients. */
+import { defineKernel } from '../kernel.js';
+import type { Draw } from '../kernel.js';
+import { softmaxGradWgsl, softmaxWgsl } from './softmax.wgsl.js';
+
+const params = { rows: 'u32', cols: 'u32' } as const;
+
+function example(draw: Draw) {
+  const rows = draw.pick([1, 2, 9, 33]);
+  const cols = draw.pick([1, 3, 16, 65, 128]);
+  return { rows, cols, size: rows * cols };
+}
+
+/** log of the sum of exponentials of one row, with the maximum taken out so that nothing overflows. */
+function logSumExp(x: ArrayLike<number>, start: number, cols: number): number {
+  let maximum = -Infinity;
+  for (let j = 0; j < cols; j++) maximum = Math.max(maximum, x[start + j]!);
+  let sum = 0;
+  for (let j = 0; j < cols; j++) sum += Math.exp(x[start + j]! - maximum);
+  return maximum + Math.log(sum);
+}
+
+function defineSoftmax(name: 'softmax' | 'log_softmax') {
+  return defineKernel({
+    name,
+    summary: `y[rows, cols] = ${name} of every row of x`,
+    buffers: { x: { access: 'read', kind: 'float' }, y: { access: 'write', kind: 'float' } },
+    params,
+    reference({ x, y }, { rows, cols }) {
+      for (let i = 0; i < rows; i++) {
+        const lse = logSumExp(x, i * cols, cols);
+        for (let j = i * cols; j < (i + 1) * cols; j++) y[j] = name === 'softmax' ? Math.exp(x[j]! - lse) : x[j]! - lse;
+      }
+    },
+    cost: ({ rows, cols }) => ({ flops: 5 * rows * cols, elements: 2 * rows * cols }),
+    wasm: ({ rows }) => ({ passes: [{ fn: name, units: rows }] }),
+    wgsl: target => softmaxWgsl(name, target),
+    example(draw) {
+      const { rows, cols, size } = example(draw);
+      return { params: { rows, cols }, lengths: { x: size, y: size } };
+    },
+    tolerance: 5e-6,
+  });
+}
+
+function defineSoftmaxGrad(name: 'softmax_grad' | 'log_softmax_grad') {
+  return defineKernel({
+    name,
+    summary:
+      name === 'softmax_grad'
+        ? 'dx = y * (dy - sum(dy * y)) per row, y = softmax(x)'
+        : 'dx = dy - exp(y) * sum(dy) per row, y = log_softmax(x)',
+    buffers: {
+      y: { access: 'read', kind: 'float' },
+      dy: { access: 'read', kind: 'float' },
+      dx: { access: 'write', kind: 'float' },
+    },
+    params,
+    reference({ y, dy, dx }, { rows, cols }) {
+      for (let i = 0; i < rows; i++) {
+        let sum = 0;
+        for (let j = i * cols; j < (i + 1) * cols; j++) sum += name === 'softmax_grad' ? dy[j]! * y[j]! : dy[j]!;
+        for (let j = i * cols; j < (i + 1) * cols; j++)
+          dx[j] = name === 'softmax_grad' ? y[j]! * (dy[j]! - sum) : dy[j]! - Math.exp(y[j]!) * sum;
+      }
+    },
+    cost: ({ rows, cols }) => ({ flops: 4 * rows * cols, elements: 3 * rows * cols }),
+    wasm: ({ rows }) => ({ passes: [{ fn: name, units: rows }] }),
+    wgsl: target => softmaxGradWgsl(name, target),
+    example(draw) {
+      const { rows, cols, size } = example(draw);
+      const domain = name === 'softmax_grad' ? { minimum: 0, maximum: 1 } : { minimum: -20, maximum: 0 };
+      return { params: { rows, cols }, lengths: { y: size, dy: size, dx: size }, fills: { y: { kind: 'uniform', ...domain } } };
+    },
+    tolerance: 5e-6,
+  });
+}
+
+export const softmaxKernel = defineSoftmax('softmax');
+export const logSoftmaxKernel = defineSoftmax('log_softmax');
+export const softmaxGradKernel = defineSoftmaxGrad('softmax_grad');
+export const logSoftmaxGradKernel = defineSoftmaxGrad('log_softmax_grad');
