@@ -1,0 +1,81 @@
+/** FrozenLake as a world: what `createWorld` needs, put together from the files beside this one. */
+
+import { TASK_FROZENLAKE, cellIndexToken, sizeToken } from '../../../models/vocabulary.js';
+import { BoardPainter } from '../canvas.js';
+import { MOVES, actionName, checkSize, colOf, movesToward, rowOf } from '../grid.js';
+import { createWorld, type RenderStyle, type World, type WorldRules } from '../world.js';
+import { generateFrozenLake } from './generator.js';
+import { holeLimit, parseFrozenLakeOptions } from './options.js';
+import { step, type FrozenLakeInstance } from './rules.js';
+import { TRAINING_SHEET, type FrozenLakeSprite } from './sprites.js';
+import { describe, mapRows, parseDescription } from './text.js';
+
+/** Painters by style, size and pixels: each keeps its sprites, so that a second image of the same kind is fast. */
+const painters = new Map<string, BoardPainter<FrozenLakeSprite>>();
+
+function render(instance: FrozenLakeInstance, pixels: number, style: RenderStyle): Uint8Array {
+  const key = `${style},${instance.size},${pixels}`;
+  let painter = painters.get(key);
+  if (painter === undefined) {
+    if (style !== 'training') throw new RangeError(`FrozenLake has no style '${style}': choose 'training'`);
+    painter = new BoardPainter(TRAINING_SHEET, instance.size, pixels);
+    painters.set(key, painter);
+  }
+  const place = (cell: number, sprite: FrozenLakeSprite) => ({ row: rowOf(cell), col: colOf(cell), sprite });
+  return painter.paint([
+    ...instance.holes.map(cell => place(cell, 'hole')),
+    place(instance.start, 'start'),
+    place(instance.goal, 'goal'),
+  ]);
+}
+
+/** FrozenLake with these generator options (see options.ts); an Error lists wrong ones. */
+export function createFrozenLake(rawOptions?: unknown): World<FrozenLakeInstance> {
+  const options = parseFrozenLakeOptions(rawOptions);
+  // Twice the longest straight walk. Up to size 5 with 8 holes no shortest plan is longer; beyond that, such maps are not used.
+  const maximumPlanLength = (level: number): number => 4 * (level - 1);
+
+  const rules: WorldRules<FrozenLakeInstance> = {
+    name: 'frozenlake',
+    title: 'FrozenLake',
+    taskToken: TASK_FROZENLAKE,
+    levels: [3, 4, 5, 6, 7, 8],
+    actions: MOVES,
+    difficulties: ['direct', 'detour'],
+    styles: ['training'],
+    answerSeparator: '',
+
+    generate(random, level, request = {}) {
+      checkSize(level);
+      const wanted = request.difficulty;
+      if (wanted !== undefined && !rules.difficulties.includes(wanted))
+        throw new RangeError(`FrozenLake has no difficulty '${wanted}': choose ${rules.difficulties.join(' or ')}`);
+      return generateFrozenLake(
+        random,
+        level,
+        options,
+        maximumPlanLength(level),
+        instance => wanted === undefined || rules.difficulty(instance) === wanted,
+      );
+    },
+    difficulty: instance => (world.needsDetour(instance) ? 'detour' : 'direct'),
+    instanceKey: instance => `frozenlake:${mapRows(instance).join('/')}`,
+    layoutKey: instance => `frozenlake:${mapRows(instance).join('/').replace(/[SG]/g, 'F')}`,
+
+    render: (instance, pixels, style = 'training') => render(instance, pixels, style),
+    recap: ({ size, start, goal, holes }) => [sizeToken(size), ...[start, goal, ...holes].map(cellIndexToken)],
+    maximumRecapLength: level => 3 + holeLimit(options, level),
+    describe: (instance, variant, plan) =>
+      describe(instance, variant, plan === undefined ? null : plan.map(actionName).join('')),
+    parseDescription,
+
+    start: instance => instance.start,
+    isGoal: (instance, state) => state === instance.goal,
+    step,
+    cellAfter: (_, state) => cellIndexToken(state),
+    maximumPlanLength,
+    straightAhead: (instance, state) => movesToward(state, instance.goal),
+  };
+  const world = createWorld(rules);
+  return world;
+}

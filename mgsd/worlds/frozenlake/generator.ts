@@ -1,0 +1,72 @@
+/** Random FrozenLake puzzles. */
+
+import { choose, type RandomSource } from '../world.js';
+import { boardCells, cellAt, gridDistances } from '../grid.js';
+import { createInstance, type FrozenLakeInstance } from './rules.js';
+import { holeLimit, type FrozenLakeOptions } from './options.js';
+
+/** Maps drawn for one puzzle before giving up. */
+const MAXIMUM_MAPS = 20_000;
+/** Pairs of start and goal drawn for one map before a new map is drawn, as in the published generator. */
+const MAXIMUM_PAIRS = 512;
+
+/**
+ * A puzzle of side `size` that `accepts` takes and whose goal is `minimumDistance` to `maximumDistance` moves away. Holes
+ * are drawn cell by cell; start and goal are drawn afterwards and never add or remove a hole. Error after 20,000 maps.
+ */
+export function generateFrozenLake(
+  random: RandomSource,
+  size: number,
+  options: FrozenLakeOptions,
+  maximumDistance: number,
+  accepts: (instance: FrozenLakeInstance) => boolean,
+): FrozenLakeInstance {
+  const cells = boardCells(size);
+  const corners = [0, cellAt(size - 1, size - 1)] as const;
+  const cornersFree = options.connectedCorners || options.startGoal === 'corners';
+  const limit = holeLimit(options, size);
+  const inRange = (distance: number | undefined): boolean =>
+    distance !== undefined && distance >= options.minimumDistance && distance <= maximumDistance;
+
+  for (let map = 0; map < MAXIMUM_MAPS; map++) {
+    const frozen = frozenChance(random, options);
+    const holes = cells.filter(cell => random.uniform() >= frozen && !(cornersFree && corners.includes(cell)));
+    if (holes.length > limit) continue;
+    const blocked = new Set(holes);
+    const isHole = (cell: number): boolean => blocked.has(cell);
+    if (cornersFree && (gridDistances(size, corners[0], isHole)[corners[1]] ?? -1) < 0) continue;
+
+    const free = cells.filter(cell => !blocked.has(cell));
+    const pair = options.startGoal === 'corners' ? corners : drawPair(random, size, free, isHole, inRange);
+    if (pair === null || !inRange(gridDistances(size, pair[0], isHole)[pair[1]])) continue;
+    const instance = createInstance(size, pair[0], pair[1], holes);
+    if (accepts(instance)) return instance;
+  }
+  throw new Error(
+    `no FrozenLake puzzle of size ${size} in ${MAXIMUM_MAPS} maps with frozenProbability ` +
+      `${JSON.stringify(options.frozenProbability)}, at most ${limit} holes and ${options.minimumDistance} to ` +
+      `${maximumDistance} moves: loosen one of these, or the asked difficulty`,
+  );
+}
+
+function frozenChance(random: RandomSource, options: FrozenLakeOptions): number {
+  const p = options.frozenProbability;
+  return typeof p === 'number' ? p : p[0] + random.uniform() * (p[1] - p[0]);
+}
+
+/** Start and goal, uniform over the pairs of free cells at a wanted distance; null if 512 draws find none. */
+function drawPair(
+  random: RandomSource,
+  size: number,
+  free: readonly number[],
+  isHole: (cell: number) => boolean,
+  inRange: (distance: number | undefined) => boolean,
+): readonly [start: number, goal: number] | null {
+  if (free.length < 2) return null;
+  for (let pair = 0; pair < MAXIMUM_PAIRS; pair++) {
+    const start = choose(random, free);
+    const goal = choose(random, free);
+    if (start !== goal && inRange(gridDistances(size, start, isHole)[goal])) return [start, goal];
+  }
+  return null;
+}

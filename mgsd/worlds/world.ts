@@ -1,0 +1,259 @@
+/**
+ * The contract of a world. A further world is one folder that exports a `WorldFactory` and one line in `registry.ts`:
+ * it writes down the rules (`WorldRules`), and `createWorld` derives from them everything that follows from a search over
+ * the plan states: all optimal actions, shortest lengths, verdicts, the straight-ahead floor.
+ */
+
+import { actionToken } from '../../models/vocabulary.js';
+import { actionName, type Action } from './grid.js';
+import { parseAnswerText, type ParsedAnswer } from './answers.js';
+import { solve } from './solver.js';
+
+/** Where random numbers come from. Everything that draws takes one, so that a seed decides every puzzle and every sample. */
+export interface RandomSource {
+  /** Uniform in [0, 1). */
+  uniform(): number;
+  /** Uniform in 0 .. n-1; n >= 1. */
+  integer(n: number): number;
+}
+
+/** One element of `items`, each with the same probability; an Error on an empty list. */
+export function choose<T>(random: RandomSource, items: readonly T[]): T {
+  const item = items[random.integer(items.length)];
+  if (item === undefined) throw new Error('cannot choose from an empty list');
+  return item;
+}
+
+/** One puzzle: plain data that survives JSON and `structuredClone`, so that it can go to worker threads and into files. */
+export interface WorldInstance {
+  /** Side of the square board, which is also the level. */
+  readonly size: number;
+}
+
+/**
+ * Where a plan stands, as a whole number that is 0 or more: the agent's cell and whatever else the world remembers
+ * (64 for carrying, 128 for done, ...). States are small, so the solver holds distances in an array.
+ */
+export type PlanState = number;
+
+export type StepResult =
+  | { readonly verdict: 'ok' | 'goal'; readonly next: PlanState }
+  /** The plan has failed. `next` is the unchanged state: it is where relabelling goes on (see trace.ts). */
+  | { readonly verdict: 'fatal'; readonly next: PlanState; readonly reason: string };
+
+/** What to ask of `generate` beside the level. */
+export interface GenerateRequest {
+  /** One of the world's `difficulties`. Left out: as they come. */
+  readonly difficulty?: string | undefined;
+}
+
+/** `context`: what a text-only teacher is told. `evaluation`: what stands in for the image in the text-modality evaluation. */
+export type TextVariant = 'context' | 'evaluation';
+
+/** What an image looks like: `training`, or another look that the world has drawn for measuring shift. */
+export type RenderStyle = 'training' | 'held-out';
+
+/** The judgement of a whole plan. */
+export interface Verdict {
+  /** The goal was reached before anything fatal. Actions after the goal do not undo it. */
+  readonly success: boolean;
+  /** Success, and the number of all emitted actions, those after the goal included, is the shortest length. */
+  readonly optimal: boolean;
+  /** The answer could be read and holds at least one action. */
+  readonly parsed: boolean;
+  /** Number of emitted actions. */
+  readonly length: number;
+  /** Actions carried out until the goal or the fatal one, that one included. */
+  readonly steps: number;
+  /** Share of the shortest plan covered before the first action that is not optimal, 0..1. */
+  readonly progress: number;
+  /** `goal`, or why not: `unparsed`, `unfinished`, or the world's reason for the fatal action. */
+  readonly reason: string;
+  /** The states passed through, the start first. */
+  readonly path: readonly PlanState[];
+}
+
+/** What one world has to state. `I` is its puzzle; functions are pure and throw only on wrong arguments. */
+export interface WorldRules<I extends WorldInstance = WorldInstance> {
+  /** Lower-case name, in configs and on the command line: `frozenlake`. */
+  readonly name: string;
+  /** Name for people and for the folders of stored samples: `FrozenLake`. */
+  readonly title: string;
+  /** The token that opens a prompt of this world. */
+  readonly taskToken: number;
+  /** The sizes that the paper trains on. */
+  readonly levels: readonly number[];
+  readonly actions: readonly Action[];
+  /** Difficulty buckets that `generate` can be asked for. */
+  readonly difficulties: readonly string[];
+  readonly styles: readonly RenderStyle[];
+  /** What stands between two actions in an answer: nothing (`UUR`) or a comma (`U,PICK`). */
+  readonly answerSeparator: '' | ',';
+
+  /** A random solvable puzzle of side `level`; an Error that names the options if none is found in a bounded number of draws. */
+  generate(random: RandomSource, level: number, request?: GenerateRequest): I;
+  /** The bucket of a puzzle, one of `difficulties`. */
+  difficulty(instance: I): string;
+  /** Text that is equal for equal puzzles only. */
+  instanceKey(instance: I): string;
+  /** Text of the layout that the split hashes: two puzzles of one layout stay on the same side. */
+  layoutKey(instance: I): string;
+
+  /** The puzzle as an RGB image, bytes row by row from the top: (pixels, pixels, 3). */
+  render(instance: I, pixels: number, style?: RenderStyle): Uint8Array;
+  /** The state in tokens, in a fixed order: the symbolic prompt, the perception target and the head of every plan. */
+  recap(instance: I): number[];
+  /** No recap of a puzzle that `generate` returns is longer. */
+  maximumRecapLength(level: number): number;
+  /** The state as text. `plan` appends the reference-plan line of the privileged context. */
+  describe(instance: I, variant: TextVariant, plan?: readonly Action[]): string;
+  /** The puzzle that either variant of `describe` wrote; an Error says what is missing or contradicts itself. */
+  parseDescription(text: string): I;
+
+  start(instance: I): PlanState;
+  isGoal(instance: I, state: PlanState): boolean;
+  /** One action from a state that is not a goal state. */
+  step(instance: I, state: PlanState, action: Action): StepResult;
+  /** The cell token that a trace writes after an action that led to `state`. */
+  cellAfter(instance: I, state: PlanState): number;
+  /** No shortest plan of a puzzle that `generate` returns is longer; traces and rollouts are cut at this many actions. */
+  maximumPlanLength(level: number): number;
+  /**
+   * What a player does who knows where things are but not what is in the way: each such action must bring it nearer to the
+   * goal on a board without obstacles, so that every such walk ends.
+   */
+  straightAhead(instance: I, state: PlanState): Action[];
+}
+
+/** A world: its rules and what follows from them. */
+export interface World<I extends WorldInstance = WorldInstance> extends WorldRules<I> {
+  /** The number of actions to the goal, -1 if it cannot be reached or `state` cannot be reached from the start. */
+  distance(instance: I, state: PlanState): number;
+  /** Every action that begins a shortest plan from `state`, in the order of `actions`; empty at the goal or without a plan. */
+  optimalActions(instance: I, state: PlanState): Action[];
+  /** The length of a shortest plan, -1 if there is none. */
+  shortestLength(instance: I): number;
+  /** The shortest plan whose actions come first in the order of `actions`; an Error if there is none. */
+  referencePlan(instance: I): Action[];
+  /** The chance that a straight-ahead walk succeeds which picks each step uniformly among `straightAhead`, 0..1, exact. */
+  straightAheadSuccess(instance: I): number;
+  /** Whether every straight-ahead walk fails, so that only planning solves the puzzle. */
+  needsDetour(instance: I): boolean;
+  /** The judgement of an action list. */
+  judge(instance: I, actions: readonly Action[]): Verdict;
+  /** The actions in the last complete answer block of `text`. */
+  parseAnswer(text: string): ParsedAnswer;
+  /** Parses and judges; an answer that cannot be read is a failure with reason `unparsed`. */
+  judgeText(instance: I, text: string): Verdict;
+  /** The actions as the answer block holds them: `UUR` or `U,PICK`. */
+  formatAnswer(actions: readonly Action[]): string;
+  /** Whether `id` is the token of one of `actions`. */
+  isActionToken(id: number): boolean;
+}
+
+/** A world is made from its raw options (from a config file, unknown until checked); an Error lists what is wrong with them. */
+export type WorldFactory<I extends WorldInstance = WorldInstance> = (options?: unknown) => World<I>;
+
+/** Completes rules to a world. Searches are done once per puzzle object and remembered for as long as it lives. */
+export function createWorld<I extends WorldInstance>(rules: WorldRules<I>): World<I> {
+  const distances = new WeakMap<I, Int16Array>();
+  const tokens = new Set(rules.actions.map(actionToken));
+
+  function distance(instance: I, state: PlanState): number {
+    let known = distances.get(instance);
+    if (known === undefined) {
+      known = solve(rules, instance);
+      distances.set(instance, known);
+    }
+    return known[state] ?? -1;
+  }
+
+  function optimalActions(instance: I, state: PlanState): Action[] {
+    const here = distance(instance, state);
+    if (here <= 0) return [];
+    return rules.actions.filter(action => {
+      const step = rules.step(instance, state, action);
+      return step.verdict !== 'fatal' && distance(instance, step.next) === here - 1;
+    });
+  }
+
+  function referencePlan(instance: I): Action[] {
+    let state = rules.start(instance);
+    const plan: Action[] = [];
+    while (!rules.isGoal(instance, state)) {
+      const action = optimalActions(instance, state)[0];
+      if (action === undefined)
+        throw new Error(`${rules.title}: this puzzle has no plan to its goal: ${rules.instanceKey(instance)}`);
+      plan.push(action);
+      state = rules.step(instance, state, action).next;
+    }
+    return plan;
+  }
+
+  function straightAheadSuccess(instance: I): number {
+    const known = new Map<PlanState, number>();
+    const chance = (state: PlanState): number => {
+      if (rules.isGoal(instance, state)) return 1;
+      const before = known.get(state);
+      if (before !== undefined) return before;
+      const actions = rules.straightAhead(instance, state);
+      let sum = 0;
+      for (const action of actions) {
+        const step = rules.step(instance, state, action);
+        if (step.verdict !== 'fatal') sum += chance(step.next);
+      }
+      const mean = actions.length === 0 ? 0 : sum / actions.length;
+      known.set(state, mean);
+      return mean;
+    };
+    return chance(rules.start(instance));
+  }
+
+  function judge(instance: I, actions: readonly Action[]): Verdict {
+    const shortest = distance(instance, rules.start(instance));
+    let state = rules.start(instance);
+    const path = [state];
+    let reason = actions.length === 0 ? 'unparsed' : 'unfinished';
+    let onCourse = true;
+    let covered = 0;
+    for (const action of actions) {
+      const before = distance(instance, state);
+      const step = rules.step(instance, state, action);
+      state = step.next;
+      path.push(state);
+      onCourse &&= step.verdict !== 'fatal' && before > 0 && distance(instance, state) === before - 1;
+      if (onCourse) covered++;
+      if (step.verdict === 'ok') continue;
+      reason = step.verdict === 'fatal' ? step.reason : 'goal';
+      break;
+    }
+    const success = reason === 'goal';
+    return {
+      success,
+      optimal: success && actions.length === shortest,
+      parsed: actions.length > 0,
+      length: actions.length,
+      steps: path.length - 1,
+      progress: shortest > 0 ? covered / shortest : 0,
+      reason,
+      path,
+    };
+  }
+
+  const parseAnswer = (text: string): ParsedAnswer => parseAnswerText(text, rules.actions);
+
+  return {
+    ...rules,
+    distance,
+    optimalActions,
+    shortestLength: instance => distance(instance, rules.start(instance)),
+    referencePlan,
+    straightAheadSuccess,
+    needsDetour: instance => straightAheadSuccess(instance) === 0,
+    judge,
+    parseAnswer,
+    judgeText: (instance, text) => judge(instance, parseAnswer(text).actions),
+    formatAnswer: actions => actions.map(actionName).join(rules.answerSeparator),
+    isActionToken: id => tokens.has(id),
+  };
+}

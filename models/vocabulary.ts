@@ -1,0 +1,237 @@
+/**
+ * The one closed vocabulary that the symbolic prompts, the perception targets and the plans of every world are written in.
+ *
+ *     id       tokens
+ *     0..4     PAD BOS EOS ANS IMG
+ *     5..8     section marks ROUTE, WAVEFRONT, PLAN, and NONE (an empty list)
+ *     9..15    Q1..Q7, the numbered perception questions
+ *     16..18   task:frozenlake task:maze task:minibehaviour
+ *     19..20   mode:perceive mode:plan
+ *     21..27   size:2 .. size:8
+ *     28..33   the actions L D R U PICK DROP
+ *     34..49   the 16 sets of open directions, as a bit mask
+ *     50..63   reserved (a further world takes its task token from here)
+ *     64..127  the cells of the 8x8 grid, 64 + 8 * row + col
+ *
+ * Cells always count in the 8x8 grid, whatever the board's size, so that (1,0) is the same token on every board. A model
+ * adds one row and one column embedding to every cell token, on its input and on its output side: `cellRow`, `cellCol`.
+ */
+
+/** Number of ids, the width of the logits. A power of two, so that no kernel needs a ragged last tile. */
+export const VOCABULARY_SIZE = 128;
+
+/** Fills a sequence up to the length of its batch; never a target. */
+export const PAD = 0;
+/** Begins every response. */
+export const BOS = 1;
+/** Ends every response. */
+export const EOS = 2;
+/** Closes the recap and opens the answer. */
+export const ANS = 3;
+/** Placeholder for one image patch; the model puts the patch's projected features in its place. */
+export const IMG = 4;
+/** Section mark: the cells of a route follow. */
+export const ROUTE = 5;
+/** Section mark: cells in breadth-first order from the target follow. */
+export const WAVEFRONT = 6;
+/** Section mark: a reference plan follows (a teacher's privileged context). */
+export const PLAN = 7;
+/** An empty list, for example no holes or no legal move. */
+export const NONE = 8;
+
+const FIRST_QUESTION = 9;
+const QUESTION_COUNT = 7;
+
+export const TASK_FROZENLAKE = 16;
+export const TASK_MAZE = 17;
+export const TASK_MINIBEHAVIOUR = 18;
+
+/** The response is facts about the state only. */
+export const MODE_PERCEIVE = 19;
+/** The response is a recap of the state and a plan. */
+export const MODE_PLAN = 20;
+
+const FIRST_SIZE = 21;
+export const MINIMUM_SIZE = 2;
+export const MAXIMUM_SIZE = 8;
+
+const FIRST_ACTION = 28;
+/** The actions by index; `actionToken(i)` is the token of `ACTION_NAMES[i]`. L D R U are 0..3 as in gymnasium. */
+export const ACTION_NAMES = ['L', 'D', 'R', 'U', 'PICK', 'DROP'] as const;
+
+const FIRST_MASK = 34;
+const MASK_COUNT = 16;
+/** Bits of an open-direction mask, in the order of the stored wall masks: north 1, south 2, west 4, east 8. */
+export const OPEN_NORTH = 1;
+export const OPEN_SOUTH = 2;
+export const OPEN_WEST = 4;
+export const OPEN_EAST = 8;
+
+const FIRST_RESERVED = 50;
+const RESERVED_COUNT = 14;
+
+const FIRST_CELL = 64;
+/** Side of the grid that the cell tokens span. */
+export const GRID_SIDE = 8;
+const CELL_COUNT = GRID_SIDE * GRID_SIDE;
+
+/** What a token is; grammar checks and input noise work by kind. */
+export type TokenKind =
+  'special' | 'section' | 'question' | 'task' | 'mode' | 'size' | 'action' | 'mask' | 'reserved' | 'cell';
+
+/** Row 0..7 of a cell token, -1 for every other id: (128). */
+export const cellRow: Readonly<Int8Array> = Int8Array.from({ length: VOCABULARY_SIZE }, (_, id) =>
+  id < FIRST_CELL ? -1 : (id - FIRST_CELL) >> 3,
+);
+
+/** Column 0..7 of a cell token, -1 for every other id: (128). */
+export const cellCol: Readonly<Int8Array> = Int8Array.from({ length: VOCABULARY_SIZE }, (_, id) =>
+  id < FIRST_CELL ? -1 : (id - FIRST_CELL) & 7,
+);
+
+/** The token that stands `index` places after `first`, of `count`; throws a RangeError that names the kind. */
+function nth(first: number, count: number, index: number, kind: string): number {
+  if (!Number.isInteger(index) || index < 0 || index >= count)
+    throw new RangeError(`there is no ${kind} ${index}: the vocabulary has ${kind} 0 to ${count - 1}`);
+  return first + index;
+}
+
+/** Token of the cell at (row, col) of the 8x8 grid, 0-based from the top left. RangeError off the grid. */
+export function cellToken(row: number, col: number): number {
+  const inside = (x: number): boolean => Number.isInteger(x) && x >= 0 && x < GRID_SIDE;
+  if (!inside(row) || !inside(col))
+    throw new RangeError(`there is no cell (${row},${col}): rows and columns run from 0 to ${GRID_SIDE - 1}`);
+  return FIRST_CELL + row * GRID_SIDE + col;
+}
+
+/** Token of cell index 8 * row + col (0..63), the form in which the worlds hold cells. */
+export function cellIndexToken(index: number): number {
+  return nth(FIRST_CELL, CELL_COUNT, index, 'cell');
+}
+
+/** Cell index 8 * row + col of a cell token, -1 for every other id. */
+export function cellOf(id: number): number {
+  return id >= FIRST_CELL && id < FIRST_CELL + CELL_COUNT ? id - FIRST_CELL : -1;
+}
+
+/** Token of action 0..5 in the order of `ACTION_NAMES`. */
+export function actionToken(action: number): number {
+  return nth(FIRST_ACTION, ACTION_NAMES.length, action, 'action');
+}
+
+/** Action 0..5 of an action token, -1 for every other id. */
+export function actionOf(id: number): number {
+  return id >= FIRST_ACTION && id < FIRST_ACTION + ACTION_NAMES.length ? id - FIRST_ACTION : -1;
+}
+
+/** Token of a board with side `size`, 2..8. */
+export function sizeToken(size: number): number {
+  if (!Number.isInteger(size) || size < MINIMUM_SIZE || size > MAXIMUM_SIZE)
+    throw new RangeError(`there is no board size ${size}: sizes run from ${MINIMUM_SIZE} to ${MAXIMUM_SIZE}`);
+  return FIRST_SIZE + size - MINIMUM_SIZE;
+}
+
+/** Board side 2..8 of a size token, -1 for every other id. */
+export function sizeOf(id: number): number {
+  return id >= FIRST_SIZE && id <= FIRST_SIZE + MAXIMUM_SIZE - MINIMUM_SIZE ? id - FIRST_SIZE + MINIMUM_SIZE : -1;
+}
+
+/** Token of a set of open directions: the sum of `OPEN_NORTH`, `OPEN_SOUTH`, `OPEN_WEST` and `OPEN_EAST`, 0..15. */
+export function maskToken(mask: number): number {
+  return nth(FIRST_MASK, MASK_COUNT, mask, 'open-direction mask');
+}
+
+/** Open-direction mask 0..15 of a mask token, -1 for every other id. */
+export function maskOf(id: number): number {
+  return id >= FIRST_MASK && id < FIRST_MASK + MASK_COUNT ? id - FIRST_MASK : -1;
+}
+
+/** Token that opens the answer to perception question 1..7. */
+export function questionToken(number: number): number {
+  return nth(FIRST_QUESTION, QUESTION_COUNT, number - 1, 'question (counted from 0)');
+}
+
+/** One of the 14 reserved tokens; a further world takes its task token from them. */
+export function reservedToken(index: number): number {
+  return nth(FIRST_RESERVED, RESERVED_COUNT, index, 'reserved token');
+}
+
+const names: string[] = [];
+const kinds: TokenKind[] = [];
+
+function define(id: number, name: string, kind: TokenKind): void {
+  names[id] = name;
+  kinds[id] = kind;
+}
+
+const MASK_LETTERS: readonly (readonly [bit: number, letter: string])[] = [
+  [OPEN_NORTH, 'N'],
+  [OPEN_SOUTH, 'S'],
+  [OPEN_WEST, 'W'],
+  [OPEN_EAST, 'E'],
+];
+
+['PAD', 'BOS', 'EOS', 'ANS', 'IMG'].forEach((name, id) => {
+  define(id, name, 'special');
+});
+define(ROUTE, 'ROUTE', 'section');
+define(WAVEFRONT, 'WAVEFRONT', 'section');
+define(PLAN, 'PLAN', 'section');
+define(NONE, 'none', 'special');
+for (let number = 1; number <= QUESTION_COUNT; number++) define(questionToken(number), `Q${number}`, 'question');
+define(TASK_FROZENLAKE, 'task:frozenlake', 'task');
+define(TASK_MAZE, 'task:maze', 'task');
+define(TASK_MINIBEHAVIOUR, 'task:minibehaviour', 'task');
+define(MODE_PERCEIVE, 'mode:perceive', 'mode');
+define(MODE_PLAN, 'mode:plan', 'mode');
+for (let size = MINIMUM_SIZE; size <= MAXIMUM_SIZE; size++) define(sizeToken(size), `size:${size}`, 'size');
+ACTION_NAMES.forEach((name, action) => {
+  define(actionToken(action), name, 'action');
+});
+for (let mask = 0; mask < MASK_COUNT; mask++) {
+  const letters = MASK_LETTERS.filter(([bit]) => (mask & bit) !== 0).map(([, letter]) => letter);
+  define(maskToken(mask), `open:${letters.join('')}`, 'mask');
+}
+for (let index = 0; index < RESERVED_COUNT; index++) define(reservedToken(index), `reserved:${index}`, 'reserved');
+for (let cell = 0; cell < CELL_COUNT; cell++) {
+  define(FIRST_CELL + cell, `(${cell >> 3},${cell & 7})`, 'cell');
+}
+
+const idsByName: ReadonlyMap<string, number> = new Map(names.map((name, id) => [name, id]));
+
+function checkId(id: number): void {
+  if (!Number.isInteger(id) || id < 0 || id >= VOCABULARY_SIZE)
+    throw new RangeError(`there is no token ${id}: ids run from 0 to ${VOCABULARY_SIZE - 1}`);
+}
+
+/** The kind of token `id`; RangeError outside 0..127. */
+export function tokenKind(id: number): TokenKind {
+  checkId(id);
+  return kinds[id] ?? 'reserved';
+}
+
+/** The readable, blank-free and unique name of token `id`, for example `ANS`, `size:4`, `(1,2)`; RangeError outside 0..127. */
+export function tokenName(id: number): string {
+  checkId(id);
+  return names[id] ?? `reserved:${id}`;
+}
+
+/** The names of `ids` with one blank between them, for logs and debugging. `textToTokens` is the inverse. */
+export function tokensToText(ids: Iterable<number>): string {
+  return Array.from(ids, tokenName).join(' ');
+}
+
+/** The ids of the blank-separated token names in `text`; an Error names the first word that is no token. */
+export function textToTokens(text: string): number[] {
+  return text
+    .split(/\s+/)
+    .filter(word => word !== '')
+    .map(word => {
+      const id = idsByName.get(word);
+      if (id === undefined)
+        throw new Error(
+          `'${word}' is not a token: write names as tokenName gives them, such as ${tokenName(ANS)} or (0,1)`,
+        );
+      return id;
+    });
+}
