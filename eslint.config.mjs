@@ -47,7 +47,14 @@ export default defineConfig(
     // Scripts that Node runs as they are: JavaScript with JSDoc types, whose casts the linter cannot see.
     files: ['**/*.mjs', '**/*.js'],
     languageOptions: {
-      globals: { console: 'readonly', process: 'readonly', performance: 'readonly', URL: 'readonly' },
+      globals: {
+        console: 'readonly',
+        process: 'readonly',
+        performance: 'readonly',
+        URL: 'readonly',
+        setInterval: 'readonly',
+        clearInterval: 'readonly',
+      },
     },
     rules: { '@typescript-eslint/no-unsafe-assignment': 'off' },
   },
