@@ -1,0 +1,92 @@
+/** WGSL of the elementwise kernels: four elements per lane, the last few one by one. */
+import { ceilDivide } from '../kernel.js';
+import type { WgslPass, WgslTarget } from '../kernel.js';
+import { lanePass } from '../wgsl.js';
+
+type Params = Readonly<Record<string, number>>;
+
+/** Elements 4i..4i+3 of n, given their value as WGSL of vec4 index `i` and of element index `j`. */
+function fourPerLane(target: WgslTarget, four: string, one: string, declarations = ''): readonly WgslPass[] {
+  return [
+    lanePass(
+      target,
+      p => ceilDivide(p['n']!, 4),
+      '(params.n + 3u) / 4u',
+      `if (4u * i + 4u <= params.n) { store4_y(i, ${four}); return; }
+  for (var j = 4u * i; j < params.n; j++) { store_y(j, ${one}); }`,
+      declarations,
+    ),
+  ];
+}
+
+const components = ['x', 'y', 'z', 'w'] as const;
+const mapVec4 = (f: (component: string) => string) => `vec4f(${components.map(f).join(', ')})`;
+
+export function unaryWgsl(expression: string, target: WgslTarget): readonly WgslPass[] {
+  return fourPerLane(
+    target,
+    'f4(load4_x(i))',
+    'f(load_x(j))',
+    `fn f(x: f32) -> f32 { return ${expression}; }
+fn f4(x: vec4f) -> vec4f { return ${mapVec4(c => `f(x.${c})`)}; }`,
+  );
+}
+
+/** The gradient of gelu, whose formula is too long for a table. */
+const geluGradient = `fn gelu_grad(g: f32, x: f32) -> f32 {
+  let t = tanh(clamp(0.7978845608028654 * (x + 0.044715 * x * x * x), -15.0, 15.0));
+  return g * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * 0.7978845608028654 * (1.0 + 0.134145 * x * x));
+}
+`;
+
+const binaryFunction = (expression: string) =>
+  `${expression.includes('gelu_grad') ? geluGradient : ''}fn f(a: f32, b: f32) -> f32 { return ${expression}; }
+fn f4(a: vec4f, b: vec4f) -> vec4f { return ${mapVec4(c => `f(a.${c}, b.${c})`)}; }`;
+
+export function binaryWgsl(expression: string, target: WgslTarget): readonly WgslPass[] {
+  return fourPerLane(target, 'f4(load4_a(i), load4_b(i))', 'f(load_a(j), load_b(j))', binaryFunction(expression));
+}
+
+/**
+ * By vec4 where the last dimension is a multiple of four and every operand either runs along it or repeats one value; else
+ * one element per lane.
+ */
+export function broadcastWgsl(expression: string, target: WgslTarget): readonly WgslPass[] {
+  const runs = (p: Params, x: string) =>
+    p[`${x}3`] === 0 || (p[`${x}3`] === 1 && [0, 1, 2].every(d => p[`${x}${d}`]! % 4 === 0));
+  const aligned = (p: Params) => p['d3']! % 4 === 0 && runs(p, 'a') && runs(p, 'b');
+  const size = (p: Params) => p['d0']! * p['d1']! * p['d2']! * p['d3']!;
+  const total = 'params.d0 * params.d1 * params.d2 * params.d3';
+  const index = `let i3 = e % params.d3; let r2 = e / params.d3;
+  let i2 = r2 % params.d2; let r1 = r2 / params.d2;
+  let i1 = r1 % params.d1; let i0 = r1 / params.d1;
+  let at_a = i0 * params.a0 + i1 * params.a1 + i2 * params.a2 + i3 * params.a3;
+  let at_b = i0 * params.b0 + i1 * params.b1 + i2 * params.b2 + i3 * params.b3;`;
+  const four = (x: string) => `fn four_${x}(at: u32) -> vec4f {
+  if (params.${x}3 == 0u) { return vec4f(load_${x}(at)); }
+  return load4_${x}(at / 4u);
+}`;
+  const vector = lanePass(
+    target,
+    p => (aligned(p) ? size(p) / 4 : 0),
+    `${total} / 4u`,
+    `let e = 4u * i;
+  ${index}
+  store4_y(i, f4(four_a(at_a), four_b(at_b)));`,
+    [binaryFunction(expression), four('a'), four('b')].join('\n'),
+  );
+  const scalar = lanePass(
+    target,
+    p => (aligned(p) ? 0 : size(p)),
+    total,
+    `let e = i;
+  ${index}
+  store_y(i, f(load_a(at_a), load_b(at_b)));`,
+    binaryFunction(expression),
+  );
+  return [vector, scalar];
+}
+
+export function fillWgsl(target: WgslTarget): readonly WgslPass[] {
+  return fourPerLane(target, 'vec4f(params.value)', 'params.value');
+}

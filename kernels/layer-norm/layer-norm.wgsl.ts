@@ -1,0 +1,83 @@
+/** WGSL of layer normalisation and its gradients. */
+import { ceilDivide } from '../kernel.js';
+import type { WgslPass, WgslTarget } from '../kernel.js';
+import { byWidth, lanePass, rowPass } from '../wgsl.js';
+
+export function layerNormWgsl(target: WgslTarget): readonly WgslPass[] {
+  return byWidth(
+    p => p['cols']! % 4 === 0,
+    w =>
+      rowPass(
+        target,
+        p => p['rows']!,
+        'params.rows',
+        `let cols = params.cols / ${w.size}u;
+  let start = row * cols;
+  var total = ${w.value}(0.0);
+  for (var j = first; j < cols; j += step) { total += ${w.load}_x(start + j); }
+  let mean = row_sum(${w.sum('total')}, lane) / f32(params.cols);
+  var squares = ${w.value}(0.0);
+  for (var j = first; j < cols; j += step) { let d = ${w.load}_x(start + j) - mean; squares += d * d; }
+  let variance = row_sum(${w.sum('squares')}, lane) / f32(params.cols);
+  let rstd = 1.0 / sqrt(variance + params.eps);
+  for (var j = first; j < cols; j += step) {
+    ${w.store}_y(start + j, (${w.load}_x(start + j) - mean) * rstd * ${w.load}_gamma(j) + ${w.load}_beta(j));
+  }
+  if (leader) { store_stats(2u * row, mean); store_stats(2u * row + 1u, rstd); }`,
+      ),
+  );
+}
+
+export function layerNormGradInputWgsl(target: WgslTarget): readonly WgslPass[] {
+  return byWidth(
+    p => p['cols']! % 4 === 0,
+    w =>
+      rowPass(
+        target,
+        p => p['rows']!,
+        'params.rows',
+        `let cols = params.cols / ${w.size}u;
+  let start = row * cols;
+  let mean = load_stats(2u * row);
+  let rstd = load_stats(2u * row + 1u);
+  var total_g = ${w.value}(0.0);
+  var total_gx = ${w.value}(0.0);
+  for (var j = first; j < cols; j += step) {
+    let g = ${w.load}_dy(start + j) * ${w.load}_gamma(j);
+    total_g += g;
+    total_gx += g * ((${w.load}_x(start + j) - mean) * rstd);
+  }
+  let mean_g = row_sum(${w.sum('total_g')}, lane) / f32(params.cols);
+  let mean_gx = row_sum(${w.sum('total_gx')}, lane) / f32(params.cols);
+  for (var j = first; j < cols; j += step) {
+    let normalised = (${w.load}_x(start + j) - mean) * rstd;
+    ${w.store}_dx(start + j, rstd * (${w.load}_dy(start + j) * ${w.load}_gamma(j) - mean_g - normalised * mean_gx));
+  }`,
+      ),
+  );
+}
+
+/** A lane owns one column, or four, of one chunk of rows. */
+export function layerNormGradParamsWgsl(target: WgslTarget): readonly WgslPass[] {
+  return byWidth(
+    p => p['cols']! % 4 === 0,
+    w =>
+      lanePass(
+        target,
+        p => (ceilDivide(p['rows']!, p['chunk']!) * p['cols']!) / w.size,
+        `(params.rows + params.chunk - 1u) / params.chunk * params.cols / ${w.size}u`,
+        `let cols = params.cols / ${w.size}u;
+  let c = i / cols;
+  let j = i % cols;
+  var gamma = ${w.value}(0.0);
+  var beta = ${w.value}(0.0);
+  for (var row = c * params.chunk; row < min(params.rows, (c + 1u) * params.chunk); row++) {
+    let g = ${w.load}_dy(row * cols + j);
+    gamma += g * ((${w.load}_x(row * cols + j) - load_stats(2u * row)) * load_stats(2u * row + 1u));
+    beta += g;
+  }
+  ${w.store}_partial(2u * c * cols + j, gamma);
+  ${w.store}_partial((2u * c + 1u) * cols + j, beta);`,
+      ),
+  );
+}

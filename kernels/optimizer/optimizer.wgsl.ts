@@ -1,0 +1,74 @@
+/** WGSL of AdamW: sums of squares, the decisions of a step, the update. */
+import { ceilDivide } from '../kernel.js';
+import type { WgslPass, WgslTarget } from '../kernel.js';
+import { byWidth, lanePass, rowPass } from '../wgsl.js';
+
+export function sumSquaresWgsl(target: WgslTarget): readonly WgslPass[] {
+  return byWidth(
+    p => p['n']! % 4 === 0 && p['chunk']! % 4 === 0,
+    w =>
+      rowPass(
+        target,
+        p => ceilDivide(p['n']!, p['chunk']!),
+        '(params.n + params.chunk - 1u) / params.chunk',
+        `let end = min(params.n, (row + 1u) * params.chunk) / ${w.size}u;
+  var total = ${w.value}(0.0);
+  for (var j = row * params.chunk / ${w.size}u + first; j < end; j += step) { let x = ${w.load}_x(j); total += x * x; }
+  let sum = row_sum(${w.sum('total')}, lane);
+  if (leader) { store_partial(row, sum); }`,
+      ),
+  );
+}
+
+/** One row of `count` partial sums. Whether the norm is finite is read from its bits: compilers may assume that it is. */
+export function optimizerPrepareWgsl(target: WgslTarget): readonly WgslPass[] {
+  return [
+    rowPass(
+      target,
+      () => 1,
+      '1u',
+      `var total = 0.0;
+  for (var j = first; j < params.count; j += step) { total += load_partial(j); }
+  let sum = row_sum(total, lane);
+  if (!leader) { return; }
+  let norm = sqrt(sum);
+  if ((bitcast<u32>(sum) & 0x7fffffffu) < 0x7f800000u) {
+    let max_norm = load_hyper(5u);
+    store_state(0u, load_state(0u) + 1.0);
+    store_state(2u, 1.0);
+    store_state(4u, select(1.0, max_norm / norm, max_norm > 0.0 && norm > max_norm));
+    store_state(5u, load_state(5u) * load_hyper(1u));
+    store_state(6u, load_state(6u) * load_hyper(2u));
+  } else {
+    store_state(1u, load_state(1u) + 1.0);
+    store_state(2u, 0.0);
+    store_state(4u, 0.0);
+  }
+  store_state(3u, norm);`,
+    ),
+  ];
+}
+
+export function adamwWgsl(target: WgslTarget): readonly WgslPass[] {
+  return byWidth(
+    p => p['offset']! % 4 === 0 && p['n']! % 4 === 0,
+    w =>
+      lanePass(
+        target,
+        p => p['n']! / w.size,
+        `params.n / ${w.size}u`,
+        `if (load_state(2u) == 0.0) { return; }
+  let at = params.offset / ${w.size}u + i;
+  let beta1 = load_hyper(1u);
+  let beta2 = load_hyper(2u);
+  let g = ${w.load}_grad(at) * load_state(4u);
+  let m = beta1 * ${w.load}_m(at) + (1.0 - beta1) * g;
+  let v = beta2 * ${w.load}_v(at) + (1.0 - beta2) * g * g;
+  let step = m / (1.0 - load_state(5u)) / (sqrt(v / (1.0 - load_state(6u))) + load_hyper(3u));
+  let param = ${w.load}_param(at);
+  ${w.store}_m(at, m);
+  ${w.store}_v(at, v);
+  ${w.store}_param(at, param - load_hyper(0u) * (load_hyper(4u) * param + step));`,
+      ),
+  );
+}

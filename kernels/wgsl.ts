@@ -1,0 +1,215 @@
+/**
+ * Puts complete WGSL modules together. A kernel writes only its `main`; this file declares what it works on:
+ *
+ * - `params.<name>`: the kernel's params, as immediates (push constants);
+ * - `load_<buffer>(i)` and `store_<buffer>(i, value)`: one element, f32 whatever the storage type is (i32 for index buffers);
+ * - `load4_<buffer>(i)` and `store4_<buffer>(i, value)`: elements 4i..4i+3 as a vec4; a pass that mentions these gets its
+ *   buffer declared as an array of vec4, and must only run where offsets and rows are multiples of four elements;
+ * - `workgroup_index(id)`: the number of a workgroup in a grid folded by `grid`.
+ */
+import type { DType } from './dtype.js';
+import { ceilDivide } from './kernel.js';
+import type { Kernel, WgslPass, WgslTarget } from './kernel.js';
+
+type Params = Readonly<Record<string, number>>;
+
+/** Workgroups along x before the grid goes on along y: below WebGPU's limit of 65535 per dimension. */
+const foldWidth = 32768;
+
+/** A grid of at least `count` workgroups, and of none where count is 0: a pass without workgroups is not run. */
+export function grid(count: number): readonly [number, number, number] {
+  if (count <= 0) return [0, 0, 0];
+  return [Math.min(count, foldWidth), ceilDivide(count, foldWidth), 1];
+}
+
+/** The buffers that a pass touches, as positions in the kernel's list: only these are declared and bound. */
+export function boundBuffers(kernel: Kernel, pass: WgslPass): number[] {
+  return Object.keys(kernel.buffers).flatMap((name, position) => (mentions(pass.body, name) ? [position] : []));
+}
+
+function mentions(body: string, name: string): boolean {
+  return new RegExp(`\\b(load|store)4?_${name}\\b`).test(body);
+}
+
+/** The complete module of one pass of `kernel`. */
+export function wgslModule(kernel: Kernel, pass: WgslPass, target: WgslTarget): string {
+  const names = Object.keys(kernel.buffers);
+  const bound = boundBuffers(kernel, pass).map(position => names[position]!);
+  const half = bound.some(name => target.dtypes[name] === 'f16');
+  const params = Object.entries(kernel.params).map(([name, type]) => `  ${name}: ${type},`);
+  const parts = [
+    half ? 'enable f16;' : '',
+    ['struct Params {', ...params, '}', 'var<immediate> params: Params;'].join('\n'),
+    `fn workgroup_index(id: vec3u) -> u32 { return id.x + id.y * ${foldWidth}u; }`,
+    half ? toHalf : '',
+    ...bound.map(name => bufferDeclaration(kernel, name, names.indexOf(name), pass.body, target.dtypes[name]!)),
+    pass.body.trim(),
+  ];
+  return parts.filter(part => part !== '').join('\n') + '\n';
+}
+
+/** WGSL leaves the conversion of numbers beyond 65504 open; ours gives infinity, like IEEE 754. */
+const toHalf = `fn to_f16(value: f32) -> f16 {
+  let infinity = bitcast<vec2<f16>>(((bitcast<u32>(value) >> 16u) & 0x8000u) | 0x7c00u).x;
+  return select(f16(value), infinity, abs(value) >= 65520.0);
+}`;
+
+const storageType: Readonly<Record<DType, string>> = { f64: 'f64', f32: 'f32', f16: 'f16', i32: 'i32' };
+
+function bufferDeclaration(kernel: Kernel, name: string, binding: number, body: string, dtype: DType): string {
+  const { access } = kernel.buffers[name]!;
+  const type = storageType[dtype];
+  const value = dtype === 'i32' ? 'i32' : 'f32';
+  const half = dtype === 'f16';
+  const wide = new RegExp(`\\b(load|store)4_${name}\\b`).test(body);
+  const element = wide ? `data_${name}[i >> 2u][i & 3u]` : `data_${name}[i]`;
+  const mode = access === 'read' ? 'read' : 'read_write';
+  const lines = [
+    `@group(0) @binding(${binding}) var<storage, ${mode}> data_${name}: array<${wide ? `vec4<${type}>` : type}>;`,
+  ];
+  const has = (helper: string) => new RegExp(`\\b${helper}_${name}\\b`).test(body);
+  if (has('load')) lines.push(`fn load_${name}(i: u32) -> ${value} { return ${value}(${element}); }`);
+  if (has('load4'))
+    lines.push(`fn load4_${name}(i: u32) -> vec4<${value}> { return vec4<${value}>(data_${name}[i]); }`);
+  if (has('store'))
+    lines.push(`fn store_${name}(i: u32, value: ${value}) { ${element} = ${half ? 'to_f16(value)' : 'value'}; }`);
+  if (has('store4')) {
+    const rounded = half ? 'vec4<f16>(to_f16(value.x), to_f16(value.y), to_f16(value.z), to_f16(value.w))' : 'value';
+    lines.push(`fn store4_${name}(i: u32, value: vec4<${value}>) { data_${name}[i] = ${rounded}; }`);
+  }
+  return lines.join('\n');
+}
+
+/** Lanes of a workgroup where lanes work on their own: software adapters like few (one or two of the processor's vectors). */
+export function independentLanes({ profile }: WgslTarget): number {
+  return profile === 'software' ? 16 : 64;
+}
+
+/**
+ * A pass in which lane `i` of `count(params)` works on its own. `code` sees `i`; `total` is the same count in WGSL.
+ */
+export function lanePass(
+  target: WgslTarget,
+  count: (params: Params) => number,
+  total: string,
+  code: string,
+  declarations = '',
+): WgslPass {
+  const lanes = independentLanes(target);
+  return {
+    body: `${declarations}
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = workgroup_index(group) * ${lanes}u + lane;
+  if (i >= ${total}) { return; }
+  ${code.trim()}
+}`,
+    workgroups: params => grid(ceilDivide(count(params), lanes)),
+  };
+}
+
+/** Lanes that share a row in the `gpu` profile. */
+const rowLanes = 64;
+/** Rows of a workgroup in the `software` profile, one lane each. */
+const softwareRows = 8;
+
+/**
+ * A pass over independent rows. `code` sees `row`, and walks its columns as
+ * `for (var j = first; j < end; j += step)`; `row_sum`, `row_max` and `row_min_index` join what the lanes of a row found,
+ * and give every lane the same result. In the `software` profile a row has one lane and joining does nothing.
+ * `leader` is true in one lane per row.
+ */
+export function rowPass(
+  target: WgslTarget,
+  rows: (params: Params) => number,
+  total: string,
+  code: string,
+  declarations = '',
+): WgslPass {
+  const software = target.profile === 'software';
+  const joins = (['row_sum', 'row_max', 'row_min_index'] as const).filter(name => code.includes(name));
+  const lanes = software ? softwareRows : rowLanes;
+  return {
+    body: `${declarations}
+${joins.map(name => (software ? trivialJoin(name) : treeJoin(name))).join('\n')}
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  ${
+    software
+      ? `let row = workgroup_index(group) * ${softwareRows}u + lane; let first = 0u; let step = 1u; let leader = true;`
+      : `let row = workgroup_index(group); let first = lane; let step = ${rowLanes}u; let leader = lane == 0u;`
+  }
+  if (row >= ${total}) { return; }
+  ${code.trim()}
+}`,
+    workgroups: params => grid(software ? ceilDivide(rows(params), softwareRows) : rows(params)),
+  };
+}
+
+const joinType = { row_sum: 'f32', row_max: 'f32', row_min_index: 'u32' } as const;
+type Join = keyof typeof joinType;
+
+function trivialJoin(name: Join): string {
+  const type = joinType[name];
+  return `fn ${name}(value: ${type}, lane: u32) -> ${type} { return value; }`;
+}
+
+/** A tree in workgroup memory: the same order at every run, and no assumption about subgroups. */
+function treeJoin(name: Join): string {
+  const type = joinType[name];
+  const [mine, other] = [`${name}_values[lane]`, `${name}_values[lane + width]`];
+  const joined = {
+    row_sum: `${mine} + ${other}`,
+    row_max: `max(${mine}, ${other})`,
+    row_min_index: `min(${mine}, ${other})`,
+  };
+  return `var<workgroup> ${name}_values: array<${type}, ${rowLanes}>;
+fn ${name}(value: ${type}, lane: u32) -> ${type} {
+  ${mine} = value;
+  for (var width = ${rowLanes / 2}u; width > 0u; width >>= 1u) {
+    workgroupBarrier();
+    if (lane < width) { ${mine} = ${joined[name]}; }
+  }
+  return workgroupUniformLoad(&${name}_values[0]);
+}`;
+}
+
+/**
+ * Two passes from one text, of which one runs: by vec4 where `aligned(params)` (a multiple of four columns, as a rule), else by
+ * single elements. `write` gets the text for either width: see `Width`.
+ */
+export function byWidth(aligned: (params: Params) => boolean, write: (width: Width) => WgslPass): readonly WgslPass[] {
+  return ([4, 1] as const).map(lanes => {
+    const pass = write(widths[lanes]);
+    return {
+      body: pass.body,
+      workgroups: params => (aligned(params) === (lanes === 4) ? pass.workgroups(params) : grid(0)),
+    };
+  });
+}
+
+/** The words of a text that is written once for vec4 and once for single elements. */
+export interface Width {
+  readonly size: 1 | 4;
+  /** The type of a value: vec4f or f32. */
+  readonly value: string;
+  /** `load4` or `load`, `store4` or `store`: append `_<buffer>`. */
+  readonly load: string;
+  readonly store: string;
+  /** WGSL: the sum of the components. */
+  sum(value: string): string;
+  /** WGSL: the largest component. */
+  max(value: string): string;
+}
+
+const widths: Readonly<Record<1 | 4, Width>> = {
+  1: { size: 1, value: 'f32', load: 'load', store: 'store', sum: v => v, max: v => v },
+  4: {
+    size: 4,
+    value: 'vec4f',
+    load: 'load4',
+    store: 'store4',
+    sum: v => `dot(${v}, vec4f(1.0))`,
+    max: v => `max(max(${v}.x, ${v}.y), max(${v}.z, ${v}.w))`,
+  },
+};
