@@ -97,7 +97,7 @@ export interface Kernel<B extends string = string, P extends string = string> {
   reference(buffers: Readonly<Record<B, NumberArray>>, params: Readonly<Record<P, number>>): void;
   cost(params: Readonly<Record<P, number>>): Cost;
   wasm(params: Readonly<Record<P, number>>): WasmProgram;
-  wgsl(target: WgslTarget<B>): readonly WgslPass[];
+  wgsl(target: WgslTarget<NoInfer<B>>): readonly WgslPass[];
   /** A small valid call, for property tests. */
   example(draw: Draw): Example<B, P>;
   /**
@@ -110,7 +110,8 @@ export interface Kernel<B extends string = string, P extends string = string> {
 /** Identity that infers buffer and parameter names, and checks what the types cannot. */
 export function defineKernel<const B extends string, const P extends string>(kernel: Kernel<B, P>): Kernel<B, P> {
   const count = Object.keys(kernel.params).length;
-  if (count > 16) throw new Error(`kernel ${kernel.name} has ${count} params; 16 fit into the 64 bytes of WGSL immediates`);
+  if (count > 16)
+    throw new Error(`kernel ${kernel.name} has ${count} params; 16 fit into the 64 bytes of WGSL immediates`);
   return kernel;
 }
 

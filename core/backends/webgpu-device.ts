@@ -1,0 +1,174 @@
+/**
+ * Opens a WebGPU device through Dawn's bindings for Node (the `webgpu` package), with the features that compute needs switched
+ * on, and finds out what it got.
+ */
+import type { Capabilities } from '../backend.js';
+
+export interface WebgpuOptions {
+  /** Part of the adapter's name, where a machine has several; MGSD_ADAPTER if not given. */
+  readonly adapter?: string;
+  /** `debug` keeps Dawn's bounds checks in shaders and validates the generated code; `production` (default) does not. */
+  readonly mode?: 'production' | 'debug';
+  /** How kernels are written: chosen from the adapter if not given. Tests run `gpu` kernels on software adapters. */
+  readonly profile?: 'software' | 'gpu';
+  /** Dawn's backend, the platform's best if not given. `null` computes nothing: it checks shaders without an adapter. */
+  readonly backend?: 'vulkan' | 'metal' | 'd3d12' | 'null';
+}
+
+export interface OpenedDevice {
+  readonly device: GPUDevice;
+  readonly usage: typeof GPUBufferUsage;
+  readonly profile: 'software' | 'gpu';
+  readonly capabilities: Capabilities;
+}
+
+/** What Dawn's subgroup-matrix extension adds to the adapter's information. */
+interface MatrixConfig {
+  readonly componentType: string;
+  readonly resultComponentType: string;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+
+type Dawn = typeof import('webgpu');
+
+/**
+ * Toggles for production (see `chrome://gpu` or Dawn's Toggles.cpp for their meaning). f16 on NVIDIA is held back by
+ * default on drivers before 615; subgroup matrices count as unsafe because the extension is experimental.
+ */
+const wantedFeatures: readonly string[] = [
+  'shader-f16',
+  'subgroups',
+  'subgroup-size-control',
+  'timestamp-query',
+  'chromium-experimental-subgroup-matrix',
+];
+
+function toggleFlags(mode: 'production' | 'debug'): string[] {
+  const enabled = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia', 'use_vulkan_memory_model'];
+  if (mode === 'production') enabled.push('disable_robustness', 'disable_workgroup_init');
+  else enabled.push('enable_spirv_validation');
+  return [`enable-dawn-features=${enabled.join(',')}`, 'disable-dawn-features=timestamp_quantization'];
+}
+
+/** Dawn works on memory that belongs to the object of `create`: once that is collected, the process crashes or hangs. */
+function keepForever(instance: GPU): void {
+  const key = Symbol.for('mgsd-lite.webgpu.instances');
+  const holder = globalThis as unknown as Record<symbol, GPU[] | undefined>;
+  (holder[key] ??= []).push(instance);
+}
+
+/** The bindings; `load` is replaced in tests. Throws with remedies where the package has no binary for this machine. */
+export async function loadDawn(load: () => Promise<Dawn> = () => import('webgpu')): Promise<Dawn> {
+  try {
+    return await load();
+  } catch (cause) {
+    throw new Error(
+      `The \`webgpu\` package (Dawn for Node) does not load on ${process.platform}-${process.arch}: ${String(cause)}\n` +
+        'It has binaries for Linux, macOS and Windows on x64 and arm64. Run `npm install` again without --omit=optional or ' +
+        '--ignore-scripts; on Linux it needs glibc 2.31 or newer (Alpine has none). Or choose the `wasm` backend, which runs everywhere.',
+      { cause },
+    );
+  }
+}
+
+function noAdapter(name: string | undefined): Error {
+  const wanted = name ? ` whose name contains "${name}"` : '';
+  return new Error(
+    `No WebGPU adapter${wanted} was found.\n` +
+      (name ? '- Unset MGSD_ADAPTER (or the adapter option) to take any adapter.\n' : '') +
+      '- With a GPU: install its Vulkan driver (`vulkaninfo --summary` must list it); in a container, pass the device and the driver ' +
+      'through (for NVIDIA: NVIDIA_DRIVER_CAPABILITIES=all).\n' +
+      '- Without one: install a software adapter (Debian and Ubuntu: apt-get install libvulkan1 mesa-vulkan-drivers, Mesa 24.2 or newer) ' +
+      'or choose the `wasm` backend, which is faster on a processor.',
+  );
+}
+
+/** Opens a device. Throws with remedies where there is no package, no adapter, or an adapter that cannot compute. */
+export async function openDevice(options: WebgpuOptions = {}): Promise<OpenedDevice> {
+  const { mode = 'production', backend } = options;
+  const wanted = options.adapter ?? process.env['MGSD_ADAPTER'];
+  const { create, globals } = await loadDawn();
+  const flags = toggleFlags(mode);
+  if (backend) flags.push(`backend=${backend}`);
+  if (wanted && backend !== 'null') flags.push(`adapter=${wanted}`);
+  const instance = create(flags);
+  keepForever(instance);
+
+  const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) throw noAdapter(wanted);
+  if (adapter.info.device === 'null-backend' && backend !== 'null') throw noAdapter(wanted);
+
+  const features = wantedFeatures.filter(name => adapter.features.has(name)) as GPUFeatureName[];
+  const limits = adapterLimits(adapter);
+  const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits: limits });
+  const profile = options.profile ?? (isSoftware(adapter.info) ? 'software' : 'gpu');
+  const capabilities = describe(adapter, device, { mode, profile, flags });
+  return { device, usage: (globals as { GPUBufferUsage: typeof GPUBufferUsage }).GPUBufferUsage, profile, capabilities };
+}
+
+/** Without asking, a device has WebGPU's smallest limits: 128 MiB bindings, 256 lanes. */
+function adapterLimits(adapter: GPUAdapter): Record<string, number> {
+  const names = [
+    'maxBufferSize',
+    'maxStorageBufferBindingSize',
+    'maxStorageBuffersPerShaderStage',
+    'maxComputeWorkgroupStorageSize',
+    'maxComputeInvocationsPerWorkgroup',
+    'maxComputeWorkgroupSizeX',
+    'maxComputeWorkgroupSizeY',
+    'maxComputeWorkgroupSizeZ',
+    'maxComputeWorkgroupsPerDimension',
+    'maxImmediateSize',
+  ];
+  const offered = adapter.limits as unknown as Record<string, number | undefined>;
+  return Object.fromEntries(names.flatMap(name => (offered[name] === undefined ? [] : [[name, offered[name]]])));
+}
+
+function isSoftware(info: GPUAdapterInfo): boolean {
+  const name = `${info.device} ${info.description}`;
+  return (
+    info.isFallbackAdapter ||
+    info.architecture === 'software' ||
+    /llvmpipe|lavapipe|swiftshader|basic render/i.test(name)
+  );
+}
+
+function describe(
+  adapter: GPUAdapter,
+  device: GPUDevice,
+  asked: { readonly mode: string; readonly profile: string; readonly flags: readonly string[] },
+): Capabilities {
+  const { info } = adapter;
+  const { limits } = device;
+  const configs = (info as { subgroupMatrixConfigs?: readonly MatrixConfig[] }).subgroupMatrixConfigs ?? [];
+  const matrices = configs.map(c => `${c.M}x${c.N}x${c.K} ${c.componentType}->${c.resultComponentType}`);
+  const has = (name: string) => device.features.has(name);
+  // Unknown or refused toggles are ignored silently, so whether one worked shows only in what it was to bring.
+  const experimental = [...adapter.features].some(name => name.startsWith('chromium-experimental'));
+  return {
+    backend: 'webgpu',
+    name: info.description.split(':')[0] || info.device || info.vendor || 'unnamed adapter',
+    driver: [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(', '),
+    software: isSoftware(info),
+    dtypes: has('shader-f16') ? ['f32', 'f16', 'i32'] : ['f32', 'i32'],
+    maxBufferBytes: Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
+    threads: 1,
+    features: {
+      profile: asked.profile,
+      mode: asked.mode,
+      'shader-f16': has('shader-f16'),
+      subgroups: has('subgroups'),
+      'subgroup size': `${info.subgroupMinSize}..${info.subgroupMaxSize}`,
+      'subgroup matrices': has('chromium-experimental-subgroup-matrix') ? matrices.join('; ') || 'none listed' : 'no',
+      timestamps: has('timestamp-query'),
+      'workgroup memory': limits.maxComputeWorkgroupStorageSize,
+      'workgroup lanes': limits.maxComputeInvocationsPerWorkgroup,
+      'binding alignment': limits.minStorageBufferOffsetAlignment,
+      'toggles asked for': asked.flags.join(' '),
+      'toggle allow_unsafe_apis worked': experimental,
+      'toggle vulkan_enable_f16_on_nvidia worked': info.vendor === 'nvidia' ? has('shader-f16') : 'not an NVIDIA adapter',
+    },
+  };
+}

@@ -1,0 +1,163 @@
+/** From kernels to pipelines: compiles the WGSL of a kernel for the dtypes it is launched with, once. */
+import { bytesPerElement } from '../../kernels/index.js';
+import type { DType, Kernel, WgslPass } from '../../kernels/index.js';
+import { boundBuffers, wgslModule } from '../../kernels/wgsl.js';
+import type { Operand } from '../backend.js';
+
+export interface PassProgram {
+  /** Positions of the operands that the pass touches. */
+  readonly bound: readonly number[];
+  readonly layout: GPUBindGroupLayout;
+  readonly layoutId: number;
+  workgroups(params: Readonly<Record<string, number>>): readonly [number, number, number];
+  /** Compiles at the first call. */
+  pipeline(): GPUComputePipeline;
+}
+
+export interface Program {
+  readonly kernel: Kernel;
+  readonly passes: readonly PassProgram[];
+  /** Names and types of the params, in order. */
+  readonly params: readonly (readonly [string, 'u32' | 'f32'])[];
+  /** Positions of operands that some pass writes, and that some pass reads. */
+  readonly written: readonly number[];
+  readonly onlyRead: readonly number[];
+  /** Bytes per element of every operand. */
+  readonly elementBytes: readonly number[];
+}
+
+const dtypeCode: Readonly<Record<DType, number>> = { f32: 0, f16: 1, i32: 2, f64: 3 };
+
+interface Layout {
+  readonly id: number;
+  readonly group: GPUBindGroupLayout;
+  readonly pipeline: GPUPipelineLayout;
+}
+
+export class Programs {
+  readonly #device: GPUDevice;
+  readonly #profile: 'software' | 'gpu';
+  readonly #track: (check: Promise<void>) => void;
+  readonly #programs = new Map<Kernel, Map<number, Program>>();
+  readonly #layouts = new Map<string, Layout>();
+
+  /** `track` gets a promise per compiled shader, which rejects with the message of a shader that is not valid. */
+  constructor(device: GPUDevice, profile: 'software' | 'gpu', track: (check: Promise<void>) => void) {
+    this.#device = device;
+    this.#profile = profile;
+    this.#track = track;
+  }
+
+  get(kernel: Kernel, operands: readonly Operand[]): Program {
+    let code = 0;
+    for (const { dtype } of operands) code = code * 4 + dtypeCode[dtype];
+    let programs = this.#programs.get(kernel);
+    if (!programs) this.#programs.set(kernel, (programs = new Map<number, Program>()));
+    let program = programs.get(code);
+    if (!program) programs.set(code, (program = this.#build(kernel, operands)));
+    return program;
+  }
+
+  #build(kernel: Kernel, operands: readonly Operand[]): Program {
+    const names = Object.keys(kernel.buffers);
+    if (operands.length !== names.length)
+      throw new Error(`kernel ${kernel.name} takes ${names.length} buffers (${names.join(', ')}), got ${operands.length}`);
+    const dtypes: Record<string, DType> = {};
+    names.forEach((name, i) => {
+      dtypes[name] = operands[i]!.dtype;
+      this.#checkDtype(kernel, name, dtypes[name]);
+    });
+    const passes = kernel.wgsl({ dtypes, profile: this.#profile });
+    const bound = new Set(passes.flatMap(pass => boundBuffers(kernel, pass)));
+    const isWritten = (position: number) => kernel.buffers[names[position]!]!.access !== 'read';
+    return {
+      kernel,
+      params: Object.entries(kernel.params),
+      passes: passes.map((pass, i) => this.#buildPass(kernel, pass, dtypes, passes.length > 1 ? `${kernel.name} (${i})` : kernel.name)),
+      written: [...bound].filter(isWritten),
+      onlyRead: [...bound].filter(position => !isWritten(position)),
+      elementBytes: operands.map(({ dtype }) => bytesPerElement[dtype]),
+    };
+  }
+
+  #checkDtype(kernel: Kernel, name: string, dtype: DType): void {
+    const { kind } = kernel.buffers[name]!;
+    const problem = (text: string) => new Error(`kernel ${kernel.name}, buffer ${name}: ${text}`);
+    if (dtype === 'f64') throw problem('WGSL has no f64; use f32 here, or the cpu backend for gradient checks');
+    if (dtype === 'f16' && !this.#device.features.has('shader-f16'))
+      throw problem('this adapter offers no f16 (`shader-f16`); use f32');
+    const allowed = kind === 'index' ? ['i32'] : kind === 'wide' ? ['f32'] : ['f32', 'f16'];
+    if (!allowed.includes(dtype)) throw problem(`is ${dtype}, but must be ${allowed.join(' or ')}`);
+  }
+
+  #buildPass(kernel: Kernel, pass: WgslPass, dtypes: Readonly<Record<string, DType>>, label: string): PassProgram {
+    const bound = boundBuffers(kernel, pass);
+    const layout = this.#layout(kernel, bound);
+    let pipeline: GPUComputePipeline | undefined;
+    return {
+      bound,
+      layout: layout.group,
+      layoutId: layout.id,
+      workgroups: params => pass.workgroups(params),
+      pipeline: () =>
+        (pipeline ??= this.#compile(
+          label,
+          layout.pipeline,
+          wgslModule(kernel, pass, { dtypes, profile: this.#profile }),
+        )),
+    };
+  }
+
+  /** Kernels with the same accesses share a layout, and so their bind groups. */
+  #layout(kernel: Kernel, bound: readonly number[]): Layout {
+    const specs = Object.values(kernel.buffers);
+    const immediateSize = 4 * Object.keys(kernel.params).length;
+    const key = `${immediateSize};${bound.map(position => `${position}${specs[position]!.access === 'read' ? 'r' : 'w'}`).join()}`;
+    const known = this.#layouts.get(key);
+    if (known) return known;
+    const group = this.#device.createBindGroupLayout({
+      entries: bound.map(position => ({
+        binding: position,
+        visibility: 4, // GPUShaderStage.COMPUTE
+        buffer: { type: specs[position]!.access === 'read' ? 'read-only-storage' : 'storage' },
+      })),
+    });
+    // `immediateSize` is newer than the type definitions.
+    const descriptor: GPUPipelineLayoutDescriptor & { immediateSize: number } = {
+      bindGroupLayouts: [group],
+      immediateSize,
+    };
+    const layout = { id: this.#layouts.size, group, pipeline: this.#device.createPipelineLayout(descriptor) };
+    this.#layouts.set(key, layout);
+    return layout;
+  }
+
+  #compile(label: string, layout: GPUPipelineLayout, code: string): GPUComputePipeline {
+    this.#device.pushErrorScope('validation');
+    const module = this.#device.createShaderModule({ label, code });
+    const pipeline = this.#device.createComputePipeline({ label, layout, compute: { module, entryPoint: 'main' } });
+    const problem = this.#device.popErrorScope();
+    this.#track(
+      problem.then(async error => {
+        if (error) throw new Error(await explainShader(label, module, code, error.message));
+      }),
+    );
+    return pipeline;
+  }
+}
+
+/** The message for a shader that does not compile: the kernel, what is wrong, and the numbered lines around it. */
+async function explainShader(label: string, module: GPUShaderModule, code: string, message: string): Promise<string> {
+  const { messages } = await module.getCompilationInfo();
+  const lines = code.split('\n');
+  const parts = messages
+    .filter(({ type }) => type === 'error')
+    .map(({ message: text, lineNum, linePos }) => {
+      const from = Math.max(0, lineNum - 4);
+      const context = lines
+        .slice(from, lineNum + 3)
+        .map((line, i) => `${from + i + 1 === lineNum ? '>' : ' '} ${String(from + i + 1).padStart(4)} | ${line}`);
+      return `${text} (line ${lineNum}, column ${linePos})\n${context.join('\n')}`;
+    });
+  return `The WGSL of kernel ${label} does not compile: ${parts.length > 0 ? parts.join('\n') : message}`;
+}

@@ -1,0 +1,267 @@
+/**
+ * A device: a backend with memory management on top. Storage comes from a pool by size class, belongs to the scope in
+ * which it was made, and goes back when that scope ends, so nobody disposes of tensors in a training step.
+ */
+import { bytesPerElement, encodeElements } from '../kernels/index.js';
+import type { DType, Kernel } from '../kernels/index.js';
+import type { Allocation, Backend, Capabilities, Operand } from './backend.js';
+import { formatShape, sizeOf } from './shape.js';
+import type { Shape } from './shape.js';
+import { Tensor } from './tensor.js';
+
+/** Memory behind one or several tensors (views share it). */
+export class Storage {
+  readonly device: Device;
+  readonly bytes: number;
+  /** The op or function that asked for it, for error messages. */
+  readonly label: string;
+  /** The device's memory; undefined once freed. */
+  allocation: Allocation | undefined;
+
+  constructor(device: Device, allocation: Allocation, bytes: number, label: string) {
+    this.device = device;
+    this.allocation = allocation;
+    this.bytes = bytes;
+    this.label = label;
+  }
+}
+
+export interface MemoryUse {
+  /** Storages that tensors may still use. */
+  readonly liveBuffers: number;
+  readonly liveBytes: number;
+  /** The largest `liveBytes` so far. */
+  readonly peakBytes: number;
+  /** Memory kept for reuse. */
+  readonly pooledBytes: number;
+  /** Allocations asked of the backend so far: flat in a steady training loop. */
+  readonly allocations: number;
+}
+
+export interface TensorOptions {
+  /** Default f32. */
+  readonly dtype?: DType;
+}
+
+/** Observes launches: profilers and recorders. */
+export type LaunchObserver = (kernel: Kernel, operands: readonly Operand[], params: readonly number[]) => void;
+
+/**
+ * Pool classes: multiples of an eighth of a power of two, so at most an eighth is wasted and batches whose token count
+ * changes a little reuse each other's memory.
+ */
+function sizeClass(bytes: number): number {
+  if (bytes <= 256) return 256;
+  const step = 2 ** (Math.floor(Math.log2(bytes)) - 3);
+  return Math.ceil(bytes / Math.max(step, 256)) * Math.max(step, 256);
+}
+
+export class Device {
+  readonly backend: Backend;
+  readonly capabilities: Capabilities;
+  /** Set to watch launches; cleared with undefined. */
+  observer: LaunchObserver | undefined;
+  readonly #pool = new Map<number, Allocation[]>();
+  readonly #live = new Set<Storage>();
+  readonly #scopes: Set<Storage>[] = [];
+  #liveBytes = 0;
+  #peakBytes = 0;
+  #pooledBytes = 0;
+  #allocations = 0;
+
+  constructor(backend: Backend) {
+    this.backend = backend;
+    this.capabilities = backend.capabilities;
+  }
+
+  /** A contiguous tensor with unspecified content, for kernels to write. @throws Error if the dtype is not offered here. */
+  empty(shape: Shape, dtype: DType = 'f32', label = 'empty'): Tensor {
+    if (!this.capabilities.dtypes.includes(dtype))
+      throw new Error(
+        `${label}: the ${this.capabilities.backend} backend on ${this.capabilities.name} has no ${dtype}; it offers ` +
+          `${this.capabilities.dtypes.join(', ')}${dtype === 'f64' ? ' (f64 exists on --device cpu)' : ''}`,
+      );
+    if (!shape.every(n => Number.isInteger(n) && n >= 0))
+      throw new Error(`${label}: ${formatShape(shape)} is not a shape`);
+    const bytes = Math.max(16, sizeOf(shape) * bytesPerElement[dtype]);
+    const size = sizeClass(bytes);
+    if (size > this.capabilities.maxBufferBytes)
+      throw new Error(
+        `${label}: a tensor ${formatShape(shape)} of ${dtype} needs ${size} bytes; the largest buffer of ` +
+          `${this.capabilities.name} has ${this.capabilities.maxBufferBytes} (use a smaller batch or preset)`,
+      );
+    let allocation = this.#pool.get(size)?.pop();
+    if (allocation) this.#pooledBytes -= size;
+    else {
+      allocation = this.backend.allocate(size);
+      this.#allocations++;
+    }
+    const storage = new Storage(this, allocation, size, label);
+    this.#live.add(storage);
+    this.#liveBytes += size;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
+    this.#scopes.at(-1)?.add(storage);
+    return new Tensor(storage, shape, dtype);
+  }
+
+  /** A tensor with the given values, rounded to `dtype`. @throws Error if their number does not fit the shape. */
+  tensor(values: ArrayLike<number>, shape: Shape = [values.length], { dtype = 'f32' }: TensorOptions = {}): Tensor {
+    if (values.length !== sizeOf(shape))
+      throw new Error(
+        `tensor: ${values.length} values do not fill shape ${formatShape(shape)} (${sizeOf(shape)} elements)`,
+      );
+    const tensor = this.empty(shape, dtype, 'tensor');
+    this.write(tensor, values);
+    return tensor;
+  }
+
+  /** A tensor of one repeated value. */
+  full(shape: Shape, value: number, { dtype = 'f32' }: TensorOptions = {}): Tensor {
+    return this.tensor(new Float64Array(sizeOf(shape)).fill(value), shape, { dtype });
+  }
+
+  zeros(shape: Shape, options: TensorOptions = {}): Tensor {
+    return this.full(shape, 0, options);
+  }
+
+  /** Overwrites a contiguous tensor's values from the host; ordered with launches. */
+  write(tensor: Tensor, values: ArrayLike<number>): void {
+    const operand = this.operand(tensor);
+    if (values.length !== operand.length)
+      throw new Error(`write: ${values.length} values do not fill shape ${formatShape(tensor.shape)}`);
+    const matches =
+      (values instanceof Float32Array && tensor.dtype === 'f32') ||
+      (values instanceof Int32Array && tensor.dtype === 'i32');
+    const bytes = matches ? values : new Uint8Array(encodeElements(values, tensor.dtype));
+    this.backend.write(operand.allocation, operand.byteOffset, bytes);
+  }
+
+  /** How kernels see a tensor. @throws Error for freed memory and for views that need a copy first. */
+  operand(tensor: Tensor): Operand {
+    const { allocation } = tensor.storage;
+    if (!allocation)
+      throw new Error(
+        `a tensor ${formatShape(tensor.shape)} made by ${tensor.storage.label} is used after its memory was freed: it belonged to a ` +
+          'scope that has ended; return it from the scope, or make it outside',
+      );
+    if (tensor.storage.device !== this)
+      throw new Error('a tensor of another device is used here; read it and make a new one');
+    const byteOffset = tensor.offset * bytesPerElement[tensor.dtype];
+    if (!tensor.isContiguous || byteOffset % 256 !== 0)
+      throw new Error(
+        `a view ${formatShape(tensor.shape)} with strides ${formatShape(tensor.strides)} needs contiguous() first`,
+      );
+    return { allocation, dtype: tensor.dtype, byteOffset, length: tensor.size };
+  }
+
+  /** Runs a kernel on contiguous tensors. Ops call it; it knows nothing of gradients. */
+  launch<B extends string, P extends string>(
+    kernel: Kernel<B, P>,
+    tensors: Readonly<Record<B, Tensor>>,
+    params: Readonly<Record<P, number>>,
+  ): void {
+    const operands: Operand[] = [];
+    for (const name in kernel.buffers) operands.push(this.operand(tensors[name]));
+    const values: number[] = [];
+    for (const name in kernel.params) values.push(params[name]);
+    const erased = kernel as unknown as Kernel;
+    this.observer?.(erased, operands, values);
+    this.backend.launch(erased, operands, values);
+  }
+
+  /**
+   * Runs `body` and frees every tensor made in it, except those in its result (a tensor, or arrays and plain objects of
+   * them), which pass to the enclosing scope. With an async body, the scope ends when the promise settles; scopes nest like
+   * calls, so do not interleave two async ones.
+   */
+  scope<T>(body: () => T): T {
+    const storages = new Set<Storage>();
+    this.#scopes.push(storages);
+    let result: T;
+    try {
+      result = body();
+    } catch (error) {
+      this.#endScope(storages, undefined);
+      throw error;
+    }
+    if (result instanceof Promise) {
+      return result.then(
+        (value: unknown) => {
+          this.#endScope(storages, value);
+          return value;
+        },
+        (error: unknown) => {
+          this.#endScope(storages, undefined);
+          throw error;
+        },
+      ) as T;
+    }
+    this.#endScope(storages, result);
+    return result;
+  }
+
+  #endScope(storages: Set<Storage>, result: unknown): void {
+    const at = this.#scopes.lastIndexOf(storages);
+    this.#scopes.splice(at, 1);
+    const parent = this.#scopes.at(-1);
+    const kept = new Set<Storage>();
+    collectStorages(result, kept);
+    for (const storage of storages) {
+      if (!kept.has(storage)) this.free(storage);
+      else parent?.add(storage);
+    }
+  }
+
+  /** Takes a tensor out of all scopes: it lives until `free`. For parameters and other long-lived state. */
+  keep(tensor: Tensor): Tensor {
+    for (const scope of this.#scopes) scope.delete(tensor.storage);
+    return tensor;
+  }
+
+  /** Returns memory to the pool at once. Idempotent. */
+  free(owner: Storage | Tensor): void {
+    const storage = owner instanceof Tensor ? owner.storage : owner;
+    const { allocation } = storage;
+    if (!allocation || !this.#live.delete(storage)) return;
+    for (const scope of this.#scopes) scope.delete(storage);
+    storage.allocation = undefined;
+    this.#liveBytes -= storage.bytes;
+    this.#pooledBytes += storage.bytes;
+    const bucket = this.#pool.get(storage.bytes);
+    if (bucket) bucket.push(allocation);
+    else this.#pool.set(storage.bytes, [allocation]);
+  }
+
+  /** Gives pooled memory back to the machine. */
+  trim(): void {
+    for (const bucket of this.#pool.values()) for (const allocation of bucket) this.backend.free(allocation);
+    this.#pool.clear();
+    this.#pooledBytes = 0;
+  }
+
+  memory(): MemoryUse {
+    return {
+      liveBuffers: this.#live.size,
+      liveBytes: this.#liveBytes,
+      peakBytes: this.#peakBytes,
+      pooledBytes: this.#pooledBytes,
+      allocations: this.#allocations,
+    };
+  }
+
+  /** Resolves when all launched work is done. */
+  finish(): Promise<void> {
+    return this.backend.finish();
+  }
+
+  close(): Promise<void> {
+    return this.backend.close();
+  }
+}
+
+function collectStorages(value: unknown, into: Set<Storage>): void {
+  if (value instanceof Tensor) into.add(value.storage);
+  else if (Array.isArray(value)) for (const item of value) collectStorages(item, into);
+  else if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype)
+    for (const item of Object.values(value)) collectStorages(item, into);
+}

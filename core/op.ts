@@ -1,0 +1,84 @@
+/**
+ * An op is one row: its shape rule, forward pass, gradient, tolerance and test domain stand together, and a row without a
+ * gradient does not compile. Everything that is differentiable in this project goes through `applyOp`.
+ */
+import type { DType, Draw } from '../kernels/index.js';
+import type { Device } from './device.js';
+import type { Shape } from './shape.js';
+import { record } from './tape.js';
+import type { Tensor } from './tensor.js';
+
+export interface GradientContext<A> {
+  readonly inputs: readonly Tensor[];
+  readonly output: Tensor;
+  /** What `forward` kept. */
+  readonly saved: readonly Tensor[];
+  /** d(loss) / d(output), contiguous or a view. */
+  readonly grad: Tensor;
+  /** Which inputs need a gradient; others may be skipped. */
+  readonly wanted: readonly boolean[];
+  readonly attributes: A;
+}
+
+export interface ForwardResult {
+  readonly output: Tensor;
+  readonly saved?: readonly Tensor[];
+}
+
+/** An input of a test case: random values of this shape, or fixed ones (`i32` for indices, which get no gradient). */
+export interface ExampleInput {
+  readonly shape: Shape;
+  readonly dtype?: DType;
+  readonly values?: readonly number[];
+  /** Range of random values; default [-2, 2]. */
+  readonly range?: readonly [number, number];
+  /** No gradient is checked for it. */
+  readonly constant?: boolean;
+}
+
+export interface OpExample<A> {
+  readonly inputs: readonly ExampleInput[];
+  readonly attributes: A;
+}
+
+export interface OpRow<A> {
+  readonly name: string;
+  /** Output shape. @throws Error that says which rule the inputs break. */
+  shape(inputs: readonly Tensor[], attributes: A): Shape;
+  /** Computes the output of the given shape; may return a view of an input. */
+  forward(inputs: readonly Tensor[], attributes: A, shape: Shape): ForwardResult;
+  /** d(loss)/d(input) for every input, undefined where not wanted or not differentiable. */
+  gradient(context: GradientContext<A>): readonly (Tensor | undefined)[];
+  /** Relative difference allowed between the gradient and finite differences in f64. */
+  readonly tolerance: number;
+  /** A random small case: shapes and attributes, edge cases included; tensors in attributes are made on `device`. */
+  example(draw: Draw, device: Device): OpExample<A>;
+}
+
+/** Identity that infers the attributes of a row. */
+export function defineOp<A>(row: OpRow<A>): OpRow<A> {
+  return row;
+}
+
+/** Runs an op and records it if a gradient may be wanted. */
+export function applyOp<A>(op: OpRow<A>, inputs: readonly Tensor[], attributes: A): Tensor {
+  const shape = op.shape(inputs, attributes);
+  const { output, saved = [] } = op.forward(inputs, attributes, shape);
+  record(op as unknown as OpRow<never>, attributes, inputs, output, saved);
+  return output;
+}
+
+/** f64 where the tensor is f64, else f32: the dtype of statistics, losses and other things that f16 cannot hold. */
+export function wideDType(tensor: Tensor): DType {
+  return tensor.dtype === 'f64' ? 'f64' : 'f32';
+}
+
+/** @throws Error unless all tensors have the dtype of the first. */
+export function requireSameDType(what: string, tensors: readonly Tensor[]): void {
+  const [first, ...others] = tensors;
+  for (const other of others)
+    if (other.dtype !== first!.dtype)
+      throw new Error(
+        `${what}: operands are ${first!.dtype} and ${other.dtype}; cast() one of them (nothing is cast silently)`,
+      );
+}

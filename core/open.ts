@@ -1,0 +1,59 @@
+/** Opening a device by name, or the best that this machine has. */
+import type { Backend, BackendName, Capabilities } from './backend.js';
+import { CpuBackend } from './backends/cpu.js';
+import { Device } from './device.js';
+
+export type DeviceChoice = 'auto' | BackendName;
+
+export interface OpenOptions {
+  /** Threads of the wasm backend; default: one per processor. */
+  readonly threads?: number;
+  /** Told why `auto` did not take a GPU. */
+  readonly onNote?: (note: string) => void;
+}
+
+/**
+ * Opens a device. `auto` takes a real GPU, else wasm: a GPU that is emulated on the processor is slower than wasm, so it
+ * must be asked for by name.
+ * @throws Error with remedies if the device that was asked for is not there
+ */
+export async function openDevice(choice: DeviceChoice = 'auto', options: OpenOptions = {}): Promise<Device> {
+  switch (choice) {
+    case 'cpu':
+      return new Device(new CpuBackend());
+    case 'wasm':
+      return new Device(await openWasm(options));
+    case 'webgpu':
+      return new Device(await openWebGpu());
+    case 'auto': {
+      try {
+        const backend = await openWebGpu();
+        if (!backend.capabilities.software) return new Device(backend);
+        options.onNote?.(
+          `${backend.capabilities.name} is emulated on the processor; wasm is faster (--device webgpu takes it all the same)`,
+        );
+        await backend.close();
+      } catch (error) {
+        options.onNote?.(`no GPU: ${(error as Error).message.split('\n', 1)[0]!}`);
+      }
+      return new Device(await openWasm(options));
+    }
+  }
+}
+
+async function openWasm({ threads }: OpenOptions): Promise<Backend> {
+  const { openWasmBackend } = await import('./backends/wasm.js');
+  return openWasmBackend(threads === undefined ? {} : { threads });
+}
+
+async function openWebGpu(): Promise<Backend> {
+  const { openWebGpuBackend } = await import('./backends/webgpu.js');
+  return openWebGpuBackend();
+}
+
+/** One line about a device, for the first line of a log. */
+export function describeDevice({ backend, name, driver, software, dtypes, threads, features }: Capabilities): string {
+  const facts = Object.entries(features).map(([key, value]) => `${key} ${String(value)}`);
+  const emulated = software && backend === 'webgpu' ? ', emulated on the processor' : '';
+  return `${backend}: ${name} (${driver}${emulated}), ${threads} thread${threads === 1 ? '' : 's'}, ${dtypes.join(' ')}; ${facts.join(', ')}`;
+}

@@ -1,0 +1,71 @@
+/** What generation needs beside the ops with gradients: cache rows, attention over a cache, sampling. Nothing here is recorded. */
+import { attentionKernel, sampleTokensKernel, scatterRowsKernel } from '../../kernels/index.js';
+import { wideDType } from '../op.js';
+import { contiguous } from '../primitives.js';
+import type { Tensor } from '../tensor.js';
+
+/** cache[rows[i]] = keys and values of qkv[i]: qkv (R, 3C), cache (capacity, 2C), rows i32 (R), all different. */
+export function writeCacheRows(cache: Tensor, qkv: Tensor, rows: Tensor): void {
+  const cols = cache.shape[1]!;
+  const params = { rows: rows.size, cols, stride: (cols * 3) / 2, offset: cols / 2 };
+  cache.device.launch(scatterRowsKernel, { x: contiguous(qkv), index: rows, y: cache }, params);
+}
+
+export interface CacheView {
+  readonly heads: number;
+  /** i32 (sequences, 6); keys are rows of the cache. */
+  readonly table: Tensor;
+  /** Most keys of a sequence. */
+  readonly maxKeys: number;
+}
+
+/** Attention of new rows to cached ones: queries from qkv (R, 3C), keys and values from cache (capacity, 2C) -> (R, C). */
+export function attentionOverCache(qkv: Tensor, cache: Tensor, { heads, table, maxKeys }: CacheView): Tensor {
+  const { device } = qkv;
+  const [rows, width] = [qkv.shape[0]!, qkv.shape[1]! / 3];
+  const out = device.empty([rows, width], qkv.dtype, 'attentionOverCache');
+  const lse = device.empty([rows, heads], wideDType(qkv), 'attentionOverCache lse');
+  const headDim = width / heads;
+  const params = {
+    ...{
+      sequences: table.shape[0]!,
+      heads,
+      headDim,
+      strideQ: 3 * width,
+      strideKv: 2 * width,
+      offsetK: 0,
+      offsetV: width,
+    },
+    ...{ maxQueries: 1, maxKeys, scale: 1 / Math.sqrt(headDim) },
+  };
+  device.launch(attentionKernel, { q: contiguous(qkv), kv: cache, table, out, lse }, params);
+  return out;
+}
+
+export interface SamplingState {
+  /** (B, V). */
+  readonly logits: Tensor;
+  /** f32 (V), added to the logits: a large negative number forbids a token. */
+  readonly bias: Tensor;
+  /** f32 [1]; 0 is greedy. */
+  readonly temperature: Tensor;
+  /** i32 [5], see `controlFields` in kernels/random. */
+  readonly control: Tensor;
+  /** i32 (B): 1 where a sequence has ended; updated. */
+  readonly done: Tensor;
+  /** i32 (B, steps): one column is written. */
+  readonly tokens: Tensor;
+  /** i32 (B): written. */
+  readonly next: Tensor;
+}
+
+/** Samples one token per row into `tokens[:, column]` and `next`. */
+export function sampleTokens(state: SamplingState, column: number): void {
+  const [rows, cols] = state.logits.shape as [number, number];
+  const logits = contiguous(state.logits);
+  state.logits.device.launch(
+    sampleTokensKernel,
+    { ...state, logits },
+    { rows, cols, column, stride: state.tokens.shape[1]! },
+  );
+}

@@ -1,0 +1,142 @@
+/** Losses from logits, one value per row; sum them for a scalar. */
+import {
+  crossEntropyKernel,
+  distillationKernels,
+  divergenceFields,
+  divergenceStatsKernel,
+} from '../../kernels/index.js';
+import type { Divergence } from '../../kernels/index.js';
+import { applyOp, defineOp, requireSameDType, wideDType } from '../op.js';
+import type { OpRow } from '../op.js';
+import { binary, contiguous } from '../primitives.js';
+import { formatShape, sameShape } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+
+type None = Record<never, never>;
+
+function requireMatrixAndWeights(what: string, logits: Tensor, others: readonly Tensor[], weight: Tensor): void {
+  const [rows] = logits.shape;
+  if (
+    logits.rank !== 2 ||
+    others.some(x => !sameShape(x.shape, logits.shape)) ||
+    weight.rank !== 1 ||
+    weight.shape[0] !== rows
+  )
+    throw new Error(
+      `${what}: needs logits [rows, vocabulary], a second matrix of the same shape and weights [rows], got ` +
+        [logits, ...others, weight].map(x => formatShape(x.shape)).join(', '),
+    );
+}
+
+/** The saved gradient per row, times what flows in from above. */
+function scaleRows(saved: Tensor, grad: Tensor): Tensor {
+  const g = contiguous(grad);
+  return binary('mul', saved, g.view([g.shape[0]!, 1]));
+}
+
+function distillationOp(divergence: Divergence): OpRow<{ floor: Tensor }> {
+  return defineOp<{ floor: Tensor }>({
+    name: divergence,
+    shape([student, teacher, weight]) {
+      requireSameDType(divergence, [student!, teacher!]);
+      requireMatrixAndWeights(divergence, student!, [teacher!], weight!);
+      return [student!.shape[0]!];
+    },
+    forward([student, teacher, weight], { floor }, shape) {
+      const { device } = student!;
+      const [rows, cols] = student!.shape as [number, number];
+      const loss = device.empty(shape, wideDType(student!), divergence);
+      const grad = device.empty(student!.shape, student!.dtype, `${divergence} gradient`);
+      const operands = {
+        student: contiguous(student!),
+        teacher: contiguous(teacher!),
+        weight: weight!,
+        floor,
+        loss,
+        grad,
+      };
+      if (rows > 0) device.launch(distillationKernels[divergence], operands, { rows, cols });
+      return { output: loss, saved: [grad] };
+    },
+    gradient: ({ grad, saved: [dz] }) => [scaleRows(dz!, grad), undefined, undefined],
+    tolerance: 1e-5,
+    example(draw, device) {
+      const [rows, cols] = [draw.pick([1, 4]), draw.pick([2, 7])];
+      const floor = device.tensor([draw.pick([-1000, -2.5])], [1], { dtype: 'f64' });
+      return {
+        inputs: [
+          { shape: [rows, cols] },
+          { shape: [rows, cols], constant: true },
+          { shape: [rows], range: [0, 1], constant: true },
+        ],
+        attributes: { floor },
+      };
+    },
+  });
+}
+
+export const lossOps = {
+  /** Inputs logits[rows, cols], target[rows, cols], weight[rows]. */
+  crossEntropy: defineOp<None>({
+    name: 'crossEntropy',
+    shape([logits, target, weight]) {
+      requireMatrixAndWeights('crossEntropy', logits!, [target!], weight!);
+      return [logits!.shape[0]!];
+    },
+    forward([logits, target, weight], _, shape) {
+      const { device } = logits!;
+      const [rows, cols] = logits!.shape as [number, number];
+      const loss = device.empty(shape, wideDType(logits!), 'crossEntropy');
+      const grad = device.empty(logits!.shape, logits!.dtype, 'crossEntropy gradient');
+      const operands = { logits: contiguous(logits!), target: target!, weight: weight!, loss, grad };
+      if (rows > 0) device.launch(crossEntropyKernel, operands, { rows, cols });
+      return { output: loss, saved: [grad] };
+    },
+    gradient: ({ grad, saved: [dz] }) => [scaleRows(dz!, grad), undefined, undefined],
+    tolerance: 1e-5,
+    example: draw => {
+      const [rows, cols] = [draw.pick([1, 4]), draw.pick([2, 7])];
+      return {
+        inputs: [
+          { shape: [rows, cols] },
+          { shape: [rows, cols], range: [0, 1], constant: true },
+          { shape: [rows], range: [-1, 1], constant: true },
+        ],
+        attributes: {},
+      };
+    },
+  }),
+  reverseKl: distillationOp('reverse_kl'),
+  forwardKl: distillationOp('forward_kl'),
+} as const;
+
+/**
+ * -weight * sum(target * log softmax(logits)) per row: logits[rows, vocabulary] float, target[rows, vocabulary] and
+ * weight[rows] f32 (f64 with f64 logits) -> [rows]. Targets may be any distribution; weights may be negative, which makes
+ * this the policy-gradient loss too: one-hot targets and weight = advantage.
+ */
+export const crossEntropy = (logits: Tensor, target: Tensor, weight: Tensor): Tensor =>
+  applyOp(lossOps.crossEntropy, [logits, target, weight], {});
+
+/**
+ * weight * KL(student || teacher) per row over the whole vocabulary: logits [rows, vocabulary] of both -> [rows]. No gradient
+ * flows into the teacher. `floor` [1] bounds the teacher's log-probabilities from below.
+ */
+export const reverseKl = (student: Tensor, teacher: Tensor, weight: Tensor, floor: Tensor): Tensor =>
+  applyOp(lossOps.reverseKl, [student, teacher, weight], { floor });
+
+/** weight * KL(teacher || student) per row; otherwise like `reverseKl`. */
+export const forwardKl = (student: Tensor, teacher: Tensor, weight: Tensor, floor: Tensor): Tensor =>
+  applyOp(lossOps.forwardKl, [student, teacher, weight], { floor });
+
+/**
+ * Both KLs, entropies, agreement and log-probabilities of the given tokens, per row and without gradient:
+ * [rows, divergenceFields.length], see kernels/loss. Tokens i32 [rows].
+ */
+export function divergenceStats(student: Tensor, teacher: Tensor, tokens: Tensor, floor: Tensor): Tensor {
+  const [rows, cols] = student.shape as [number, number];
+  const stats = student.device.empty([rows, divergenceFields.length], wideDType(student), 'divergenceStats');
+  const operands = { student: contiguous(student), teacher: contiguous(teacher), tokens, floor, stats };
+  if (rows > 0) student.device.launch(divergenceStatsKernel, operands, { rows, cols });
+  return stats;
+}

@@ -1,0 +1,325 @@
+/** What networks are made of: matrix products, normalisation, softmax, attention, rows by index. */
+import {
+  attentionGradKernel,
+  attentionKernel,
+  ceilDivide,
+  gatherRowsKernel,
+  layerNormGradInputKernel,
+  layerNormGradParamsKernel,
+  layerNormKernel,
+  logSoftmaxGradKernel,
+  logSoftmaxKernel,
+  scatterAddRowsKernel,
+  sequenceFields,
+  softmaxGradKernel,
+  softmaxKernel,
+} from '../../kernels/index.js';
+import type { Draw } from '../../kernels/index.js';
+import { applyOp, defineOp, requireSameDType, wideDType } from '../op.js';
+import type { OpRow } from '../op.js';
+import { binary, contiguous, matmulRaw, reduceAxis, sumTo, transposeView } from '../primitives.js';
+import { formatShape, sizeOf } from '../shape.js';
+import { SequenceTable } from '../sequences.js';
+import type { Tensor } from '../tensor.js';
+
+type None = Record<never, never>;
+
+function rowsAndCols(x: Tensor): { rows: number; cols: number } {
+  return { rows: sizeOf(x.shape.slice(0, -1)), cols: x.shape.at(-1)! };
+}
+
+/** Rows whose contributions to gamma and beta are summed by one unit of work. */
+const layerNormChunk = 32;
+
+function softmaxOp(name: 'softmax' | 'logSoftmax'): OpRow<None> {
+  const [forwardKernel, gradientKernel] =
+    name === 'softmax' ? [softmaxKernel, softmaxGradKernel] : [logSoftmaxKernel, logSoftmaxGradKernel];
+  return defineOp<None>({
+    name,
+    shape([x]) {
+      if (x!.rank < 1) throw new Error(`${name}: needs at least one dimension, got a scalar`);
+      return x!.shape;
+    },
+    forward([x], _, shape) {
+      const output = x!.device.empty(shape, x!.dtype, name);
+      x!.device.launch(forwardKernel, { x: contiguous(x!), y: output }, rowsAndCols(x!));
+      return { output };
+    },
+    gradient({ grad, output }) {
+      const dx = output.device.empty(output.shape, output.dtype, `${name} gradient`);
+      output.device.launch(gradientKernel, { y: output, dy: contiguous(grad), dx }, rowsAndCols(output));
+      return [dx];
+    },
+    tolerance: 1e-6,
+    example: draw => ({ inputs: [{ shape: draw.pick([[5], [3, 1], [3, 7], [2, 3, 5]]) }], attributes: {} }),
+  });
+}
+
+export interface LinearOptions {
+  /** Default `none`. */
+  readonly activation?: 'none' | 'relu';
+  /** [rows, out], added after the activation. */
+  readonly residual?: Tensor;
+}
+
+export interface AttentionAttributes {
+  readonly heads: number;
+  /** i32 [sequences, 6] on the device; see kernels/attention. */
+  readonly table: Tensor;
+  /** Longest sequence in rows. */
+  readonly maxLength: number;
+}
+
+export const networkOps = {
+  matmul: defineOp<None>({
+    name: 'matmul',
+    shape([a, b]) {
+      requireSameDType('matmul', [a!, b!]);
+      const batched = b!.rank > 2;
+      const fits =
+        a!.rank >= 2 && b!.rank >= 2 && a!.shape.at(-1) === b!.shape.at(-2) &&
+        (!batched || (a!.rank === b!.rank && a!.shape.slice(0, -2).every((n, k) => n === b!.shape[k]))); // prettier-ignore
+      if (!fits)
+        throw new Error(
+          `matmul: ${formatShape(a!.shape)} times ${formatShape(b!.shape)} is not defined: the last dimension of the first must equal the ` +
+            'second last of the second, and leading (batch) dimensions must agree unless the second is a matrix',
+        );
+      return [...a!.shape.slice(0, -1), b!.shape.at(-1)!];
+    },
+    forward: ([a, b]) => ({ output: matmulRaw(a!, b!) }),
+    // C = A B  =>  dA = dC B^T, dB = A^T dC
+    gradient({ grad, inputs: [a, b], wanted }) {
+      const g = contiguous(grad);
+      const shared = b!.rank === 2 && a!.rank > 2;
+      const flat = (x: Tensor) => contiguous(x).view([sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!]);
+      return [
+        wanted[0] ? matmulRaw(g, transposeView(b!)) : undefined,
+        wanted[1]
+          ? shared
+            ? matmulRaw(transposeView(flat(a!)), flat(g))
+            : matmulRaw(transposeView(a!), g)
+          : undefined,
+      ];
+    },
+    tolerance: 1e-6,
+    example: draw => {
+      const [m, k, n] = [draw.pick([1, 3, 4]), draw.pick([1, 2, 5]), draw.pick([1, 3, 6])];
+      const [a, b] = draw.pick([
+        [[m, k], [k, n]],
+        [[2, m, k], [2, k, n]],
+        [[2, m, k], [k, n]],
+      ]); // prettier-ignore
+      return { inputs: [{ shape: a! }, { shape: b! }], attributes: {} };
+    },
+  }),
+  /** Inputs x[rows, in], w[in, out], b[out] and perhaps residual[rows, out]. */
+  linear: defineOp<{ activation: 'none' | 'relu' }>({
+    name: 'linear',
+    shape([x, w, b, residual], { activation }) {
+      requireSameDType('linear', residual ? [x!, w!, b!, residual] : [x!, w!, b!]);
+      const [rows, out] = [x!.shape[0]!, w!.shape[1]!];
+      if (x!.rank !== 2 || w!.rank !== 2 || x!.shape[1] !== w!.shape[0] || b!.size !== out)
+        throw new Error(
+          `linear: x ${formatShape(x!.shape)}, w ${formatShape(w!.shape)}, b ${formatShape(b!.shape)} must be [rows, in], [in, out], [out]`,
+        );
+      if (residual && (residual.shape[0] !== rows || residual.shape[1] !== out))
+        throw new Error(`linear: residual ${formatShape(residual.shape)} must be ${formatShape([rows, out])}`);
+      if (residual && activation !== 'none')
+        throw new Error('linear: activation and residual do not go together; add the residual yourself');
+      return [rows, out];
+    },
+    forward: ([x, w, b, residual], { activation }) => ({
+      output: matmulRaw(x!, w!, { bias: b!, activation, residual }),
+    }),
+    gradient({ grad, inputs: [x, w, b, residual], output, wanted, attributes: { activation } }) {
+      const g = activation === 'relu' ? binary('relu_grad', contiguous(grad), output) : contiguous(grad);
+      return [
+        wanted[0] ? matmulRaw(g, transposeView(w!)) : undefined,
+        wanted[1] ? matmulRaw(transposeView(x!), g) : undefined,
+        wanted[2] ? sumTo(g, b!.shape) : undefined,
+        residual && wanted[3] ? g : undefined,
+      ];
+    },
+    tolerance: 1e-6,
+    example: draw => {
+      const [rows, i, o] = [draw.pick([1, 5, 9]), draw.pick([1, 3, 8]), draw.pick([1, 4, 7])];
+      const [residual, activation] = draw.pick([
+        [false, 'none'],
+        [true, 'none'],
+        [false, 'relu'],
+      ] as const);
+      const bias = activation === 'relu' ? ([20, 30] as const) : ([-1, 1] as const); // far from relu's kink
+      return {
+        inputs: [
+          { shape: [rows, i] },
+          { shape: [i, o] },
+          { shape: [o], range: bias },
+          ...(residual ? [{ shape: [rows, o] }] : []),
+        ],
+        attributes: { activation },
+      };
+    },
+  }),
+  softmax: softmaxOp('softmax'),
+  logSoftmax: softmaxOp('logSoftmax'),
+  /** Inputs x[..., cols], gamma[cols], beta[cols]. */
+  layerNorm: defineOp<{ eps: number }>({
+    name: 'layerNorm',
+    shape([x, gamma, beta]) {
+      requireSameDType('layerNorm', [x!, gamma!, beta!]);
+      if (x!.rank < 1 || gamma!.size !== x!.shape.at(-1) || beta!.size !== gamma!.size)
+        throw new Error(
+          `layerNorm: gamma ${formatShape(gamma!.shape)} and beta ${formatShape(beta!.shape)} must be as long as the rows of x ${formatShape(x!.shape)}`,
+        );
+      return x!.shape;
+    },
+    forward([x, gamma, beta], { eps }, shape) {
+      const { device } = x!;
+      const { rows, cols } = rowsAndCols(x!);
+      const y = device.empty(shape, x!.dtype, 'layerNorm');
+      const stats = device.empty([rows, 2], wideDType(x!), 'layerNorm statistics');
+      device.launch(layerNormKernel, { x: contiguous(x!), gamma: gamma!, beta: beta!, y, stats }, { rows, cols, eps });
+      return { output: y, saved: [stats] };
+    },
+    gradient({ grad, inputs: [x, gamma], saved: [stats], wanted }) {
+      const { device } = x!;
+      const { rows, cols } = rowsAndCols(x!);
+      const dy = contiguous(grad);
+      const source = contiguous(x!);
+      const dx = device.empty(x!.shape, x!.dtype, 'layerNorm gradient');
+      if (wanted[0])
+        device.launch(layerNormGradInputKernel, { x: source, gamma: gamma!, stats: stats!, dy, dx }, { rows, cols });
+      if (!wanted[1] && !wanted[2]) return [dx, undefined, undefined];
+      const chunks = ceilDivide(rows, layerNormChunk);
+      const partial = device.empty([chunks, 2, cols], wideDType(x!), 'layerNorm gradient');
+      device.launch(
+        layerNormGradParamsKernel,
+        { x: source, stats: stats!, dy, partial },
+        { rows, cols, chunk: layerNormChunk },
+      );
+      const total = reduceAxis('sum', partial, 0).view([2, cols]);
+      const part = (k: number) => contiguous(total.view([cols], [1], k * cols));
+      return [dx, part(0), part(1)];
+    },
+    tolerance: 1e-5,
+    example: draw => {
+      const [rows, cols] = [draw.pick([1, 3, 40]), draw.pick([2, 5, 8])];
+      return { inputs: [{ shape: [rows, cols] }, { shape: [cols] }, { shape: [cols] }], attributes: { eps: 1e-5 } };
+    },
+  }),
+  /** Input qkv[rows, 3 * width]; output [rows, width]. */
+  attention: defineOp<AttentionAttributes>({
+    name: 'attention',
+    shape([qkv], { heads, table }) {
+      const width = (qkv!.shape[1] ?? 0) / 3;
+      if (qkv!.rank !== 2 || !Number.isInteger(width / heads))
+        throw new Error(
+          `attention: qkv ${formatShape(qkv!.shape)} must be [rows, 3 * heads * headDim] with ${heads} heads`,
+        );
+      if (table.dtype !== 'i32' || table.rank !== 2 || table.shape[1] !== sequenceFields)
+        throw new Error(
+          `attention: the table must be i32 [sequences, ${sequenceFields}], not ${table.dtype} ${formatShape(table.shape)}`,
+        );
+      return [qkv!.shape[0]!, width];
+    },
+    forward([qkv], { heads, table, maxLength }, [rows, width]) {
+      const { device } = qkv!;
+      const headDim = width! / heads;
+      const out = device.empty([rows!, width!], qkv!.dtype, 'attention');
+      const lse = device.empty([rows!, heads], wideDType(qkv!), 'attention lse');
+      const source = contiguous(qkv!);
+      const params = {
+        ...{
+          sequences: table.shape[0]!,
+          heads,
+          headDim,
+          strideQ: 3 * width!,
+          strideKv: 3 * width!,
+          offsetK: width!,
+          offsetV: 2 * width!,
+        },
+        ...{ maxQueries: maxLength, maxKeys: maxLength, scale: 1 / Math.sqrt(headDim) },
+      };
+      device.launch(attentionKernel, { q: source, kv: source, table, out, lse }, params);
+      return { output: out, saved: [lse] };
+    },
+    gradient({ grad, inputs: [qkv], output, saved: [lse], attributes: { heads, table, maxLength } }) {
+      const { device } = qkv!;
+      const headDim = output.shape[1]! / heads;
+      const dqkv = device.empty(qkv!.shape, qkv!.dtype, 'attention gradient');
+      device.launch(
+        attentionGradKernel,
+        { qkv: contiguous(qkv!), table, out: output, lse: lse!, dout: contiguous(grad), dqkv },
+        { sequences: table.shape[0]!, heads, headDim, maxQueries: maxLength, scale: 1 / Math.sqrt(headDim) },
+      );
+      return [dqkv];
+    },
+    tolerance: 1e-5,
+    example(draw, device) {
+      const heads = draw.pick([1, 2]);
+      const headDim = draw.pick([1, 4]);
+      const lengths = draw.pick([[1], [5], [3, 1, 4]]);
+      const table = new SequenceTable(lengths.map(length => ({ length, prefix: draw.integer(0, length) })));
+      const attributes = { heads, table: table.toTensor(device), maxLength: table.maxLength };
+      return { inputs: [{ shape: [table.rows, 3 * heads * headDim] }], attributes };
+    },
+  }),
+  /** Inputs table[tableRows, cols], index i32[rows]; output [rows, cols]. */
+  gatherRows: defineOp<None>({
+    name: 'gatherRows',
+    shape([table, index]) {
+      if (table!.rank !== 2 || index!.rank !== 1 || index!.dtype !== 'i32')
+        throw new Error(
+          `gatherRows: needs a table [rows, cols] and an i32 index [n], got ${formatShape(table!.shape)} and ${index!.dtype} ${formatShape(index!.shape)}`,
+        );
+      return [index!.size, table!.shape[1]!];
+    },
+    forward([table, index], _, shape) {
+      const y = table!.device.empty(shape, table!.dtype, 'gatherRows');
+      const [rows, cols] = shape as [number, number];
+      if (rows > 0)
+        table!.device.launch(gatherRowsKernel, { table: contiguous(table!), index: index!, y }, { rows, cols });
+      return { output: y };
+    },
+    gradient({ grad, inputs: [table, index] }) {
+      const [tableRows, cols] = table!.shape as [number, number];
+      const dTable = table!.device.empty(table!.shape, table!.dtype, 'gatherRows gradient');
+      const params = { rows: index!.size, cols, tableRows };
+      table!.device.launch(scatterAddRowsKernel, { x: contiguous(grad), index: index!, table: dTable }, params);
+      return [dTable, undefined];
+    },
+    tolerance: 1e-6,
+    example: (draw: Draw) => {
+      const values = Array.from({ length: draw.pick([1, 4, 9]) }, () => draw.integer(-1, 4));
+      return {
+        inputs: [{ shape: [5, 3] }, { shape: [values.length], dtype: 'i32', values, constant: true }],
+        attributes: {},
+      };
+    },
+  }),
+} as const;
+
+/** a[..., m, k] times b[k, n] or b[..., k, n]; transposed views cost nothing. Same float dtype. */
+export const matmul = (a: Tensor, b: Tensor): Tensor => applyOp(networkOps.matmul, [a, b], {});
+/** activation(x w + b) + residual in one kernel: x[rows, in], w[in, out], b[out] -> [rows, out]. Same float dtype. */
+export const linear = (
+  x: Tensor,
+  w: Tensor,
+  b: Tensor,
+  { activation = 'none', residual }: LinearOptions = {},
+): Tensor => applyOp(networkOps.linear, residual ? [x, w, b, residual] : [x, w, b], { activation });
+/** Softmax over the last dimension. */
+export const softmax = (x: Tensor): Tensor => applyOp(networkOps.softmax, [x], {});
+/** Logarithm of softmax over the last dimension. */
+export const logSoftmax = (x: Tensor): Tensor => applyOp(networkOps.logSoftmax, [x], {});
+/** Layer normalisation over the last dimension (arXiv 1607.06450): x[..., cols], gamma[cols], beta[cols]. */
+export const layerNorm = (x: Tensor, gamma: Tensor, beta: Tensor, eps = 1e-5): Tensor =>
+  applyOp(networkOps.layerNorm, [x, gamma, beta], { eps });
+/**
+ * Multi-head self-attention over packed sequences with a prefix mask: qkv[rows, 3 * width] -> [rows, width]. Every row must
+ * belong to exactly one sequence of the table (see `SequenceTable`).
+ */
+export const attention = (qkv: Tensor, attributes: AttentionAttributes): Tensor =>
+  applyOp(networkOps.attention, [qkv], attributes);
+/** Rows of table[tableRows, cols] by index i32[rows]; zeros where the index is negative. The gradient sums in a fixed order. */
+export const gatherRows = (table: Tensor, index: Tensor): Tensor => applyOp(networkOps.gatherRows, [table, index], {});

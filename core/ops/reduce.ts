@@ -1,0 +1,95 @@
+/** Sums, means and maxima along axes. */
+import { applyOp, defineOp } from '../op.js';
+import { binary, contiguous, reduceAxis } from '../primitives.js';
+import { broadcastStrides, normalizeAxis, sizeOf } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+
+interface Axes {
+  /** Ascending. */
+  readonly axes: readonly number[];
+}
+
+function dropAxes(shape: readonly number[], axes: readonly number[]): number[] {
+  return shape.filter((_, k) => !axes.includes(k));
+}
+
+function keepAxes(shape: readonly number[], axes: readonly number[]): number[] {
+  return shape.map((n, k) => (axes.includes(k) ? 1 : n));
+}
+
+function reduce(name: 'sum' | 'max', x: Tensor, axes: readonly number[]): Tensor {
+  if (axes.length === x.rank) return reduceAxis(name, contiguous(x).view([1, x.size]), 1).view([]);
+  let y = x;
+  for (const axis of [...axes].reverse()) y = reduceAxis(name, y, axis);
+  return y === x ? contiguous(x) : y.view(dropAxes(x.shape, axes));
+}
+
+/** A reduced tensor repeated along the axes that are gone, as a view. */
+function expand(y: Tensor, x: Tensor, axes: readonly number[]): Tensor {
+  const kept = contiguous(y).view(keepAxes(x.shape, axes));
+  return kept.view(x.shape, broadcastStrides(kept.shape, kept.strides, x.shape));
+}
+
+export const reduceOps = {
+  sum: defineOp<Axes>({
+    name: 'sum',
+    shape: ([x], { axes }) => dropAxes(x!.shape, axes),
+    forward: ([x], { axes }) => ({ output: reduce('sum', x!, axes) }),
+    gradient: ({ grad, inputs: [x], attributes: { axes } }) => [expand(grad, x!, axes)],
+    tolerance: 1e-6,
+    example: draw => ({
+      inputs: [{ shape: [3, 2, 4] }],
+      attributes: { axes: draw.pick([[0], [1], [2], [0, 2], [0, 1, 2]]) },
+    }),
+  }),
+  mean: defineOp<Axes>({
+    name: 'mean',
+    shape: ([x], { axes }) => dropAxes(x!.shape, axes),
+    forward: ([x], { axes }) => ({ output: scale(reduce('sum', x!, axes), 1 / axesSize(x!, axes)) }),
+    gradient: ({ grad, inputs: [x], attributes: { axes } }) => [expand(scale(grad, 1 / axesSize(x!, axes)), x!, axes)],
+    tolerance: 1e-6,
+    example: draw => ({
+      inputs: [{ shape: [3, 2, 4] }],
+      attributes: { axes: draw.pick([[0], [1], [2], [1, 2], [0, 1, 2]]) },
+    }),
+  }),
+  /** The gradient goes to every element that equals the maximum, as in the subgradient of most frameworks' amax, undivided. */
+  max: defineOp<Axes>({
+    name: 'max',
+    shape: ([x], { axes }) => dropAxes(x!.shape, axes),
+    forward: ([x], { axes }) => ({ output: reduce('max', x!, axes) }),
+    gradient({ grad, inputs: [x], output, attributes: { axes } }) {
+      const isMaximum = binary('equal', x!, contiguous(expand(output, x!, axes)));
+      return [binary('mul', isMaximum, contiguous(expand(grad, x!, axes)))];
+    },
+    tolerance: 1e-6,
+    example: draw => ({
+      inputs: [{ shape: [3, 2, 4] }],
+      attributes: { axes: draw.pick([[0], [1], [2], [0, 2], [0, 1, 2]]) },
+    }),
+  }),
+} as const;
+
+function axesSize(x: Tensor, axes: readonly number[]): number {
+  return sizeOf(axes.map(k => x.shape[k]!));
+}
+
+function scale(x: Tensor, factor: number): Tensor {
+  return binary('mul', x, x.device.tensor([factor], [], { dtype: x.dtype }));
+}
+
+function toAxes(x: Tensor, axis: number | readonly number[] | undefined, what: string): Axes {
+  const list = axis === undefined ? x.shape.map((_, k) => k) : typeof axis === 'number' ? [axis] : axis;
+  const axes = list.map(k => normalizeAxis(k, x.rank, what)).sort((a, b) => a - b);
+  return { axes: [...new Set(axes)] };
+}
+
+/** Sum over `axis` (or all axes), which disappear from the shape. */
+export const sum = (x: Tensor, axis?: number | readonly number[]): Tensor =>
+  applyOp(reduceOps.sum, [x], toAxes(x, axis, 'sum'));
+/** Mean over `axis` (or all axes), which disappear from the shape. */
+export const mean = (x: Tensor, axis?: number | readonly number[]): Tensor =>
+  applyOp(reduceOps.mean, [x], toAxes(x, axis, 'mean'));
+/** Maximum over `axis` (or all axes), which disappear from the shape. */
+export const max = (x: Tensor, axis?: number | readonly number[]): Tensor =>
+  applyOp(reduceOps.max, [x], toAxes(x, axis, 'max'));

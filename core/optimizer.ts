@@ -1,0 +1,147 @@
+/**
+ * AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) with clipping by global norm over the flat buffers of `Parameters`.
+ * Every number that changes is read from device memory; a step whose gradient is not finite leaves everything as it was.
+ */
+import { adamwKernel, ceilDivide, optimizerPrepareKernel, stateFields, sumSquaresKernel } from '../kernels/index.js';
+import type { Device } from './device.js';
+import type { Parameters } from './parameters.js';
+import { assign } from './primitives.js';
+import { contiguousStrides } from './shape.js';
+import type { Tensor } from './tensor.js';
+
+export interface AdamWOptions {
+  /** Decay rates of the first and second moment. Default 0.9 and 0.98. */
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly epsilon?: number;
+  /** Decoupled: a share of the value per unit of learning rate. */
+  readonly weightDecay?: number;
+  /** Gradients are scaled down to this global norm; 0 switches clipping off. */
+  readonly maxNorm?: number;
+  /** Groups that weight decay leaves alone (biases, gains, embeddings). */
+  readonly noDecay?: readonly string[];
+}
+
+export interface OptimizerState {
+  readonly m: Float32Array;
+  readonly v: Float32Array;
+  readonly state: Float32Array;
+}
+
+/** Elements whose squares one unit of work sums. */
+const chunk = 4096;
+
+export class AdamW {
+  readonly parameters: Parameters;
+  readonly options: Required<AdamWOptions>;
+  readonly #grads: Tensor;
+  readonly #m: Tensor;
+  readonly #v: Tensor;
+  readonly #state: Tensor;
+  readonly #hyper = new Map<string, Tensor>();
+
+  constructor(parameters: Parameters, options: AdamWOptions = {}) {
+    const { device, flat } = parameters;
+    const zeros = () => device.keep(device.zeros(flat.shape, { dtype: flat.dtype }));
+    this.parameters = parameters;
+    this.options = { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.01, maxNorm: 1, noDecay: [], ...options };
+    this.#grads = zeros();
+    this.#m = zeros();
+    this.#v = zeros();
+    this.#state = device.keep(device.tensor(initialState(), [stateFields.length], { dtype: flat.dtype }));
+    for (const group of parameters.groups.keys())
+      this.#hyper.set(group, device.keep(device.zeros([6], { dtype: flat.dtype })));
+  }
+
+  /**
+   * One update from the gradients that `backward` has left at the parameters, which are cleared. Parameters without a
+   * gradient get zero. @param learningRates per group; a group with 0 (or none) is frozen
+   */
+  step(learningRates: Readonly<Record<string, number>>): void {
+    const { parameters, options } = this;
+    const { device, flat } = parameters;
+    const active = [...parameters.groups].filter(([group]) => (learningRates[group] ?? 0) > 0);
+    device.scope(() => {
+      this.#gatherGradients(new Set(active.map(([group]) => group)), device);
+      const count = ceilDivide(flat.size, chunk);
+      const partial = device.empty([count], flat.dtype, 'AdamW norm');
+      device.launch(sumSquaresKernel, { x: this.#grads, partial }, { n: flat.size, chunk });
+      for (const [group, hyper] of this.#hyper) {
+        const decay = options.noDecay.includes(group) ? 0 : options.weightDecay;
+        device.write(hyper, [
+          learningRates[group] ?? 0,
+          options.beta1,
+          options.beta2,
+          options.epsilon,
+          decay,
+          options.maxNorm,
+        ]);
+      }
+      device.launch(
+        optimizerPrepareKernel,
+        { partial, hyper: [...this.#hyper.values()][0]!, state: this.#state },
+        { count },
+      );
+      for (const [group, { offset, length }] of active) {
+        const operands = {
+          param: flat,
+          grad: this.#grads,
+          m: this.#m,
+          v: this.#v,
+          hyper: this.#hyper.get(group)!,
+          state: this.#state,
+        };
+        device.launch(adamwKernel, operands, { offset, n: length });
+      }
+    });
+    parameters.clearGradients();
+  }
+
+  /** Copies gradients side by side; frozen groups and parameters that got none count as zero. */
+  #gatherGradients(active: ReadonlySet<string>, device: Device): void {
+    for (const { name, shape, group } of this.parameters.specs) {
+      const { offset } = this.parameters.ranges.get(name)!;
+      const grad = active.has(group) ? this.parameters.get(name).grad : undefined;
+      assign(
+        this.#grads.view(shape, contiguousStrides(shape), offset),
+        grad ?? device.zeros(shape, { dtype: this.#grads.dtype }),
+      );
+    }
+  }
+
+  /** [stateFields.length]: step, skipped, finite, norm before clipping, ... of the last update. Read it when convenient. */
+  get state(): Tensor {
+    return this.#state;
+  }
+
+  async save(): Promise<OptimizerState> {
+    const [m, v, state] = await Promise.all([this.#m.read(), this.#v.read(), this.#state.read()]);
+    return { m: Float32Array.from(m), v: Float32Array.from(v), state: Float32Array.from(state) };
+  }
+
+  load({ m, v, state }: OptimizerState): void {
+    const { device } = this.parameters;
+    device.write(this.#m, m);
+    device.write(this.#v, v);
+    device.write(this.#state, state);
+  }
+
+  /** Frees moments and gradients. */
+  dispose(): void {
+    for (const tensor of [this.#grads, this.#m, this.#v, this.#state, ...this.#hyper.values()])
+      this.parameters.device.free(tensor);
+  }
+}
+
+function initialState(): number[] {
+  const state: Record<(typeof stateFields)[number], number> = {
+    step: 0,
+    skipped: 0,
+    finite: 1,
+    norm: 0,
+    clip: 1,
+    beta1Power: 1,
+    beta2Power: 1,
+  };
+  return stateFields.map(field => state[field]);
+}

@@ -1,0 +1,161 @@
+/**
+ * Tensor computations without history: what ops and their gradients are made of. They choose the kernel for the shapes and
+ * strides at hand and allocate the result.
+ */
+import {
+  binaryKernels,
+  broadcastKernels,
+  matmulKernel,
+  reduceKernels,
+  stridedReadKernel,
+  stridedWriteKernel,
+  unaryKernels,
+} from '../kernels/index.js';
+import type { BinaryName, DType, MatmulLayout, ReductionName, UnaryName } from '../kernels/index.js';
+import {
+  broadcastShapes,
+  broadcastStrides,
+  collapseDimensions,
+  formatShape,
+  isContiguous,
+  sameShape,
+  sizeOf,
+} from './shape.js';
+import type { Shape } from './shape.js';
+import type { Tensor } from './tensor.js';
+import { bytesPerElement } from '../kernels/index.js';
+
+/** `x` itself if kernels can read it as it lies, else a contiguous copy. */
+export function contiguous(x: Tensor): Tensor {
+  if (x.isContiguous && (x.offset * bytesPerElement[x.dtype]) % 256 === 0) return x;
+  const y = x.device.empty(x.shape, x.dtype, 'contiguous');
+  if (x.size === 0) return y;
+  const { shape, strides } = collapseDimensions(x.shape, [x.strides], 'contiguous');
+  x.device.launch(stridedReadKernel, { x: wholeStorage(x), y }, stridedParams(shape, strides[0]!, x.offset));
+  return y;
+}
+
+/** Copies `x` into the view `target` of another tensor. Shapes must agree. */
+export function assign(target: Tensor, x: Tensor): void {
+  if (!sameShape(target.shape, x.shape))
+    throw new Error(`assign: ${formatShape(x.shape)} does not fit into ${formatShape(target.shape)}`);
+  if (x.size === 0) return;
+  const { shape, strides } = collapseDimensions(target.shape, [target.strides], 'assign');
+  x.device.launch(
+    stridedWriteKernel,
+    { x: contiguous(x), y: wholeStorage(target) },
+    stridedParams(shape, strides[0]!, target.offset),
+  );
+}
+
+/** Everything that lies in a tensor's storage, as one dimension. */
+function wholeStorage(x: Tensor): Tensor {
+  return x.view([Math.floor(x.storage.bytes / bytesPerElement[x.dtype])], [1], 0);
+}
+
+function stridedParams([d0, d1, d2, d3]: Shape, [s0, s1, s2, s3]: Shape, offset: number) {
+  return { d0: d0!, d1: d1!, d2: d2!, d3: d3!, s0: s0!, s1: s1!, s2: s2!, s3: s3!, offset };
+}
+
+/** y = f(x), converted to `dtype`. */
+export function unary(name: UnaryName, x: Tensor, dtype: DType = x.dtype): Tensor {
+  const y = x.device.empty(x.shape, dtype, name);
+  if (x.size > 0) x.device.launch(unaryKernels[name], { x: contiguous(x), y }, { n: x.size });
+  return y;
+}
+
+/** y = f(a, b) with broadcasting. */
+export function binary(name: BinaryName, a: Tensor, b: Tensor): Tensor {
+  const shape = broadcastShapes(a.shape, b.shape, name);
+  const y = a.device.empty(shape, a.dtype, name);
+  const n = sizeOf(shape);
+  if (n === 0) return y;
+  if (sameShape(a.shape, b.shape)) {
+    a.device.launch(binaryKernels[name], { a: contiguous(a), b: contiguous(b), y }, { n });
+    return y;
+  }
+  const left = contiguous(a);
+  const right = contiguous(b);
+  const strideLists = [left, right].map(operand => broadcastStrides(operand.shape, operand.strides, shape));
+  const { shape: dims, strides } = collapseDimensions(shape, strideLists, name);
+  const [d0, d1, d2, d3] = dims as [number, number, number, number];
+  const [a0, a1, a2, a3] = strides[0] as [number, number, number, number];
+  const [b0, b1, b2, b3] = strides[1] as [number, number, number, number];
+  const params = { d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 };
+  a.device.launch(broadcastKernels[name], { a: left, b: right, y }, params);
+  return y;
+}
+
+/** Reduction along one axis, which stays with size 1. */
+export function reduceAxis(name: ReductionName, x: Tensor, axis: number): Tensor {
+  const shape = x.shape.map((n, k) => (k === axis ? 1 : n));
+  const y = x.device.empty(shape, x.dtype, `reduce_${name}`);
+  const outer = sizeOf(x.shape.slice(0, axis));
+  const inner = sizeOf(x.shape.slice(axis + 1));
+  if (outer * inner > 0)
+    x.device.launch(reduceKernels[name], { x: contiguous(x), y }, { outer, axis: x.shape[axis]!, inner });
+  return y;
+}
+
+/** Sums a broadcast result back to the shape of the operand it came from: the gradient of broadcasting. */
+export function sumTo(x: Tensor, shape: Shape): Tensor {
+  if (sameShape(x.shape, shape)) return x;
+  const lead = x.rank - shape.length;
+  let y = contiguous(x);
+  if (lead > 0) {
+    const rows = sizeOf(x.shape.slice(0, lead));
+    y = reduceAxis('sum', y.view([rows, ...x.shape.slice(lead)]), 0);
+    y = y.view(x.shape.slice(lead));
+  }
+  shape.forEach((n, k) => {
+    if (n === 1 && y.shape[k] !== 1) y = reduceAxis('sum', y, k);
+  });
+  return y;
+}
+
+/** The last two dimensions swapped, as a view. */
+export function transposeView(x: Tensor): Tensor {
+  const swap = <T>(list: readonly T[]) => [...list.slice(0, -2), list.at(-1)!, list.at(-2)!];
+  return x.view(swap(x.shape), swap(x.strides));
+}
+
+/** True if `x` is a transposed view of something contiguous, in its last two dimensions. */
+function isTransposed(x: Tensor): boolean {
+  return x.rank >= 2 && !x.isContiguous && isContiguous(transposeView(x).shape, transposeView(x).strides);
+}
+
+export interface MatmulEpilogue {
+  readonly bias?: Tensor | undefined;
+  readonly activation?: 'none' | 'relu';
+  readonly residual?: Tensor | undefined;
+}
+
+/**
+ * c[batch, m, n] = a[batch, m, k] b[batch, k, n] for 3-d operands with equal batch, or a b with b[k, n] shared. Transposed views
+ * cost nothing: the kernel's layout absorbs them.
+ */
+export function matmulRaw(a: Tensor, b: Tensor, { bias, activation = 'none', residual }: MatmulEpilogue = {}): Tensor {
+  const { device } = a;
+  const transposedB = isTransposed(b);
+  const transposedA = !transposedB && isTransposed(a); // tt does not exist: a is copied then
+  const layout: MatmulLayout = transposedB ? 'nt' : transposedA ? 'tn' : 'nn';
+  const [m, k] = a.shape.slice(-2) as [number, number];
+  const n = b.shape.at(-1)!;
+  const batch = sizeOf(a.shape.slice(0, -2));
+  const left = transposedA ? contiguous(transposeView(a)) : contiguous(a);
+  const right = transposedB ? contiguous(transposeView(b)) : contiguous(b);
+  const c = device.empty([...a.shape.slice(0, -1), n], a.dtype, 'matmul');
+  if (c.size === 0) return c;
+  const kernel = matmulKernel({ layout, bias: bias !== undefined, activation, residual: residual !== undefined });
+  const operands = {
+    a: left,
+    b: right,
+    bias: bias ? contiguous(bias) : left,
+    residual: residual ? contiguous(residual) : left,
+    c,
+  };
+  const shared = b.rank === 2;
+  if (shared && !transposedA) device.launch(kernel, operands, { m: batch * m, n, k, batch: 1, strideA: 0, strideB: 0 });
+  else device.launch(kernel, operands, { m, n, k, batch, strideA: m * k, strideB: shared ? 0 : k * n });
+  return c;
+}

@@ -1,0 +1,53 @@
+/**
+ * Ragged batches without padding: sequences of different lengths lie one after another in the rows of a tensor, and a table
+ * tells attention where each begins. All other layers work row by row and never need to know.
+ */
+import { sequenceFields } from '../kernels/index.js';
+import type { Device } from './device.js';
+import type { Tensor } from './tensor.js';
+
+export interface SequenceSpan {
+  /** Rows of the sequence. */
+  readonly length: number;
+  /** Leading rows that see each other in both directions (the prompt); the rest is causal. */
+  readonly prefix: number;
+}
+
+export class SequenceTable {
+  readonly spans: readonly SequenceSpan[];
+  /** First row of each sequence. */
+  readonly starts: readonly number[];
+  /** Rows of all sequences together. */
+  readonly rows: number;
+  readonly maxLength: number;
+
+  constructor(spans: readonly SequenceSpan[]) {
+    const starts: number[] = [];
+    let rows = 0;
+    let maxLength = 0;
+    for (const { length, prefix } of spans) {
+      if (!(length > 0 && prefix >= 0 && prefix <= length))
+        throw new Error(`a sequence of ${length} rows with a prefix of ${prefix} is not possible`);
+      starts.push(rows);
+      rows += length;
+      maxLength = Math.max(maxLength, length);
+    }
+    this.spans = spans;
+    this.starts = starts;
+    this.rows = rows;
+    this.maxLength = maxLength;
+  }
+
+  /** i32 [sequences, 6] for `attention`: queries and keys are the same rows. */
+  toTensor(device: Device): Tensor {
+    const values = this.spans.flatMap(({ length, prefix }, s) => [
+      this.starts[s]!,
+      length,
+      this.starts[s]!,
+      length,
+      prefix,
+      0,
+    ]);
+    return device.tensor(values, [this.spans.length, sequenceFields], { dtype: 'i32' });
+  }
+}

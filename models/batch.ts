@@ -1,0 +1,87 @@
+/**
+ * What a forward pass is given: sequences of prompt and response tokens, packed one after another without padding.
+ *
+ * A prompt sees itself in both directions; a response is causal and has positions of its own that start at 0, so they
+ * do not depend on whether the prompt was symbols or an image.
+ */
+import { SequenceTable } from '../core/index.js';
+import { IMG } from './vocabulary.js';
+
+export interface Sequence {
+  /** Prompt tokens; every IMG stands for the next patch of this sequence's image. */
+  readonly prompt: readonly number[];
+  /** Response inputs, from BOS on; may be empty. */
+  readonly response: ArrayLike<number>;
+}
+
+/** Packed sequences. R rows in all, N of them with outputs. */
+export interface Batch {
+  readonly table: SequenceTable;
+  /** Token of every row: (R). */
+  readonly tokens: Int32Array;
+  /** Row of the model's position table (prompt positions first, then response positions): (R). */
+  readonly positions: Int32Array;
+  /** Row of the image features that belongs here, -1 for other tokens: (R). */
+  readonly imageRows: Int32Array;
+  /** Rows whose logits are wanted, all response rows: (N). */
+  readonly outputs: Int32Array;
+  /** First output of each sequence, and the end: (sequences + 1). */
+  readonly outputStarts: Int32Array;
+  /** Images that the sequences with IMG tokens show, in their order. */
+  readonly imageCount: number;
+}
+
+/**
+ * Packs sequences. @param promptPositions size of the model's prompt position table
+ * @throws Error if a prompt or response is longer than its position table, or an image has another number of patches
+ */
+export function packBatch(
+  sequences: readonly Sequence[],
+  {
+    promptPositions,
+    responsePositions,
+    patches,
+  }: { promptPositions: number; responsePositions: number; patches: number },
+): Batch {
+  const table = new SequenceTable(
+    sequences.map(({ prompt, response }) => ({ length: prompt.length + response.length, prefix: prompt.length })),
+  );
+  const tokens = new Int32Array(table.rows);
+  const positions = new Int32Array(table.rows);
+  const imageRows = new Int32Array(table.rows).fill(-1);
+  const outputStarts = new Int32Array(sequences.length + 1);
+  const outputs: number[] = [];
+  let imageRow = 0;
+  sequences.forEach(({ prompt, response }, s) => {
+    if (prompt.length > promptPositions || response.length > responsePositions)
+      throw new Error(
+        `a sequence of ${prompt.length} prompt and ${response.length} response tokens does not fit the model's position tables ` +
+          `(${promptPositions} and ${responsePositions})`,
+      );
+    let row = table.starts[s]!;
+    const firstImageRow = imageRow;
+    prompt.forEach((token, i) => {
+      tokens[row] = token;
+      positions[row] = i;
+      if (token === IMG) imageRows[row] = imageRow++;
+      row++;
+    });
+    if (imageRow !== firstImageRow && imageRow - firstImageRow !== patches)
+      throw new Error(`sequence ${s} has ${imageRow - firstImageRow} image tokens; an image has ${patches} patches`);
+    for (let i = 0; i < response.length; i++) {
+      tokens[row] = response[i]!;
+      positions[row] = promptPositions + i;
+      outputs.push(row++);
+    }
+    outputStarts[s + 1] = outputs.length;
+  });
+  return {
+    table,
+    tokens,
+    positions,
+    imageRows,
+    outputs: Int32Array.from(outputs),
+    outputStarts,
+    imageCount: imageRow / patches,
+  };
+}

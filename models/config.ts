@@ -1,0 +1,95 @@
+/** Sizes of a model, and presets derived from few numbers. */
+
+export interface ModelConfig {
+  /** Ids of the closed vocabulary, the width of the logits. */
+  readonly vocabulary: number;
+  /** Side of the square RGB image in pixels, and of a patch; the image is a whole number of patches wide. */
+  readonly imageSize: number;
+  readonly patchSize: number;
+  /** Width, blocks and heads of the vision encoder. */
+  readonly visionWidth: number;
+  readonly visionLayers: number;
+  readonly visionHeads: number;
+  /** Width, blocks and heads of the decoder. */
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  /** Positions there are for prompt tokens (image patches included) and for response tokens, counted separately. */
+  readonly promptPositions: number;
+  readonly responsePositions: number;
+}
+
+/** Hidden width of a feed-forward layer, in widths of the model (Vaswani et al. 2017, arXiv 1706.03762). */
+export const feedForwardFactor = 4;
+
+/** Image patches per side. */
+export function patchesPerSide({ imageSize, patchSize }: ModelConfig): number {
+  return imageSize / patchSize;
+}
+
+/** Image patches, and so image tokens, per image. */
+export function patchCount(config: ModelConfig): number {
+  return patchesPerSide(config) ** 2;
+}
+
+interface Scale {
+  readonly imageSize: number;
+  readonly visionWidth: number;
+  readonly visionLayers: number;
+  readonly width: number;
+  readonly layers: number;
+}
+
+/** Heads of 16 channels: at these widths more heads beat wider ones. */
+const headChannels = 16;
+
+/**
+ * Position tables hold the largest boards of all three worlds: a symbolic 8x8 prompt with its plan has 103 tokens, the
+ * longest response 160.
+ */
+function fromScale({ imageSize, visionWidth, visionLayers, width, layers }: Scale): ModelConfig {
+  return {
+    vocabulary: 128,
+    imageSize,
+    patchSize: 8,
+    visionWidth,
+    visionLayers,
+    visionHeads: visionWidth / headChannels,
+    width,
+    layers,
+    heads: width / headChannels,
+    promptPositions: 112,
+    responsePositions: 160,
+  };
+}
+
+export type PresetName = 'tiny' | 'small' | 'base';
+
+/** Model sizes; what each is trained on and for how long stands in mgsd/config.ts. */
+export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
+  /** About 0.36 M parameters: minutes on two processor cores. */
+  tiny: fromScale({ imageSize: 48, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
+  /** About 1.1 M parameters. */
+  small: fromScale({ imageSize: 64, visionWidth: 96, visionLayers: 3, width: 96, layers: 6 }),
+  /** About 4.6 M parameters. */
+  base: fromScale({ imageSize: 64, visionWidth: 128, visionLayers: 4, width: 192, layers: 8 }),
+};
+
+/** @throws Error that names the first number that does not fit. */
+export function validateModelConfig(config: ModelConfig): ModelConfig {
+  for (const [name, value] of Object.entries(config) as [keyof ModelConfig, number][])
+    if (!Number.isInteger(value) || value < 1)
+      throw new Error(`model config: ${name} must be a positive whole number, it is ${String(value)}`);
+  const divides = (name: keyof ModelConfig, by: keyof ModelConfig) => {
+    if (config[name] % config[by] !== 0)
+      throw new Error(`model config: ${name} (${config[name]}) must be a multiple of ${by} (${config[by]})`);
+  };
+  divides('imageSize', 'patchSize');
+  divides('width', 'heads');
+  divides('visionWidth', 'visionHeads');
+  if (config.promptPositions < patchCount(config) + 2)
+    throw new Error(
+      `model config: ${patchCount(config)} image patches and two prompt tokens do not fit into promptPositions ${config.promptPositions}`,
+    );
+  return config;
+}

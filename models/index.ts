@@ -1,0 +1,9 @@
+/** Models: a closed vocabulary, a compact vision-language transformer, generation and checkpoints. */
+export * from './batch.js';
+export * from './config.js';
+export * from './generate.js';
+export * from './image.js';
+export * from './safetensors.js';
+export * from './specs.js';
+export * from './vlm.js';
+export * as vocabulary from './vocabulary.js';

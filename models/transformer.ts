@@ -1,0 +1,28 @@
+/** The pre-norm transformer block that the vision encoder and the decoder are made of. */
+import { layerNorm, linear } from '../core/index.js';
+import type { Parameters, Tensor } from '../core/index.js';
+
+/** Attention over a block's queries, keys and values: (R, 3C) -> (R, C). With a cache it looks elsewhere than without. */
+export type Attend = (qkv: Tensor, layer: number) => Tensor;
+
+/**
+ * x + attention(norm(x)), then x + mlp(norm(x)) with ReLU.
+ * @param x (R, C), R packed rows
+ * @param name prefix of the parameters, as `decoder.block`
+ */
+export function transformerBlock(
+  parameters: Parameters,
+  name: string,
+  layer: number,
+  x: Tensor,
+  attend: Attend,
+): Tensor {
+  const p = (suffix: string) => parameters.get(`${name}.${layer}.${suffix}`);
+  const normed = layerNorm(x, p('attention.norm.gain'), p('attention.norm.bias')); // (R, C)
+  const qkv = linear(normed, p('attention.qkv.weight'), p('attention.qkv.bias')); // (R, 3C)
+  const attended = attend(qkv, layer); // (R, C)
+  const y = linear(attended, p('attention.out.weight'), p('attention.out.bias'), { residual: x }); // (R, C)
+  const normedY = layerNorm(y, p('mlp.norm.gain'), p('mlp.norm.bias')); // (R, C)
+  const hidden = linear(normedY, p('mlp.in.weight'), p('mlp.in.bias'), { activation: 'relu' }); // (R, 4C)
+  return linear(hidden, p('mlp.out.weight'), p('mlp.out.bias'), { residual: y }); // (R, C)
+}

@@ -1,0 +1,160 @@
+/**
+ * The compact vision-language model: image patches -> vision encoder -> projector -> the places of IMG tokens in the prompt
+ * -> decoder -> logits. The specification that another program would need stands in models/README.md.
+ *
+ * Letters: B images, P patches per image, E vision width, C decoder width, R packed rows, N rows with outputs, V vocabulary.
+ */
+import {
+  add,
+  attention,
+  concat,
+  gatherRows,
+  layerNorm,
+  linear,
+  matmul,
+  Parameters,
+  Random,
+  reshape,
+  SequenceTable,
+  transpose,
+} from '../core/index.js';
+import type { Device, DType, Tensor } from '../core/index.js';
+import type { Batch } from './batch.js';
+import { patchCount, validateModelConfig } from './config.js';
+import type { ModelConfig } from './config.js';
+import { parameterSpecs } from './specs.js';
+import { transformerBlock } from './transformer.js';
+import type { Attend } from './transformer.js';
+import { cellCol, cellRow } from './vocabulary.js';
+
+export interface ModelOptions {
+  /** f32, or f64 on cpu for gradient checks. */
+  readonly dtype?: DType;
+  /** False for a frozen copy. Default true. */
+  readonly trainable?: boolean;
+}
+
+/** Stream of the run's random numbers that initial weights are drawn from. */
+const initStream = 1;
+
+export class VisionLanguageModel {
+  readonly config: ModelConfig;
+  readonly parameters: Parameters;
+  /** Row and column of every token id, -1 for ids that are no cells: (V) each. */
+  readonly #cellRow: Tensor;
+  readonly #cellCol: Tensor;
+
+  /** All parameters are zero until `initialize` or a checkpoint fills them. */
+  constructor(device: Device, config: ModelConfig, { dtype = 'f32', trainable = true }: ModelOptions = {}) {
+    this.config = validateModelConfig(config);
+    this.parameters = new Parameters(device, parameterSpecs(config), { dtype, trainable });
+    this.#cellRow = device.keep(
+      device.tensor(cellRow.subarray(0, config.vocabulary), [config.vocabulary], { dtype: 'i32' }),
+    );
+    this.#cellCol = device.keep(
+      device.tensor(cellCol.subarray(0, config.vocabulary), [config.vocabulary], { dtype: 'i32' }),
+    );
+  }
+
+  get device(): Device {
+    return this.parameters.device;
+  }
+
+  get dtype(): DType {
+    return this.parameters.flat.dtype;
+  }
+
+  /** Fresh weights from a seed: the same on every backend. */
+  initialize(seed: number): this {
+    this.parameters.initialize(new Random(seed, initStream));
+    return this;
+  }
+
+  /** A frozen copy of the present weights: the teacher. */
+  async frozenCopy(): Promise<VisionLanguageModel> {
+    const copy = new VisionLanguageModel(this.device, this.config, { dtype: this.dtype, trainable: false });
+    await copy.parameters.load(await this.parameters.save());
+    return copy;
+  }
+
+  /** Image features in the decoder's width. @param patches (B * P, patch pixels) from `patchify` */
+  encodeImages(patches: Tensor): Tensor {
+    const p = (name: string) => this.parameters.get(`vision.${name}`);
+    const P = patchCount(this.config);
+    const B = patches.shape[0]! / P;
+    const E = this.config.visionWidth;
+    const table = new SequenceTable(Array.from({ length: B }, () => ({ length: P, prefix: P })));
+    const images = { heads: this.config.visionHeads, table: table.toTensor(this.device), maxLength: P };
+    const embedded = linear(patches, p('patch.weight'), p('patch.bias')); // (B * P, E)
+    let x = reshape(add(reshape(embedded, [B, P, E]), p('position')), [B * P, E]); // (B * P, E)
+    for (let layer = 0; layer < this.config.visionLayers; layer++)
+      x = transformerBlock(this.parameters, 'vision.block', layer, x, qkv => attention(qkv, images)); // (B * P, E)
+    x = layerNorm(x, p('norm.gain'), p('norm.bias')); // (B * P, E)
+    return linear(x, p('projector.weight'), p('projector.bias')); // (B * P, C)
+  }
+
+  /**
+   * Logits at the response rows of packed sequences: (N, V).
+   * @param patches (B * P, patch pixels) for batches with images
+   */
+  forward(batch: Batch, patches?: Tensor): Tensor {
+    if ((patches !== undefined) !== batch.imageCount > 0)
+      throw new Error(`this batch shows ${batch.imageCount} images, but patches were ${patches ? '' : 'not '}given`);
+    const sequences = {
+      heads: this.config.heads,
+      table: batch.table.toTensor(this.device),
+      maxLength: batch.table.maxLength,
+    };
+    const images = patches && this.encodeImages(patches); // (B * P, C)
+    const x = this.embed(
+      this.indices(batch.tokens),
+      this.indices(batch.positions),
+      images,
+      images && this.indices(batch.imageRows),
+    ); // (R, C)
+    const y = this.decode(x, qkv => attention(qkv, sequences)); // (R, C)
+    return this.logits(gatherRows(y, this.indices(batch.outputs))); // (N, V)
+  }
+
+  /** Token, position and image embeddings of rows: (R) indices -> (R, C). */
+  embed(tokens: Tensor, positions: Tensor, images?: Tensor, imageRows?: Tensor): Tensor {
+    const positionTable = concat([
+      this.parameters.get('decoder.position.prompt'),
+      this.parameters.get('decoder.position.response'),
+    ]); // (positions, C)
+    const x = add(gatherRows(this.#tokenTable('decoder.embedding'), tokens), gatherRows(positionTable, positions)); // (R, C)
+    return images && imageRows ? add(x, gatherRows(images, imageRows)) : x; // (R, C)
+  }
+
+  /** All decoder blocks: (R, C) -> (R, C). */
+  decode(x: Tensor, attend: Attend): Tensor {
+    for (let layer = 0; layer < this.config.layers; layer++)
+      x = transformerBlock(this.parameters, 'decoder.block', layer, x, attend); // (R, C)
+    return x;
+  }
+
+  /** Final norm and head: (N, C) -> (N, V). */
+  logits(x: Tensor): Tensor {
+    const p = (name: string) => this.parameters.get(`decoder.${name}`);
+    const normed = layerNorm(x, p('norm.gain'), p('norm.bias')); // (N, C)
+    return add(matmul(normed, transpose(this.#tokenTable('decoder.head'))), p('head.bias')); // (N, V)
+  }
+
+  /** A table over the vocabulary in which cells share the vectors of their row and column: (V, C). */
+  #tokenTable(name: string): Tensor {
+    const own = this.parameters.get(name); // (V, C)
+    const rows = gatherRows(this.parameters.get(`${name}.row`), this.#cellRow); // (V, C), zeros for ids that are no cells
+    const cols = gatherRows(this.parameters.get(`${name}.col`), this.#cellCol); // (V, C)
+    return add(own, add(rows, cols)); // (V, C)
+  }
+
+  /** Indices on the device: (n). */
+  indices(values: Int32Array): Tensor {
+    return this.device.tensor(values, [values.length], { dtype: 'i32' });
+  }
+
+  /** Frees the weights. */
+  dispose(): void {
+    for (const tensor of [this.parameters.flat, this.#cellRow, this.#cellCol]) this.device.free(tensor);
+  }
+}

@@ -1,0 +1,27 @@
+/** Devices for tests: opened once per file, closed by the process's end. */
+import { CpuBackend } from '../../core/backends/cpu.js';
+import { Device } from '../../core/index.js';
+import type { OpExample, Tensor } from '../../core/index.js';
+import type { Draw } from '../../kernels/index.js';
+import fc from 'fast-check';
+
+/** The reference device. */
+export const cpu = new Device(new CpuBackend());
+
+/** A `Draw` on top of fast-check's generator, so that failures shrink and print their seed. */
+export function drawFrom(gen: fc.GeneratorValue): Draw {
+  return {
+    integer: (minimum, maximum) => gen(fc.integer, { min: minimum, max: maximum }),
+    pick: choices => choices[gen(fc.integer, { min: 0, max: choices.length - 1 })]!,
+  };
+}
+
+/** Inputs of an op example as f64 tensors (indices as i32); trainable unless constant. */
+export function exampleTensors(example: OpExample<unknown>, uniform: () => number, device = cpu): Tensor[] {
+  return example.inputs.map(({ shape, dtype = 'f64', values, range = [-2, 2], constant = false }) => {
+    const size = shape.reduce((product, n) => product * n, 1);
+    const numbers = values ?? Array.from({ length: size }, () => range[0] + uniform() * (range[1] - range[0]));
+    const tensor = device.tensor(numbers, shape, { dtype });
+    return constant || dtype === 'i32' ? tensor : tensor.trainable();
+  });
+}
