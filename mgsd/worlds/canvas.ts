@@ -1,10 +1,11 @@
 /**
- * Drawing boards: sprites made of a few flat shapes, painted into the cells of a square board at any image size with exact
- * area weights. Board cells need not align with pixels (48 pixels hold 3, 4 or 5 cells), so a pixel may belong to several.
+ * Drawing boards: sprites made of a few flat shapes, painted into the cells of a square board at any image size. A pixel
+ * is the mean colour of the area that it covers, taken from many sample points. Board cells need not align with pixels (48
+ * pixels hold 3, 4 or 5 cells), so a pixel may belong to several cells.
  *
- * An image is linear in its sprites: each pixel is the mean colour of the area it covers. So the painter keeps, for every
- * sprite and cell, the *difference* to the empty board in the pixels that the cell touches, and an image is the empty
- * board plus the differences of its sprites: a few microseconds for a small image, however fine the sampling was.
+ * Such an image is linear in its sprites. So the painter keeps, for every sprite and cell, the *difference* to the empty
+ * board in the pixels that the cell touches, and an image is the empty board plus the differences of its sprites: some ten
+ * microseconds for a small image, however fine the sampling was.
  */
 
 export type Colour = readonly [red: number, green: number, blue: number];
@@ -143,8 +144,8 @@ export class BoardPainter<Name extends string> {
   /** What `layers` put into the pixels of a cell beyond what `minus` puts there, by the mean of a grid of sample points. */
   #sample(row: number, col: number, layers: readonly Sprite[], minus: readonly Sprite[] | null): Patch {
     const side = this.pixels / this.cells;
-    // At least 48 sample points across a cell, so that small cells get smooth edges and large ones stay cheap.
-    const points = Math.max(2, Math.ceil(48 / side));
+    // At least 96 sample points across a cell, so that small cells get smooth edges and large ones stay cheap.
+    const points = Math.max(2, Math.ceil(96 / side));
     const left = Math.floor(col * side);
     const top = Math.floor(row * side);
     const width = Math.min(this.pixels, Math.ceil((col + 1) * side)) - left;

@@ -63,10 +63,13 @@ function drawPair(
   inRange: (distance: number | undefined) => boolean,
 ): readonly [start: number, goal: number] | null {
   if (free.length < 2) return null;
+  const known = new Map<number, Int8Array>();
   for (let pair = 0; pair < MAXIMUM_PAIRS; pair++) {
     const start = choose(random, free);
     const goal = choose(random, free);
-    if (start !== goal && inRange(gridDistances(size, start, isHole)[goal])) return [start, goal];
+    const distances = known.get(start) ?? gridDistances(size, start, isHole);
+    known.set(start, distances);
+    if (start !== goal && inRange(distances[goal])) return [start, goal];
   }
   return null;
 }

@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ANS, BOS, EOS, PAD, actionOf, cellOf, sizeOf, tokensToText } from '../../models/vocabulary.js';
+import * as samples from '../../mgsd/trace-samples.js';
+import { DEFAULT_FORMAT, MAXIMUM_TARGETS, maximumResponseLength, oracleResponse } from '../../mgsd/trace.js';
+import { parseMap } from '../../mgsd/worlds/frozenlake/text.js';
+import { onBoard } from '../../mgsd/worlds/grid.js';
+import { anyPuzzle, frozenLake, testRandom } from './random.js';
+import { createDelivery } from './worlds/delivery-world.js';
+
+const ALWAYS: samples.TraceNoise = { recapSamples: 1, recapTokens: 1, detourSamples: 1, detourSteps: 0.5 };
+const DETOURS: samples.TraceNoise = { ...ALWAYS, recapSamples: 0 };
+const delivery = createDelivery();
+
+describe('training traces', () => {
+  test('without noise: inputs are the targets shifted by one, beginning with BOS and ending in EOS', () => {
+    fc.assert(
+      fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
+        const trace = samples.planTrace(frozenLake, puzzle, testRandom(seed), { noise: samples.NO_NOISE });
+        const { inputs, targets } = trace;
+        expect(inputs[0]).toBe(BOS);
+        for (let t = 1; t < inputs.length; t++) expect(targets[t - 1]).toContain(inputs[t]);
+        expect(targets.at(-1)).toEqual([EOS]);
+        expect(inputs.length).toBe(oracleResponse(frozenLake, puzzle).length);
+        expect(trace.weights.every(weight => weight === 1)).toBe(true);
+        expect(trace.spans).toHaveLength(inputs.length);
+      }),
+    );
+  });
+
+  test('recap noise is in the inputs only, keeps the kind of each token, and the cells on the board', () => {
+    fc.assert(
+      fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
+        const noise = { ...ALWAYS, detourSamples: 0 };
+        const { inputs, targets } = samples.planTrace(frozenLake, puzzle, testRandom(seed), { noise });
+        const recap = frozenLake.recap(puzzle);
+        expect(targets.slice(0, recap.length + 1)).toEqual([...recap, ANS].map(token => [token]));
+        expect(inputs[recap.length + 1]).toBe(ANS);
+        recap.forEach((token, i) => {
+          const input = inputs[i + 1]!;
+          expect(sizeOf(input) >= 0).toBe(sizeOf(token) >= 0);
+          if (cellOf(token) >= 0) expect(onBoard(puzzle.size, cellOf(input))).toBe(true);
+        });
+      }),
+    );
+  });
+
+  test('noise is as frequent as asked: about 15 % of the recap tokens of about 30 % of the samples', () => {
+    const random = testRandom(4);
+    const puzzle = frozenLake.generate(random, 8);
+    const recap = frozenLake.recap(puzzle);
+    let changed = 0;
+    const count = 4000;
+    for (let i = 0; i < count; i++) {
+      const { inputs } = samples.planTrace(frozenLake, puzzle, random);
+      changed += recap.filter((token, t) => token !== inputs[t + 1]).length;
+    }
+    // A few replacements hit the true token again, so slightly less than 0.3 * 0.15.
+    expect(changed / (count * recap.length)).toBeGreaterThan(0.036);
+    expect(changed / (count * recap.length)).toBeLessThan(0.049);
+  });
+
+  test('every detour ends at the goal within the limit, and each target is optimal in the state reached', () => {
+    const fits = (instance: { size: number }, limit: number, trace: samples.TrainingTrace): void => {
+      expect(trace.inputs.length, `size ${instance.size}`).toBeLessThanOrEqual(limit);
+      expect(trace.targets.at(-1)).toEqual([EOS]);
+    };
+    let wandered = 0;
+    fc.assert(
+      fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
+        const trace = samples.planTrace(frozenLake, puzzle, testRandom(seed), { noise: DETOURS });
+        fits(puzzle, maximumResponseLength(frozenLake, puzzle.size), trace);
+        const actionPlaces = frozenLake.recap(puzzle).length + 1;
+        let state = puzzle.start;
+        for (let t = actionPlaces; t < trace.inputs.length - 1; t += 2) {
+          expect(trace.targets[t]!.map(actionOf)).toEqual(frozenLake.optimalActions(puzzle, state));
+          const written = trace.inputs[t + 1]!;
+          if (!trace.targets[t]!.includes(written)) wandered++;
+          state = frozenLake.step(puzzle, state, actionOf(written) as 0).next;
+          expect(trace.targets[t + 1]).toEqual([frozenLake.cellAfter(puzzle, state)]);
+        }
+        expect(state).toBe(puzzle.goal);
+        const other = delivery.generate(testRandom(seed), 3);
+        fits(
+          other,
+          maximumResponseLength(delivery, 3),
+          samples.planTrace(delivery, other, testRandom(seed), { noise: DETOURS }),
+        );
+      }),
+    );
+    expect(wandered).toBeGreaterThan(50);
+  });
+
+  test('all optimal plans are seen; hard targets name the action taken', () => {
+    const puzzle = parseMap(['SF', 'FG']);
+    const random = testRandom(1);
+    const seen = new Set<string>();
+    for (let i = 0; i < 40; i++) {
+      const options = { noise: samples.NO_NOISE, softTargets: false };
+      const { inputs, targets } = samples.planTrace(frozenLake, puzzle, random, options);
+      expect(targets.slice(0, -1).flat()).toEqual(Array.from(inputs.subarray(1)));
+      seen.add(tokensToText(inputs.subarray(5)));
+    }
+    expect([...seen].sort()).toEqual(['D (1,0) R (1,1)', 'R (0,1) D (1,1)']);
+  });
+
+  test('the recap alone is the prefix of the plan trace, or closed by EOS', () => {
+    const puzzle = parseMap(['SH', 'FG']);
+    const trace = samples.recapTrace(frozenLake, puzzle);
+    expect(tokensToText(trace.inputs)).toBe('BOS size:2 (0,0) (1,1) (0,1)');
+    expect(tokensToText(trace.targets.flat())).toBe('size:2 (0,0) (1,1) (0,1) ANS');
+    expect(trace.spans.join('')).toBe('11111');
+    const plan = samples.planTrace(frozenLake, puzzle, testRandom(1), { noise: samples.NO_NOISE });
+    expect(plan.inputs.subarray(0, 5)).toEqual(trace.inputs);
+    expect(samples.recapTrace(frozenLake, puzzle, { recapCloses: EOS }).targets.at(-1)).toEqual([EOS]);
+  });
+
+  test('a sampled response is relabelled by the oracle and weighted by the mask', () => {
+    const puzzle = parseMap(['SFF', 'FHF', 'FFG']);
+    const tokens = [...frozenLake.recap(puzzle), ANS, ...[30, 65, 29, 73, 30]]; // R (0,1) D (1,1): into the hole, R
+    const trace = samples.relabelledTrace(frozenLake, puzzle, tokens);
+    expect(Array.from(trace.weights)).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+    expect(tokensToText(trace.targets.slice(5).flat())).toBe('D R (0,1) R (0,1) R');
+    const unmasked = samples.relabelledTrace(frozenLake, puzzle, tokens, { maskAfterFatal: false });
+    expect(unmasked.weights.every(weight => weight === 1)).toBe(true);
+  });
+
+  test('the same random numbers give the same trace', () => {
+    fc.assert(
+      fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
+        const make = () => samples.planTrace(frozenLake, puzzle, testRandom(seed), { noise: ALWAYS });
+        expect(make()).toEqual(make());
+      }),
+    );
+  });
+});
+
+describe('packing', () => {
+  test('rows keep their trace, padding has no weight, probabilities of a position sum to 1', () => {
+    const random = testRandom(2);
+    const traces = [3, 5, 4].map(level =>
+      samples.planTrace(frozenLake, frozenLake.generate(random, level), random, { format: DEFAULT_FORMAT }),
+    );
+    const batch = samples.packTraces(traces);
+    expect(batch.length).toBe(Math.max(...traces.map(trace => trace.inputs.length)));
+    expect(batch.batch).toBe(3);
+    traces.forEach((trace, row) => {
+      for (let t = 0; t < batch.length; t++) {
+        const at = row * batch.length + t;
+        const ids = batch.targetIds.subarray(at * MAXIMUM_TARGETS, (at + 1) * MAXIMUM_TARGETS);
+        const probabilities = batch.targetProbabilities.subarray(at * MAXIMUM_TARGETS, (at + 1) * MAXIMUM_TARGETS);
+        const sum = probabilities.reduce((a, b) => a + b, 0);
+        if (t < trace.inputs.length) {
+          expect([batch.inputs[at], batch.spans[at], batch.weights[at]]).toEqual([trace.inputs[t], trace.spans[t], 1]);
+          expect(Array.from(ids).filter((_, k) => probabilities[k]! > 0)).toEqual(trace.targets[t]);
+          expect(sum).toBeCloseTo(1, 6);
+        } else {
+          expect([batch.inputs[at], batch.spans[at], batch.weights[at], sum]).toEqual([PAD, 0, 0, 0]);
+        }
+      }
+    });
+    expect(samples.packTraces(traces, 60).length).toBe(60);
+    expect(() => samples.packTraces(traces, 4)).toThrow(/does not fit into 4/);
+  });
+});

@@ -1,0 +1,57 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseAnswerText } from '../../../mgsd/worlds/answers.js';
+import { MOVES, actionName, type Action } from '../../../mgsd/worlds/grid.js';
+import { anyPuzzle, frozenLake } from '../random.js';
+
+const ALL: readonly Action[] = [0, 1, 2, 3, 4, 5];
+const read = (text: string, actions: readonly Action[] = ALL): string | null => {
+  const answer = parseAnswerText(text, actions);
+  return answer.parsed ? answer.actions.map(actionName).join(' ') : null;
+};
+
+describe('reading answers', () => {
+  test.each([
+    ['<answer>UUR</answer>', 'U U R'],
+    ['<answer>U,PICK,R,R,DROP</answer>', 'U PICK R R DROP'],
+    ['first <answer>LL</answer>, no: <Answer> up, right </ANSWER>', 'U R'],
+    ['<answer>R</answer> and then <answer>L', 'R'],
+    ['<answer>R</answer> L</answer>', 'R'],
+    ['<answer>L <answer>R</answer>', 'R'],
+    ['<answer>leftwards \u2192 -> DOWN\n3</answer>', 'L R D U'],
+    ['<answer>UPICKDROP</answer>', 'U PICK DROP'],
+    ['<answer>UPUP</answer>', 'U U'],
+  ])('%s', (text, expected) => {
+    expect(read(text)).toBe(expected);
+  });
+
+  test.each([
+    'UUR',
+    'go (3,1) right',
+    '<answer></answer>',
+    '<answer> , </answer>',
+    '<answer>UXR</answer>',
+    '<answer>go up</answer>',
+    '</answer>UU<answer>',
+    '<answer>UU',
+  ])('cannot be read, and is not guessed at: %s', text => {
+    expect(read(text)).toBeNull();
+  });
+
+  test('an action that the world does not have makes the answer unreadable', () => {
+    expect(read('<answer>U,PICK</answer>', MOVES)).toBeNull();
+    expect(read('<answer>U4</answer>', MOVES)).toBeNull();
+  });
+
+  test('junk never throws and never succeeds; a very long word ends quickly', () => {
+    const junk = fc.oneof(fc.string({ unit: 'binary' }), fc.string().map(s => `<answer>${s}</answer>`)); // prettier-ignore
+    fc.assert(
+      fc.property(anyPuzzle, junk, (puzzle, text) => {
+        const verdict = frozenLake.judgeText(puzzle, text);
+        expect(verdict.success && !verdict.parsed).toBe(false);
+      }),
+    );
+    expect(read(`<answer>${'U'.repeat(1_000_000)}</answer>`)).toBeNull();
+    expect(read('<answer>'.repeat(100_000))).toBeNull();
+  });
+});
