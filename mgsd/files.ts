@@ -1,0 +1,167 @@
+/**
+ * Files that are whole or not there: atomic writes, checked reads, and messages that say what to do.
+ *
+ * All of it is synchronous. A trainer writes few files, and while it does nothing else should move: no step may change
+ * the parameters, no signal handler start a second write.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+
+/** A file that cannot be read or written, in one line with its path, what is wrong and what to do. */
+export class FileError extends Error {
+  override name = 'FileError';
+}
+
+/** What the system's error codes mean for somebody who runs a training, and the way out. */
+const EXPLANATIONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder; check the path',
+  EACCES: 'permission denied; choose another folder or change its permissions',
+  EPERM: 'the system does not permit it; choose another folder or change its permissions',
+  EROFS: 'the disk is read-only; choose a folder on another disk',
+  ENOSPC: 'the disk is full; free some space and go on with --resume',
+  EDQUOT: 'your disk quota is used up; free some space and go on with --resume',
+  EFBIG: 'the file would be larger than the system allows',
+  EIO: 'the disk reports a hardware error; copy what you can to another disk',
+  EISDIR: 'this is a folder, but a file is needed',
+  ENOTDIR: 'a part of the path is a file, but a folder is needed',
+  EEXIST: 'it exists already',
+  EMFILE: 'too many files are open',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'too many symbolic links point to each other',
+};
+
+/** The code of a system error (`ENOENT`, ...), or undefined for any other value. */
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/**
+ * Turns a system error into a message for people; other errors (FileError among them) are passed through.
+ * @param doing what failed, as in "cannot write"
+ */
+export function explain(error: unknown, doing: string, file: string): Error {
+  const code = errorCode(error);
+  if (code === undefined || error instanceof FileError)
+    return error instanceof Error ? error : new FileError(`${doing} ${file}: ${String(error)}`);
+  return new FileError(`${doing} ${file}: ${EXPLANATIONS[code] ?? code}.`, { cause: error });
+}
+
+let written = 0;
+
+/**
+ * Writes a file so that after a crash or power cut at any moment either the old or the new contents are there, whole:
+ * into a temporary file in the same folder, flushed to the disk, then renamed over the old one.
+ *
+ * @throws FileError; the old contents are then untouched and the temporary file is gone
+ */
+export function writeFileAtomic(file: string, contents: string | Uint8Array): void {
+  const folder = path.dirname(file);
+  const temporary = path.join(folder, `.${path.basename(file)}.${process.pid}-${written++}.tmp`);
+  try {
+    const handle = fs.openSync(temporary, 'wx');
+    try {
+      fs.writeFileSync(handle, contents);
+      fs.fsyncSync(handle);
+    } finally {
+      fs.closeSync(handle);
+    }
+    fs.renameSync(temporary, file);
+  } catch (error) {
+    try {
+      fs.unlinkSync(temporary);
+    } catch {
+      // It was never made.
+    }
+    throw explain(error, 'Cannot write', file);
+  }
+  flushFolder(folder);
+}
+
+/** Makes a rename survive a power cut. Some systems cannot open folders; they order renames themselves. */
+function flushFolder(folder: string): void {
+  try {
+    const handle = fs.openSync(folder, 'r');
+    try {
+      fs.fsyncSync(handle);
+    } finally {
+      fs.closeSync(handle);
+    }
+  } catch (error) {
+    if (!['EPERM', 'EISDIR', 'EACCES', 'EINVAL', 'ENOTSUP'].includes(errorCode(error) ?? '')) {
+      throw explain(error, 'Cannot flush', folder);
+    }
+  }
+}
+
+/** Removes the temporary files that killed processes left in a folder; those of living processes stay. */
+export function removeStaleTemporaries(folder: string): void {
+  for (const name of fs.readdirSync(folder)) {
+    const pid = /^\..+\.(\d+)-\d+\.tmp$/.exec(name)?.[1];
+    if (pid !== undefined && Number(pid) !== process.pid && !isAlive(Number(pid)))
+      fs.rmSync(path.join(folder, name), { force: true });
+  }
+}
+
+/** Whether a process with this id runs on this machine. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0); // sends nothing, only checks
+    return true;
+  } catch (error) {
+    return errorCode(error) === 'EPERM'; // it runs, but for somebody else
+  }
+}
+
+/**
+ * Reads a whole file of at most maxBytes (1 GiB if left out). Anything but a regular file is refused: a pipe would block
+ * forever, a device never end.
+ */
+export function readFile(file: string, maxBytes = 2 ** 30): Buffer<ArrayBuffer> {
+  let stat: fs.Stats;
+  try {
+    stat = fs.statSync(file); // before opening, which already blocks on a pipe
+  } catch (error) {
+    throw explain(error, 'Cannot read', file);
+  }
+  if (stat.isDirectory()) throw new FileError(`Cannot read ${file}: ${EXPLANATIONS['EISDIR']!}.`);
+  if (!stat.isFile()) throw new FileError(`Cannot read ${file}: it is not a regular file.`);
+  if (stat.size > maxBytes)
+    throw new FileError(
+      `Cannot read ${file}: it has ${stat.size} bytes, more than the ${maxBytes} that make sense here.`,
+    );
+  try {
+    return fs.readFileSync(file);
+  } catch (error) {
+    throw explain(error, 'Cannot read', file);
+  }
+}
+
+/** Writes a value as indented JSON, atomically. */
+export function writeJson(file: string, value: unknown): void {
+  writeFileAtomic(file, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/**
+ * Reads and parses a JSON file of at most 16 MiB; what is in it is for the caller to check.
+ * @throws FileError with the line and column of the first mistake
+ */
+export function readJson(file: string): unknown {
+  const text = readFile(file, 2 ** 24)
+    .toString('utf8')
+    .replace(/^\uFEFF/, ''); // some editors put a byte order mark in front
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new FileError(`Cannot read ${file}: it is not valid JSON${placeOf(message, text)}.`, { cause: error });
+  }
+}
+
+/** " (line 3, column 7)" for the position that V8's message names, or nothing if it names none. */
+function placeOf(message: string, text: string): string {
+  const stated = /position (\d+)/.exec(message)?.[1];
+  const position = stated === undefined ? (message.includes('end of JSON') ? text.length : undefined) : Number(stated);
+  if (position === undefined) return '';
+  const before = text.slice(0, position).split('\n');
+  return ` (line ${before.length}, column ${before.at(-1)!.length + 1})`;
+}
