@@ -2,6 +2,7 @@
  * Opens a WebGPU device through Dawn's bindings for Node (the `webgpu` package), with the features that compute needs switched
  * on, and finds out what it got.
  */
+import type * as Dawn from 'webgpu';
 import type { Capabilities } from '../backend.js';
 
 export interface WebgpuOptions {
@@ -31,8 +32,6 @@ interface MatrixConfig {
   readonly K: number;
 }
 
-type Dawn = typeof import('webgpu');
-
 /**
  * Toggles for production (see `chrome://gpu` or Dawn's Toggles.cpp for their meaning). f16 on NVIDIA is held back by
  * default on drivers before 615; subgroup matrices count as unsafe because the extension is experimental.
@@ -60,7 +59,7 @@ function keepForever(instance: GPU): void {
 }
 
 /** The bindings; `load` is replaced in tests. Throws with remedies where the package has no binary for this machine. */
-export async function loadDawn(load: () => Promise<Dawn> = () => import('webgpu')): Promise<Dawn> {
+export async function loadDawn(load: () => Promise<typeof Dawn> = () => import('webgpu')): Promise<typeof Dawn> {
   try {
     return await load();
   } catch (cause) {
@@ -105,7 +104,12 @@ export async function openDevice(options: WebgpuOptions = {}): Promise<OpenedDev
   const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits: limits });
   const profile = options.profile ?? (isSoftware(adapter.info) ? 'software' : 'gpu');
   const capabilities = describe(adapter, device, { mode, profile, flags });
-  return { device, usage: (globals as { GPUBufferUsage: typeof GPUBufferUsage }).GPUBufferUsage, profile, capabilities };
+  return {
+    device,
+    usage: (globals as { GPUBufferUsage: typeof GPUBufferUsage }).GPUBufferUsage,
+    profile,
+    capabilities,
+  };
 }
 
 /** Without asking, a device has WebGPU's smallest limits: 128 MiB bindings, 256 lanes. */
@@ -149,7 +153,7 @@ function describe(
   const experimental = [...adapter.features].some(name => name.startsWith('chromium-experimental'));
   return {
     backend: 'webgpu',
-    name: info.description.split(':')[0] || info.device || info.vendor || 'unnamed adapter',
+    name: [info.description.split(':')[0], info.device, info.vendor].find(Boolean) ?? 'unnamed adapter',
     driver: [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(', '),
     software: isSoftware(info),
     dtypes: has('shader-f16') ? ['f32', 'f16', 'i32'] : ['f32', 'i32'],
@@ -168,7 +172,8 @@ function describe(
       'binding alignment': limits.minStorageBufferOffsetAlignment,
       'toggles asked for': asked.flags.join(' '),
       'toggle allow_unsafe_apis worked': experimental,
-      'toggle vulkan_enable_f16_on_nvidia worked': info.vendor === 'nvidia' ? has('shader-f16') : 'not an NVIDIA adapter',
+      'toggle vulkan_enable_f16_on_nvidia worked':
+        info.vendor === 'nvidia' ? has('shader-f16') : 'not an NVIDIA adapter',
     },
   };
 }

@@ -61,7 +61,9 @@ export class Programs {
   #build(kernel: Kernel, operands: readonly Operand[]): Program {
     const names = Object.keys(kernel.buffers);
     if (operands.length !== names.length)
-      throw new Error(`kernel ${kernel.name} takes ${names.length} buffers (${names.join(', ')}), got ${operands.length}`);
+      throw new Error(
+        `kernel ${kernel.name} takes ${names.length} buffers (${names.join(', ')}), got ${operands.length}`,
+      );
     const dtypes: Record<string, DType> = {};
     names.forEach((name, i) => {
       dtypes[name] = operands[i]!.dtype;
@@ -73,7 +75,9 @@ export class Programs {
     return {
       kernel,
       params: Object.entries(kernel.params),
-      passes: passes.map((pass, i) => this.#buildPass(kernel, pass, dtypes, passes.length > 1 ? `${kernel.name} (${i})` : kernel.name)),
+      passes: passes.map((pass, i) =>
+        this.#buildPass(kernel, pass, dtypes, passes.length > 1 ? `${kernel.name} (${i})` : kernel.name),
+      ),
       written: [...bound].filter(isWritten),
       onlyRead: [...bound].filter(position => !isWritten(position)),
       elementBytes: operands.map(({ dtype }) => bytesPerElement[dtype]),
@@ -122,12 +126,11 @@ export class Programs {
         buffer: { type: specs[position]!.access === 'read' ? 'read-only-storage' : 'storage' },
       })),
     });
-    // `immediateSize` is newer than the type definitions.
-    const descriptor: GPUPipelineLayoutDescriptor & { immediateSize: number } = {
-      bindGroupLayouts: [group],
-      immediateSize,
+    const layout = {
+      id: this.#layouts.size,
+      group,
+      pipeline: this.#device.createPipelineLayout({ bindGroupLayouts: [group], immediateSize }),
     };
-    const layout = { id: this.#layouts.size, group, pipeline: this.#device.createPipelineLayout(descriptor) };
     this.#layouts.set(key, layout);
     return layout;
   }

@@ -1,0 +1,358 @@
+/**
+ * The webgpu backend: WGSL on Dawn. Launches are recorded into one compute pass of one command encoder and submitted
+ * together: when the host waits or reads, or when enough have gathered and the device has little to do. Dawn puts a
+ * barrier between launches only where one writes what the other uses, so buffers are never shared between tensors.
+ */
+import { stridedWriteKernel } from '../../kernels/index.js';
+import type { Kernel } from '../../kernels/index.js';
+import { namedParams } from '../backend.js';
+import type { Allocation, Backend, Capabilities, Operand } from '../backend.js';
+import { openDevice } from './webgpu-device.js';
+import type { OpenedDevice, WebgpuOptions } from './webgpu-device.js';
+import { BindGroupCache, BufferPool, megabytes, StagingRing } from './webgpu-memory.js';
+import type { Binding, Block } from './webgpu-memory.js';
+import { Programs } from './webgpu-programs.js';
+import type { PassProgram, Program } from './webgpu-programs.js';
+import { settle } from './webgpu-wait.js';
+
+export type { WebgpuOptions } from './webgpu-device.js';
+
+class WebgpuAllocation implements Allocation {
+  readonly bytes: number;
+  /** Undefined once freed. */
+  block: Block | undefined;
+
+  constructor(block: Block) {
+    this.bytes = block.bytes;
+    this.block = block;
+  }
+}
+
+/** Launches that are worth a submission of their own while the device has nothing to do. */
+const batchLaunches = 64;
+/** Launches that are submitted even if two batches are under way already. */
+const longestBatch = 2048;
+/** Batches under way beyond which launches gather instead: a deep queue makes everything wait longer, and gains nothing. */
+const batchesInFlight = 2;
+const bindGroupCapacity = 8192;
+/** Free buffers kept for the next tensor, at most. */
+const keepBytes = 2 ** 30;
+
+/** Opens a device and makes a backend of it. */
+export async function openWebgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend> {
+  return new WebgpuBackend(await openDevice(options));
+}
+
+export class WebgpuBackend implements Backend {
+  readonly capabilities: Capabilities;
+  readonly #device: GPUDevice;
+  readonly #pool: BufferPool;
+  readonly #groups: BindGroupCache;
+  readonly #programs: Programs;
+  readonly #staging: StagingRing;
+
+  /** The open batch. */
+  #encoder: GPUCommandEncoder | undefined;
+  #pass: GPUComputePassEncoder | undefined;
+  #batch = 0;
+  #queued = 0;
+  #inFlight = 0;
+  /** What the open pass has set last. */
+  #pipeline: GPUComputePipeline | undefined;
+  #group: GPUBindGroup | undefined;
+
+  /** Validity of shaders, buffers and batches, not known yet. */
+  readonly #checks = new Set<Promise<void>>();
+  #errors: Error[] = [];
+  #lost: Error | undefined;
+  #closed = false;
+
+  readonly #immediates = new Uint32Array(16);
+  readonly #immediateFloats = new Float32Array(this.#immediates.buffer);
+
+  constructor({ device, usage, profile, capabilities }: OpenedDevice) {
+    this.capabilities = capabilities;
+    this.#device = device;
+    this.#pool = new BufferPool({
+      keepBytes,
+      maxBytes: capabilities.maxBufferBytes,
+      create: bytes => this.#createBuffer(bytes, usage.STORAGE | usage.COPY_SRC | usage.COPY_DST),
+      beforeDestroy: block => {
+        this.#groups.forget(block);
+        if (block.batch === this.#batch) this.flush();
+      },
+    });
+    this.#groups = new BindGroupCache(device, bindGroupCapacity);
+    this.#staging = new StagingRing(bytes => this.#createBuffer(bytes, usage.MAP_READ | usage.COPY_DST));
+    this.#programs = new Programs(device, profile, check => this.#track(check, true));
+    device.addEventListener('uncapturederror', event => this.#errors.push(new Error(event.error.message)));
+    void device.lost.then(({ reason, message }) => {
+      if (reason !== 'destroyed')
+        this.#lost = new Error(
+          `The GPU device was lost (${message}). Its memory is gone: start again from the last checkpoint. Common causes are a driver that ` +
+            'was reset because one launch took too long, memory that ran out, or a GPU that was taken away.',
+        );
+    });
+  }
+
+  /** Counters that stand still in a steady state, and memory in bytes. */
+  get statistics() {
+    return {
+      buffersCreated: this.#pool.created,
+      bindGroupsCreated: this.#groups.created,
+      bindGroups: this.#groups.size,
+      liveBytes: this.#pool.liveBytes,
+      keptBytes: this.#pool.keptBytes,
+      batches: this.#batch,
+    };
+  }
+
+  allocate(bytes: number): Allocation {
+    this.#assertUsable();
+    return new WebgpuAllocation(this.#pool.take(bytes));
+  }
+
+  free(allocation: Allocation): void {
+    const freed = own(allocation);
+    if (!freed.block) return;
+    this.#pool.give(freed.block);
+    freed.block = undefined;
+  }
+
+  write(allocation: Allocation, byteOffset: number, data: ArrayBufferView): void {
+    this.#assertUsable();
+    const block = blockOf(allocation, 'write');
+    if (byteOffset + data.byteLength > allocation.bytes)
+      throw new Error(
+        `write of ${data.byteLength} bytes at ${byteOffset} into an allocation of ${allocation.bytes} bytes`,
+      );
+    let bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength) as Uint8Array<ArrayBuffer>;
+    if (data.buffer instanceof SharedArrayBuffer) bytes = bytes.slice(); // Dawn takes no shared memory
+    const whole = bytes.length - (bytes.length % 4);
+    if (byteOffset % 4 !== 0 || bytes.length % 2 !== 0)
+      throw new Error(
+        `write of ${bytes.length} bytes at ${byteOffset}: WebGPU copies whole words, from a multiple of 4`,
+      );
+    if (block.batch === this.#batch) this.flush(); // launches before this call see the old content
+    if (whole > 0) this.#device.queue.writeBuffer(block.buffer, byteOffset, bytes, 0, whole);
+    if (whole < bytes.length) this.#writeHalfWord(allocation, byteOffset + whole, bytes.slice(whole));
+  }
+
+  /** The last element of an odd number of f16, without touching its neighbour: by a kernel, since copies move words. */
+  #writeHalfWord(allocation: Allocation, byteOffset: number, bytes: Uint8Array<ArrayBuffer>): void {
+    const source = this.allocate(16);
+    const word = new Uint8Array(16);
+    word.set(bytes);
+    this.write(source, 0, word);
+    const view = byteOffset - (byteOffset % 256);
+    const x: Operand = { allocation: source, dtype: 'f16', byteOffset: 0, length: 1 };
+    const y: Operand = { allocation, dtype: 'f16', byteOffset: view, length: (byteOffset - view) / 2 + 1 };
+    this.launch(stridedWriteKernel, [x, y], [1, 1, 1, 1, 0, 0, 0, 0, y.length - 1]);
+    this.free(source);
+  }
+
+  async read(allocation: Allocation, byteOffset: number, bytes: number): Promise<ArrayBuffer> {
+    this.#assertUsable();
+    const block = blockOf(allocation, 'read');
+    const begin = byteOffset - (byteOffset % 4);
+    const size = Math.ceil((byteOffset + bytes - begin) / 4) * 4;
+    if (begin + size > allocation.bytes)
+      throw new Error(`read of ${bytes} bytes at ${byteOffset} from an allocation of ${allocation.bytes} bytes`);
+    const staging = this.#staging.take(size);
+    if (size > 0) this.#copy(block, begin, staging.buffer, 0, size);
+    this.flush();
+    const mapped = staging.buffer.mapAsync(1 /* GPUMapMode.READ */, 0, size);
+    await this.#wait(mapped);
+    const start = byteOffset - begin;
+    const result = staging.buffer.getMappedRange(0, size).slice(start, start + bytes);
+    staging.buffer.unmap();
+    this.#staging.give(staging);
+    return result;
+  }
+
+  launch(kernel: Kernel, operands: readonly Operand[], params: readonly number[]): void {
+    this.#assertUsable();
+    const program = this.#programs.get(kernel, operands);
+    const named = namedParams(kernel, params);
+    const separate = this.#separateReads(program, operands);
+    program.params.forEach(([, type], i) => {
+      if (type === 'u32') this.#immediates[i] = params[i]!;
+      else this.#immediateFloats[i] = params[i]!;
+    });
+    for (const pass of program.passes) {
+      const [x, y, z] = pass.workgroups(named);
+      if (x > 0 && y > 0 && z > 0) this.#encode(program, pass, separate, x, y, z);
+    }
+    if (this.#queued >= longestBatch || (this.#queued >= batchLaunches && this.#inFlight < batchesInFlight))
+      this.flush();
+  }
+
+  #encode(program: Program, pass: PassProgram, operands: readonly Operand[], x: number, y: number, z: number): void {
+    const bindings = pass.bound.map((position): Binding => {
+      const { allocation, byteOffset, length } = operands[position]!;
+      const block = blockOf(allocation, program.kernel.name);
+      const size = Math.max(16, Math.ceil((length * program.elementBytes[position]!) / 16) * 16);
+      if (byteOffset % 256 !== 0 || byteOffset + size > block.bytes)
+        throw new Error(
+          `kernel ${program.kernel.name}, buffer ${Object.keys(program.kernel.buffers)[position]!}: ${size} bytes at ${byteOffset} of an ` +
+            `allocation of ${block.bytes} bytes (the offset must be a multiple of 256, the end inside)`,
+        );
+      block.batch = this.#batch;
+      return { binding: position, block, offset: byteOffset, size };
+    });
+    const encoder = this.#openPass();
+    const pipeline = pass.pipeline();
+    const group = this.#groups.get(pass.layout, pass.layoutId, bindings);
+    if (pipeline !== this.#pipeline) encoder.setPipeline((this.#pipeline = pipeline));
+    if (group !== this.#group) encoder.setBindGroup(0, (this.#group = group));
+    if (program.params.length > 0) encoder.setImmediates(0, this.#immediates, 0, program.params.length);
+    encoder.dispatchWorkgroups(x, y, z);
+    this.#queued++;
+  }
+
+  /**
+   * WebGPU refuses a buffer that one launch both writes and only reads, even in different places. Such a read is served from a
+   * copy.
+   */
+  #separateReads(program: Program, operands: readonly Operand[]): readonly Operand[] {
+    let result = operands;
+    for (const position of program.onlyRead) {
+      const operand = operands[position]!;
+      if (!program.written.some(other => operands[other]!.allocation === operand.allocation)) continue;
+      const size = Math.max(16, Math.ceil((operand.length * program.elementBytes[position]!) / 16) * 16);
+      const copy = this.#pool.take(size);
+      copy.batch = this.#batch;
+      this.#copy(blockOf(operand.allocation, program.kernel.name), operand.byteOffset, copy.buffer, 0, size);
+      result = result.with(position, { ...operand, allocation: new WebgpuAllocation(copy), byteOffset: 0 });
+      this.#pool.give(copy); // whoever takes it next is queued behind this launch
+    }
+    return result;
+  }
+
+  #copy(from: Block, fromOffset: number, to: GPUBuffer, toOffset: number, bytes: number): void {
+    this.#endPass();
+    from.batch = this.#batch;
+    this.#encoder ??= this.#device.createCommandEncoder();
+    this.#encoder.copyBufferToBuffer(from.buffer, fromOffset, to, toOffset, bytes);
+  }
+
+  #openPass(): GPUComputePassEncoder {
+    if (!this.#pass) {
+      this.#encoder ??= this.#device.createCommandEncoder();
+      this.#pass = this.#encoder.beginComputePass();
+      this.#pipeline = undefined;
+      this.#group = undefined;
+    }
+    return this.#pass;
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+  }
+
+  /** Submits what has been launched so far. */
+  flush(): void {
+    if (!this.#encoder) return;
+    this.#endPass();
+    this.#device.pushErrorScope('validation');
+    this.#device.queue.submit([this.#encoder.finish()]);
+    const problem = this.#device.popErrorScope();
+    this.#track(problem.then(error => this.#reject(error?.message)));
+    this.#encoder = undefined;
+    this.#batch++;
+    this.#queued = 0;
+    this.#inFlight++;
+    const done = () => {
+      this.#inFlight--;
+      if (this.#queued >= batchLaunches && this.#lost === undefined && !this.#closed) this.flush();
+    };
+    this.#device.queue.onSubmittedWorkDone().then(done, done);
+  }
+
+  async finish(): Promise<void> {
+    this.#assertUsable();
+    this.flush();
+    await this.#wait(this.#device.queue.onSubmittedWorkDone());
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    try {
+      if (!this.#lost) await this.finish();
+    } finally {
+      this.#closed = true;
+      this.#device.destroy();
+    }
+  }
+
+  /** Waits, then throws the first error that anything before has caused. */
+  async #wait(work: Promise<unknown>): Promise<void> {
+    const checks = [...this.#checks];
+    let failure: Error | undefined;
+    const settled = work.catch((error: unknown) => {
+      failure = error instanceof Error ? error : new Error('the device refused to map a buffer', { cause: error });
+    });
+    await settle(settled, this.capabilities.software);
+    await settle(Promise.all(checks), this.capabilities.software);
+    if (this.#lost) throw this.#lost;
+    if (this.#errors.length > 0) {
+      const [first, ...others] = this.#errors;
+      this.#errors = [];
+      // A shader that does not compile makes every launch of it fail as well: only the first message matters.
+      const more = others.length > 0 ? `\n(and ${others.length} more, the next one: ${others[0]!.message})` : '';
+      throw new Error(first!.message + more, { cause: first });
+    }
+    if (failure) throw failure;
+  }
+
+  /** Remembers a check until it is known; its error is thrown by the next wait, before others if it is their cause (`first`). */
+  #track(check: Promise<void>, first = false): void {
+    const known = check
+      .catch((reason: unknown) => {
+        const error = reason instanceof Error ? reason : new Error('unknown GPU error', { cause: reason });
+        if (first) this.#errors.unshift(error);
+        else this.#errors.push(error);
+      })
+      .finally(() => this.#checks.delete(known));
+    this.#checks.add(known);
+  }
+
+  #reject(message: string | undefined): void {
+    if (message !== undefined) throw new Error(message);
+  }
+
+  #createBuffer(size: number, usage: number): GPUBuffer {
+    this.#device.pushErrorScope('out-of-memory');
+    const buffer = this.#device.createBuffer({ size, usage });
+    const problem = this.#device.popErrorScope();
+    const { liveBytes, keptBytes } = this.#pool;
+    this.#track(
+      problem.then(error =>
+        this.#reject(
+          error
+            ? `No device memory for ${megabytes(size)} more (${megabytes(liveBytes)} in use, ${megabytes(keptBytes)} kept for reuse): ` +
+                'use a smaller batch, shorter sequences or f16.'
+            : undefined,
+        ),
+      ),
+    );
+    return buffer;
+  }
+
+  #assertUsable(): void {
+    if (this.#lost) throw this.#lost;
+    if (this.#closed) throw new Error('This webgpu backend was closed.');
+  }
+}
+
+function own(allocation: Allocation): WebgpuAllocation {
+  if (allocation instanceof WebgpuAllocation) return allocation;
+  throw new Error('This buffer belongs to another backend: copy its values over through the host.');
+}
+
+function blockOf(allocation: Allocation, use: string): Block {
+  const { block } = own(allocation);
+  if (!block) throw new Error(`${use}: the buffer was freed before this call`);
+  return block;
+}
