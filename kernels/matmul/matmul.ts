@@ -23,6 +23,8 @@ export interface MatmulVariant {
 const rowsPerUnit = 48;
 /** Columns of a packed panel of B. */
 const panelColumns = 8;
+/** Where C has few rows, its columns are split too, until there is enough to share. */
+const wantedUnits = 16;
 
 /** Buffers that a variant has no use for (`bias`, `residual`) take any other operand; they are never read. */
 function defineMatmul(variant: MatmulVariant) {
@@ -58,14 +60,25 @@ function defineMatmul(variant: MatmulVariant) {
           }
     },
     cost: ({ m, n, k, batch }) => ({ flops: 2 * batch * m * n * k, elements: batch * (m * k + k * n + m * n) }),
-    wasm: ({ m, n, k, batch }) => ({
-      passes: [
-        { fn: 'matmul_pack', units: batch * ceilDivide(n, panelColumns) },
-        { fn: 'matmul', units: batch * ceilDivide(m, rowsPerUnit) },
-      ],
-      constants: [layout === 'tn' ? 1 : 0, layout === 'nt' ? 1 : 0, hasBias ? 1 : 0, activation === 'relu' ? 1 : 0, hasResidual ? 1 : 0],
-      sharedScratch: 4 * batch * k * panelColumns * ceilDivide(n, panelColumns),
-    }),
+    wasm: ({ m, n, k, batch, strideB }) => {
+      const panels = ceilDivide(n, panelColumns);
+      const matrices = strideB === 0 ? 1 : batch;
+      // few rows: B is used so little that it is read where it lies, unless it is transposed
+      const packed = layout === 'nt' || m > 8;
+      const rowBlocks = batch * ceilDivide(m, rowsPerUnit);
+      const panelsPerUnit = ceilDivide(panels, ceilDivide(wantedUnits, rowBlocks));
+      return {
+        passes: [
+          ...(packed ? [{ fn: 'matmul_pack', units: matrices * panels }] : []),
+          { fn: 'matmul', units: rowBlocks * ceilDivide(panels, panelsPerUnit) },
+        ],
+        constants: [
+          ...[layout === 'tn', layout === 'nt', hasBias, activation === 'relu', hasResidual, packed].map(Number),
+          ...[rowsPerUnit, panelsPerUnit],
+        ],
+        sharedScratch: packed ? 4 * matrices * k * panelColumns * panels : 0,
+      };
+    },
     wgsl: target => matmulWgsl(variant, target),
     example(draw: Draw) {
       const size = () => draw.pick([1, 2, 7, 16, 33, 64, 100]);
@@ -74,7 +87,13 @@ function defineMatmul(variant: MatmulVariant) {
       const shared = draw.pick([true, false]);
       return {
         params: { m, n, k, batch, strideA: m * k, strideB: shared ? 0 : k * n },
-        lengths: { a: batch * m * k, b: (shared ? 1 : batch) * k * n, bias: n, residual: batch * m * n, c: batch * m * n },
+        lengths: {
+          a: batch * m * k,
+          b: (shared ? 1 : batch) * k * n,
+          bias: n,
+          residual: batch * m * n,
+          c: batch * m * n,
+        },
       };
     },
     tolerance: 2e-6,
@@ -103,6 +122,7 @@ const byName = new Map(matmulKernels.map(kernel => [kernel.name, kernel]));
 /** The kernel of a variant; throws if nobody asked for that combination of epilogue and layout yet. */
 export function matmulKernel(variant: MatmulVariant): (typeof matmulKernels)[number] {
   const kernel = byName.get(matmulName(variant));
-  if (!kernel) throw new Error(`no kernel ${matmulName(variant)}: add the variant to the list in kernels/matmul/matmul.ts`);
+  if (!kernel)
+    throw new Error(`no kernel ${matmulName(variant)}: add the variant to the list in kernels/matmul/matmul.ts`);
   return kernel;
 }

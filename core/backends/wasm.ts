@@ -1,0 +1,344 @@
+/**
+ * The wasm backend: the kernels' WebAssembly library over one shared memory, on all processors. A launch runs to its end before
+ * it returns, so reads find their data at once; the main thread works too. The default where there is no GPU.
+ */
+import { availableParallelism, cpus } from 'node:os';
+import { bytesPerElement } from '../../kernels/index.js';
+import type { Kernel, WasmProgram } from '../../kernels/index.js';
+import { namedParams } from '../backend.js';
+import type { Allocation, Backend, Capabilities, Operand } from '../backend.js';
+import { controlBytes } from './wasm-control.js';
+import { Heap } from './wasm-heap.js';
+import { loadLibrary, workerScript } from './wasm-library.js';
+import type { SimdLevel } from './wasm-library.js';
+import { Threads } from './wasm-threads.js';
+import type { Job } from './wasm-threads.js';
+
+export interface WasmOptions {
+  /** Threads that share a kernel's work, the calling one included; all processors by default. With 1, no worker is started. */
+  readonly threads?: number;
+  /** `plain` to do without fused multiply-add; the best the runtime has by default. */
+  readonly simd?: SimdLevel;
+  /** Upper bound of the memory in bytes; 4 GiB, all that WebAssembly can address, by default. */
+  readonly maxBytes?: number;
+  /** How long a thread may work on one piece of a kernel before it is taken for dead. */
+  readonly stallMilliseconds?: number;
+}
+
+interface WasmAllocation extends Allocation {
+  /** 0 once it was freed. */
+  address: number;
+}
+
+/** A kernel with certain params, ready to run. */
+interface Plan {
+  readonly params: readonly number[];
+  readonly jobs: readonly Job[];
+  readonly constants: readonly number[];
+  readonly sharedScratch: number;
+}
+
+/** What is known about a kernel, however it is called. */
+interface Prepared {
+  readonly buffers: number;
+  /** True where a param is f32. */
+  readonly floats: readonly boolean[];
+  /** The latest plans, most recent first: a training step launches the same shapes again and again. */
+  readonly plans: Plan[];
+}
+
+const pageBytes = 65_536;
+// The memory begins with these, then the heap. Address 0 stays unused, so that a pointer of 0 can mean "none".
+const controlAddress = 1024;
+const argsAddress = controlAddress + controlBytes;
+const heapAddress = 4096;
+/** Kernels may load (never store) past the end of an operand by less than this, and it must be memory. */
+const endMargin = 256;
+
+/** Speeds of one thread, roughly; they only decide whether a kernel is worth sharing, and into how many pieces. */
+const flopsPerMicrosecond = 20_000;
+const elementsPerMicrosecond = 1_500;
+/** Below this, waking other threads costs more than it saves. */
+const sharedMicroseconds = 6;
+const pieceMicroseconds = 4;
+const plansKept = 16;
+/** Elements per unit of work of the f16 conversions in kernels/wasm/convert.as.ts. */
+const convertedPerUnit = 4096;
+
+export class WasmBackend implements Backend {
+  readonly capabilities: Capabilities;
+  readonly #memory: WebAssembly.Memory;
+  readonly #threads: Threads;
+  readonly #functions: ReadonlyMap<string, number>;
+  readonly #heap: Heap;
+  readonly #maxBytes: number;
+  readonly #prepared = new Map<Kernel, Prepared>();
+  #bytes!: Uint8Array<SharedArrayBuffer>;
+  #integers!: Int32Array;
+  #floats!: Float32Array;
+  #sharedScratch = { address: 0, bytes: 0 };
+  #threadScratch = { address: 0, bytes: 0 };
+
+  private constructor(memory: WebAssembly.Memory, maxBytes: number, threads: Threads, simd: SimdLevel) {
+    this.#memory = memory;
+    this.#maxBytes = maxBytes;
+    this.#threads = threads;
+    this.#functions = new Map(threads.names.map((name, i) => [name, i]));
+    this.#renewViews();
+    this.#heap = new Heap(heapAddress, this.#bytes.length - endMargin, bytes => this.#grow(bytes));
+    const count = threads.workers.length + 1;
+    this.capabilities = {
+      backend: 'wasm',
+      name: cpus()[0]?.model ?? 'processor',
+      driver: `Node.js ${process.version}, WebAssembly SIMD`,
+      software: false,
+      dtypes: ['f32', 'f16', 'i32'],
+      maxBufferBytes: maxBytes - heapAddress - endMargin,
+      threads: count,
+      features: { simd, threads: count, processors: availableParallelism() },
+    };
+  }
+
+  /** See openWasmBackend. */
+  static async open(options: WasmOptions = {}): Promise<WasmBackend> {
+    const {
+      threads: count = availableParallelism(),
+      maxBytes = 65_536 * pageBytes,
+      stallMilliseconds = 30_000,
+    } = options;
+    const { module, simd } = await loadLibrary(options.simd);
+    const maximum = Math.floor(maxBytes / pageBytes);
+    const memory = new WebAssembly.Memory({ initial: Math.min(256, maximum), maximum, shared: true });
+    const threads = await Threads.start({
+      ...{ threads: Math.max(1, count), module, memory, control: controlAddress, script: workerScript },
+      ...{ spinMilliseconds: 0.5, stallMilliseconds },
+    });
+    return new WasmBackend(memory, maximum * pageBytes, threads, simd);
+  }
+
+  /** Bytes allocated by tensors, and bytes of the memory as a whole. */
+  get memory(): { readonly used: number; readonly total: number } {
+    return {
+      used: this.#heap.usedBytes - this.#threadScratch.bytes - this.#sharedScratch.bytes,
+      total: this.#bytes.length,
+    };
+  }
+
+  allocate(bytes: number): WasmAllocation {
+    const address = this.#heap.allocate(bytes);
+    return { bytes: this.#heap.sizeOf(address), address };
+  }
+
+  free(allocation: Allocation): void {
+    const piece = allocation as WasmAllocation;
+    if (piece.address === 0) throw new Error('this allocation has been freed already');
+    this.#heap.free(piece.address);
+    piece.address = 0;
+  }
+
+  write(allocation: Allocation, byteOffset: number, data: ArrayBufferView): void {
+    const address = this.#addressOf(allocation, byteOffset, data.byteLength);
+    this.#bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), address);
+  }
+
+  read(allocation: Allocation, byteOffset: number, bytes: number): Promise<ArrayBuffer> {
+    const address = this.#addressOf(allocation, byteOffset, bytes);
+    const copy = new Uint8Array(bytes);
+    copy.set(this.#bytes.subarray(address, address + bytes));
+    return Promise.resolve(copy.buffer);
+  }
+
+  launch(kernel: Kernel, operands: readonly Operand[], params: readonly number[]): void {
+    let half = false;
+    for (const { dtype } of operands) {
+      if (dtype === 'f16') half = true;
+      else if (dtype === 'f64')
+        throw new Error(
+          `${kernel.name}: the wasm backend has no f64; convert to f32, or use the cpu backend for gradient checks`,
+        );
+    }
+    if (half) this.#launchHalf(kernel, operands, params);
+    else {
+      const addresses = operands.map(({ allocation, byteOffset, length }) =>
+        this.#addressOf(allocation, byteOffset, 4 * length),
+      );
+      this.#run(kernel, addresses, params);
+    }
+  }
+
+  async finish(): Promise<void> {
+    this.#threads.check();
+    // Launches are synchronous; what a training loop needs here is a turn of the event loop, for signals, progress and messages.
+    await new Promise(resolve => setImmediate(resolve));
+    this.#threads.check();
+  }
+
+  async close(): Promise<void> {
+    await this.#threads.close();
+  }
+
+  #run(kernel: Kernel, addresses: readonly number[], params: readonly number[]): void {
+    const prepared = this.#prepare(kernel);
+    if (addresses.length !== prepared.buffers || params.length !== prepared.floats.length)
+      throw new Error(
+        `${kernel.name} takes ${prepared.buffers} buffers and ${prepared.floats.length} params, ` +
+          `not ${addresses.length} and ${params.length}`,
+      );
+    const plan = this.#plan(kernel, prepared, params);
+    // Scratch first: it may make the memory grow, which renews the views.
+    const shared = plan.sharedScratch > 0 ? this.#scratch(this.#sharedScratch, plan.sharedScratch) : 0;
+    const integers = this.#integers;
+    let at = argsAddress >> 2;
+    for (let i = 0; i < addresses.length; i++) integers[at++] = addresses[i]!;
+    for (let i = 0; i < params.length; i++) {
+      if (prepared.floats[i]!) this.#floats[at++] = params[i]!;
+      else integers[at++] = params[i]!;
+    }
+    for (let i = 0; i < plan.constants.length; i++) integers[at++] = plan.constants[i]!;
+    integers[at] = shared;
+    try {
+      for (const job of plan.jobs) {
+        const needed = job.threadScratch * (job.pieces > 1 ? this.capabilities.threads : 1);
+        this.#threads.run(job, argsAddress, needed > 0 ? this.#scratch(this.#threadScratch, needed) : 0);
+      }
+    } catch (error) {
+      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+      const message = `${kernel.name}(${JSON.stringify(namedParams(kernel, params))}): ${error.message}: do the operands fit the params?`;
+      throw new Error(message, { cause: error });
+    }
+  }
+
+  #prepare(kernel: Kernel): Prepared {
+    let prepared = this.#prepared.get(kernel);
+    if (!prepared) {
+      const floats = Object.values(kernel.params).map(type => type === 'f32');
+      prepared = { buffers: Object.keys(kernel.buffers).length, floats, plans: [] };
+      this.#prepared.set(kernel, prepared);
+    }
+    return prepared;
+  }
+
+  #plan(kernel: Kernel, { plans }: Prepared, params: readonly number[]): Plan {
+    search: for (let p = 0; p < plans.length; p++) {
+      const plan = plans[p]!;
+      for (let i = 0; i < params.length; i++) if (plan.params[i] !== params[i]) continue search;
+      return plan;
+    }
+    const named = namedParams(kernel, params);
+    const { flops, elements } = kernel.cost(named);
+    const plan = this.#makePlan(
+      params,
+      kernel.wasm(named),
+      flops / flopsPerMicrosecond + elements / elementsPerMicrosecond,
+    );
+    if (plans.length >= plansKept) plans.pop();
+    plans.unshift(plan);
+    return plan;
+  }
+
+  /** Splits passes into pieces for the threads; `microseconds` is what one thread would take for all of them. */
+  #makePlan(params: readonly number[], program: WasmProgram, microseconds: number): Plan {
+    const jobs = program.passes.map(({ fn, units, threadScratch = 0 }): Job => {
+      const index = this.#functions.get(fn);
+      if (index === undefined)
+        throw new Error(`the WebAssembly library has no function ${fn}: build it again with \`npm run build\``);
+      const worthwhile = microseconds < sharedMicroseconds ? 1 : Math.ceil(microseconds / pieceMicroseconds);
+      const pieces = Math.min(units, worthwhile, 16 * this.capabilities.threads);
+      return { fn: index, units, pieces, threadScratch: Math.ceil(threadScratch / 64) * 64 };
+    });
+    return { params: [...params], jobs, constants: program.constants ?? [], sharedScratch: program.sharedScratch ?? 0 };
+  }
+
+  /** Makes a scratch area at least as large as asked for; its content may be lost. */
+  #scratch(area: { address: number; bytes: number }, bytes: number): number {
+    if (area.bytes < bytes) {
+      if (area.address !== 0) this.#heap.free(area.address);
+      area.address = area.bytes = 0;
+      area.address = this.#heap.allocate(bytes + endMargin);
+      area.bytes = this.#heap.sizeOf(area.address);
+    }
+    return area.address;
+  }
+
+  /**
+   * f16 operands are decoded to f32 in front of the kernel, and what it writes is encoded again: slower than f32, but the same
+   * numbers as on a device that stores f16 and computes in f32.
+   */
+  #launchHalf(kernel: Kernel, operands: readonly Operand[], params: readonly number[]): void {
+    const accesses = Object.values(kernel.buffers).map(spec => spec.access);
+    const copies: (number | undefined)[] = [];
+    try {
+      const addresses = operands.map(({ allocation, dtype, byteOffset, length }, i) => {
+        const address = this.#addressOf(allocation, byteOffset, bytesPerElement[dtype] * length);
+        if (dtype !== 'f16') return address;
+        const copy = (copies[i] = this.#heap.allocate(4 * length));
+        this.#convert('decode_f16', address, copy, length); // outputs too: a kernel may leave elements as they are
+        return copy;
+      });
+      this.#run(kernel, addresses, params);
+      operands.forEach(({ allocation, byteOffset, length }, i) => {
+        const copy = copies[i];
+        if (copy === undefined || accesses[i] === 'read') return;
+        this.#convert('encode_f16', copy, this.#addressOf(allocation, byteOffset, 2 * length), length);
+      });
+    } finally {
+      for (const copy of copies) if (copy !== undefined) this.#heap.free(copy);
+    }
+  }
+
+  #convert(name: 'decode_f16' | 'encode_f16', from: number, to: number, length: number): void {
+    this.#integers.set([from, to, length], argsAddress >> 2);
+    const units = Math.ceil(length / convertedPerUnit);
+    this.#threads.run(
+      { fn: this.#functions.get(name)!, units, pieces: Math.floor(units / 2), threadScratch: 0 },
+      argsAddress,
+      0,
+    );
+  }
+
+  #addressOf(allocation: Allocation, byteOffset: number, bytes: number): number {
+    const piece = allocation as WasmAllocation;
+    if (piece.address === 0) throw new Error('an operand has been freed: keep its tensor until the last use');
+    if (byteOffset + bytes > piece.bytes)
+      throw new Error(
+        `bytes ${byteOffset} to ${byteOffset + bytes} lie outside of an allocation of ${piece.bytes} bytes`,
+      );
+    return piece.address + byteOffset;
+  }
+
+  #grow(bytes: number): number {
+    const current = this.#bytes.length;
+    // a quarter more than before: few steps, little waste
+    const wanted = Math.ceil(Math.max(bytes, current / 4) / pageBytes);
+    const least = Math.ceil(bytes / pageBytes);
+    const available = (this.#maxBytes - current) / pageBytes;
+    try {
+      this.#memory.grow(Math.max(least, Math.min(wanted, available)));
+    } catch (cause) {
+      const mib = (n: number) => `${Math.ceil(n / 2 ** 20)} MiB`;
+      throw new Error(
+        `out of memory on the wasm backend: ${mib(bytes)} more are needed, ${mib(this.#heap.usedBytes)} of ${mib(this.#maxBytes)} ` +
+          'are in use. Make the batch or the model smaller, or free tensors earlier (scopes)',
+        { cause },
+      );
+    }
+    this.#renewViews();
+    return this.#bytes.length - endMargin;
+  }
+
+  /** Views end where the memory ended when they were made. */
+  #renewViews(): void {
+    const buffer = this.#memory.buffer as SharedArrayBuffer;
+    this.#bytes = new Uint8Array(buffer);
+    this.#integers = new Int32Array(buffer, 0, heapAddress / 4);
+    this.#floats = new Float32Array(buffer, 0, heapAddress / 4);
+  }
+}
+
+/**
+ * Compiles the kernel library and starts the worker threads.
+ * @throws Error if the library was not built, relaxed SIMD is asked for but missing, or a thread does not start
+ */
+export async function openWasmBackend(options: WasmOptions = {}): Promise<WasmBackend> {
+  return await WasmBackend.open(options);
+}

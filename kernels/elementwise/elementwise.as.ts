@@ -1,0 +1,330 @@
+// Elementwise kernels, four elements at a time. The formulas stand in `unary4` and `binary4`; every exported kernel calls a
+// loop with its formula as a constant, which the compiler folds into a loop of its own.
+import { at, exp4, log4, madd, storeLanes, tanh4 } from '../wasm/simd.as';
+
+/** Elements per unit of work: must agree with elementwise.ts. */
+const elementsPerUnit = 4096;
+
+const enum Unary {
+  copy,
+  neg,
+  exp,
+  log,
+  sqrt,
+  reciprocal,
+  square,
+  tanh,
+  sigmoid,
+  relu,
+  gelu,
+}
+
+const enum Binary {
+  add,
+  sub,
+  mul,
+  div,
+  max,
+  min,
+  equal,
+  greater,
+  relu_grad,
+  tanh_grad,
+  sigmoid_grad,
+  gelu_grad,
+}
+
+// @ts-ignore: decorator
+@inline
+function sigmoid4(x: v128): v128 {
+  const one = f32x4.splat(1);
+  return f32x4.div(one, f32x4.add(one, exp4(f32x4.neg(x))));
+}
+
+/** 2 sqrt(2 / pi) (x + 0.044715 x^3): gelu(x) = x sigmoid(this), because (1 + tanh u) / 2 = sigmoid(2 u). */
+// @ts-ignore: decorator
+@inline
+function geluArgument(x: v128): v128 {
+  const cubic = madd(f32x4.mul(x, x), f32x4.splat(0.044715), f32x4.splat(1));
+  return f32x4.mul(f32x4.mul(x, f32x4.splat(1.5957691216057308)), cubic);
+}
+
+/** g (s + x s (1 - s) u'), with s = sigmoid(u), u = geluArgument(x). */
+// @ts-ignore: decorator
+@inline
+function geluGrad4(g: v128, x: v128): v128 {
+  const one = f32x4.splat(1);
+  // beyond 80 the sigmoid is 0 or 1 to f32, and the exponential stays finite
+  const u = f32x4.pmin(f32x4.pmax(geluArgument(x), f32x4.splat(-80)), f32x4.splat(80));
+  const e = exp4(f32x4.neg(u));
+  const s = f32x4.div(one, f32x4.add(one, e));
+  const slope = madd(f32x4.mul(x, x), f32x4.splat(1.5957691216057308 * 3 * 0.044715), f32x4.splat(1.5957691216057308));
+  const steep = f32x4.mul(f32x4.mul(s, s), e); // s (1 - s)
+  return f32x4.mul(g, madd(f32x4.mul(x, slope), steep, s));
+}
+
+// @ts-ignore: decorator
+@inline
+function unary4(op: Unary, x: v128): v128 {
+  if (op == Unary.neg) return f32x4.neg(x);
+  if (op == Unary.exp) return exp4(x);
+  if (op == Unary.log) return log4(x);
+  if (op == Unary.sqrt) return f32x4.sqrt(x);
+  if (op == Unary.reciprocal) return f32x4.div(f32x4.splat(1), x);
+  if (op == Unary.square) return f32x4.mul(x, x);
+  if (op == Unary.tanh) return tanh4(x);
+  if (op == Unary.sigmoid) return sigmoid4(x);
+  if (op == Unary.relu) return f32x4.pmax(f32x4.splat(0), x); // NaN becomes 0, as in `x > 0 ? x : 0`
+  if (op == Unary.gelu) return f32x4.mul(x, sigmoid4(geluArgument(x)));
+  return x;
+}
+
+// @ts-ignore: decorator
+@inline
+function binary4(op: Binary, a: v128, b: v128): v128 {
+  const one = f32x4.splat(1);
+  if (op == Binary.sub) return f32x4.sub(a, b);
+  if (op == Binary.mul) return f32x4.mul(a, b);
+  if (op == Binary.div) return f32x4.div(a, b);
+  if (op == Binary.max) return f32x4.max(a, b);
+  if (op == Binary.min) return f32x4.min(a, b);
+  if (op == Binary.equal) return v128.and(f32x4.eq(a, b), one);
+  if (op == Binary.greater) return v128.and(f32x4.gt(a, b), one);
+  if (op == Binary.relu_grad) return v128.and(a, f32x4.gt(b, f32x4.splat(0)));
+  if (op == Binary.tanh_grad) return f32x4.mul(a, f32x4.sub(one, f32x4.mul(b, b)));
+  if (op == Binary.sigmoid_grad) return f32x4.mul(f32x4.mul(a, b), f32x4.sub(one, b));
+  if (op == Binary.gelu_grad) return geluGrad4(a, b);
+  return f32x4.add(a, b);
+}
+
+// @ts-ignore: decorator
+@unmanaged
+class UnaryArgs {
+  x: usize;
+  y: usize;
+  n: i32;
+}
+
+// @ts-ignore: decorator
+@inline
+function unaryLoop(op: Unary, args: UnaryArgs, begin: i32, end: i32): void {
+  const x = args.x;
+  const y = args.y;
+  const stop = min(args.n, end * elementsPerUnit);
+  let i = begin * elementsPerUnit;
+  for (; i <= stop - 4; i += 4) v128.store(at(y, i), unary4(op, v128.load(at(x, i))));
+  if (i < stop) storeLanes(at(y, i), unary4(op, v128.load(at(x, i))), stop - i);
+}
+
+// @ts-ignore: decorator
+@unmanaged
+class BinaryArgs {
+  a: usize;
+  b: usize;
+  y: usize;
+  n: i32;
+}
+
+// @ts-ignore: decorator
+@inline
+function binaryLoop(op: Binary, args: BinaryArgs, begin: i32, end: i32): void {
+  const a = args.a;
+  const b = args.b;
+  const y = args.y;
+  const stop = min(args.n, end * elementsPerUnit);
+  let i = begin * elementsPerUnit;
+  for (; i <= stop - 4; i += 4) v128.store(at(y, i), binary4(op, v128.load(at(a, i)), v128.load(at(b, i))));
+  if (i < stop) storeLanes(at(y, i), binary4(op, v128.load(at(a, i)), v128.load(at(b, i))), stop - i);
+}
+
+// @ts-ignore: decorator
+@unmanaged
+class BroadcastArgs {
+  a: usize;
+  b: usize;
+  y: usize;
+  d0: i32;
+  d1: i32;
+  d2: i32;
+  d3: i32;
+  a0: i32;
+  a1: i32;
+  a2: i32;
+  a3: i32;
+  b0: i32;
+  b1: i32;
+  b2: i32;
+  b3: i32;
+}
+
+/** Four elements that lie `stride` apart; only the first `count` are read. */
+// @ts-ignore: decorator
+@inline
+function loadStrided(p: usize, stride: i32, count: i32): v128 {
+  if (stride == 1) return v128.load(p);
+  if (stride == 0) return v128.load32_splat(p);
+  let v = v128.load32_zero(p);
+  if (count > 1) v = v128.load32_lane(at(p, stride), v, 1);
+  if (count > 2) v = v128.load32_lane(at(p, 2 * stride), v, 2);
+  if (count > 3) v = v128.load32_lane(at(p, 3 * stride), v, 3);
+  return v;
+}
+
+/** One unit is one row of d3 elements. */
+// @ts-ignore: decorator
+@inline
+function broadcastLoop(op: Binary, args: BroadcastArgs, begin: i32, end: i32): void {
+  const d1 = args.d1;
+  const d2 = args.d2;
+  const d3 = args.d3;
+  const strideA = args.a3;
+  const strideB = args.b3;
+  let i2 = begin % d2;
+  let i1 = (begin / d2) % d1;
+  let i0 = begin / (d2 * d1);
+  for (let row = begin; row < end; row++) {
+    const a = at(args.a, i0 * args.a0 + i1 * args.a1 + i2 * args.a2);
+    const b = at(args.b, i0 * args.b0 + i1 * args.b1 + i2 * args.b2);
+    const y = at(args.y, row * d3);
+    if (strideA == 1 && strideB == 1) {
+      for (let i: i32 = 0; i < d3; i += 4)
+        storeLanes(at(y, i), binary4(op, v128.load(at(a, i)), v128.load(at(b, i))), d3 - i);
+    } else {
+      for (let i: i32 = 0; i < d3; i += 4) {
+        const va = loadStrided(at(a, i * strideA), strideA, d3 - i);
+        const vb = loadStrided(at(b, i * strideB), strideB, d3 - i);
+        storeLanes(at(y, i), binary4(op, va, vb), d3 - i);
+      }
+    }
+    if (++i2 == d2) {
+      i2 = 0;
+      if (++i1 == d1) {
+        i1 = 0;
+        i0++;
+      }
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@unmanaged
+class FillArgs {
+  y: usize;
+  n: i32;
+  value: f32;
+}
+
+/** Sets n elements to a value. */
+export function fill(args: FillArgs, begin: i32, end: i32, scratch: usize): void {
+  const y = args.y;
+  const value = f32x4.splat(args.value);
+  const stop = min(args.n, end * elementsPerUnit);
+  for (let i = begin * elementsPerUnit; i < stop; i += 4) storeLanes(at(y, i), value, stop - i);
+}
+
+// One export per row of the tables in elementwise.ts.
+export function unary_copy(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
+  unaryLoop(Unary.copy, args, begin, end);
+}
+export function unary_neg(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
+  unaryLoop(Unary.neg, args, begin, end);
+}
+export function unary_exp(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
+  unaryLoop(Unary.exp, args, begin, end);
+}
+export function unary_log(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
+  unaryLoop(Unary.log, args, begin, end);
+}
+export function unary_sqrt(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
+  unaryLoop(Unary.sqrt, args, begin, end);
+}
+export function unary_reciprocal(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
+  unaryLoop(Unary.reciprocal, args, begin, end);
+}
+export function unary_square(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
+  unaryLoop(Unary.square, args, begin, end);
+}
+export function unary_tanh(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
+  unaryLoop(Unary.tanh, args, begin, end);
+}
+export function unary_sigmoid(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
+  unaryLoop(Unary.sigmoid, args, begin, end);
+}
+export function unary_relu(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
+  unaryLoop(Unary.relu, args, begin, end);
+}
+export function unary_gelu(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
+  unaryLoop(Unary.gelu, args, begin, end);
+}
+export function binary_add(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
+  binaryLoop(Binary.add, args, begin, end);
+}
+export function binary_sub(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
+  binaryLoop(Binary.sub, args, begin, end);
+}
+export function binary_mul(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
+  binaryLoop(Binary.mul, args, begin, end);
+}
+export function binary_div(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
+  binaryLoop(Binary.div, args, begin, end);
+}
+export function binary_max(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
+  binaryLoop(Binary.max, args, begin, end);
+}
+export function binary_min(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
+  binaryLoop(Binary.min, args, begin, end);
+}
+export function binary_equal(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
+  binaryLoop(Binary.equal, args, begin, end);
+}
+export function binary_greater(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
+  binaryLoop(Binary.greater, args, begin, end);
+}
+export function binary_relu_grad(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
+  binaryLoop(Binary.relu_grad, args, begin, end);
+}
+export function binary_tanh_grad(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
+  binaryLoop(Binary.tanh_grad, args, begin, end);
+}
+export function binary_sigmoid_grad(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
+  binaryLoop(Binary.sigmoid_grad, args, begin, end);
+}
+export function binary_gelu_grad(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
+  binaryLoop(Binary.gelu_grad, args, begin, end);
+}
+export function broadcast_add(args: BroadcastArgs, begin: i32, end: i32, scratch: usize): void {
+  broadcastLoop(Binary.add, args, begin, end);
+}
+export function broadcast_sub(args: BroadcastArgs, begin: i32, end: i32, scratch: usize): void {
+  broadcastLoop(Binary.sub, args, begin, end);
+}
+export function broadcast_mul(args: BroadcastArgs, begin: i32, end: i32, scratch: usize): void {
+  broadcastLoop(Binary.mul, args, begin, end);
+}
+export function broadcast_div(args: BroadcastArgs, begin: i32, end: i32, scratch: usize): void {
+  broadcastLoop(Binary.div, args, begin, end);
+}
+export function broadcast_max(args: BroadcastArgs, begin: i32, end: i32, scratch: usize): void {
+  broadcastLoop(Binary.max, args, begin, end);
+}
+export function broadcast_min(args: BroadcastArgs, begin: i32, end: i32, scratch: usize): void {
+  broadcastLoop(Binary.min, args, begin, end);
+}
+export function broadcast_equal(args: BroadcastArgs, begin: i32, end: i32, scratch: usize): void {
+  broadcastLoop(Binary.equal, args, begin, end);
+}
+export function broadcast_greater(args: BroadcastArgs, begin: i32, end: i32, scratch: usize): void {
+  broadcastLoop(Binary.greater, args, begin, end);
+}
+export function broadcast_relu_grad(args: BroadcastArgs, begin: i32, end: i32, scratch: usize): void {
+  broadcastLoop(Binary.relu_grad, args, begin, end);
+}
+export function broadcast_tanh_grad(args: BroadcastArgs, begin: i32, end: i32, scratch: usize): void {
+  broadcastLoop(Binary.tanh_grad, args, begin, end);
+}
+export function broadcast_sigmoid_grad(args: BroadcastArgs, begin: i32, end: i32, scratch: usize): void {
+  broadcastLoop(Binary.sigmoid_grad, args, begin, end);
+}
+export function broadcast_gelu_grad(args: BroadcastArgs, begin: i32, end: i32, scratch: usize): void {
+  broadcastLoop(Binary.gelu_grad, args, begin, end);
+}

@@ -1,0 +1,145 @@
+// Matrix multiplication in two passes: panels of B are packed side by side in shared scratch, then blocks of C are computed
+// tile by tile. A is read where it lies: six rows of it are streams that the processor prefetches on its own.
+import { at, laneMask, storeLanes } from '../wasm/simd.as';
+import { multiplyTile, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
+
+/** Steps along k after which C is written back: one panel of B (16 KiB) then stays in the first-level cache. */
+const blockK = 512;
+
+// @ts-ignore: decorator
+@unmanaged
+class MatmulArgs {
+  a: usize;
+  b: usize;
+  bias: usize;
+  residual: usize;
+  c: usize;
+  m: i32;
+  n: i32;
+  k: i32;
+  batch: i32;
+  strideA: i32;
+  strideB: i32;
+  /** A is [k, m]. */
+  transA: i32;
+  /** B is [n, k]. */
+  transB: i32;
+  hasBias: i32;
+  relu: i32;
+  hasResidual: i32;
+  /** Panels are read from `panels`, not straight from B. */
+  packed: i32;
+  rowsPerUnit: i32;
+  panelsPerUnit: i32;
+  panels: usize;
+}
+
+/** One unit packs one panel, [k, 8], of B; columns beyond n are zeros. */
+export function matmul_pack(args: MatmulArgs, begin: i32, end: i32, scratch: usize): void {
+  const n = args.n;
+  const k = args.k;
+  const count = (n + tileColumns - 1) / tileColumns;
+  for (let unit = begin; unit < end; unit++) {
+    const z = unit / count;
+    const j = (unit - z * count) * tileColumns;
+    const columns = min(n - j, tileColumns);
+    let panel = at(args.panels, unit * k * tileColumns);
+    const matrix = at(args.b, z * args.strideB);
+    if (args.transB) {
+      packTransposed(panel, at(matrix, j * k), (<usize>k) << 2, columns, k);
+      continue;
+    }
+    let row = at(matrix, j);
+    const stride = (<usize>n) << 2;
+    if (columns == tileColumns) {
+      for (let l = 0; l < k; l++, row += stride, panel += 32) {
+        v128.store(panel, v128.load(row));
+        v128.store(panel, v128.load(row, 16), 16);
+      }
+    } else {
+      const first = laneMask(columns);
+      const second = laneMask(columns - 4);
+      for (let l = 0; l < k; l++, row += stride, panel += 32) {
+        v128.store(panel, v128.and(v128.load(row), first));
+        v128.store(panel, v128.and(v128.load(row, 16), second), 16);
+      }
+    }
+  }
+}
+
+/** Bias, activation and residual on a tile of C that is still in the cache. Pointers are those of the tile, 0 for none. */
+function finishTile(c: usize, stride: usize, rows: i32, columns: i32, bias: usize, relu: i32, residual: usize): void {
+  for (let i = 0; i < rows; i++) {
+    for (let j: i32 = 0; j < columns; j += 4) {
+      const offset = <usize>i * stride + ((<usize>j) << 2);
+      let v = v128.load(c + offset);
+      if (bias) v = f32x4.add(v, v128.load(at(bias, j)));
+      if (relu) v = f32x4.pmax(v, f32x4.splat(0));
+      if (residual) v = f32x4.add(v, v128.load(residual + offset));
+      storeLanes(c + offset, v, columns - j);
+    }
+  }
+}
+
+/** One unit computes rowsPerUnit rows by panelsPerUnit panels of C of one matrix of the batch. */
+export function matmul(args: MatmulArgs, begin: i32, end: i32, scratch: usize): void {
+  const m = args.m;
+  const n = args.n;
+  const k = args.k;
+  const rowsPerUnit = args.rowsPerUnit;
+  const panelsPerUnit = args.panelsPerUnit;
+  const panels = (n + tileColumns - 1) / tileColumns;
+  const rowBlocks = (m + rowsPerUnit - 1) / rowsPerUnit;
+  const columnBlocks = (panels + panelsPerUnit - 1) / panelsPerUnit;
+  const transA = args.transA;
+  const packed = args.packed;
+  const strideA = (<usize>(transA ? m : k)) << 2;
+  const strideB: usize = packed ? 4 * tileColumns : (<usize>n) << 2;
+  const strideC = (<usize>n) << 2;
+  const finish = args.hasBias | args.relu | args.hasResidual;
+
+  for (let unit = begin; unit < end; unit++) {
+    const z = unit / (rowBlocks * columnBlocks);
+    const rest = unit - z * rowBlocks * columnBlocks;
+    const rowBlock = rest / columnBlocks;
+    const columnBlock = rest - rowBlock * columnBlocks;
+    const rowEnd = min(m, (rowBlock + 1) * rowsPerUnit);
+    const panelEnd = min(panels, (columnBlock + 1) * panelsPerUnit);
+    const a = at(args.a, z * args.strideA);
+    const b = packed ? at(args.panels, args.strideB ? z * panels * k * tileColumns : 0) : at(args.b, z * args.strideB);
+    const c = at(args.c, z * m * n);
+
+    for (let start: i32 = 0; start == 0 || start < k; start += blockK) {
+      const steps = min(blockK, k - start);
+      for (let panel = columnBlock * panelsPerUnit; panel < panelEnd; panel++) {
+        const j = panel * tileColumns;
+        const columns = min(n - j, tileColumns);
+        const fromB = packed ? at(b, (panel * k + start) * tileColumns) : at(b, start * n + j);
+        for (let i = rowBlock * rowsPerUnit; i < rowEnd; i += tileRows) {
+          const rows = min(rowEnd - i, tileRows);
+          const into = at(c, i * n + j);
+          if (transA)
+            multiplyTransposedTile(
+              rows,
+              at(a, start * m + i),
+              strideA,
+              fromB,
+              strideB,
+              steps,
+              into,
+              strideC,
+              columns,
+              start > 0,
+            );
+          else
+            multiplyTile(rows, at(a, i * k + start), strideA, fromB, strideB, steps, into, strideC, columns, start > 0);
+          if (finish && start + blockK >= k) {
+            const bias = args.hasBias ? at(args.bias, j) : 0;
+            const residual = args.hasResidual ? at(args.residual, z * m * n + i * n + j) : 0;
+            finishTile(into, strideC, rows, columns, bias, args.relu, residual);
+          }
+        }
+      }
+    }
+  }
+}

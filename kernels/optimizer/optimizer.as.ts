@@ -1,0 +1,134 @@
+// AdamW with clipping by global norm.
+import { at, laneMask, madd, storeLanes, sumLanes } from '../wasm/simd.as';
+
+/** Elements per unit of work of adamw: must agree with optimizer.ts. */
+const elementsPerUnit = 4096;
+
+// @ts-ignore: decorator
+@unmanaged
+class SumSquaresArgs {
+  x: usize;
+  partial: usize;
+  n: i32;
+  chunk: i32;
+}
+
+/** One unit is one chunk; two sums run side by side to hide the latency of the additions. */
+export function sum_squares(args: SumSquaresArgs, begin: i32, end: i32, scratch: usize): void {
+  const x = args.x;
+  for (let unit = begin; unit < end; unit++) {
+    let i = unit * args.chunk;
+    const stop = min(args.n, i + args.chunk);
+    let even = f32x4.splat(0);
+    let odd = f32x4.splat(0);
+    for (; i <= stop - 8; i += 8) {
+      const v = v128.load(at(x, i));
+      const w = v128.load(at(x, i), 16);
+      even = madd(v, v, even);
+      odd = madd(w, w, odd);
+    }
+    for (; i < stop; i += 4) {
+      const v = v128.and(v128.load(at(x, i)), laneMask(stop - i));
+      even = madd(v, v, even);
+    }
+    store<f32>(at(args.partial, unit), sumLanes(f32x4.add(even, odd)));
+  }
+}
+
+// @ts-ignore: decorator
+@unmanaged
+class HyperParameters {
+  learningRate: f32;
+  beta1: f32;
+  beta2: f32;
+  epsilon: f32;
+  weightDecay: f32;
+  maxNorm: f32;
+}
+
+// @ts-ignore: decorator
+@unmanaged
+class OptimizerState {
+  step: f32;
+  skipped: f32;
+  finite: f32;
+  norm: f32;
+  clip: f32;
+  beta1Power: f32;
+  beta2Power: f32;
+}
+
+// @ts-ignore: decorator
+@unmanaged
+class OptimizerPrepareArgs {
+  partial: usize;
+  hyper: HyperParameters;
+  state: OptimizerState;
+  count: i32;
+}
+
+/** A few hundred numbers: summed by one thread, in f64 so that the sum itself cannot overflow. */
+export function optimizer_prepare(args: OptimizerPrepareArgs, begin: i32, end: i32, scratch: usize): void {
+  const hyper = args.hyper;
+  const state = args.state;
+  let sum: f64 = 0;
+  for (let i: i32 = 0; i < args.count; i++) sum += <f64>load<f32>(at(args.partial, i));
+  const norm = sqrt<f64>(sum);
+  const maxNorm = <f64>hyper.maxNorm;
+  if (norm - norm == 0) {
+    // a finite number
+    state.step = state.step + 1;
+    state.finite = 1;
+    state.clip = maxNorm > 0 && norm > maxNorm ? <f32>(maxNorm / norm) : 1;
+    state.beta1Power = state.beta1Power * hyper.beta1;
+    state.beta2Power = state.beta2Power * hyper.beta2;
+  } else {
+    state.skipped = state.skipped + 1;
+    state.finite = 0;
+    state.clip = 0;
+  }
+  state.norm = <f32>norm;
+}
+
+// @ts-ignore: decorator
+@unmanaged
+class AdamwArgs {
+  param: usize;
+  grad: usize;
+  m: usize;
+  v: usize;
+  hyper: HyperParameters;
+  state: OptimizerState;
+  offset: i32;
+  n: i32;
+}
+
+/** One unit is 4096 elements. */
+export function adamw(args: AdamwArgs, begin: i32, end: i32, scratch: usize): void {
+  const hyper = args.hyper;
+  const state = args.state;
+  if (state.finite == 0) return;
+  const clip = f32x4.splat(state.clip);
+  const beta1 = f32x4.splat(hyper.beta1);
+  const beta2 = f32x4.splat(hyper.beta2);
+  const rest1 = f32x4.splat(1 - hyper.beta1);
+  const rest2 = f32x4.splat(1 - hyper.beta2);
+  const unbias1 = f32x4.splat(1 / (1 - state.beta1Power));
+  const unbias2 = f32x4.splat(1 / (1 - state.beta2Power));
+  const epsilon = f32x4.splat(hyper.epsilon);
+  const decay = f32x4.splat(hyper.weightDecay);
+  const learningRate = f32x4.splat(hyper.learningRate);
+  const stop = args.offset + min(args.n, end * elementsPerUnit);
+  for (let i = args.offset + begin * elementsPerUnit; i < stop; i += 4) {
+    const count = stop - i;
+    const g = f32x4.mul(v128.load(at(args.grad, i)), clip);
+    const m = madd(beta1, v128.load(at(args.m, i)), f32x4.mul(rest1, g));
+    const v = madd(beta2, v128.load(at(args.v, i)), f32x4.mul(f32x4.mul(rest2, g), g));
+    const p = v128.load(at(args.param, i));
+    const scale = f32x4.add(f32x4.sqrt(f32x4.mul(v, unbias2)), epsilon);
+    const step = madd(decay, p, f32x4.div(f32x4.mul(m, unbias1), scale));
+    storeLanes(at(args.m, i), m, count);
+    storeLanes(at(args.v, i), v, count);
+    storeLanes(at(args.param, i), f32x4.sub(p, f32x4.mul(learningRate, step)), count);
+  }
+}

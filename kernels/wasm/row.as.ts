@@ -1,0 +1,39 @@
+// Reductions over one row of numbers that lie side by side.
+import { at, expDown4, laneMask, maxLanes, storeLanes, sumLanes } from './simd.as';
+
+/** Sum of n elements, in four interleaved partial sums. */
+export function rowSum(x: usize, n: i32): f32 {
+  let sum = f32x4.splat(0);
+  let j: i32 = 0;
+  for (; j <= n - 4; j += 4) sum = f32x4.add(sum, v128.load(at(x, j)));
+  if (j < n) sum = f32x4.add(sum, v128.and(v128.load(at(x, j)), laneMask(n - j)));
+  return sumLanes(sum);
+}
+
+/** Largest of n elements, -infinity if there is none; NaN is passed over. */
+export function rowMax(x: usize, n: i32): f32 {
+  const none = f32x4.splat(-Infinity);
+  let max = none;
+  let j: i32 = 0;
+  for (; j <= n - 4; j += 4) max = f32x4.pmax(max, v128.load(at(x, j)));
+  if (j < n) max = f32x4.pmax(max, v128.bitselect(v128.load(at(x, j)), none, laneMask(n - j)));
+  return maxLanes(max);
+}
+
+/** y = exp(x - max) for n elements, max being no less than any of them; returns the sum of y. */
+export function expRow(y: usize, x: usize, max: f32, n: i32): f32 {
+  const largest = f32x4.splat(max);
+  let sum = f32x4.splat(0);
+  let j: i32 = 0;
+  for (; j <= n - 4; j += 4) {
+    const e = expDown4(f32x4.sub(v128.load(at(x, j)), largest));
+    v128.store(at(y, j), e);
+    sum = f32x4.add(sum, e);
+  }
+  if (j < n) {
+    const e = expDown4(f32x4.sub(v128.load(at(x, j)), largest));
+    storeLanes(at(y, j), e, n - j);
+    sum = f32x4.add(sum, v128.and(e, laneMask(n - j)));
+  }
+  return sumLanes(sum);
+}

@@ -1,0 +1,199 @@
+// The micro-kernel that all matrix products come down to: a tile of C, 6 rows by 8 columns, kept in twelve vector registers
+// while it runs along k. Two more hold a row of B and one an element of A, which makes 15: all that V8 hands out on x64.
+import { madd, storeLanes } from './simd.as';
+
+/** Rows of C in a tile. */
+export const tileRows = 6;
+/** Columns of C in a tile. */
+export const tileColumns = 8;
+
+// @ts-ignore: decorator
+@inline
+function storeRow(c: usize, first: v128, second: v128, columns: i32, accumulate: bool): void {
+  if (accumulate) {
+    first = f32x4.add(first, v128.load(c));
+    second = f32x4.add(second, v128.load(c, 16));
+  }
+  storeLanes(c, first, columns);
+  storeLanes(c + 16, second, columns - 4);
+}
+
+/**
+ * C[rows, columns] = A B, or += with `accumulate`. `rows` and `transposed` are constants where this is called, so that each
+ * call becomes a loop of its own without tests. B[k, 8]: row stride strideB, must be readable over all 8 columns.
+ * A[rows, k]: strideA is the distance of rows; if transposed, A[k, rows] and strideA the distance of steps along k.
+ * Strides in bytes.
+ */
+// @ts-ignore: decorator
+@inline
+function tile(
+  rows: i32,
+  transposed: bool,
+  a: usize,
+  strideA: usize,
+  b: usize,
+  strideB: usize,
+  k: i32,
+  c: usize,
+  strideC: usize,
+  columns: i32,
+  accumulate: bool,
+): void {
+  let c00 = f32x4.splat(0);
+  let c01 = f32x4.splat(0);
+  let c10 = f32x4.splat(0);
+  let c11 = f32x4.splat(0);
+  let c20 = f32x4.splat(0);
+  let c21 = f32x4.splat(0);
+  let c30 = f32x4.splat(0);
+  let c31 = f32x4.splat(0);
+  let c40 = f32x4.splat(0);
+  let c41 = f32x4.splat(0);
+  let c50 = f32x4.splat(0);
+  let c51 = f32x4.splat(0);
+  // the second to sixth row of A: at fixed distances if transposed, at pointers of their own if not
+  let a1 = a + (transposed ? 4 : strideA);
+  let a2 = a1 + (transposed ? 4 : strideA);
+  let a3 = a2 + (transposed ? 4 : strideA);
+  let a4 = a3 + (transposed ? 4 : strideA);
+  let a5 = a4 + (transposed ? 4 : strideA);
+  for (; k > 0; k--) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    b += strideB;
+    let x = v128.load32_splat(a);
+    c00 = madd(x, b0, c00);
+    c01 = madd(x, b1, c01);
+    if (rows > 1) {
+      x = transposed ? v128.load32_splat(a, 4) : v128.load32_splat(a1);
+      c10 = madd(x, b0, c10);
+      c11 = madd(x, b1, c11);
+    }
+    if (rows > 2) {
+      x = transposed ? v128.load32_splat(a, 8) : v128.load32_splat(a2);
+      c20 = madd(x, b0, c20);
+      c21 = madd(x, b1, c21);
+    }
+    if (rows > 3) {
+      x = transposed ? v128.load32_splat(a, 12) : v128.load32_splat(a3);
+      c30 = madd(x, b0, c30);
+      c31 = madd(x, b1, c31);
+    }
+    if (rows > 4) {
+      x = transposed ? v128.load32_splat(a, 16) : v128.load32_splat(a4);
+      c40 = madd(x, b0, c40);
+      c41 = madd(x, b1, c41);
+    }
+    if (rows > 5) {
+      x = transposed ? v128.load32_splat(a, 20) : v128.load32_splat(a5);
+      c50 = madd(x, b0, c50);
+      c51 = madd(x, b1, c51);
+    }
+    if (transposed) {
+      a += strideA;
+    } else {
+      a += 4;
+      a1 += 4;
+      a2 += 4;
+      a3 += 4;
+      a4 += 4;
+      a5 += 4;
+    }
+  }
+  storeRow(c, c00, c01, columns, accumulate);
+  if (rows > 1) storeRow(c + strideC, c10, c11, columns, accumulate);
+  if (rows > 2) storeRow(c + 2 * strideC, c20, c21, columns, accumulate);
+  if (rows > 3) storeRow(c + 3 * strideC, c30, c31, columns, accumulate);
+  if (rows > 4) storeRow(c + 4 * strideC, c40, c41, columns, accumulate);
+  if (rows > 5) storeRow(c + 5 * strideC, c50, c51, columns, accumulate);
+}
+
+/** A tile of up to 6 rows; A[rows, k] with rows strideA apart. See `tile`. */
+export function multiplyTile(
+  rows: i32,
+  a: usize,
+  strideA: usize,
+  b: usize,
+  strideB: usize,
+  k: i32,
+  c: usize,
+  strideC: usize,
+  columns: i32,
+  accumulate: bool,
+): void {
+  if (rows >= 6) tile(6, false, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+  else if (rows == 5) tile(5, false, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+  else if (rows == 4) tile(4, false, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+  else if (rows == 3) tile(3, false, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+  else if (rows == 2) tile(2, false, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+  else if (rows == 1) tile(1, false, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+}
+
+/** A tile of up to 6 rows; A[k, rows] with steps of k strideA apart. See `tile`. */
+export function multiplyTransposedTile(
+  rows: i32,
+  a: usize,
+  strideA: usize,
+  b: usize,
+  strideB: usize,
+  k: i32,
+  c: usize,
+  strideC: usize,
+  columns: i32,
+  accumulate: bool,
+): void {
+  if (rows >= 6) tile(6, true, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+  else if (rows == 5) tile(5, true, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+  else if (rows == 4) tile(4, true, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+  else if (rows == 3) tile(3, true, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+  else if (rows == 2) tile(2, true, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+  else if (rows == 1) tile(1, true, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+}
+
+/**
+ * Packs eight rows of a matrix side by side: panel[l, j] = rows[j, l] for l < k, zeros for j >= count. `stride` in bytes.
+ * Turns B^T, or the keys of an attention head, into what `tile` wants as B.
+ */
+export function packTransposed(panel: usize, rows: usize, stride: usize, count: i32, k: i32): void {
+  for (let half = 0; half < 2; half++, rows += 4 * stride, panel += 16, count -= 4) {
+    // rows that do not exist are read as the first one, and their lanes cleared
+    const mask = laneMaskOf(count);
+    const r0 = rows;
+    const safe = count > 0 ? rows : rows - 4 * stride;
+    const r1 = count > 1 ? rows + stride : safe;
+    const r2 = count > 2 ? rows + 2 * stride : safe;
+    const r3 = count > 3 ? rows + 3 * stride : safe;
+    const first = count > 0 ? r0 : safe;
+    let out = panel;
+    let l: i32 = 0;
+    for (; l <= k - 4; l += 4) {
+      const at = (<usize>l) << 2;
+      const v0 = v128.load(first + at);
+      const v1 = v128.load(r1 + at);
+      const v2 = v128.load(r2 + at);
+      const v3 = v128.load(r3 + at);
+      // 4 x 4 transpose
+      const t0 = i32x4.shuffle(v0, v1, 0, 4, 1, 5);
+      const t1 = i32x4.shuffle(v0, v1, 2, 6, 3, 7);
+      const t2 = i32x4.shuffle(v2, v3, 0, 4, 1, 5);
+      const t3 = i32x4.shuffle(v2, v3, 2, 6, 3, 7);
+      v128.store(out, v128.and(mask, i64x2.shuffle(t0, t2, 0, 2)));
+      v128.store(out, v128.and(mask, i64x2.shuffle(t0, t2, 1, 3)), 32);
+      v128.store(out, v128.and(mask, i64x2.shuffle(t1, t3, 0, 2)), 64);
+      v128.store(out, v128.and(mask, i64x2.shuffle(t1, t3, 1, 3)), 96);
+      out += 128;
+    }
+    for (; l < k; l++) {
+      const at = (<usize>l) << 2;
+      const column = f32x4(load<f32>(first + at), load<f32>(r1 + at), load<f32>(r2 + at), load<f32>(r3 + at));
+      v128.store(out, v128.and(mask, column));
+      out += 32;
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function laneMaskOf(count: i32): v128 {
+  return i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count));
+}
