@@ -10,7 +10,7 @@ export interface PassProgram {
   readonly layout: GPUBindGroupLayout;
   readonly layoutId: number;
   workgroups(params: Readonly<Record<string, number>>): readonly [number, number, number];
-  /** Compiles at the first call. */
+  /** Compiles at the first call; throws if an earlier call has found the shader not to be valid. */
   pipeline(): GPUComputePipeline;
 }
 
@@ -98,17 +98,27 @@ export class Programs {
     const bound = boundBuffers(kernel, pass);
     const layout = this.#layout(kernel, bound);
     let pipeline: GPUComputePipeline | undefined;
+    let failure: Error | undefined;
+    const compile = () => {
+      const code = wgslModule(kernel, pass, { dtypes, profile: this.#profile });
+      const { compiled, check } = this.#compile(label, layout.pipeline, code);
+      this.#track(
+        check.catch((error: unknown) => {
+          failure = error as Error;
+          throw error;
+        }),
+      );
+      return compiled;
+    };
     return {
       bound,
       layout: layout.group,
       layoutId: layout.id,
       workgroups: params => pass.workgroups(params),
-      pipeline: () =>
-        (pipeline ??= this.#compile(
-          label,
-          layout.pipeline,
-          wgslModule(kernel, pass, { dtypes, profile: this.#profile }),
-        )),
+      pipeline() {
+        if (failure) throw failure;
+        return (pipeline ??= compile());
+      },
     };
   }
 
@@ -135,17 +145,18 @@ export class Programs {
     return layout;
   }
 
-  #compile(label: string, layout: GPUPipelineLayout, code: string): GPUComputePipeline {
+  #compile(
+    label: string,
+    layout: GPUPipelineLayout,
+    code: string,
+  ): { readonly compiled: GPUComputePipeline; readonly check: Promise<void> } {
     this.#device.pushErrorScope('validation');
     const module = this.#device.createShaderModule({ label, code });
     const pipeline = this.#device.createComputePipeline({ label, layout, compute: { module, entryPoint: 'main' } });
-    const problem = this.#device.popErrorScope();
-    this.#track(
-      problem.then(async error => {
-        if (error) throw new Error(await explainShader(label, module, code, error.message));
-      }),
-    );
-    return pipeline;
+    const check = this.#device.popErrorScope().then(async error => {
+      if (error) throw new Error(await explainShader(label, module, code, error.message));
+    });
+    return { compiled: pipeline, check };
   }
 }
 

@@ -74,8 +74,8 @@ function forward(target: WgslTarget, headDim: number): WgslPass {
     lanes,
     total,
     `${forwardStart}
-  let from = (query_row * params.strideQ + h * ${headDim}u) / 4u;
-  ${join(range(vectors).map(v => `let q${v} = params.scale * load4_q(from + ${v}u); var o${v} = vec4f(0.0);`))}
+  let query_at = (query_row * params.strideQ + h * ${headDim}u) / 4u;
+  ${join(range(vectors).map(v => `let q${v} = params.scale * load4_q(query_at + ${v}u); var o${v} = vec4f(0.0);`))}
   var maximum = -1e30;
   var sum = 0.0;
   for (var j = 0u; j < visible; j++) {
@@ -110,17 +110,17 @@ function generalForward(target: WgslTarget): WgslPass {
     lanes,
     total,
     `${forwardStart}
-  let from = query_row * params.strideQ + h * params.headDim;
+  let query_at = query_row * params.strideQ + h * params.headDim;
   let key = key_start * params.strideKv + h * params.headDim + params.offsetK;
   let value = key - params.offsetK + params.offsetV;
   var maximum = -1e30;
-  for (var j = 0u; j < visible; j++) { maximum = max(maximum, score(from, key + j * params.strideKv)); }
+  for (var j = 0u; j < visible; j++) { maximum = max(maximum, score(query_at, key + j * params.strideKv)); }
   var sum = 0.0;
-  for (var j = 0u; j < visible; j++) { sum += exp(score(from, key + j * params.strideKv) - maximum); }
+  for (var j = 0u; j < visible; j++) { sum += exp(score(query_at, key + j * params.strideKv) - maximum); }
   for (var d = 0u; d < params.headDim; d++) {
     var o = 0.0;
     for (var j = 0u; j < visible; j++) {
-      o += exp(score(from, key + j * params.strideKv) - maximum) * load_kv(value + j * params.strideKv + d);
+      o += exp(score(query_at, key + j * params.strideKv) - maximum) * load_kv(value + j * params.strideKv + d);
     }
     store_out((query_row * params.heads + h) * params.headDim + d, select(0.0, o / sum, visible > 0u));
   }

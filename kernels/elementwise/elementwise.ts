@@ -9,15 +9,13 @@ import { binaryWgsl, broadcastWgsl, fillWgsl, unaryWgsl } from './elementwise.wg
 
 interface UnaryRow {
   readonly reference: (x: number) => number;
-  /** A WGSL expression of `x: f32`. */
+  /** A WGSL expression of `x: f32`; may call the functions of math.wgsl.ts. */
   readonly wgsl: string;
   /** Where the function is tested, when not on the whole range. */
   readonly domain?: readonly [number, number];
 }
 
 const sqrtTwoOverPi = Math.sqrt(2 / Math.PI);
-/** tanh saturates long before |x| = 15 in f32; GPUs may overflow in exp(2x) beyond 44. */
-const safeTanh = (x: string) => `tanh(clamp(${x}, -15.0, 15.0))`;
 
 export const unaryTable = {
   copy: { reference: x => x, wgsl: 'x' },
@@ -27,13 +25,13 @@ export const unaryTable = {
   sqrt: { reference: Math.sqrt, wgsl: 'sqrt(x)', domain: [0, 100] },
   reciprocal: { reference: x => 1 / x, wgsl: '1.0 / x', domain: [0.1, 100] },
   square: { reference: x => x * x, wgsl: 'x * x' },
-  tanh: { reference: Math.tanh, wgsl: safeTanh('x') },
-  sigmoid: { reference: x => 1 / (1 + Math.exp(-x)), wgsl: '1.0 / (1.0 + exp(-clamp(x, -80.0, 80.0)))' },
+  tanh: { reference: Math.tanh, wgsl: 'accurate_tanh(x)' },
+  sigmoid: { reference: x => 1 / (1 + Math.exp(-x)), wgsl: 'logistic(x)' },
   relu: { reference: x => (x > 0 ? x : 0), wgsl: 'max(x, 0.0)' },
   // tanh approximation, Hendrycks & Gimpel 2016 (arXiv 1606.08415), section 2
   gelu: {
     reference: x => 0.5 * x * (1 + Math.tanh(sqrtTwoOverPi * (x + 0.044715 * x ** 3))),
-    wgsl: `0.5 * x * (1.0 + ${safeTanh('0.7978845608028654 * (x + 0.044715 * x * x * x)')})`,
+    wgsl: 'gelu(x)',
   },
 } as const satisfies Record<string, UnaryRow>;
 
@@ -71,7 +69,7 @@ export const binaryTable = {
   /** Gradient a of gelu's output, b = gelu's input. */
   gelu_grad: {
     reference: geluGradient,
-    wgsl: 'gelu_grad(a, b)', // a helper: see elementwise.wgsl.ts
+    wgsl: 'gelu_grad(a, b)',
   },
 } as const satisfies Record<string, BinaryRow>;
 
@@ -195,7 +193,10 @@ function defineBroadcast(name: BinaryName) {
 }
 
 /** Kernels for every row of a table, by name. */
-function mapNames<Name extends string, K>(names: readonly Name[], define: (name: Name) => K): Readonly<Record<Name, K>> {
+function mapNames<Name extends string, K>(
+  names: readonly Name[],
+  define: (name: Name) => K,
+): Readonly<Record<Name, K>> {
   return Object.fromEntries(names.map(name => [name, define(name)])) as Record<Name, K>;
 }
 

@@ -2,6 +2,7 @@
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { lanePass } from '../wgsl.js';
+import { mathFunctions } from './math.wgsl.js';
 
 type Params = Readonly<Record<string, number>>;
 
@@ -27,20 +28,13 @@ export function unaryWgsl(expression: string, target: WgslTarget): readonly Wgsl
     target,
     'f4(load4_x(i))',
     'f(load_x(j))',
-    `fn f(x: f32) -> f32 { return ${expression}; }
+    `${mathFunctions(expression)}fn f(x: f32) -> f32 { return ${expression}; }
 fn f4(x: vec4f) -> vec4f { return ${mapVec4(c => `f(x.${c})`)}; }`,
   );
 }
 
-/** The gradient of gelu, whose formula is too long for a table. */
-const geluGradient = `fn gelu_grad(g: f32, x: f32) -> f32 {
-  let t = tanh(clamp(0.7978845608028654 * (x + 0.044715 * x * x * x), -15.0, 15.0));
-  return g * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * 0.7978845608028654 * (1.0 + 0.134145 * x * x));
-}
-`;
-
 const binaryFunction = (expression: string) =>
-  `${expression.includes('gelu_grad') ? geluGradient : ''}fn f(a: f32, b: f32) -> f32 { return ${expression}; }
+  `${mathFunctions(expression)}fn f(a: f32, b: f32) -> f32 { return ${expression}; }
 fn f4(a: vec4f, b: vec4f) -> vec4f { return ${mapVec4(c => `f(a.${c}, b.${c})`)}; }`;
 
 export function binaryWgsl(expression: string, target: WgslTarget): readonly WgslPass[] {

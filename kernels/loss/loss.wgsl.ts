@@ -45,26 +45,63 @@ export function crossEntropyWgsl(target: WgslTarget): readonly WgslPass[] {
 }
 
 export function distillationWgsl(divergence: 'reverse_kl' | 'forward_kl', target: WgslTarget): readonly WgslPass[] {
-  const reverse = divergence === 'reverse_kl';
+  return divergence === 'reverse_kl' ? reverseKl(target) : forwardKl(target);
+}
+
+const distances = (w: Width) => `let log_p = ${w.load}_student(j) - lse_student;
+    let log_q = max(${w.load}_teacher(j) - lse_teacher, ${w.value}(lowest));`;
+
+/**
+ * With d = log p - log q, the gradient needs d - KL = (d - c) - sum p (d - c) for any c. Taking c at the student's likeliest
+ * token keeps all digits where the student is sure of itself: there d and KL are large and nearly equal.
+ */
+function reverseKl(target: WgslTarget): readonly WgslPass[] {
   return rowLoss(
     target,
     w => `${logSumExp('student', w)}
   ${logSumExp('teacher', w)}
-  let lowest = ${w.value}(load_floor(0u));
-  var divergences = ${w.value}(0.0);
-  ${reverse ? '' : `var masses = ${w.value}(0.0);`}
-  for (var j = begin; j < end; j += step) {
-    let log_p = ${w.load}_student(j) - lse_student;
-    let log_q = max(${w.load}_teacher(j) - lse_teacher, lowest);
-    ${reverse ? 'divergences += exp(log_p) * (log_p - log_q);' : 'let q = exp(log_q); divergences += q * (log_q - log_p); masses += q;'}
+  let lowest = load_floor(0u);
+  var likeliest = 0xffffffffu;
+  for (var k = row * params.cols + first; k < (row + 1u) * params.cols; k += step) {
+    if (load_student(k) == maximum_student) { likeliest = min(likeliest, k); }
   }
-  let kl = row_sum(${w.sum('divergences')}, lane);
-  ${reverse ? '' : `let mass = row_sum(${w.sum('masses')}, lane);`}
+  let at = row_min_index(likeliest, lane);
+  let c = (maximum_student - lse_student) - max(load_teacher(at) - lse_teacher, lowest);
+  var total = ${w.value}(0.0);
+  for (var j = begin; j < end; j += step) {
+    ${distances(w)}
+    total += exp(log_p) * (log_p - log_q - c);
+  }
+  let excess = row_sum(${w.sum('total')}, lane);
   let weight = load_weight(row);
   for (var j = begin; j < end; j += step) {
-    let log_p = ${w.load}_student(j) - lse_student;
-    let log_q = max(${w.load}_teacher(j) - lse_teacher, lowest);
-    ${w.store}_grad(j, weight * (${reverse ? 'exp(log_p) * (log_p - log_q - kl)' : 'exp(log_p) * mass - exp(log_q)'}));
+    ${distances(w)}
+    ${w.store}_grad(j, weight * exp(log_p) * (log_p - log_q - c - excess));
+  }
+  if (leader) { store_loss(row, weight * (c + excess)); }`,
+  );
+}
+
+function forwardKl(target: WgslTarget): readonly WgslPass[] {
+  return rowLoss(
+    target,
+    w => `${logSumExp('student', w)}
+  ${logSumExp('teacher', w)}
+  let lowest = load_floor(0u);
+  var total = ${w.value}(0.0);
+  var masses = ${w.value}(0.0);
+  for (var j = begin; j < end; j += step) {
+    ${distances(w)}
+    let q = exp(log_q);
+    total += q * (log_q - log_p);
+    masses += q;
+  }
+  let kl = row_sum(${w.sum('total')}, lane);
+  let mass = row_sum(${w.sum('masses')}, lane);
+  let weight = load_weight(row);
+  for (var j = begin; j < end; j += step) {
+    ${distances(w)}
+    ${w.store}_grad(j, weight * (exp(log_p) * mass - exp(log_q)));
   }
   if (leader) { store_loss(row, weight * kl); }`,
   );
