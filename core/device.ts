@@ -136,16 +136,21 @@ export class Device {
     this.backend.write(operand.allocation, operand.byteOffset, bytes);
   }
 
-  /** How kernels see a tensor. @throws Error for freed memory and for views that need a copy first. */
-  operand(tensor: Tensor): Operand {
-    const { allocation } = tensor.storage;
+  /** The memory behind a tensor. @throws Error if it was freed, or belongs to another device. */
+  allocationOf(tensor: Tensor): Allocation {
+    const { allocation, label, device } = tensor.storage;
     if (!allocation)
       throw new Error(
-        `a tensor ${formatShape(tensor.shape)} made by ${tensor.storage.label} is used after its memory was freed: it belonged to a ` +
+        `a tensor ${formatShape(tensor.shape)} made by ${label} is used after its memory was freed: it belonged to a ` +
           'scope that has ended; return it from the scope, or make it outside',
       );
-    if (tensor.storage.device !== this)
-      throw new Error('a tensor of another device is used here; read it and make a new one');
+    if (device !== this) throw new Error('a tensor of another device is used here; read it and make a new one');
+    return allocation;
+  }
+
+  /** How kernels see a tensor. @throws Error for freed memory and for views that need a copy first. */
+  operand(tensor: Tensor): Operand {
+    const allocation = this.allocationOf(tensor);
     const byteOffset = tensor.offset * bytesPerElement[tensor.dtype];
     if (!tensor.isContiguous || byteOffset % 256 !== 0)
       throw new Error(

@@ -64,9 +64,7 @@ export class Tensor {
 
   /** The values, in row-major order of the shape, as soon as the device has computed them. f16 arrives as f32. */
   async read(): Promise<NumberArray> {
-    const { allocation } = this.device.operand(
-      this.isContiguous ? this.view(this.shape, this.strides, 0) : this.view([1]),
-    );
+    const allocation = this.device.allocationOf(this);
     const size = bytesPerElement[this.dtype];
     const extent = this.size === 0 ? 0 : 1 + this.shape.reduce((last, n, k) => last + (n - 1) * this.strides[k]!, 0);
     const start = Math.floor((this.offset * size) / 16) * 16; // backends transfer whole words
@@ -74,7 +72,7 @@ export class Tensor {
     const bytes = await this.device.backend.read(allocation, start, end - start);
     const dense = decodeElements(bytes, this.dtype, this.offset * size - start, extent);
     if (this.isContiguous) return dense;
-    const out = dense.slice(0, this.size);
+    const out = new (dense.constructor as new (length: number) => NumberArray)(this.size);
     const walk = (dimension: number, from: number, to: number): number => {
       if (dimension === this.rank) {
         out[to] = dense[from]!;

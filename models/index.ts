@@ -1,5 +1,6 @@
 /** Models: a closed vocabulary, a compact vision-language transformer, generation and checkpoints. */
 export * from './batch.js';
+export * from './checkpoint.js';
 export * from './config.js';
 export * from './generate.js';
 export * from './image.js';

@@ -1,0 +1,211 @@
+/** The configuration of a run: everything that decides its result, checked, and stored in the run's folder. */
+import { z } from 'zod';
+import { modelPresets } from '../models/index.js';
+import type { PresetName } from '../models/index.js';
+import { WORLD_NAMES } from './worlds/registry.js';
+
+const count = z.int().min(1);
+const steps = z.int().min(0);
+const rate = z.number().min(0).max(1);
+const probability = z.number().min(0).max(1);
+
+/** Linear warm-up, then a cosine from the peak to `floor` times the peak. */
+const schedule = {
+  steps: steps.describe('Updates; 0 leaves the stage out'),
+  batch: count.describe('Puzzles per update'),
+  warmup: steps.describe('Updates of linear rise'),
+  floor: probability.describe('Learning rate at the end, as a share of the peak'),
+};
+
+const levelCounts = z.record(z.string().regex(/^\d$/, 'a board size'), count);
+
+const taskSchema = z.strictObject({
+  world: z.enum(WORLD_NAMES as [string, ...string[]]),
+  levels: z.array(z.int().min(2).max(8)).min(1).describe('Board sizes'),
+  pool: levelCounts.describe('Different training puzzles per board size (stage 0)'),
+  options: z.record(z.string(), z.unknown()).optional().describe("The world's own generator options"),
+});
+
+const noiseSchema = z.strictObject({
+  recapSamples: probability.describe('Share of samples with noise in the recap'),
+  recapTokens: probability.describe('Share of recap tokens replaced in such a sample'),
+  detourSamples: probability.describe('Share of samples with detours in the plan'),
+  detourSteps: probability.describe('Share of random steps in such a sample'),
+});
+
+export const configSchema = z.strictObject({
+  preset: z.enum(Object.keys(modelPresets) as [PresetName, ...PresetName[]]),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .describe('Decides every puzzle, weight and sample'),
+  tasks: z.array(taskSchema).min(1),
+  optimizer: z.strictObject({
+    beta1: rate,
+    beta2: rate,
+    epsilon: z.number().positive(),
+    weightDecay: rate,
+    maxNorm: z.number().min(0).describe('Global norm at which gradients are clipped; 0 switches clipping off'),
+  }),
+  stage0: z.strictObject({
+    ...schedule,
+    learningRate: rate,
+    noise: noiseSchema,
+  }),
+  stage1: z.strictObject({
+    ...schedule,
+    visionRate: rate,
+    decoderRate: rate.describe('0 freezes the decoder'),
+    images: count.describe('Different images per board size'),
+  }),
+  stage2: z.strictObject({
+    ...schedule,
+    visionRate: rate,
+    decoderRate: rate,
+    prompts: count.describe('Different puzzles per board size'),
+    divergence: z.enum(['reverse_kl', 'forward_kl']),
+    estimator: z
+      .enum(['full', 'sampled'])
+      .describe('KL over the whole vocabulary, or of the sampled token alone (policy gradient)'),
+    temperature: z.number().positive().max(10).describe('Of the rollouts'),
+    teacherFloor: z.number().negative().describe('Least log-probability of the teacher'),
+    maskAfterFatal: z.boolean().describe('Leave out what follows the first fatal token of a rollout'),
+  }),
+  evaluation: z.strictObject({
+    puzzles: count.describe('Held-out puzzles per board size'),
+    every: steps.describe(
+      'Updates between two evaluations on a part of them in stages 0 and 2; 0: only at the end of a stage',
+    ),
+  }),
+});
+
+export type RunConfig = z.infer<typeof configSchema>;
+export type TaskConfig = RunConfig['tasks'][number];
+
+const frozenLakeSmall: TaskConfig = {
+  world: 'frozenlake',
+  levels: [3, 4, 5],
+  pool: { '3': 3000, '4': 15000, '5': 20000 },
+};
+
+const optimizer = { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.01, maxNorm: 1 };
+const noise = { recapSamples: 0.3, recapTokens: 0.15, detourSamples: 0.3, detourSteps: 0.25 };
+const distillation = {
+  divergence: 'reverse_kl',
+  estimator: 'full',
+  temperature: 1,
+  teacherFloor: -12,
+  maskAfterFatal: true,
+} as const;
+
+/** Complete configurations. `tiny` is measured (README); `small` and `base` are extrapolated from it and not yet measured. */
+export const presets: Readonly<Record<PresetName, RunConfig>> = {
+  tiny: {
+    preset: 'tiny',
+    seed: 1,
+    tasks: [frozenLakeSmall],
+    optimizer,
+    stage0: { steps: 2000, batch: 64, learningRate: 2e-3, warmup: 100, floor: 0.1, noise },
+    stage1: { steps: 400, batch: 64, visionRate: 2e-3, decoderRate: 5e-4, warmup: 50, floor: 0.1, images: 1500 },
+    stage2: {
+      steps: 300,
+      batch: 64,
+      visionRate: 1e-3,
+      decoderRate: 1e-3,
+      warmup: 20,
+      floor: 0.3,
+      prompts: 3000,
+      ...distillation,
+    },
+    evaluation: { puzzles: 200, every: 0 },
+  },
+  small: {
+    preset: 'small',
+    seed: 1,
+    tasks: [{ world: 'frozenlake', levels: [3, 4, 5, 6], pool: { '3': 3000, '4': 15000, '5': 30000, '6': 30000 } }],
+    optimizer,
+    stage0: { steps: 8000, batch: 128, learningRate: 1e-3, warmup: 200, floor: 0.1, noise },
+    stage1: { steps: 1500, batch: 128, visionRate: 1e-3, decoderRate: 3e-4, warmup: 100, floor: 0.1, images: 1500 },
+    stage2: {
+      steps: 1000,
+      batch: 128,
+      visionRate: 5e-4,
+      decoderRate: 5e-4,
+      warmup: 50,
+      floor: 0.3,
+      prompts: 5000,
+      ...distillation,
+    },
+    evaluation: { puzzles: 200, every: 0 },
+  },
+  base: {
+    preset: 'base',
+    seed: 1,
+    tasks: [
+      {
+        world: 'frozenlake',
+        levels: [3, 4, 5, 6, 7, 8],
+        pool: { '3': 3000, '4': 15000, '5': 50000, '6': 50000, '7': 50000, '8': 50000 },
+      },
+    ],
+    optimizer,
+    stage0: { steps: 20000, batch: 256, learningRate: 6e-4, warmup: 500, floor: 0.1, noise },
+    stage1: { steps: 3000, batch: 256, visionRate: 6e-4, decoderRate: 2e-4, warmup: 200, floor: 0.1, images: 1500 },
+    stage2: {
+      steps: 2000,
+      batch: 256,
+      visionRate: 3e-4,
+      decoderRate: 3e-4,
+      warmup: 100,
+      floor: 0.3,
+      prompts: 10000,
+      ...distillation,
+    },
+    evaluation: { puzzles: 100, every: 0 },
+  },
+};
+
+/** Plain objects are merged key by key; everything else is replaced. */
+function merge(base: unknown, over: unknown): unknown {
+  if (!isRecord(base) || !isRecord(over)) return over;
+  const out: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) if (value !== undefined) out[key] = merge(base[key], value);
+  return out;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * A preset with changes on top, checked.
+ * @param changes partial configurations, later ones win
+ * @throws Error with one line per wrong field
+ */
+export function resolveConfig(preset: PresetName, ...changes: readonly unknown[]): RunConfig {
+  const raw = changes.reduce<unknown>(merge, presets[preset]);
+  const result = configSchema.safeParse(raw);
+  if (!result.success) throw new Error(`configuration: ${z.prettifyError(result.error)}`);
+  for (const task of result.data.tasks)
+    for (const level of task.levels)
+      if (task.pool[level] === undefined)
+        throw new Error(
+          `configuration: ${task.world} has board size ${level} but its pool says not how many puzzles (pool.${level})`,
+        );
+  return result.data;
+}
+
+/** `stage0.steps=100` as a partial configuration; the value is read as JSON, else as text. @throws Error if there is no `=` */
+export function parseOverride(text: string): Record<string, unknown> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new Error(`"${text}" is not an override; write path=value, as in stage0.steps=100`);
+  const path = text.slice(0, at).split('.');
+  let value: unknown = text.slice(at + 1);
+  try {
+    value = JSON.parse(text.slice(at + 1));
+  } catch {
+    // plain text
+  }
+  return path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Record<string, unknown>;
+}

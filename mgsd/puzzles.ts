@@ -1,0 +1,70 @@
+/** The puzzles of a run: pools for training and held-out ones for evaluation, decided by the seed alone. */
+import { Random } from '../core/index.js';
+import type { RunConfig } from './config.js';
+import { instancePool } from './split.js';
+import { createWorldByName } from './worlds/registry.js';
+import type { World, WorldInstance } from './worlds/world.js';
+
+/** A puzzle with the world whose rules it follows. */
+export interface Puzzle {
+  readonly world: World;
+  readonly instance: WorldInstance;
+}
+
+/** Puzzles of one world and board size. */
+export interface PuzzleGroup {
+  readonly world: World;
+  readonly level: number;
+  readonly puzzles: readonly Puzzle[];
+}
+
+/** Streams of the run's random numbers; each use has its own, so that they do not disturb each other. */
+export const streams = {
+  pools: 10,
+  test: 11,
+  stage0: 20,
+  stage1: 21,
+  stage2: 22,
+  rollouts: 23,
+  direct: 24,
+  shuffle: 30,
+  bootstrap: 31,
+} as const;
+
+/** The seed of the held-out puzzles is fixed: runs with different seeds are judged on the same ones. */
+const testSeed = 606_2026;
+
+function poolGroups(
+  config: RunConfig,
+  split: 'train' | 'test',
+  seed: number,
+  stream: number,
+  count: (pool: number) => number,
+): PuzzleGroup[] {
+  return config.tasks.flatMap((task, t) => {
+    const world = createWorldByName(task.world, task.options);
+    return task.levels.map(level => {
+      const random = new Random(seed, stream, 100 * t + level);
+      const instances = instancePool(world, level, random, { split, count: count(task.pool[level]!) });
+      return { world, level, puzzles: instances.map(instance => ({ world, instance })) };
+    });
+  });
+}
+
+/** Training puzzles per world and size: `pool` many, or `limit` if that is less; a smaller pool begins a larger one. */
+export function trainingGroups(config: RunConfig, limit = Infinity): PuzzleGroup[] {
+  return poolGroups(config, 'train', config.seed, streams.pools, pool => Math.min(pool, limit));
+}
+
+/** Held-out puzzles per world and size, the same for every seed. None of their layouts occurs in training. */
+export function heldOutGroups(config: RunConfig): PuzzleGroup[] {
+  return poolGroups(config, 'test', testSeed, streams.test, () => config.evaluation.puzzles);
+}
+
+/** `batch` puzzles of a step, drawn with replacement; every group has the same share. */
+export function drawPuzzles(groups: readonly PuzzleGroup[], random: Random, batch: number): Puzzle[] {
+  return Array.from({ length: batch }, (_, i) => {
+    const group = groups[i % groups.length]!;
+    return group.puzzles[random.integer(group.puzzles.length)]!;
+  });
+}

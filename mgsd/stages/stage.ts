@@ -1,0 +1,28 @@
+/** What the three stages of training have in common. */
+import type { AdamW, Tensor } from '../../core/index.js';
+import { stateFields } from '../../core/index.js';
+
+export type StageName = 'stage0' | 'stage1' | 'stage2' | 'direct';
+
+/** What a step reports: numbers by name, all of them means over the batch. */
+export type Metrics = Readonly<Record<string, number>>;
+
+export interface Stage {
+  readonly name: StageName;
+  /** One line for people. */
+  readonly title: string;
+  /** Updates in all. */
+  readonly steps: number;
+  /**
+   * Performs update `step` (from 0): everything in it follows from the seed and the step, so a resumed run repeats the
+   * straight one. Metrics arrive when the device has computed them; awaiting them late keeps it busy.
+   */
+  step(step: number): Promise<{ readonly metrics: Promise<Metrics> }>;
+}
+
+/** Reads the loss and the optimiser's state after a step. The reads are ordered now, so the tensors may be freed at once. */
+export async function readStepMetrics(loss: Tensor, optimizer: AdamW): Promise<Metrics> {
+  const [value, state] = await Promise.all([loss.item(), optimizer.state.read()]);
+  const field = (name: (typeof stateFields)[number]) => state[stateFields.indexOf(name)]!;
+  return { loss: value, gradNorm: field('norm'), skipped: field('skipped') };
+}

@@ -1,0 +1,265 @@
+/**
+ * A whole run: data, stage 0, stage 1, stage 2, and an evaluation after each, with checkpoints on the way. Everything random
+ * hangs on the seed and the step, so a run that was stopped goes on as if it had not been.
+ */
+import { AdamW } from '../core/index.js';
+import type { Device } from '../core/index.js';
+import {
+  decodeCheckpoint,
+  encodeCheckpoint,
+  loadModel,
+  modelPresets,
+  noDecayGroups,
+  VisionLanguageModel,
+} from '../models/index.js';
+import type { Checkpoint } from '../models/index.js';
+import type { RunConfig } from './config.js';
+import { evaluate } from './evaluate.js';
+import type { EvaluationInput, ItemResult } from './evaluate.js';
+import { readFile, readJson, writeJson } from './files.js';
+import { heldOutGroups, trainingGroups } from './puzzles.js';
+import type { PuzzleGroup } from './puzzles.js';
+import type { RunFolder } from './run-folder.js';
+import { directStage } from './stages/direct.js';
+import { planningStage } from './stages/stage0.js';
+import { groundingStage } from './stages/stage1.js';
+import { distillationStage } from './stages/stage2.js';
+import type { Metrics, Stage, StageName } from './stages/stage.js';
+import { buildTable, rowTitles, tableMarkdown } from './table.js';
+import type { RowName, TableRow } from './table.js';
+import fs from 'node:fs';
+
+/** Stages in the order of a run; a run folder is opened with them. */
+export const stageNames: readonly StageName[] = ['stage0', 'stage1', 'stage2', 'direct'];
+
+export interface StepReport {
+  readonly stage: StageName;
+  readonly title: string;
+  /** Updates done, and in all. */
+  readonly step: number;
+  readonly steps: number;
+  readonly metrics: Metrics;
+  /** Puzzles per second, over the last steps. */
+  readonly samplesPerSecond: number;
+}
+
+/** Told what happens, as it happens. */
+export interface TrainObserver {
+  onStep?(report: StepReport): void;
+  onEvaluation?(row: RowName, done: number, total: number): void;
+  onRow?(row: RowName, items: readonly ItemResult[]): void;
+  onNote?(note: string): void;
+}
+
+export interface TrainOptions {
+  readonly config: RunConfig;
+  readonly device: Device;
+  readonly folder: RunFolder;
+  /** Stages to run; default the three of the method. Those before them must be in the folder. */
+  readonly stages?: readonly StageName[];
+  /** Goes on from the newest good checkpoint in the folder. */
+  readonly resume?: boolean;
+  /** Updates between checkpoints. Default 200. */
+  readonly checkpointEvery?: number;
+  /** Ends the run after the present step, with a checkpoint. */
+  readonly signal?: AbortSignal;
+  readonly observer?: TrainObserver;
+}
+
+/** The run was stopped by its signal; a checkpoint says where. */
+export class Interrupted extends Error {
+  override name = 'Interrupted';
+  readonly checkpoint: string | undefined;
+
+  constructor(checkpoint: string | undefined) {
+    super('interrupted');
+    this.checkpoint = checkpoint;
+  }
+}
+
+/** What each stage starts from, and the rows that are evaluated after it. */
+const plan: Readonly<
+  Record<StageName, { after: StageName | undefined; rows: readonly (readonly [RowName, EvaluationInput])[] }>
+> = {
+  stage0: { after: undefined, rows: [['symbolic', 'symbolic'], ['base', 'image']] }, // prettier-ignore
+  stage1: { after: 'stage0', rows: [['stage1', 'image']] },
+  stage2: {
+    after: 'stage1',
+    rows: [['mgsd', 'image'], ['mgsd-symbolic', 'symbolic'], ['mgsd-blank', 'blank'], ['mgsd-shuffled', 'shuffled']], // prettier-ignore
+  },
+  direct: { after: 'stage0', rows: [['direct', 'image']] },
+};
+
+/** Steps whose metrics may be outstanding: enough to keep an asynchronous device busy. */
+const stepsInFlight = 2;
+
+/** Runs the stages and returns the table; it is also written into the folder. @throws Interrupted when stopped */
+export async function train(options: TrainOptions): Promise<TableRow[]> {
+  const { config, device, folder, stages = ['stage0', 'stage1', 'stage2'] } = options;
+  const heldOut = heldOutGroups(config);
+  for (const name of stages) {
+    const start = options.resume ? newestCheckpoint(folder, name) : undefined;
+    const model = start ? await loadModel(device, start.checkpoint) : await startingModel(name, config, device, folder);
+    const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+    if (start) restoreOptimizer(optimizer, start.checkpoint);
+    const teacher = name === 'stage2' ? await teacherModel(device, folder) : undefined;
+    const stage = makeStage(name, config, model, teacher, optimizer);
+    await runStage(stage, start?.step ?? 0, model, optimizer, options);
+    await evaluateRows(name, model, heldOut, options);
+    for (const done of [optimizer, model, teacher]) done?.dispose();
+  }
+  const table = buildTable(readEvaluations(folder));
+  folder.writeTable(table, tableMarkdown(table));
+  return table;
+}
+
+function makeStage(
+  name: StageName,
+  config: RunConfig,
+  model: VisionLanguageModel,
+  teacher: VisionLanguageModel | undefined,
+  optimizer: AdamW,
+): Stage {
+  switch (name) {
+    case 'stage0':
+      return planningStage(config, model, optimizer, trainingGroups(config));
+    case 'stage1':
+      return groundingStage(config, model, optimizer, trainingGroups(config, config.stage1.images));
+    case 'stage2':
+      return distillationStage(config, model, teacher!, optimizer, trainingGroups(config, config.stage2.prompts));
+    case 'direct':
+      return directStage(config, model, optimizer, trainingGroups(config, config.stage2.prompts));
+  }
+}
+
+/** Fresh weights for stage 0, else those that the stage before ended with. */
+async function startingModel(
+  name: StageName,
+  config: RunConfig,
+  device: Device,
+  folder: RunFolder,
+): Promise<VisionLanguageModel> {
+  const { after } = plan[name];
+  if (!after) return new VisionLanguageModel(device, modelPresets[config.preset]).initialize(config.seed);
+  return loadModel(device, lastCheckpoint(folder, after));
+}
+
+/** The frozen planner of stage 0. */
+async function teacherModel(device: Device, folder: RunFolder): Promise<VisionLanguageModel> {
+  return loadModel(device, lastCheckpoint(folder, 'stage0'), { trainable: false });
+}
+
+/** The weights a stage ended with. @throws Error if the folder has none */
+function lastCheckpoint(folder: RunFolder, stage: StageName): Checkpoint {
+  const file = folder.checkpoints().find(checkpoint => checkpoint.stage === stage);
+  if (!file)
+    throw new Error(`${folder.path} has no checkpoint of ${stage}, which this stage starts from: run ${stage} first.`);
+  return decodeCheckpoint(readFile(file.path));
+}
+
+/** The newest good checkpoint of a stage, or undefined if it has not begun. */
+function newestCheckpoint(folder: RunFolder, stage: StageName): { step: number; checkpoint: Checkpoint } | undefined {
+  for (const file of folder.checkpoints()) {
+    if (file.stage !== stage) continue;
+    try {
+      return { step: file.step, checkpoint: decodeCheckpoint(readFile(file.path)) };
+    } catch {
+      // an older one may be sound; the folder reports damaged files
+    }
+  }
+  return undefined;
+}
+
+function restoreOptimizer(optimizer: AdamW, { optimizer: tensors }: Checkpoint): void {
+  const [m, v, state] = [tensors.get('m'), tensors.get('v'), tensors.get('state')];
+  if (m && v && state) optimizer.load({ m, v, state });
+}
+
+async function saveCheckpoint(
+  folder: RunFolder,
+  stage: StageName,
+  step: number,
+  model: VisionLanguageModel,
+  optimizer: AdamW,
+): Promise<string> {
+  const [parameters, { m, v, state }] = [await model.parameters.save(), await optimizer.save()];
+  const contents = encodeCheckpoint({
+    config: model.config,
+    parameters,
+    optimizer: new Map([['m', m], ['v', v], ['state', state]]), // prettier-ignore
+    metadata: { stage, step: String(step) },
+  });
+  return folder.saveCheckpoint(stage, step, contents);
+}
+
+/** All updates of a stage from `start` on, with logs and checkpoints. */
+async function runStage(
+  stage: Stage,
+  start: number,
+  model: VisionLanguageModel,
+  optimizer: AdamW,
+  options: TrainOptions,
+): Promise<void> {
+  const { folder, config, signal, observer, checkpointEvery = 200 } = options;
+  if (start > 0) observer?.onNote?.(`${stage.name} goes on after update ${start}`);
+  const { batch } = stage.name === 'direct' ? config.stage1 : config[stage.name];
+  const outstanding: { step: number; metrics: Promise<Metrics> }[] = [];
+  const times: number[] = [performance.now()];
+  const report = async () => {
+    const { step, metrics: promise } = outstanding.shift()!;
+    const metrics = await promise;
+    times.push(performance.now());
+    if (times.length > 21) times.shift();
+    const samplesPerSecond = (1000 * batch * (times.length - 1)) / (times.at(-1)! - times[0]!);
+    folder.appendLog({ stage: stage.name, step, ...metrics, samplesPerSecond });
+    observer?.onStep?.({ stage: stage.name, title: stage.title, step, steps: stage.steps, metrics, samplesPerSecond });
+  };
+  const drain = async () => {
+    while (outstanding.length > 0) await report();
+  };
+  for (let step = start; step < stage.steps; step++) {
+    if (signal?.aborted) {
+      await drain();
+      throw new Interrupted(
+        step > start ? await saveCheckpoint(folder, stage.name, step, model, optimizer) : undefined,
+      );
+    }
+    const { metrics } = await stage.step(step);
+    outstanding.push({ step: step + 1, metrics });
+    if (outstanding.length > stepsInFlight) await report();
+    if ((step + 1) % checkpointEvery === 0 && step + 1 < stage.steps)
+      await saveCheckpoint(folder, stage.name, step + 1, model, optimizer);
+    await new Promise(resolve => setImmediate(resolve)); // lets signals and progress bars through
+  }
+  await drain();
+  if (start < stage.steps || stage.steps === 0) await saveCheckpoint(folder, stage.name, stage.steps, model, optimizer);
+}
+
+const evaluationFile = (folder: RunFolder, row: RowName) => folder.file(`evaluation-${row}.json`);
+
+/** Evaluates the rows that follow a stage, unless the folder has them. */
+async function evaluateRows(
+  stage: StageName,
+  model: VisionLanguageModel,
+  heldOut: readonly PuzzleGroup[],
+  { folder, observer, signal }: TrainOptions,
+): Promise<void> {
+  for (const [row, input] of plan[stage].rows) {
+    if (signal?.aborted) throw new Interrupted(undefined);
+    const file = evaluationFile(folder, row);
+    const items = fs.existsSync(file)
+      ? (readJson(file) as ItemResult[])
+      : await evaluate(model, heldOut, {
+          input,
+          onProgress: (done, total) => observer?.onEvaluation?.(row, done, total),
+        });
+    writeJson(file, items);
+    observer?.onRow?.(row, items);
+  }
+}
+
+/** All rows that the folder has. */
+export function readEvaluations(folder: RunFolder): Map<RowName, readonly ItemResult[]> {
+  const rows = (Object.keys(rowTitles) as RowName[]).filter(row => fs.existsSync(evaluationFile(folder, row)));
+  return new Map(rows.map(row => [row, readJson(evaluationFile(folder, row)) as ItemResult[]]));
+}
