@@ -225,6 +225,8 @@ describe('floors and options', () => {
       expect(gym.shortestLength(puzzle)).toBeGreaterThan(0);
     }
     expect(gym.maximumRecapLength(4)).toBe(3 + 14);
+    const winding = createFrozenLake({ ...GYMNASIUM_OPTIONS, frozenProbability: 0.7, minimumDistance: 10 });
+    for (let i = 0; i < 5; i++) expect(winding.shortestLength(winding.generate(random, 5))).toBeGreaterThanOrEqual(10);
   });
 
   test('with connected corners and p = 0.8 the mean number of holes is the published one', () => {
