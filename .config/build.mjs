@@ -53,6 +53,7 @@ function hashOf(files) {
  * @typedef {object} Part one half of the build
  * @property {string} name
  * @property {() => string[]} inputs files whose contents decide the output
+ * @property {RegExp} owns the names of this part's files in dist/
  * @property {() => Promise<{ written: Map<string, string | Uint8Array>, outputs: string[] }>} build
  *   what to write, keyed by the path in dist/, and all files that then belong to this part
  */
@@ -63,6 +64,7 @@ const common = ['package-lock.json', '.config/build.mjs'];
 /** @type {Part} */
 const wasmPart = {
   name: 'wasm',
+  owns: /\.wasm$/,
   inputs: () => [...common, '.config/build-wasm.mjs', ...filesUnder('kernels').filter(file => file.endsWith('.as.ts'))],
   build: async () => {
     const worker = new Worker(path.join(root, '.config/build-wasm.mjs'), {
@@ -85,6 +87,7 @@ const wasmPart = {
 /** @type {Part} */
 const tscPart = {
   name: 'tsc',
+  owns: /\.(js|js\.map|d\.ts)$/,
   inputs: () => [
     ...common,
     'tsconfig.json',
@@ -150,14 +153,13 @@ function lastBuild({ name }) {
 }
 
 /**
- * Moves a part's new files into dist/ and removes those whose sources are gone. The stamp comes last: a build killed in
+ * Moves a part's new files into dist/ and removes old ones whose sources are gone. The stamp comes last: a build killed in
  * the middle is simply stale.
  * @param {Part} part
  * @param {string} hash
  * @param {Awaited<ReturnType<Part['build']>>} built
- * @param {string[]} before
  */
-function install(part, hash, { written, outputs }, before) {
+function install(part, hash, { written, outputs }) {
   const fresh = path.join(root, `dist.new-${String(process.pid)}`);
   const stamp = JSON.stringify({ hash, outputs });
   const all = [...written, /** @type {const} */ ([`.build/${part.name}.json`, stamp])];
@@ -169,8 +171,9 @@ function install(part, hash, { written, outputs }, before) {
     fs.mkdirSync(path.dirname(path.join(dist, file)), { recursive: true });
     fs.renameSync(path.join(fresh, file), path.join(dist, file));
   }
-  const kept = new Set(outputs);
-  for (const file of before) if (!kept.has(file)) fs.rmSync(path.join(dist, file), { force: true });
+  const kept = new Set(outputs.map(file => path.join('dist', file)));
+  for (const file of rooms.flatMap(room => filesUnder(path.join('dist', room))))
+    if (part.owns.test(file) && !kept.has(file)) fs.rmSync(path.join(root, file), { force: true });
   fs.rmSync(fresh, { recursive: true, force: true });
 }
 
@@ -186,7 +189,7 @@ async function bringUpToDate(part) {
   // Without all its outputs in place, the compiler's memory of what it has emitted is of no use.
   if (last === undefined) fs.rmSync(path.join(dist, `.build/${part.name}.tsbuildinfo`), { force: true });
   const built = await part.build();
-  install(part, hash, built, last?.outputs ?? []);
+  install(part, hash, built);
   console.log(`built ${part.name} in ${((performance.now() - start) / 1000).toFixed(1)} s`);
 }
 
