@@ -49,18 +49,23 @@ function geluArgument(x: v128): v128 {
   return f32x4.mul(f32x4.mul(x, f32x4.splat(1.5957691216057308)), cubic);
 }
 
-/** g (s + x s (1 - s) u'), with s = sigmoid(u), u = geluArgument(x). */
+/** g (s + x s (1 - s) u'), with s = sigmoid(u), u = geluArgument(x); 0 where s is too small for the product to matter. */
 // @ts-ignore: decorator
 @inline
 function geluGrad4(g: v128, x: v128): v128 {
   const one = f32x4.splat(1);
-  // beyond 80 the sigmoid is 0 or 1 to f32, and the exponential stays finite
-  const u = f32x4.pmin(f32x4.pmax(geluArgument(x), f32x4.splat(-80)), f32x4.splat(80));
-  const e = exp4(f32x4.neg(u));
+  const u = geluArgument(x);
+  const low = f32x4.splat(-80);
+  const e = exp4(f32x4.neg(f32x4.pmax(u, low))); // finite
   const s = f32x4.div(one, f32x4.add(one, e));
-  const slope = madd(f32x4.mul(x, x), f32x4.splat(1.5957691216057308 * 3 * 0.044715), f32x4.splat(1.5957691216057308));
+  const slope = madd(
+    f32x4.mul(x, x),
+    f32x4.splat(1.5957691216057308 * 3 * 0.044715),
+    f32x4.splat(1.5957691216057308),
+  );
   const steep = f32x4.mul(f32x4.mul(s, s), e); // s (1 - s)
-  return f32x4.mul(g, madd(f32x4.mul(x, slope), steep, s));
+  const result = f32x4.mul(g, madd(f32x4.mul(x, slope), steep, s));
+  return v128.andnot(result, f32x4.lt(u, low));
 }
 
 // @ts-ignore: decorator

@@ -1,5 +1,5 @@
 // Losses from logits; one unit is one row.
-import { at, expDown4, laneMask, log1, madd, storeLanes, sumLanes } from '../wasm/simd.as';
+import { at, exp1, expDown4, laneMask, log1, madd, storeLanes, sumLanes } from '../wasm/simd.as';
 import { expRow, rowMax, rowSum } from '../wasm/row.as';
 
 // @ts-ignore: decorator
@@ -70,10 +70,42 @@ function logSoftmax4(x: usize, max: v128, logSum: v128): v128 {
   return f32x4.sub(f32x4.sub(v128.load(x), max), logSum);
 }
 
-/** loss = w sum p (log p - log q); grad = w p ((log p - log q) - KL) */
+/** d + e^-d - 1 for |d| < 1/2, where this sum would cancel: its Taylor series from d^2 / 2 to d^8. */
+// @ts-ignore: decorator
+@inline
+function bregman4(d: v128): v128 {
+  let p = madd(d, f32x4.splat(1.0 / 40320), f32x4.splat(-1.0 / 5040));
+  p = madd(p, d, f32x4.splat(1.0 / 720));
+  p = madd(p, d, f32x4.splat(-1.0 / 120));
+  p = madd(p, d, f32x4.splat(1.0 / 24));
+  p = madd(p, d, f32x4.splat(-1.0 / 6));
+  p = madd(p, d, f32x4.splat(0.5));
+  return f32x4.mul(p, f32x4.mul(d, d));
+}
+
+/**
+ * Numerics of the two divergences. With d = log p - log q, both are sums of terms that may cancel almost entirely, when student and
+ * teacher agree, or when both are sure of the same token. Hence:
+ * - d = (s - t) - D with D = lse(s) - lse(t): the difference of the logits first, it is exact where they agree;
+ * - the floor is put under t: log q = max(t, floor + lse(t)) - lse(t);
+ * - KL(p || q) = sum p (d + e^-d - 1) + (1 - sum q): terms that are never negative, and of second order where d is small. sum q - 1 is what
+ *   the floor adds, the sum of e^floor - q over the tokens it touches. KL(q || p) likewise, with -d.
+ */
 export function distillation_reverse_kl(args: DistillationArgs, begin: i32, end: i32, scratch: usize): void {
+  distillation(true, args, begin, end);
+}
+
+export function distillation_forward_kl(args: DistillationArgs, begin: i32, end: i32, scratch: usize): void {
+  distillation(false, args, begin, end);
+}
+
+// @ts-ignore: decorator
+@inline
+function distillation(isReverse: bool, args: DistillationArgs, begin: i32, end: i32): void {
   const cols = args.cols;
-  const floor = v128.load32_splat(args.floor);
+  const floor = load<f32>(args.floor);
+  const floorQ = f32x4.splat(exp1(floor));
+  const half = f32x4.splat(0.5);
   for (let row = begin; row < end; row++) {
     const student = at(args.student, row * cols);
     const teacher = at(args.teacher, row * cols);
@@ -82,64 +114,63 @@ export function distillation_reverse_kl(args: DistillationArgs, begin: i32, end:
     const maxP = rowMax(student, cols);
     const sumP = expRow(grad, student, maxP, cols); // grad holds p * sumP until the last pass
     const maxQ = rowMax(teacher, cols);
-    const logSumQ = f32x4.splat(log1(expSum(teacher, maxQ, cols)));
-    const logSumP = f32x4.splat(log1(sumP));
-    const largestP = f32x4.splat(maxP);
+    const sumQ = expSum(teacher, maxQ, cols);
+    const lowest = f32x4.splat(floor + maxQ + log1(sumQ));
+    const difference = f32x4.splat(maxP - maxQ + log1(sumP / sumQ)); // D
     const largestQ = f32x4.splat(maxQ);
+    const scaleP = f32x4.splat(1 / sumP);
+    const scaleQ = f32x4.splat(1 / sumQ);
+    // d at the student's likeliest token, or near it: sum p (d - KL) then has no large terms
+    const centre = f32x4.splat(maxP - max<f32>(load<f32>(at(teacher, indexOf(student, maxP, cols))), floor + maxQ + log1(sumQ)));
     let total = f32x4.splat(0);
-    for (let j: i32 = 0; j < cols; j += 4) {
-      const logP = logSoftmax4(at(student, j), largestP, logSumP);
-      const logQ = f32x4.max(logSoftmax4(at(teacher, j), largestQ, logSumQ), floor);
-      const term = f32x4.mul(v128.load(at(grad, j)), f32x4.sub(logP, logQ));
-      total = f32x4.add(total, v128.and(term, laneMask(cols - j)));
-    }
-    const kl = sumLanes(total) / sumP;
-    const klWide = f32x4.splat(kl);
-    const scale = f32x4.splat(weight / sumP);
-    for (let j: i32 = 0; j < cols; j += 4) {
-      const logP = logSoftmax4(at(student, j), largestP, logSumP);
-      const logQ = f32x4.max(logSoftmax4(at(teacher, j), largestQ, logSumQ), floor);
-      const slope = f32x4.sub(f32x4.sub(logP, logQ), klWide);
-      storeLanes(at(grad, j), f32x4.mul(f32x4.mul(v128.load(at(grad, j)), scale), slope), cols - j);
-    }
-    store<f32>(at(args.loss, row), weight * kl);
-  }
-}
-
-/** loss = w sum q (log q - log p); grad = w (p sum(q) - q) */
-export function distillation_forward_kl(args: DistillationArgs, begin: i32, end: i32, scratch: usize): void {
-  const cols = args.cols;
-  const floor = v128.load32_splat(args.floor);
-  for (let row = begin; row < end; row++) {
-    const student = at(args.student, row * cols);
-    const teacher = at(args.teacher, row * cols);
-    const grad = at(args.grad, row * cols);
-    const weight = load<f32>(at(args.weight, row));
-    const maxP = rowMax(student, cols);
-    const sumP = expRow(grad, student, maxP, cols);
-    const maxQ = rowMax(teacher, cols);
-    const logSumQ = f32x4.splat(log1(expSum(teacher, maxQ, cols)));
-    const logSumP = f32x4.splat(log1(sumP));
-    const largestP = f32x4.splat(maxP);
-    const largestQ = f32x4.splat(maxQ);
-    let total = f32x4.splat(0);
-    let mass = f32x4.splat(0);
+    let extra = f32x4.splat(0); // sum q - 1
+    let excess = f32x4.splat(0); // sum p (s - t - centre)
     for (let j: i32 = 0; j < cols; j += 4) {
       const mask = laneMask(cols - j);
-      const logP = logSoftmax4(at(student, j), largestP, logSumP);
-      const logQ = f32x4.max(logSoftmax4(at(teacher, j), largestQ, logSumQ), floor);
-      const q = v128.and(expDown4(logQ), mask);
-      mass = f32x4.add(mass, q);
-      total = f32x4.add(total, v128.and(f32x4.mul(q, f32x4.sub(logQ, logP)), mask));
+      const t = v128.load(at(teacher, j));
+      const touched = f32x4.lt(t, lowest);
+      const rawQ = f32x4.mul(expDown4(f32x4.sub(t, largestQ)), scaleQ);
+      const q = v128.bitselect(floorQ, rawQ, touched);
+      const p = f32x4.mul(v128.load(at(grad, j)), scaleP);
+      const apart = f32x4.sub(v128.load(at(student, j)), f32x4.pmax(t, lowest));
+      const d = f32x4.sub(apart, difference);
+      extra = f32x4.add(extra, v128.and(f32x4.sub(q, rawQ), v128.and(touched, mask)));
+      const close = f32x4.lt(f32x4.abs(d), half);
+      let term: v128;
+      if (isReverse) {
+        excess = f32x4.add(excess, v128.and(f32x4.mul(p, f32x4.sub(apart, centre)), mask));
+        const far = f32x4.add(f32x4.sub(f32x4.mul(p, d), p), q);
+        term = v128.bitselect(f32x4.mul(p, bregman4(d)), far, close);
+      } else {
+        const far = f32x4.add(f32x4.sub(f32x4.mul(q, f32x4.neg(d)), q), p);
+        term = v128.bitselect(f32x4.mul(q, bregman4(f32x4.neg(d))), far, close);
+      }
+      total = f32x4.add(total, v128.and(term, mask));
     }
+    const added = sumLanes(extra);
+    store<f32>(at(args.loss, row), weight * (isReverse ? sumLanes(total) - added : sumLanes(total) + added));
+
     const weightWide = f32x4.splat(weight);
-    const scale = f32x4.splat(sumLanes(mass) / sumP);
+    const excessWide = f32x4.splat(sumLanes(excess));
+    const addedWide = f32x4.splat(added);
     for (let j: i32 = 0; j < cols; j += 4) {
-      const q = expDown4(f32x4.max(logSoftmax4(at(teacher, j), largestQ, logSumQ), floor));
-      const slope = f32x4.sub(f32x4.mul(v128.load(at(grad, j)), scale), q);
+      const t = v128.load(at(teacher, j));
+      const p = f32x4.mul(v128.load(at(grad, j)), scaleP);
+      const apart = f32x4.sub(v128.load(at(student, j)), f32x4.pmax(t, lowest));
+      let slope: v128;
+      if (isReverse) {
+        // p (d - KL)
+        slope = f32x4.mul(p, f32x4.sub(f32x4.sub(apart, centre), excessWide));
+      } else {
+        // p sum(q) - q = p (sum(q) - 1) + (p - q), and p - q = p (1 - e^-d) = p (d - (d + e^-d - 1))
+        const d = f32x4.sub(apart, difference);
+        const rawQ = f32x4.mul(expDown4(f32x4.sub(t, largestQ)), scaleQ);
+        const far = f32x4.sub(p, v128.bitselect(floorQ, rawQ, f32x4.lt(t, lowest)));
+        const near = f32x4.mul(p, f32x4.sub(d, bregman4(d)));
+        slope = madd(p, addedWide, v128.bitselect(near, far, f32x4.lt(f32x4.abs(d), half)));
+      }
       storeLanes(at(grad, j), f32x4.mul(weightWide, slope), cols - j);
     }
-    store<f32>(at(args.loss, row), weight * sumLanes(total));
   }
 }
 
