@@ -44,7 +44,7 @@ function dist(): Map<string, string> {
   );
 }
 
-describe('the build', () => {
+describe('the build', { timeout: 240_000 }, () => {
   it('is complete, does nothing when nothing changed, and follows changed and removed sources', () => {
     expect(build('--if-stale')).toMatchObject({ status: 0 });
     const first = dist();
