@@ -12,8 +12,11 @@ const functions = {
 }`,
   // 1 / (1 + e^-x), the clamp keeps e^-x finite
   logistic: `fn logistic(x: f32) -> f32 { return 1.0 / (1.0 + exp(-clamp(x, -80.0, 80.0))); }`,
-  // (1 + tanh u) / 2 = logistic(2u): no cancellation for large negative x
-  gelu_gate: `fn gelu_gate(x: f32) -> f32 { return logistic(1.5957691216057308 * x * (1.0 + 0.044715 * x * x)); }`,
+  // (1 + tanh u) / 2 = logistic(2u): no cancellation for large negative x; zero below 2^-54, like 1 + tanh in f64
+  gelu_gate: `fn gelu_gate(x: f32) -> f32 {
+  let u = 1.5957691216057308 * x * (1.0 + 0.044715 * x * x);
+  return select(logistic(u), 0.0, u < -38.0);
+}`,
   gelu: `fn gelu(x: f32) -> f32 { return x * gelu_gate(x); }`,
   gelu_grad: `fn gelu_grad(g: f32, x: f32) -> f32 {
   let gate = gelu_gate(x);
