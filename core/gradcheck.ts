@@ -73,7 +73,7 @@ export async function gradcheck(
       const shifted = async (delta: number) => {
         values[index] = at + delta;
         device.write(input, values);
-        return evaluate();
+        return await evaluate();
       };
       const numeric = ((await shifted(step)) - (await shifted(-step))) / (2 * step);
       values[index] = at;

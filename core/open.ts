@@ -43,12 +43,12 @@ export async function openDevice(choice: DeviceChoice = 'auto', options: OpenOpt
 
 async function openWasm({ threads }: OpenOptions): Promise<Backend> {
   const { openWasmBackend } = await import('./backends/wasm.js');
-  return openWasmBackend(threads === undefined ? {} : { threads });
+  return await openWasmBackend(threads === undefined ? {} : { threads });
 }
 
 async function openWebGpu(): Promise<Backend> {
   const { openWebGpuBackend } = await import('./backends/webgpu.js');
-  return openWebGpuBackend();
+  return await openWebGpuBackend();
 }
 
 /** One line about a device, for the first line of a log. */

@@ -141,12 +141,12 @@ async function startingModel(
 ): Promise<VisionLanguageModel> {
   const { after } = plan[name];
   if (!after) return new VisionLanguageModel(device, modelPresets[config.preset]).initialize(config.seed);
-  return loadModel(device, lastCheckpoint(folder, after));
+  return await loadModel(device, lastCheckpoint(folder, after));
 }
 
 /** The frozen planner of stage 0. */
 async function teacherModel(device: Device, folder: RunFolder): Promise<VisionLanguageModel> {
-  return loadModel(device, lastCheckpoint(folder, 'stage0'), { trainable: false });
+  return await loadModel(device, lastCheckpoint(folder, 'stage0'), { trainable: false });
 }
 
 /** The weights a stage ended with. @throws Error if the folder has none */

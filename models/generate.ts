@@ -139,7 +139,7 @@ export async function generate(
   if (maxTokens > config.responsePositions)
     throw new Error(`${maxTokens} tokens were asked for; the model has ${config.responsePositions} response positions`);
   const count = prompts.length;
-  return device.scope(async () => {
+  return await device.scope(async () => {
     const capacity = Math.max(...prompts.map(prompt => prompt.length)) + maxTokens;
     const cache = createCache(model, count, capacity);
     const done = device.zeros([count], { dtype: 'i32' });

@@ -3,6 +3,7 @@
  * it returns, so reads find their data at once; the main thread works too. The default where there is no GPU.
  */
 import { availableParallelism, cpus } from 'node:os';
+import type { Worker } from 'node:worker_threads';
 import { bytesPerElement } from '../../kernels/index.js';
 import type { Kernel, WasmProgram } from '../../kernels/index.js';
 import { namedParams } from '../backend.js';
@@ -21,6 +22,8 @@ export interface WasmOptions {
   readonly simd?: SimdLevel;
   /** Upper bound of the memory in bytes; 4 GiB, all that WebAssembly can address, by default. */
   readonly maxBytes?: number;
+  /** A kernel is shared between threads if one thread would need longer than this, by estimate; 6 by default. */
+  readonly shareFromMicroseconds?: number;
   /** How long a thread may work on one piece of a kernel before it is taken for dead. */
   readonly stallMilliseconds?: number;
 }
@@ -58,8 +61,6 @@ const endMargin = 256;
 /** Speeds of one thread, roughly; they only decide whether a kernel is worth sharing, and into how many pieces. */
 const flopsPerMicrosecond = 20_000;
 const elementsPerMicrosecond = 1_500;
-/** Below this, waking other threads costs more than it saves. */
-const sharedMicroseconds = 6;
 const pieceMicroseconds = 4;
 const plansKept = 16;
 /** Elements per unit of work of the f16 conversions in kernels/wasm/convert.as.ts. */
@@ -72,6 +73,7 @@ export class WasmBackend implements Backend {
   readonly #functions: ReadonlyMap<string, number>;
   readonly #heap: Heap;
   readonly #maxBytes: number;
+  readonly #shareFrom: number;
   readonly #prepared = new Map<Kernel, Prepared>();
   #bytes!: Uint8Array<SharedArrayBuffer>;
   #integers!: Int32Array;
@@ -79,7 +81,14 @@ export class WasmBackend implements Backend {
   #sharedScratch = { address: 0, bytes: 0 };
   #threadScratch = { address: 0, bytes: 0 };
 
-  private constructor(memory: WebAssembly.Memory, maxBytes: number, threads: Threads, simd: SimdLevel) {
+  private constructor(
+    memory: WebAssembly.Memory,
+    maxBytes: number,
+    shareFrom: number,
+    threads: Threads,
+    simd: SimdLevel,
+  ) {
+    this.#shareFrom = shareFrom;
     this.#memory = memory;
     this.#maxBytes = maxBytes;
     this.#threads = threads;
@@ -113,7 +122,12 @@ export class WasmBackend implements Backend {
       ...{ threads: Math.max(1, count), module, memory, control: controlAddress, script: workerScript },
       ...{ spinMilliseconds: 0.5, stallMilliseconds },
     });
-    return new WasmBackend(memory, maximum * pageBytes, threads, simd);
+    return new WasmBackend(memory, maximum * pageBytes, options.shareFromMicroseconds ?? 6, threads, simd);
+  }
+
+  /** Worker threads, for tests. */
+  get workers(): readonly Worker[] {
+    return this.#threads.workers;
   }
 
   /** Bytes allocated by tensors, and bytes of the memory as a whole. */
@@ -242,7 +256,8 @@ export class WasmBackend implements Backend {
       const index = this.#functions.get(fn);
       if (index === undefined)
         throw new Error(`the WebAssembly library has no function ${fn}: build it again with \`npm run build\``);
-      const worthwhile = microseconds < sharedMicroseconds ? 1 : Math.ceil(microseconds / pieceMicroseconds);
+      // Small launches cost more to hand around than they save. What is decided here never changes a result.
+      const worthwhile = microseconds < this.#shareFrom ? 1 : Math.max(2, Math.ceil(microseconds / pieceMicroseconds));
       const pieces = Math.min(units, worthwhile, 16 * this.capabilities.threads);
       return { fn: index, units, pieces, threadScratch: Math.ceil(threadScratch / 64) * 64 };
     });

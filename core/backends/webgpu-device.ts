@@ -5,7 +5,7 @@
 import type * as Dawn from 'webgpu';
 import type { Capabilities } from '../backend.js';
 
-export interface WebgpuOptions {
+export interface WebGpuOptions {
   /** Part of the adapter's name, where a machine has several; MGSD_ADAPTER if not given. */
   readonly adapter?: string;
   /** `debug` keeps Dawn's bounds checks in shaders and validates the generated code; `production` (default) does not. */
@@ -32,10 +32,7 @@ interface MatrixConfig {
   readonly K: number;
 }
 
-/**
- * Toggles for production (see `chrome://gpu` or Dawn's Toggles.cpp for their meaning). f16 on NVIDIA is held back by
- * default on drivers before 615; subgroup matrices count as unsafe because the extension is experimental.
- */
+/** Asked for where the adapter offers them. */
 const wantedFeatures: readonly string[] = [
   'shader-f16',
   'subgroups',
@@ -44,11 +41,14 @@ const wantedFeatures: readonly string[] = [
   'chromium-experimental-subgroup-matrix',
 ];
 
-function toggleFlags(mode: 'production' | 'debug'): string[] {
-  const enabled = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia', 'use_vulkan_memory_model'];
-  if (mode === 'production') enabled.push('disable_robustness', 'disable_workgroup_init');
-  else enabled.push('enable_spirv_validation');
-  return [`enable-dawn-features=${enabled.join(',')}`, 'disable-dawn-features=timestamp_quantization'];
+/**
+ * Dawn's toggles (their meaning: Toggles.cpp in Dawn's sources). f16 on NVIDIA is held back by default on drivers before 615;
+ * subgroup matrices count as unsafe because the extension is experimental; time stamps are rounded to 65 microseconds by default.
+ */
+function toggles(mode: 'production' | 'debug'): { readonly on: readonly string[]; readonly off: readonly string[] } {
+  const always = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia', 'use_vulkan_memory_model'];
+  const checks = mode === 'production' ? ['disable_robustness', 'disable_workgroup_init'] : ['enable_spirv_validation'];
+  return { on: [...always, ...checks], off: ['timestamp_quantization'] };
 }
 
 /** Dawn works on memory that belongs to the object of `create`: once that is collected, the process crashes or hangs. */
@@ -58,12 +58,15 @@ function keepForever(instance: GPU): void {
   (holder[key] ??= []).push(instance);
 }
 
+/** There is no adapter, or no Dawn for this machine; anything else that goes wrong is a fault. */
+export class WebGpuUnavailableError extends Error {}
+
 /** The bindings; `load` is replaced in tests. Throws with remedies where the package has no binary for this machine. */
 export async function loadDawn(load: () => Promise<typeof Dawn> = () => import('webgpu')): Promise<typeof Dawn> {
   try {
     return await load();
   } catch (cause) {
-    throw new Error(
+    throw new WebGpuUnavailableError(
       `The \`webgpu\` package (Dawn for Node) does not load on ${process.platform}-${process.arch}: ${String(cause)}\n` +
         'It has binaries for Linux, macOS and Windows on x64 and arm64. Run `npm install` again without --omit=optional or ' +
         '--ignore-scripts; on Linux it needs glibc 2.31 or newer (Alpine has none). Or choose the `wasm` backend, which runs everywhere.',
@@ -72,9 +75,9 @@ export async function loadDawn(load: () => Promise<typeof Dawn> = () => import('
   }
 }
 
-function noAdapter(name: string | undefined): Error {
+function noAdapter(name: string | undefined): WebGpuUnavailableError {
   const wanted = name ? ` whose name contains "${name}"` : '';
-  return new Error(
+  return new WebGpuUnavailableError(
     `No WebGPU adapter${wanted} was found.\n` +
       (name ? '- Unset MGSD_ADAPTER (or the adapter option) to take any adapter.\n' : '') +
       '- With a GPU: install its Vulkan driver (`vulkaninfo --summary` must list it); in a container, pass the device and the driver ' +
@@ -85,11 +88,12 @@ function noAdapter(name: string | undefined): Error {
 }
 
 /** Opens a device. Throws with remedies where there is no package, no adapter, or an adapter that cannot compute. */
-export async function openDevice(options: WebgpuOptions = {}): Promise<OpenedDevice> {
+export async function openDevice(options: WebGpuOptions = {}): Promise<OpenedDevice> {
   const { mode = 'production', backend } = options;
   const wanted = options.adapter ?? process.env['MGSD_ADAPTER'];
   const { create, globals } = await loadDawn();
-  const flags = toggleFlags(mode);
+  const { on, off } = toggles(mode);
+  const flags = [`enable-dawn-features=${on.join(',')}`, `disable-dawn-features=${off.join(',')}`];
   if (backend) flags.push(`backend=${backend}`);
   if (wanted && backend !== 'null') flags.push(`adapter=${wanted}`);
   const instance = create(flags);
@@ -103,7 +107,7 @@ export async function openDevice(options: WebgpuOptions = {}): Promise<OpenedDev
   const limits = adapterLimits(adapter);
   const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits: limits });
   const profile = options.profile ?? (isSoftware(adapter.info) ? 'software' : 'gpu');
-  const capabilities = describe(adapter, device, { mode, profile, flags });
+  const capabilities = describe(adapter, device, { mode, profile, toggles: on });
   return {
     device,
     usage: (globals as { GPUBufferUsage: typeof GPUBufferUsage }).GPUBufferUsage,
@@ -142,7 +146,7 @@ function isSoftware(info: GPUAdapterInfo): boolean {
 function describe(
   adapter: GPUAdapter,
   device: GPUDevice,
-  asked: { readonly mode: string; readonly profile: string; readonly flags: readonly string[] },
+  asked: { readonly mode: string; readonly profile: string; readonly toggles: readonly string[] },
 ): Capabilities {
   const { info } = adapter;
   const { limits } = device;
@@ -170,10 +174,9 @@ function describe(
       'workgroup memory': limits.maxComputeWorkgroupStorageSize,
       'workgroup lanes': limits.maxComputeInvocationsPerWorkgroup,
       'binding alignment': limits.minStorageBufferOffsetAlignment,
-      'toggles asked for': asked.flags.join(' '),
-      'toggle allow_unsafe_apis worked': experimental,
-      'toggle vulkan_enable_f16_on_nvidia worked':
-        info.vendor === 'nvidia' ? has('shader-f16') : 'not an NVIDIA adapter',
+      'toggles asked for': asked.toggles.join(' '),
+      'unsafe APIs allowed': experimental,
+      ...(info.vendor === 'nvidia' && { 'f16 on NVIDIA allowed': has('shader-f16') }),
     },
   };
 }

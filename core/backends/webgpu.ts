@@ -8,16 +8,16 @@ import type { Kernel } from '../../kernels/index.js';
 import { namedParams } from '../backend.js';
 import type { Allocation, Backend, Capabilities, Operand } from '../backend.js';
 import { openDevice } from './webgpu-device.js';
-import type { OpenedDevice, WebgpuOptions } from './webgpu-device.js';
+import type { OpenedDevice, WebGpuOptions } from './webgpu-device.js';
 import { BindGroupCache, BufferPool, megabytes, StagingRing } from './webgpu-memory.js';
 import type { Binding, Block } from './webgpu-memory.js';
 import { Programs } from './webgpu-programs.js';
 import type { PassProgram, Program } from './webgpu-programs.js';
 import { settle } from './webgpu-wait.js';
 
-export type { WebgpuOptions } from './webgpu-device.js';
+export type { WebGpuOptions } from './webgpu-device.js';
 
-class WebgpuAllocation implements Allocation {
+class WebGpuAllocation implements Allocation {
   readonly bytes: number;
   /** Undefined once freed. */
   block: Block | undefined;
@@ -34,16 +34,20 @@ const batchLaunches = 64;
 const longestBatch = 2048;
 /** Batches under way beyond which launches gather instead: a deep queue makes everything wait longer, and gains nothing. */
 const batchesInFlight = 2;
-const bindGroupCapacity = 8192;
-/** Free buffers kept for the next tensor, at most. */
-const keepBytes = 2 ** 30;
 
-/** Opens a device and makes a backend of it. */
-export async function openWebgpu(options: WebgpuOptions = {}): Promise<WebgpuBackend> {
-  return new WebgpuBackend(await openDevice(options));
+export interface CacheLimits {
+  /** Bind groups to keep. */
+  readonly bindGroups: number;
+  /** Bytes of free buffers to keep for the next tensor. */
+  readonly keepBytes: number;
 }
 
-export class WebgpuBackend implements Backend {
+/** Opens a device and makes a backend of it. */
+export async function openWebGpuBackend(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
+  return new WebGpuBackend(await openDevice(options));
+}
+
+export class WebGpuBackend implements Backend {
   readonly capabilities: Capabilities;
   readonly #device: GPUDevice;
   readonly #pool: BufferPool;
@@ -70,11 +74,14 @@ export class WebgpuBackend implements Backend {
   readonly #immediates = new Uint32Array(16);
   readonly #immediateFloats = new Float32Array(this.#immediates.buffer);
 
-  constructor({ device, usage, profile, capabilities }: OpenedDevice) {
+  constructor(
+    { device, usage, profile, capabilities }: OpenedDevice,
+    limits: CacheLimits = { bindGroups: 8192, keepBytes: 2 ** 30 },
+  ) {
     this.capabilities = capabilities;
     this.#device = device;
     this.#pool = new BufferPool({
-      keepBytes,
+      keepBytes: limits.keepBytes,
       maxBytes: capabilities.maxBufferBytes,
       create: bytes => this.#createBuffer(bytes, usage.STORAGE | usage.COPY_SRC | usage.COPY_DST),
       beforeDestroy: block => {
@@ -82,7 +89,7 @@ export class WebgpuBackend implements Backend {
         if (block.batch === this.#batch) this.flush();
       },
     });
-    this.#groups = new BindGroupCache(device, bindGroupCapacity);
+    this.#groups = new BindGroupCache(device, limits.bindGroups);
     this.#staging = new StagingRing(bytes => this.#createBuffer(bytes, usage.MAP_READ | usage.COPY_DST));
     this.#programs = new Programs(device, profile, check => this.#track(check, true));
     device.addEventListener('uncapturederror', event => this.#errors.push(new Error(event.error.message)));
@@ -109,7 +116,7 @@ export class WebgpuBackend implements Backend {
 
   allocate(bytes: number): Allocation {
     this.#assertUsable();
-    return new WebgpuAllocation(this.#pool.take(bytes));
+    return new WebGpuAllocation(this.#pool.take(bytes));
   }
 
   free(allocation: Allocation): void {
@@ -223,7 +230,7 @@ export class WebgpuBackend implements Backend {
       const copy = this.#pool.take(size);
       copy.batch = this.#batch;
       this.#copy(blockOf(operand.allocation, program.kernel.name), operand.byteOffset, copy.buffer, 0, size);
-      result = result.with(position, { ...operand, allocation: new WebgpuAllocation(copy), byteOffset: 0 });
+      result = result.with(position, { ...operand, allocation: new WebGpuAllocation(copy), byteOffset: 0 });
       this.#pool.give(copy); // whoever takes it next is queued behind this launch
     }
     return result;
@@ -346,8 +353,8 @@ export class WebgpuBackend implements Backend {
   }
 }
 
-function own(allocation: Allocation): WebgpuAllocation {
-  if (allocation instanceof WebgpuAllocation) return allocation;
+function own(allocation: Allocation): WebGpuAllocation {
+  if (allocation instanceof WebGpuAllocation) return allocation;
   throw new Error('This buffer belongs to another backend: copy its values over through the host.');
 }
 

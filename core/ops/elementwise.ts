@@ -6,7 +6,7 @@ import { binary, contiguous, sumTo, unary } from '../primitives.js';
 import { broadcastShapes } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
-type None = Record<never, never>;
+type None = Readonly<Record<string, never>>;
 
 interface UnaryOptions {
   /** dL/dx from dL/dy, x and y. */
@@ -53,8 +53,8 @@ function binaryOp(name: BinaryName, { gradient, rangeB }: BinaryOptions): OpRow<
         [shape, shape.map((n, k) => (k === shape.length - 1 ? 1 : n))],
         [shape, []],
       ]);
-      const inputB: ExampleInput = { shape: b!, ...(rangeB && { range: rangeB }) };
-      return { inputs: [{ shape: a! }, inputB], attributes: {} };
+      const inputB: ExampleInput = { shape: b, ...(rangeB && { range: rangeB }) };
+      return { inputs: [{ shape: a }, inputB], attributes: {} };
     },
   });
 }

@@ -12,7 +12,7 @@ import { binary, contiguous } from '../primitives.js';
 import { formatShape, sameShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
-type None = Record<never, never>;
+type None = Readonly<Record<string, never>>;
 
 function requireMatrixAndWeights(what: string, logits: Tensor, others: readonly Tensor[], weight: Tensor): void {
   const [rows] = logits.shape;

@@ -22,7 +22,7 @@ import { formatShape, sizeOf } from '../shape.js';
 import { SequenceTable } from '../sequences.js';
 import type { Tensor } from '../tensor.js';
 
-type None = Record<never, never>;
+type None = Readonly<Record<string, never>>;
 
 function rowsAndCols(x: Tensor): { rows: number; cols: number } {
   return { rows: sizeOf(x.shape.slice(0, -1)), cols: x.shape.at(-1)! };
@@ -109,7 +109,7 @@ export const networkOps = {
         [[2, m, k], [2, k, n]],
         [[2, m, k], [k, n]],
       ]); // prettier-ignore
-      return { inputs: [{ shape: a! }, { shape: b! }], attributes: {} };
+      return { inputs: [{ shape: a }, { shape: b }], attributes: {} };
     },
   }),
   /** Inputs x[rows, in], w[in, out], b[out] and perhaps residual[rows, out]. */
