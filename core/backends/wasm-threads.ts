@@ -51,7 +51,7 @@ export class Threads {
     this.#stallMilliseconds = options.stallMilliseconds;
     this.workers = Array.from({ length: options.threads - 1 }, (_, i) => {
       const workerData: WorkerStart = { module, memory, control, thread: i + 1, spinMilliseconds };
-      return new Worker(script, { workerData });
+      return new Worker(script, { workerData, execArgv: [] }); // node's own options, --eval for one, are not for it
     });
   }
 

@@ -116,7 +116,9 @@ function distillation(isReverse: bool, args: DistillationArgs, begin: i32, end: 
     const maxQ = rowMax(teacher, cols);
     const sumQ = expSum(teacher, maxQ, cols);
     const lowest = f32x4.splat(floor + maxQ + log1(sumQ));
-    const difference = f32x4.splat(maxP - maxQ + log1(sumP / sumQ)); // D
+    // D in two parts: taking the first off leaves exactly 0 at a token that is the likeliest of both
+    const gap = f32x4.splat(maxP - maxQ);
+    const ratio = f32x4.splat(log1(sumP / sumQ));
     const largestQ = f32x4.splat(maxQ);
     const scaleP = f32x4.splat(1 / sumP);
     const scaleQ = f32x4.splat(1 / sumQ);
@@ -133,7 +135,7 @@ function distillation(isReverse: bool, args: DistillationArgs, begin: i32, end: 
       const q = v128.bitselect(floorQ, rawQ, touched);
       const p = f32x4.mul(v128.load(at(grad, j)), scaleP);
       const apart = f32x4.sub(v128.load(at(student, j)), f32x4.pmax(t, lowest));
-      const d = f32x4.sub(apart, difference);
+      const d = f32x4.sub(f32x4.sub(apart, gap), ratio);
       extra = f32x4.add(extra, v128.and(f32x4.sub(q, rawQ), v128.and(touched, mask)));
       const close = f32x4.lt(f32x4.abs(d), half);
       let term: v128;
@@ -163,7 +165,7 @@ function distillation(isReverse: bool, args: DistillationArgs, begin: i32, end: 
         slope = f32x4.mul(p, f32x4.sub(f32x4.sub(apart, centre), excessWide));
       } else {
         // p sum(q) - q = p (sum(q) - 1) + (p - q), and p - q = p (1 - e^-d) = p (d - (d + e^-d - 1))
-        const d = f32x4.sub(apart, difference);
+        const d = f32x4.sub(f32x4.sub(apart, gap), ratio);
         const rawQ = f32x4.mul(expDown4(f32x4.sub(t, largestQ)), scaleQ);
         const far = f32x4.sub(p, v128.bitselect(floorQ, rawQ, f32x4.lt(t, lowest)));
         const near = f32x4.mul(p, f32x4.sub(d, bregman4(d)));
