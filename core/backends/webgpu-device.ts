@@ -75,15 +75,16 @@ export async function loadDawn(load: () => Promise<typeof Dawn> = () => import('
   }
 }
 
-function noAdapter(name: string | undefined): WebGpuUnavailableError {
+function noAdapter(name: string | undefined, cause?: unknown): WebGpuUnavailableError {
   const wanted = name ? ` whose name contains "${name}"` : '';
   return new WebGpuUnavailableError(
-    `No WebGPU adapter${wanted} was found.\n` +
+    `No WebGPU adapter${wanted} was found.${cause instanceof Error ? ` Dawn says: ${cause.message}` : ''}\n` +
       (name ? '- Unset MGSD_ADAPTER (or the adapter option) to take any adapter.\n' : '') +
       '- With a GPU: install its Vulkan driver (`vulkaninfo --summary` must list it); in a container, pass the device and the driver ' +
       'through (for NVIDIA: NVIDIA_DRIVER_CAPABILITIES=all).\n' +
       '- Without one: install a software adapter (Debian and Ubuntu: apt-get install libvulkan1 mesa-vulkan-drivers, Mesa 24.2 or newer) ' +
       'or choose the `wasm` backend, which is faster on a processor.',
+    { cause },
   );
 }
 
@@ -99,7 +100,9 @@ export async function openDevice(options: WebGpuOptions = {}): Promise<OpenedDev
   const instance = create(flags);
   keepForever(instance);
 
-  const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });
+  const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' }).catch((error: unknown) => {
+    throw noAdapter(wanted, error); // Dawn throws where no adapter has the wanted name, and lists those that there are
+  });
   if (!adapter) throw noAdapter(wanted);
   if (adapter.info.device === 'null-backend' && backend !== 'null') throw noAdapter(wanted);
 

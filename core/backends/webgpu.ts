@@ -223,6 +223,7 @@ export class WebGpuBackend implements Backend {
    */
   #separateReads(program: Program, operands: readonly Operand[]): readonly Operand[] {
     let result = operands;
+    const copies: Block[] = [];
     for (const position of program.onlyRead) {
       const operand = operands[position]!;
       if (!program.written.some(other => operands[other]!.allocation === operand.allocation)) continue;
@@ -231,8 +232,9 @@ export class WebGpuBackend implements Backend {
       copy.batch = this.#batch;
       this.#copy(blockOf(operand.allocation, program.kernel.name), operand.byteOffset, copy.buffer, 0, size);
       result = result.with(position, { ...operand, allocation: new WebGpuAllocation(copy), byteOffset: 0 });
-      this.#pool.give(copy); // whoever takes it next is queued behind this launch
+      copies.push(copy);
     }
+    for (const copy of copies) this.#pool.give(copy); // whoever takes one next is queued behind this launch
     return result;
   }
 

@@ -1,5 +1,12 @@
+/** Every kernel on the device at hand, as written for software adapters and as written for GPUs. */
+import { openWebGpuBackend } from '../../core/backends/webgpu.js';
 import { describeConformance } from '../kernels/conformance.js';
-import { openWebgpu } from '../../core/backends/webgpu.js';
+import { describeWithAdapter } from './webgpu.js';
 
-for (const profile of ['software', 'gpu'] as const)
-  describeConformance(`webgpu backend, ${profile} profile`, () => openWebgpu({ profile }), { dtypes: ['f32', 'f16'], runs: 4 });
+describeWithAdapter('webgpu', () => {
+  for (const profile of ['software', 'gpu'] as const)
+    describeConformance(`${profile} profile`, () => openWebGpuBackend({ profile }), {
+      dtypes: ['f32', 'f16'],
+      runs: 4,
+    });
+});
