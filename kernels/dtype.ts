@@ -47,7 +47,12 @@ export function float16Value(bits: number): number {
  * A copy of `bytes` as numbers a reference can compute on: f64 -> Float64Array, f32 and f16 -> Float32Array,
  * i32 -> Int32Array.
  */
-export function decodeElements(bytes: ArrayBuffer | SharedArrayBuffer, dtype: DType, byteOffset = 0, count?: number): NumberArray {
+export function decodeElements(
+  bytes: ArrayBuffer | SharedArrayBuffer,
+  dtype: DType,
+  byteOffset = 0,
+  count?: number,
+): NumberArray {
   const length = count ?? Math.floor((bytes.byteLength - byteOffset) / bytesPerElement[dtype]);
   switch (dtype) {
     case 'f64':

@@ -11,7 +11,8 @@ function exampleShape(draw: Draw) {
 
 export const layerNormKernel = defineKernel({
   name: 'layer_norm',
-  summary: 'y = (x - mean) / sqrt(variance + eps) * gamma + beta per row; stats[rows, 2] = mean, 1 / sqrt(variance + eps)',
+  summary:
+    'y = (x - mean) / sqrt(variance + eps) * gamma + beta per row; stats[rows, 2] = mean, 1 / sqrt(variance + eps)',
   buffers: {
     x: { access: 'read', kind: 'float' },
     gamma: { access: 'read', kind: 'float' },

@@ -46,7 +46,8 @@ export const crossEntropyKernel = defineKernel({
         mass += target[i * cols + k]!;
       }
       loss[i] = weight[i]! * total;
-      for (let k = 0; k < cols; k++) grad[i * cols + k] = weight[i]! * (mass * Math.exp(logP[k]!) - target[i * cols + k]!);
+      for (let k = 0; k < cols; k++)
+        grad[i * cols + k] = weight[i]! * (mass * Math.exp(logP[k]!) - target[i * cols + k]!);
     }
   },
   cost: ({ rows, cols }) => ({ flops: 8 * rows * cols, elements: 3 * rows * cols }),
@@ -57,7 +58,10 @@ export const crossEntropyKernel = defineKernel({
     return {
       params: { rows, cols },
       lengths: { logits: size, target: size, weight: rows, loss: rows, grad: size },
-      fills: { target: { kind: 'uniform', minimum: 0, maximum: 1 }, weight: { kind: 'uniform', minimum: -1, maximum: 1 } },
+      fills: {
+        target: { kind: 'uniform', minimum: 0, maximum: 1 },
+        weight: { kind: 'uniform', minimum: -1, maximum: 1 },
+      },
     };
   },
   tolerance: 1e-5,
@@ -101,7 +105,8 @@ function defineDistillation(divergence: Divergence) {
         loss[i] = weight[i]! * kl;
         for (let k = 0; k < cols; k++) {
           const [p, q] = [Math.exp(logP[k]!), Math.exp(logQ[k]!)];
-          grad[i * cols + k] = weight[i]! * (divergence === 'reverse_kl' ? p * (logP[k]! - logQ[k]! - kl) : p * mass - q);
+          grad[i * cols + k] =
+            weight[i]! * (divergence === 'reverse_kl' ? p * (logP[k]! - logQ[k]! - kl) : p * mass - q);
         }
       }
     },
@@ -163,7 +168,8 @@ export const divergenceStatsKernel = defineKernel({
       const logP = logProbabilities(student, i, cols);
       const rawQ = logProbabilities(teacher, i, cols);
       const logQ = rawQ.map(value => Math.max(value, floor[0]!));
-      const sum = (term: (k: number) => number) => Array.from({ length: cols }, (_, k) => term(k)).reduce((a, b) => a + b, 0);
+      const sum = (term: (k: number) => number) =>
+        Array.from({ length: cols }, (_, k) => term(k)).reduce((a, b) => a + b, 0);
       const token = tokens[i]!;
       stats.set(
         [

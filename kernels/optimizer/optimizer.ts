@@ -54,7 +54,14 @@ export const optimizerPrepareKernel = defineKernel({
     let sum = 0;
     for (let i = 0; i < count; i++) sum += partial[i]!;
     const norm = Math.sqrt(sum);
-    const [, beta1, beta2, , , maxNorm] = hyper as ArrayLike<number> as readonly [number, number, number, number, number, number];
+    const [, beta1, beta2, , , maxNorm] = hyper as ArrayLike<number> as readonly [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
     if (Number.isFinite(norm)) {
       state[0] = state[0]! + 1;
       state[2] = 1;
@@ -102,7 +109,13 @@ export const adamwKernel = defineKernel({
   },
   params: { offset: 'u32', n: 'u32' },
   reference({ param, grad, m, v, hyper, state }, { offset, n }) {
-    const [lr, beta1, beta2, eps, decay] = hyper as ArrayLike<number> as readonly [number, number, number, number, number];
+    const [lr, beta1, beta2, eps, decay] = hyper as ArrayLike<number> as readonly [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
     const [finite, clip] = [state[2]!, state[4]!];
     const [correction1, correction2] = [1 - state[5]!, 1 - state[6]!];
     if (finite === 0) return;

@@ -75,7 +75,13 @@ export const sampleTokensKernel = defineKernel({
   },
   params: { rows: 'u32', cols: 'u32', column: 'u32', stride: 'u32' },
   reference({ logits, bias, temperature, control, done, tokens, next }, { rows, cols, column, stride }) {
-    const [seed, stream, step, endOfSequence, padding] = control as ArrayLike<number> as readonly [number, number, number, number, number];
+    const [seed, stream, step, endOfSequence, padding] = control as ArrayLike<number> as readonly [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
     for (let i = 0; i < rows; i++) {
       let best = 0;
       let bestScore = -Infinity;
@@ -113,7 +119,10 @@ export const sampleTokensKernel = defineKernel({
         logits: { kind: 'values', values: Array.from({ length: size }, (_, i) => ((i * 37) % 509) / 32) },
         bias: { kind: 'values', values: Array.from({ length: cols }, (_, k) => (k % 7 === 3 ? -1e30 : 0)) },
         temperature: { kind: 'values', values: [draw.pick([0, 0, 1, 0.5])] },
-        control: { kind: 'values', values: [draw.integer(0, 1e9), 3, draw.integer(0, 1000), draw.integer(0, cols - 1), 0] },
+        control: {
+          kind: 'values',
+          values: [draw.integer(0, 1e9), 3, draw.integer(0, 1000), draw.integer(0, cols - 1), 0],
+        },
         done: { kind: 'values', values: Array.from({ length: rows }, () => draw.pick([0, 0, 1])) },
         tokens: { kind: 'values', values: Array.from({ length: rows * stride }, () => 1) },
       },

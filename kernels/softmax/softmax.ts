@@ -70,7 +70,11 @@ function defineSoftmaxGrad(name: 'softmax_grad' | 'log_softmax_grad') {
     example(draw) {
       const { rows, cols, size } = example(draw);
       const domain = name === 'softmax_grad' ? { minimum: 0, maximum: 1 } : { minimum: -20, maximum: 0 };
-      return { params: { rows, cols }, lengths: { y: size, dy: size, dx: size }, fills: { y: { kind: 'uniform', ...domain } } };
+      return {
+        params: { rows, cols },
+        lengths: { y: size, dy: size, dx: size },
+        fills: { y: { kind: 'uniform', ...domain } },
+      };
     },
     tolerance: 5e-6,
   });

@@ -91,20 +91,30 @@ async function deviceOutputs(backend: Backend, kernel: Kernel, test: Case): Prom
 }
 
 /** Compares one output buffer; the message names the worst element. */
-export function expectClose(actual: NumberArray, expected: ArrayLike<number>, relative: number, dtype: DType, label: string): void {
+export function expectClose(
+  actual: NumberArray,
+  expected: ArrayLike<number>,
+  relative: number,
+  dtype: DType,
+  label: string,
+): void {
   let largest = 0;
-  for (let i = 0; i < expected.length; i++) if (Number.isFinite(expected[i]!)) largest = Math.max(largest, Math.abs(expected[i]!));
+  for (let i = 0; i < expected.length; i++)
+    if (Number.isFinite(expected[i]!)) largest = Math.max(largest, Math.abs(expected[i]!));
   const scale = Math.min(largest, dtype === 'f16' ? 65504 : 3.4e38);
   for (let i = 0; i < expected.length; i++) {
     const [got, want] = [actual[i]!, decodeElements(encodeElements([expected[i]!], dtype), dtype)[0]!];
     if (Object.is(got, want) || got === want || (Number.isNaN(got) && Number.isNaN(want))) continue;
-    const rounding = dtype === 'f16' ? 2 ** -10 * Math.abs(want) + 2 ** -24 : dtype === 'f32' ? 2 ** -23 * Math.abs(want) : 0;
+    const rounding =
+      dtype === 'f16' ? 2 ** -10 * Math.abs(want) + 2 ** -24 : dtype === 'f32' ? 2 ** -23 * Math.abs(want) : 0;
     const allowed = relative * scale + rounding;
     // next to the largest f16, one rounding decides between finite and infinite
     const nearOverflow = dtype === 'f16' && Math.abs(expected[i]!) > 65504 * (1 - 2 * relative - 2 ** -10);
     if (nearOverflow && Math.sign(got) === Math.sign(want) && Math.abs(got) > 60000) continue;
     if (!(Math.abs(got - want) <= allowed))
-      expect.fail(`${label}[${i}] is ${got}, the reference says ${want} (difference ${Math.abs(got - want)}, allowed ${allowed})`);
+      expect.fail(
+        `${label}[${i}] is ${got}, the reference says ${want} (difference ${Math.abs(got - want)}, allowed ${allowed})`,
+      );
   }
 }
 
@@ -122,7 +132,13 @@ export function describeConformance(title: string, open: () => Promise<Backend>,
             const expected = referenceOutputs(kernel, test);
             const actual = await deviceOutputs(device, kernel, test);
             for (const [name, values] of Object.entries(actual))
-              expectClose(values, expected[name]!, kernel.tolerance, test.dtypes[name]!, `${kernel.name}(${JSON.stringify(test.example.params)}).${name}`);
+              expectClose(
+                values,
+                expected[name]!,
+                kernel.tolerance,
+                test.dtypes[name]!,
+                `${kernel.name}(${JSON.stringify(test.example.params)}).${name}`,
+              );
           });
           await fc.assert(property, { seed, numRuns: options.runs, endOnFailure: false });
         });
