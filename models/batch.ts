@@ -5,6 +5,9 @@
  * do not depend on whether the prompt was symbols or an image.
  */
 import { SequenceTable } from '../core/index.js';
+import type { Tensor } from '../core/index.js';
+import { patchCount } from './config.js';
+import type { ModelConfig } from './config.js';
 import { IMG } from './vocabulary.js';
 
 export interface Sequence {
@@ -84,4 +87,13 @@ export function packBatch(
     outputStarts,
     imageCount: imageRow / patches,
   };
+}
+
+/** @throws Error unless `patches` (images * P, patch pixels) are those of as many images as the batch shows. */
+export function requirePatches({ imageCount }: Batch, patches: Tensor | undefined, config: ModelConfig): void {
+  const rows = imageCount * patchCount(config);
+  if ((patches?.shape[0] ?? 0) !== rows)
+    throw new Error(
+      `this batch shows ${imageCount} images, that is ${rows} patches; ${patches ? `${patches.shape[0]!} were` : 'none were'} given`,
+    );
 }

@@ -71,7 +71,7 @@ export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
   tiny: fromScale({ imageSize: 48, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
   /** About 1.1 M parameters. */
   small: fromScale({ imageSize: 64, visionWidth: 96, visionLayers: 3, width: 96, layers: 6 }),
-  /** About 4.6 M parameters. */
+  /** About 4.5 M parameters. */
   base: fromScale({ imageSize: 64, visionWidth: 128, visionLayers: 4, width: 192, layers: 8 }),
 };
 

@@ -4,7 +4,7 @@
  */
 import { attentionOverCache, attention, gatherRows, noGrad, sampleTokens, writeCacheRows } from '../core/index.js';
 import type { Tensor } from '../core/index.js';
-import { packBatch } from './batch.js';
+import { packBatch, requirePatches } from './batch.js';
 import type { Sequence } from './batch.js';
 import { patchCount } from './config.js';
 import type { ModelConfig } from './config.js';
@@ -57,6 +57,7 @@ export function prefill(
 ): Tensor {
   return noGrad(() => {
     const batch = packBatch(sequences, limits(model.config));
+    requirePatches(batch, patches, model.config);
     const { table } = batch;
     const destinations = new Int32Array(table.rows);
     const last = new Int32Array(sequences.length);

@@ -19,6 +19,7 @@ import {
   transpose,
 } from '../core/index.js';
 import type { Device, DType, Tensor } from '../core/index.js';
+import { requirePatches } from './batch.js';
 import type { Batch } from './batch.js';
 import { patchCount, validateModelConfig } from './config.js';
 import type { ModelConfig } from './config.js';
@@ -98,8 +99,7 @@ export class VisionLanguageModel {
    * @param patches (B * P, patch pixels) for batches with images
    */
   forward(batch: Batch, patches?: Tensor): Tensor {
-    if ((patches !== undefined) !== batch.imageCount > 0)
-      throw new Error(`this batch shows ${batch.imageCount} images, but patches were ${patches ? '' : 'not '}given`);
+    requirePatches(batch, patches, this.config);
     const sequences = {
       heads: this.config.heads,
       table: batch.table.toTensor(this.device),

@@ -4,7 +4,7 @@ import { binary, contiguous, reduceAxis } from '../primitives.js';
 import { broadcastStrides, normalizeAxis, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
-export export interface Axes {
+export interface Axes {
   /** Ascending. */
   readonly axes: readonly number[];
 }
