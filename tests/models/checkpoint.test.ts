@@ -1,0 +1,137 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { openDevice } from '../../core/index.js';
+import type { Device } from '../../core/index.js';
+import {
+  decodeCheckpoint,
+  decodeSafetensors,
+  encodeCheckpoint,
+  encodeSafetensors,
+  loadModel,
+} from '../../models/index.js';
+import type { SafeTensor, VisionLanguageModel } from '../../models/index.js';
+import { cpu } from '../core/devices.js';
+import { independentLogits } from './independent.js';
+import { fullLogits, largestDifference, miniature, raggedExamples, randomModel } from './miniature.js';
+
+const devices: Device[] = [];
+afterAll(async () => {
+  for (const device of devices) await device.close();
+});
+
+async function fileOf(model: VisionLanguageModel, metadata: Record<string, string> = {}): Promise<Uint8Array> {
+  const parameters = await model.parameters.save();
+  return encodeCheckpoint({ config: model.config, parameters, optimizer: new Map(), metadata });
+}
+
+describe('a checkpoint', () => {
+  it('brings back config, weights, optimiser and metadata, bit by bit', async () => {
+    const model = randomModel(cpu);
+    const parameters = await model.parameters.save();
+    const optimizer = new Map([['m', Float32Array.from([1, 2, 3])]]);
+    const metadata = { stage: 'stage1', step: '7' };
+    const read = decodeCheckpoint(encodeCheckpoint({ config: miniature, parameters, optimizer, metadata }));
+    expect(read).toEqual({ config: miniature, parameters, optimizer, metadata });
+    const loaded = await loadModel(cpu, read);
+    expect(await loaded.parameters.flat.read()).toEqual(await model.parameters.flat.read());
+    expect(loaded.parameters.get('decoder.head').requiresGrad).toBe(true);
+    const frozen = await loadModel(cpu, read, { trainable: false });
+    expect(frozen.parameters.get('decoder.head').requiresGrad).toBe(false);
+  });
+
+  it('has the tensors that models/README.md lists, all F32', async () => {
+    const { tensors } = decodeSafetensors(await fileOf(randomModel(cpu)));
+    const shape = (name: string) => tensors.get(name)?.shape;
+    expect(shape('vision.patch.weight')).toEqual([48, 8]);
+    expect(shape('vision.position')).toEqual([4, 8]);
+    expect(shape('decoder.block.1.attention.qkv.weight')).toEqual([8, 24]);
+    expect(shape('decoder.block.1.mlp.out.weight')).toEqual([32, 8]);
+    expect(shape('decoder.head.row')).toEqual([8, 8]);
+    expect(shape('decoder.position.response')).toEqual([32, 8]);
+    expect([...tensors.values()].every(({ dtype }) => dtype === 'F32')).toBe(true);
+    expect(tensors.size).toBe(2 + 1 + 2 * 12 + 2 + 2 + 3 + 2 + 2 * 12 + 2 + 4);
+  });
+
+  it('is refused in one line that says why', async () => {
+    const good = await fileOf(randomModel(cpu));
+    const { metadata, tensors } = decodeSafetensors(good);
+    const changed = (change: Record<string, string>) => encodeSafetensors(tensors, { ...metadata, ...change });
+    const withTensors = (change: (map: Map<string, SafeTensor>) => void) => {
+      const map = new Map(tensors);
+      change(map);
+      return encodeSafetensors(map, metadata);
+    };
+    const cases: [Uint8Array, RegExp][] = [
+      [encodeSafetensors(tensors, {}), /no checkpoint of mgsd-lite/],
+      [changed({ version: '2' }), /format version 2; this program knows 1: install a newer/],
+      [changed({ version: 'x' }), /unknown format version "x"/],
+      [changed({ config: '{' }), /not JSON/],
+      [changed({ config: 'null' }), /must be a positive whole number/],
+      [
+        changed({ config: JSON.stringify({ ...miniature, heads: 3 }) }),
+        /width \(8\) must be a multiple of heads \(3\)/,
+      ],
+      [
+        changed({ config: JSON.stringify({ ...miniature, width: undefined }) }),
+        /width must be a positive whole number/,
+      ],
+      [withTensors(map => map.delete('decoder.norm.gain')), /no tensor "decoder.norm.gain"/],
+      [
+        withTensors(map => map.set('decoder.norm.gain', { dtype: 'F32', shape: [9], data: new Float32Array(9) })),
+        /"decoder.norm.gain" is F32 \[9\]; its config asks for F32 \[8\]/,
+      ],
+      [
+        withTensors(map => map.set('decoder.norm.gain', { dtype: 'F64', shape: [8], data: new Float64Array(8) })),
+        /"decoder.norm.gain" is F64/,
+      ],
+      [good.slice(0, good.length - 1), /./],
+      [good.slice(0, 100), /cut off/],
+    ];
+    for (const [file, message] of cases) {
+      const read = () => decodeCheckpoint(file);
+      expect(read).toThrow(message);
+      expect(read).toThrow(/^[^\n]*$/);
+    }
+  });
+});
+
+describe('an independent program', () => {
+  it.each(['cpu', 'wasm'] as const)(
+    'computes the same logits from the file as %s, for symbols and images',
+    async name => {
+      const device = name === 'cpu' ? cpu : await openDevice(name, { threads: 1 });
+      if (device !== cpu) devices.push(device);
+      const file = await fileOf(randomModel(cpu, 3));
+      const model = await loadModel(device, decodeCheckpoint(file), { trainable: false });
+      const examples = raggedExamples(4);
+      const logits = await fullLogits(model, examples);
+      const independent = independentLogits(file, examples);
+      expect(logits).toHaveLength(independent.length);
+      const all = independent.flat();
+      expect(Math.max(...all) - Math.min(...all)).toBeGreaterThan(2); // the model says something
+      expect(
+        largestDifference(
+          logits.flatMap(row => Array.from(row)),
+          all,
+        ),
+      ).toBeLessThan(1e-4);
+    },
+  );
+
+  it('notices every part: no tensor of the file can change without the logits changing', async () => {
+    const model = randomModel(cpu, 3);
+    const parameters = await model.parameters.save();
+    const examples = raggedExamples(4);
+    const reference = independentLogits(await fileOf(model), examples).flat();
+    for (const [name, values] of parameters) {
+      const changed = values.map(value => value * 1.5 + 0.25);
+      if (name.endsWith('attention.qkv.bias')) changed.fill(values[0]! + 1, 0, changed.length / 3); // a key's bias alone cancels
+      const file = encodeCheckpoint({
+        config: miniature,
+        parameters: new Map(parameters).set(name, changed),
+        optimizer: new Map(),
+        metadata: {},
+      });
+      expect(largestDifference(independentLogits(file, examples).flat(), reference), name).toBeGreaterThan(1e-4);
+    }
+  });
+});
