@@ -2,15 +2,14 @@
  * A baseline beside the method: direct supervision. The student of stage 0 is trained on images with the oracle's own recap
  * and plan as targets, which MGSD never sees on an image. It may win; then the table says so.
  */
-import { cosineLearningRate, crossEntropy, Random, sum } from '../../core/index.js';
+import { cosineLearningRate, Random } from '../../core/index.js';
 import type { AdamW } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../config.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import type { PuzzleGroup } from '../puzzles.js';
-import { packTraces, patchTensor, renderPuzzles, targetTensor, weightTensor } from '../samples.js';
 import { NO_NOISE, planTrace } from '../trace-samples.js';
-import { readStepMetrics } from './stage.js';
+import { readStepMetrics, supervisedLoss } from './stage.js';
 import type { Stage } from './stage.js';
 
 /** As many updates and images as stages 1 and 2 together, with the learning rates of stage 1. */
@@ -30,12 +29,8 @@ export function directStage(
       const random = new Random(config.seed, streams.direct, step);
       const puzzles = drawPuzzles(groups, random, batch);
       const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise: NO_NOISE }));
-      const packed = packTraces(puzzles, traces, 'image', model.config);
-      const images = renderPuzzles(puzzles, model.config);
       const result = model.device.scope(() => {
-        const logits = model.forward(packed, patchTensor(model, images)); // (N, V)
-        const losses = crossEntropy(logits, targetTensor(model, traces), weightTensor(model, traces)); // (N)
-        const loss = sum(losses); // scalar: mean over tokens
+        const loss = supervisedLoss(model, puzzles, traces, 'image'); // scalar: mean over tokens
         loss.backward();
         const vision = cosineLearningRate(step, { steps, warmup, floor, peak: visionRate });
         const decoder = cosineLearningRate(step, { steps, warmup, floor, peak: decoderRate });

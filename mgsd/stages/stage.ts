@@ -1,6 +1,11 @@
 /** What the three stages of training have in common. */
 import type { AdamW, Tensor } from '../../core/index.js';
-import { stateFields } from '../../core/index.js';
+import { crossEntropy, stateFields, sum } from '../../core/index.js';
+import type { VisionLanguageModel } from '../../models/index.js';
+import type { Puzzle } from '../puzzles.js';
+import { packTraces, patchTensor, renderPuzzles, targetTensor, weightTensor } from '../samples.js';
+import type { InputMode } from '../samples.js';
+import type { TrainingTrace } from '../trace-samples.js';
 
 export type StageName = 'stage0' | 'stage1' | 'stage2' | 'direct';
 
@@ -25,4 +30,20 @@ export async function readStepMetrics(loss: Tensor, optimizer: AdamW): Promise<M
   const [value, state] = await Promise.all([loss.item(), optimizer.state.read()]);
   const field = (name: (typeof stateFields)[number]) => state[stateFields.indexOf(name)]!;
   return { loss: value, gradNorm: field('norm'), skipped: field('skipped') };
+}
+
+/**
+ * Next-token loss of given traces, the mean over their N tokens: a scalar. Stages 0 and 1 and direct supervision differ only
+ * in what the prompt shows and what the traces hold.
+ */
+export function supervisedLoss(
+  model: VisionLanguageModel,
+  puzzles: readonly Puzzle[],
+  traces: readonly TrainingTrace[],
+  mode: InputMode,
+): Tensor {
+  const packed = packTraces(puzzles, traces, mode, model.config);
+  const patches = mode === 'image' ? patchTensor(model, renderPuzzles(puzzles, model.config)) : undefined;
+  const logits = model.forward(packed, patches); // (N, V)
+  return sum(crossEntropy(logits, targetTensor(model, traces), weightTensor(model, traces)));
 }

@@ -3,15 +3,14 @@
  * here, so this makes what the paper takes for granted: a model that plans well from symbols. It becomes the teacher and the
  * student's backbone.
  */
-import { cosineLearningRate, crossEntropy, Random, sum } from '../../core/index.js';
+import { cosineLearningRate, Random } from '../../core/index.js';
 import type { AdamW } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../config.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import type { PuzzleGroup } from '../puzzles.js';
-import { packTraces, targetTensor, weightTensor } from '../samples.js';
 import { planTrace } from '../trace-samples.js';
-import { readStepMetrics } from './stage.js';
+import { readStepMetrics, supervisedLoss } from './stage.js';
 import type { Stage } from './stage.js';
 
 export function planningStage(
@@ -29,11 +28,8 @@ export function planningStage(
       const random = new Random(config.seed, streams.stage0, step);
       const puzzles = drawPuzzles(groups, random, batch);
       const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise }));
-      const packed = packTraces(puzzles, traces, 'symbolic', model.config);
       const result = model.device.scope(() => {
-        const logits = model.forward(packed); // (N, V)
-        const losses = crossEntropy(logits, targetTensor(model, traces), weightTensor(model, traces)); // (N)
-        const loss = sum(losses); // scalar: mean over tokens
+        const loss = supervisedLoss(model, puzzles, traces, 'symbolic'); // scalar: mean over tokens
         loss.backward();
         const rate = cosineLearningRate(step, { ...schedule, peak: learningRate });
         optimizer.step({ 'decoder.matrix': rate, 'decoder.vector': rate });

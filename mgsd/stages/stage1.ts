@@ -2,15 +2,14 @@
  * Stage 1, cold-start grounding (L_perc): from the image alone the student learns to write down the symbolic state it sees.
  * No plan is in the targets: the response ends where the answer would begin.
  */
-import { cosineLearningRate, crossEntropy, Random, sum } from '../../core/index.js';
+import { cosineLearningRate, Random } from '../../core/index.js';
 import type { AdamW } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../config.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import type { PuzzleGroup } from '../puzzles.js';
-import { packTraces, patchTensor, renderPuzzles, targetTensor, weightTensor } from '../samples.js';
 import { recapTrace } from '../trace-samples.js';
-import { readStepMetrics } from './stage.js';
+import { readStepMetrics, supervisedLoss } from './stage.js';
 import type { Stage } from './stage.js';
 
 export function groundingStage(
@@ -28,12 +27,8 @@ export function groundingStage(
       const random = new Random(config.seed, streams.stage1, step);
       const puzzles = drawPuzzles(groups, random, batch);
       const traces = puzzles.map(({ world, instance }) => recapTrace(world, instance));
-      const packed = packTraces(puzzles, traces, 'image', model.config);
-      const images = renderPuzzles(puzzles, model.config);
       const result = model.device.scope(() => {
-        const logits = model.forward(packed, patchTensor(model, images)); // (N, V)
-        const losses = crossEntropy(logits, targetTensor(model, traces), weightTensor(model, traces)); // (N)
-        const loss = sum(losses); // scalar: mean over tokens
+        const loss = supervisedLoss(model, puzzles, traces, 'image'); // scalar: mean over tokens
         loss.backward();
         const vision = cosineLearningRate(step, { ...schedule, peak: visionRate });
         const decoder = cosineLearningRate(step, { ...schedule, peak: decoderRate });

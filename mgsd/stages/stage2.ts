@@ -64,35 +64,43 @@ export async function rollOut(
   return { puzzles, images, responses, traces };
 }
 
-/** One update of the student on given rollouts. Tensors on the way: N response tokens, V vocabulary. */
+/**
+ * The student's divergence from the teacher on given rollouts, the mean over their unmasked tokens: a scalar, and the
+ * statistics of every token. Tensors on the way: N response tokens, V vocabulary.
+ */
+export function distillationLoss(
+  { stage2 }: Pick<RunConfig, 'stage2'>,
+  student: VisionLanguageModel,
+  teacher: VisionLanguageModel,
+  { puzzles, images, responses, traces }: Rollouts,
+): { readonly loss: Tensor; readonly stats: Tensor } {
+  const seenByTeacher = packTraces(puzzles, traces, 'symbolic', teacher.config);
+  const seenByStudent = packTraces(puzzles, traces, 'image', student.config);
+  const teacherLogits = noGrad(() => teacher.forward(seenByTeacher)); // (N, V)
+  const studentLogits = student.forward(seenByStudent, patchTensor(student, images)); // (N, V)
+  const tokens = student.indices(Int32Array.from(responses.flat())); // (N)
+  const weight = weightTensor(student, traces); // (N), sums to 1
+  const floor = student.device.tensor([stage2.teacherFloor], [1], { dtype: student.dtype });
+  const stats = divergenceStats(studentLogits, teacherLogits, tokens, floor); // (N, fields)
+  const divergence = stage2.divergence === 'reverse_kl' ? reverseKl : forwardKl;
+  const losses =
+    stage2.estimator === 'sampled'
+      ? sampledReverseKl(studentLogits, tokens, weight, stats)
+      : divergence(studentLogits, teacherLogits, weight, floor); // (N)
+  return { loss: sum(losses), stats };
+}
+
+/** One update of the student on given rollouts. */
 export function distil(
-  config: RunConfig,
+  config: Pick<RunConfig, 'stage2'>,
   student: VisionLanguageModel,
   teacher: VisionLanguageModel,
   optimizer: AdamW,
-  { puzzles, images, responses, traces }: Rollouts,
+  rollouts: Rollouts,
   rates: { readonly vision: number; readonly decoder: number },
 ): { metrics: Promise<Metrics> } {
-  const { device } = student;
-  return device.scope(() => {
-    const seenByTeacher = packTraces(puzzles, traces, 'symbolic', teacher.config);
-    const seenByStudent = packTraces(puzzles, traces, 'image', student.config);
-    const teacherLogits = noGrad(() => teacher.forward(seenByTeacher)); // (N, V)
-    const studentLogits = student.forward(seenByStudent, patchTensor(student, images)); // (N, V)
-    const tokens = student.indices(Int32Array.from(responses.flat())); // (N)
-    const weight = weightTensor(student, traces); // (N), sums to 1
-    const floor = device.tensor([config.stage2.teacherFloor], [1], { dtype: student.dtype });
-    const stats = divergenceStats(studentLogits, teacherLogits, tokens, floor); // (N, fields)
-    const losses =
-      config.stage2.estimator === 'sampled'
-        ? sampledReverseKl(studentLogits, tokens, weight, stats)
-        : (config.stage2.divergence === 'reverse_kl' ? reverseKl : forwardKl)(
-            studentLogits,
-            teacherLogits,
-            weight,
-            floor,
-          ); // (N)
-    const loss = sum(losses);
+  return student.device.scope(() => {
+    const { loss, stats } = distillationLoss(config, student, teacher, rollouts);
     loss.backward();
     optimizer.step({
       'vision.matrix': rates.vision,
@@ -100,7 +108,7 @@ export function distil(
       'decoder.matrix': rates.decoder,
       'decoder.vector': rates.decoder,
     });
-    return { metrics: stepMetrics(readStepMetrics(loss, optimizer), stats.read(), { puzzles, responses, traces }) };
+    return { metrics: stepMetrics(readStepMetrics(loss, optimizer), stats.read(), rollouts) };
   });
 }
 
