@@ -15,7 +15,10 @@ const schedule = {
   batch: count.describe('Puzzles per update'),
   warmup: steps.describe('Updates of linear rise'),
   floor: probability.describe('Learning rate at the end, as a share of the peak'),
+  balance: probability.describe('Share of puzzles drawn evenly from the difficulty classes instead of as they come'),
 };
+
+const stageName = z.enum(['stage0', 'stage1', 'stage2', 'direct']);
 
 const levelCounts = z.record(z.string().regex(/^\d$/, 'a board size'), count);
 
@@ -40,6 +43,7 @@ export const configSchema = z.strictObject({
     .min(0)
     .max(2 ** 31 - 1)
     .describe('Decides every puzzle, weight and sample'),
+  stages: z.array(stageName).min(1).optional().describe('Stages of the run; left out: stage0, stage1 and stage2'),
   tasks: z.array(taskSchema).min(1),
   optimizer: z.strictObject({
     beta1: rate,
@@ -106,11 +110,21 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
     seed: 1,
     tasks: [frozenLakeSmall],
     optimizer,
-    stage0: { steps: 2000, batch: 64, learningRate: 2e-3, warmup: 100, floor: 0.1, noise },
-    stage1: { steps: 400, batch: 64, visionRate: 2e-3, decoderRate: 5e-4, warmup: 50, floor: 0.1, images: 1500 },
+    stage0: { steps: 2000, batch: 64, balance: 0.3, learningRate: 2e-3, warmup: 100, floor: 0.1, noise },
+    stage1: {
+      steps: 400,
+      batch: 64,
+      balance: 0,
+      visionRate: 2e-3,
+      decoderRate: 5e-4,
+      warmup: 50,
+      floor: 0.1,
+      images: 1500,
+    },
     stage2: {
       steps: 300,
       batch: 64,
+      balance: 0.5,
       visionRate: 1e-3,
       decoderRate: 1e-3,
       warmup: 20,
@@ -125,11 +139,21 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
     seed: 1,
     tasks: [{ world: 'frozenlake', levels: [3, 4, 5, 6], pool: { '3': 3000, '4': 15000, '5': 30000, '6': 30000 } }],
     optimizer,
-    stage0: { steps: 8000, batch: 128, learningRate: 1e-3, warmup: 200, floor: 0.1, noise },
-    stage1: { steps: 1500, batch: 128, visionRate: 1e-3, decoderRate: 3e-4, warmup: 100, floor: 0.1, images: 1500 },
+    stage0: { steps: 8000, batch: 128, balance: 0.3, learningRate: 1e-3, warmup: 200, floor: 0.1, noise },
+    stage1: {
+      steps: 1500,
+      batch: 128,
+      balance: 0,
+      visionRate: 1e-3,
+      decoderRate: 3e-4,
+      warmup: 100,
+      floor: 0.1,
+      images: 1500,
+    },
     stage2: {
       steps: 1000,
       batch: 128,
+      balance: 0.5,
       visionRate: 5e-4,
       decoderRate: 5e-4,
       warmup: 50,
@@ -150,11 +174,21 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
       },
     ],
     optimizer,
-    stage0: { steps: 20000, batch: 256, learningRate: 6e-4, warmup: 500, floor: 0.1, noise },
-    stage1: { steps: 3000, batch: 256, visionRate: 6e-4, decoderRate: 2e-4, warmup: 200, floor: 0.1, images: 1500 },
+    stage0: { steps: 20000, batch: 256, balance: 0.3, learningRate: 6e-4, warmup: 500, floor: 0.1, noise },
+    stage1: {
+      steps: 3000,
+      batch: 256,
+      balance: 0,
+      visionRate: 6e-4,
+      decoderRate: 2e-4,
+      warmup: 200,
+      floor: 0.1,
+      images: 1500,
+    },
     stage2: {
       steps: 2000,
       batch: 256,
+      balance: 0.5,
       visionRate: 3e-4,
       decoderRate: 3e-4,
       warmup: 100,
@@ -166,11 +200,21 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
   },
 };
 
-/** Plain objects are merged key by key; everything else is replaced. */
+/** Plain objects are merged key by key, and lists where `over` names places in them (`{ 0: ... }`); all else is replaced. */
 function merge(base: unknown, over: unknown): unknown {
-  if (!isRecord(base) || !isRecord(over)) return over;
-  const out: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(over)) if (value !== undefined) out[key] = merge(base[key], value);
+  if (!isRecord(over)) return over;
+  if (Array.isArray(base)) {
+    const places = Object.keys(over);
+    if (places.length === 0 || !places.every(key => /^\d+$/.test(key) && Number(key) <= base.length)) return over;
+    const list = [...(base as unknown[])];
+    for (const [place, value] of Object.entries(over)) list[Number(place)] = merge(list[Number(place)], value);
+    return list;
+  }
+  const out: Record<string, unknown> = isRecord(base) ? { ...base } : {};
+  for (const [key, value] of Object.entries(over)) {
+    if (key === '__proto__') throw new Error('configuration: "__proto__" is no setting');
+    if (value !== undefined) out[key] = merge(out[key], value);
+  }
   return out;
 }
 
@@ -181,12 +225,15 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 /**
  * A preset with changes on top, checked.
  * @param changes partial configurations, later ones win
- * @throws Error with one line per wrong field
+ * @throws Error in one line that names every wrong field
  */
 export function resolveConfig(preset: PresetName, ...changes: readonly unknown[]): RunConfig {
   const raw = changes.reduce<unknown>(merge, presets[preset]);
   const result = configSchema.safeParse(raw);
-  if (!result.success) throw new Error(`configuration: ${z.prettifyError(result.error)}`);
+  if (!result.success) {
+    const problems = result.error.issues.map(({ path, message }) => `${path.join('.') || 'config'}: ${message}`);
+    throw new Error(`configuration: ${problems.join('; ')}`);
+  }
   for (const task of result.data.tasks)
     for (const level of task.levels)
       if (task.pool[level] === undefined)

@@ -16,6 +16,8 @@ export interface PuzzleGroup {
   readonly world: World;
   readonly level: number;
   readonly puzzles: readonly Puzzle[];
+  /** The same, by the world's difficulty classes; classes without a puzzle are left out. */
+  readonly byDifficulty: readonly (readonly Puzzle[])[];
 }
 
 /** Streams of the run's random numbers; each use has its own, so that they do not disturb each other. */
@@ -46,7 +48,11 @@ function poolGroups(
     return task.levels.map(level => {
       const random = new Random(seed, stream, 100 * t + level);
       const instances = instancePool(world, level, random, { split, count: count(task.pool[level]!) });
-      return { world, level, puzzles: instances.map(instance => ({ world, instance })) };
+      const puzzles = instances.map(instance => ({ world, instance }));
+      const classes = world.difficulties.map(name =>
+        puzzles.filter(({ instance }) => world.difficulty(instance) === name),
+      );
+      return { world, level, puzzles, byDifficulty: classes.filter(list => list.length > 0) };
     });
   });
 }
@@ -61,10 +67,15 @@ export function heldOutGroups(config: RunConfig): PuzzleGroup[] {
   return poolGroups(config, 'test', testSeed, streams.test, () => config.evaluation.puzzles);
 }
 
-/** `batch` puzzles of a step, drawn with replacement; every group has the same share. */
-export function drawPuzzles(groups: readonly PuzzleGroup[], random: Random, batch: number): Puzzle[] {
+/**
+ * `batch` puzzles of a step, drawn with replacement; every group has the same share.
+ * @param balance share of puzzles that are drawn evenly from the difficulty classes of their group, so that hard ones come
+ *   more often than chance brings them; the rest are drawn as they come
+ */
+export function drawPuzzles(groups: readonly PuzzleGroup[], random: Random, batch: number, balance = 0): Puzzle[] {
   return Array.from({ length: batch }, (_, i) => {
-    const group = groups[i % groups.length]!;
-    return group.puzzles[random.integer(group.puzzles.length)]!;
+    const { puzzles, byDifficulty } = groups[i % groups.length]!;
+    const pool = random.uniform() < balance ? byDifficulty[random.integer(byDifficulty.length)]! : puzzles;
+    return pool[random.integer(pool.length)]!;
   });
 }

@@ -27,7 +27,7 @@ export function directStage(
     steps,
     step(step) {
       const random = new Random(config.seed, streams.direct, step);
-      const puzzles = drawPuzzles(groups, random, batch);
+      const puzzles = drawPuzzles(groups, random, batch, config.stage2.balance);
       const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise: NO_NOISE }));
       const result = model.device.scope(() => {
         const loss = supervisedLoss(model, puzzles, traces, 'image'); // scalar: mean over tokens

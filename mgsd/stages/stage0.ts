@@ -19,19 +19,19 @@ export function planningStage(
   optimizer: AdamW,
   groups: readonly PuzzleGroup[],
 ): Stage {
-  const { batch, learningRate, noise, ...schedule } = config.stage0;
+  const { batch, learningRate, noise, steps, warmup, floor } = config.stage0;
   return {
     name: 'stage0',
     title: 'symbolic planner',
-    steps: schedule.steps,
+    steps,
     step(step) {
       const random = new Random(config.seed, streams.stage0, step);
-      const puzzles = drawPuzzles(groups, random, batch);
+      const puzzles = drawPuzzles(groups, random, batch, config.stage0.balance);
       const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise }));
       const result = model.device.scope(() => {
         const loss = supervisedLoss(model, puzzles, traces, 'symbolic'); // scalar: mean over tokens
         loss.backward();
-        const rate = cosineLearningRate(step, { ...schedule, peak: learningRate });
+        const rate = cosineLearningRate(step, { steps, warmup, floor, peak: learningRate });
         optimizer.step({ 'decoder.matrix': rate, 'decoder.vector': rate });
         return { metrics: readStepMetrics(loss, optimizer) };
       });

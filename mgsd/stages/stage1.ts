@@ -18,20 +18,20 @@ export function groundingStage(
   optimizer: AdamW,
   groups: readonly PuzzleGroup[],
 ): Stage {
-  const { batch, visionRate, decoderRate, images: _, ...schedule } = config.stage1;
+  const { batch, visionRate, decoderRate, steps, warmup, floor } = config.stage1;
   return {
     name: 'stage1',
     title: 'cold-start grounding',
-    steps: schedule.steps,
+    steps,
     step(step) {
       const random = new Random(config.seed, streams.stage1, step);
-      const puzzles = drawPuzzles(groups, random, batch);
+      const puzzles = drawPuzzles(groups, random, batch, config.stage1.balance);
       const traces = puzzles.map(({ world, instance }) => recapTrace(world, instance));
       const result = model.device.scope(() => {
         const loss = supervisedLoss(model, puzzles, traces, 'image'); // scalar: mean over tokens
         loss.backward();
-        const vision = cosineLearningRate(step, { ...schedule, peak: visionRate });
-        const decoder = cosineLearningRate(step, { ...schedule, peak: decoderRate });
+        const vision = cosineLearningRate(step, { steps, warmup, floor, peak: visionRate });
+        const decoder = cosineLearningRate(step, { steps, warmup, floor, peak: decoderRate });
         optimizer.step({
           'vision.matrix': vision,
           'vision.vector': vision,

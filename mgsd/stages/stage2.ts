@@ -50,7 +50,7 @@ export async function rollOut(
   step: number,
 ): Promise<Rollouts> {
   const { batch, temperature, maskAfterFatal } = config.stage2;
-  const puzzles = drawPuzzles(groups, new Random(config.seed, streams.stage2, step), batch);
+  const puzzles = drawPuzzles(groups, new Random(config.seed, streams.stage2, step), batch, config.stage2.balance);
   const images = renderPuzzles(puzzles, student.config);
   const prompts = puzzles.map(puzzle => promptOf(puzzle, 'image', student.config));
   const maxTokens = Math.max(...puzzles.map(({ world, instance }) => maximumResponseLength(world, instance.size)));
