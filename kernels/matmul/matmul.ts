@@ -20,7 +20,7 @@ export interface MatmulVariant {
 }
 
 /** Rows of C that one unit of work computes. */
-const rowsPerUnit = 48;
+const rowsPerUnit = 64;
 /** Columns of a packed panel of B. */
 const panelColumns = 8;
 /** Where C has few rows, its columns are split too, until there is enough to share. */
