@@ -7,7 +7,7 @@ export interface GradcheckOptions {
   readonly step?: number;
   /** Largest relative difference, |a - n| / max(1, |a|, |n|). Default 1e-6. */
   readonly tolerance?: number;
-  /** At most this many elements of each input are perturbed, evenly spread; default all. */
+  /** At most this many elements of each input are perturbed, spread over all rows and columns; default all. */
   readonly maxElements?: number;
 }
 
@@ -66,9 +66,8 @@ export async function gradcheck(
   let checked = 0;
   for (const [position, { input, i }] of checkedInputs.entries()) {
     const values = Float64Array.from(await input.read());
-    const stride = Math.max(1, Math.ceil(values.length / maxElements));
     let worst: GradcheckDifference | undefined;
-    for (let index = 0; index < values.length; index += stride) {
+    for (const index of spread(values.length, maxElements)) {
       const at = values[index]!;
       const shifted = async (delta: number) => {
         values[index] = at + delta;
@@ -90,4 +89,11 @@ export async function gradcheck(
     undefined,
   );
   return { ok: perInput.every(({ error }) => error <= tolerance), worst, perInput, checked };
+}
+
+/** At most `count` of the indices below `length`, by the golden ratio: even steps would stay within a few columns of a matrix. */
+function spread(length: number, count: number): Set<number> {
+  if (count >= length) return new Set(Array.from({ length }, (_, i) => i));
+  const ratio = (Math.sqrt(5) - 1) / 2;
+  return new Set(Array.from({ length: count }, (_, k) => Math.floor((((k + 1) * ratio) % 1) * length)));
 }
