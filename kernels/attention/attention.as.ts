@@ -1,6 +1,7 @@
-// Attention as small matrix products: per sequence and head, six queries at a time against all keys that they see. Scores
-// of six queries never leave the first-level cache.
-import { at, expDown4, laneMask, log1, madd, maxLanes, storeLanes, sumLanes } from '../wasm/simd.as';
+// Attention as small matrix products: per sequence and head, four queries at a time against all keys that they see, so that
+// scores never leave the first-level cache. The four rows of a block go through softmax side by side.
+import { at, expDown4, laneMask, log1, log4, madd, storeLanes, sumLanes, transposeMax, transposeSum } from '../wasm/simd.as';
+import { expRow, rowMax } from '../wasm/row.as';
 import { multiplyTile, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
 
 // @ts-ignore: decorator
@@ -30,13 +31,13 @@ function roundUp8(n: i32): i32 {
   return (n + 7) & ~7;
 }
 
-/** Packs `count` rows of k floats as panels [k, 8] one after another: the transposed operand of a score product. */
-function packPanels(panels: usize, rows: usize, stride: usize, count: i32, k: i32): void {
+/** Packs `count` rows of k floats, times `scale`, as panels [k, 8] one after another: the transposed operand of a score product. */
+function packPanels(panels: usize, rows: usize, stride: usize, count: i32, k: i32, scale: f32): void {
   for (let j: i32 = 0; j < count; j += tileColumns)
-    packTransposed(at(panels, j * k), rows + <usize>j * stride, stride, min(count - j, tileColumns), k);
+    packTransposed(at(panels, j * k), rows + <usize>j * stride, stride, min(count - j, tileColumns), k, scale);
 }
 
-/** Scores of up to six queries: C[rows, panels * 8] = A[rows, k] times packed panels. */
+/** Scores of up to four queries: C[rows, panels * 8] = A[rows, k] times packed panels. */
 // @ts-ignore: decorator
 @inline
 function scores(rows: i32, a: usize, strideA: usize, panels: usize, k: i32, c: usize, strideC: usize, count: i32): void {
@@ -87,73 +88,181 @@ class AttentionArgs {
 }
 
 /**
- * One row of scores to unnormalised probabilities exp(scale x - max) of the first `visible` keys, zeros up to `count`.
- * Returns their sum and leaves scale * max in `maximum`.
+ * Puts -infinity in place of what the rows of a block do not see, up to `count` keys (rounded up to four). With causal masks that
+ * is the last few keys of a block.
  */
 // @ts-ignore: decorator
 @inline
-function softmaxRow(x: usize, scale: v128, visible: i32, count: i32, maximum: usize): f32 {
-  const none = f32x4.splat(-Infinity);
-  let max = none;
-  for (let j: i32 = 0; j < visible; j += 4) {
-    const v = f32x4.mul(v128.load(at(x, j)), scale);
-    max = f32x4.pmax(max, v128.bitselect(v, none, laneMask(visible - j)));
+function maskBlock(sequence: Sequence, i: i32, rows: i32, block: usize, stride: usize, count: i32): void {
+  for (let r: i32 = 0; r < rows; r++) {
+    const row = block + <usize>r * stride;
+    const visible = visibleKeys(sequence, i + r);
+    for (let j = visible & ~3; j < count; j += 4)
+      v128.store(at(row, j), v128.bitselect(v128.load(at(row, j)), f32x4.splat(-Infinity), laneMask(visible - j)));
   }
-  const largest = maxLanes(max);
-  store<f32>(maximum, largest);
-  const minusLargest = f32x4.splat(-largest);
-  let sum = f32x4.splat(0);
-  let j: i32 = 0;
-  for (; j < visible; j += 4) {
-    const e = v128.and(expDown4(madd(v128.load(at(x, j)), scale, minusLargest)), laneMask(visible - j));
-    v128.store(at(x, j), e);
-    sum = f32x4.add(sum, e);
-  }
-  for (; j < count; j += 4) v128.store(at(x, j), f32x4.splat(0));
-  return sumLanes(sum);
 }
 
-/** One unit is one head of one sequence. Scratch: the keys as panels, then six rows of scores, then six sums and a maximum. */
+/** x = exp(x - max) in place; returns it. */
+// @ts-ignore: decorator
+@inline
+function expInPlace(x: usize, max: v128): v128 {
+  const e = expDown4(f32x4.sub(v128.load(x), max));
+  v128.store(x, e);
+  return e;
+}
+
+/**
+ * Four rows of scores to unnormalised probabilities exp(x - max). Stores the four reciprocals of the sums at `reciprocals` and returns the
+ * logarithms of the sums of exponentials; 0 and 0 for a row of nothing but -infinity.
+ */
+function softmaxBlock(row0: usize, stride: usize, count: i32, reciprocals: usize): v128 {
+  const row1 = row0 + stride;
+  const row2 = row1 + stride;
+  const row3 = row2 + stride;
+  let m0 = v128.load(row0);
+  let m1 = v128.load(row1);
+  let m2 = v128.load(row2);
+  let m3 = v128.load(row3);
+  for (let j: i32 = 4; j < count; j += 4) {
+    m0 = f32x4.pmax(m0, v128.load(at(row0, j)));
+    m1 = f32x4.pmax(m1, v128.load(at(row1, j)));
+    m2 = f32x4.pmax(m2, v128.load(at(row2, j)));
+    m3 = f32x4.pmax(m3, v128.load(at(row3, j)));
+  }
+  let max = transposeMax(m0, m1, m2, m3);
+  const seen = f32x4.ne(max, f32x4.splat(-Infinity));
+  max = v128.and(max, seen);
+  m0 = i32x4.shuffle(max, max, 0, 0, 0, 0);
+  m1 = i32x4.shuffle(max, max, 1, 1, 1, 1);
+  m2 = i32x4.shuffle(max, max, 2, 2, 2, 2);
+  m3 = i32x4.shuffle(max, max, 3, 3, 3, 3);
+  let s0 = f32x4.splat(0);
+  let s1 = f32x4.splat(0);
+  let s2 = f32x4.splat(0);
+  let s3 = f32x4.splat(0);
+  for (let j: i32 = 0; j < count; j += 4) {
+    s0 = f32x4.add(s0, expInPlace(at(row0, j), m0));
+    s1 = f32x4.add(s1, expInPlace(at(row1, j), m1));
+    s2 = f32x4.add(s2, expInPlace(at(row2, j), m2));
+    s3 = f32x4.add(s3, expInPlace(at(row3, j), m3));
+  }
+  const sum = transposeSum(s0, s1, s2, s3);
+  v128.store(reciprocals, v128.and(f32x4.div(f32x4.splat(1), sum), seen));
+  return v128.and(f32x4.add(max, log4(sum)), seen);
+}
+
+/**
+ * A single query, the decode step: keys and values are read where they lie. headDim must be a multiple of 4. Returns the logarithm of the sum
+ * of exponentials.
+ */
+function attendOne(
+  q: usize,
+  keys: usize,
+  values: usize,
+  stride: usize,
+  visible: i32,
+  headDim: i32,
+  scale: f32,
+  scores: usize,
+  out: usize,
+): f32 {
+  const factor = f32x4.splat(scale);
+  const last = keys + <usize>(visible - 1) * stride;
+  for (let j: i32 = 0; j < visible; j += 4) {
+    // keys that do not exist are read as the last one; their scores are never used
+    let k0 = keys + <usize>j * stride;
+    let k1 = min(k0 + stride, last);
+    let k2 = min(k1 + stride, last);
+    let k3 = min(k2 + stride, last);
+    let s0 = f32x4.splat(0);
+    let s1 = f32x4.splat(0);
+    let s2 = f32x4.splat(0);
+    let s3 = f32x4.splat(0);
+    for (let d: i32 = 0; d < headDim; d += 4) {
+      const x = v128.load(at(q, d));
+      const offset = (<usize>d) << 2;
+      s0 = madd(x, v128.load(k0 + offset), s0);
+      s1 = madd(x, v128.load(k1 + offset), s1);
+      s2 = madd(x, v128.load(k2 + offset), s2);
+      s3 = madd(x, v128.load(k3 + offset), s3);
+    }
+    v128.store(at(scores, j), f32x4.mul(factor, transposeSum(s0, s1, s2, s3)));
+  }
+  const max = rowMax(scores, visible);
+  const sum = expRow(scores, scores, max, visible);
+  const reciprocal = f32x4.splat(visible > 0 ? 1 / sum : 0);
+  for (let d: i32 = 0; d < headDim; d += 8) {
+    let value = at(values, d);
+    // two sums each, over even and odd keys: additions that wait for each other are what takes the time here
+    let a0 = f32x4.splat(0);
+    let a1 = f32x4.splat(0);
+    let b0 = f32x4.splat(0);
+    let b1 = f32x4.splat(0);
+    let j: i32 = 0;
+    for (; j <= visible - 2; j += 2) {
+      const p = v128.load32_splat(at(scores, j));
+      const r = v128.load32_splat(at(scores, j), 4);
+      a0 = madd(p, v128.load(value), a0);
+      a1 = madd(p, v128.load(value, 16), a1);
+      value += stride;
+      b0 = madd(r, v128.load(value), b0);
+      b1 = madd(r, v128.load(value, 16), b1);
+      value += stride;
+    }
+    if (j < visible) {
+      const p = v128.load32_splat(at(scores, j));
+      a0 = madd(p, v128.load(value), a0);
+      a1 = madd(p, v128.load(value, 16), a1);
+    }
+    storeLanes(at(out, d), f32x4.mul(reciprocal, f32x4.add(a0, b0)), headDim - d);
+    storeLanes(at(out, d) + 16, f32x4.mul(reciprocal, f32x4.add(a1, b1)), headDim - d - 4);
+  }
+  return visible > 0 ? max + log1(sum) : 0;
+}
+
+/** One unit is one head of one sequence. Scratch: the keys as panels, then four rows of scores, then four reciprocal sums. */
 export function attention(args: AttentionArgs, begin: i32, end: i32, scratch: usize): void {
   const heads = args.heads;
   const headDim = args.headDim;
   const strideQ = (<usize>args.strideQ) << 2;
   const strideKv = (<usize>args.strideKv) << 2;
   const strideOut = (<usize>(heads * headDim)) << 2;
-  const scale = f32x4.splat(args.scale);
   const panels = scratch;
   for (let unit = begin; unit < end; unit++) {
     const s = unit / heads;
     const h = unit - s * heads;
     const sequence = changetype<Sequence>(at(args.table, s * sequenceFields));
-    const keyCount = sequence.keyCount;
     const queryCount = sequence.queryCount;
-    const padded = roundUp8(keyCount);
+    const padded = roundUp8(sequence.keyCount);
     const block = at(panels, padded * headDim);
     const strideBlock = (<usize>padded) << 2;
-    const sums = at(block, tileRows * padded);
+    const reciprocals = at(block, tileRows * padded);
     const q = at(args.q, sequence.queryStart * args.strideQ + h * headDim);
     const kv = at(args.kv, sequence.keyStart * args.strideKv + h * headDim);
     const values = at(kv, args.offsetV);
     const out = at(args.out, (sequence.queryStart * heads + h) * headDim);
     const lse = at(args.lse, sequence.queryStart * heads + h);
-    packPanels(panels, at(kv, args.offsetK), strideKv, visibleKeys(sequence, queryCount - 1), headDim);
+    const keys = at(kv, args.offsetK);
+    if (queryCount == 1 && (headDim & 3) == 0) {
+      const visible = visibleKeys(sequence, 0);
+      store<f32>(lse, attendOne(q, keys, values, strideKv, visible, headDim, args.scale, block, out));
+      continue;
+    }
+    packPanels(panels, keys, strideKv, visibleKeys(sequence, queryCount - 1), headDim, args.scale);
 
     for (let i: i32 = 0; i < queryCount; i += tileRows) {
       const rows = min(queryCount - i, tileRows);
       const most = visibleKeys(sequence, i + rows - 1);
       scores(rows, q + <usize>i * strideQ, strideQ, panels, headDim, block, strideBlock, most);
-      for (let r: i32 = 0; r < rows; r++) {
-        const visible = visibleKeys(sequence, i + r);
-        const sum = softmaxRow(block + <usize>r * strideBlock, scale, visible, most, at(sums, 8));
-        store<f32>(at(sums, r), visible > 0 ? 1 / sum : 0);
-        store<f32>(at(lse, (i + r) * heads), visible > 0 ? load<f32>(at(sums, 8)) + log1(sum) : 0);
-      }
+      maskBlock(sequence, i, rows, block, strideBlock, most);
+      let logs = softmaxBlock(block, strideBlock, most, reciprocals); // rows that do not exist give numbers nobody reads
       const into = out + <usize>i * strideOut;
       product(false, rows, block, strideBlock, values, strideKv, most, into, strideOut, headDim);
       for (let r: i32 = 0; r < rows; r++) {
+        store<f32>(at(lse, (i + r) * heads), f32x4.extract_lane(logs, 0));
+        logs = i32x4.shuffle(logs, logs, 1, 2, 3, 0);
         const row = into + <usize>r * strideOut;
-        const factor = v128.load32_splat(at(sums, r));
+        const factor = v128.load32_splat(at(reciprocals, r));
         for (let d: i32 = 0; d < headDim; d += 4)
           storeLanes(at(row, d), f32x4.mul(v128.load(at(row, d)), factor), headDim - d);
       }
@@ -177,9 +286,29 @@ class AttentionGradArgs {
   scale: f32;
 }
 
+/** sum of dO * O of one query */
+// @ts-ignore: decorator
+@inline
+function dotProduct(a: usize, b: usize, n: i32): f32 {
+  let sum = f32x4.splat(0);
+  for (let d: i32 = 0; d < n; d += 4) {
+    const term = f32x4.mul(v128.load(at(a, d)), v128.load(at(b, d)));
+    sum = f32x4.add(sum, v128.and(term, laneMask(n - d)));
+  }
+  return sumLanes(sum);
+}
+
+/** Four scores to P = exp(S - lse), in place, and four dP to dS = P (dP - delta) scale, in place. */
+// @ts-ignore: decorator
+@inline
+function gradInPlace(p: usize, ds: usize, lse: v128, delta: v128, scale: v128): void {
+  const e = expInPlace(p, lse);
+  v128.store(ds, f32x4.mul(f32x4.mul(e, scale), f32x4.sub(v128.load(ds), delta)));
+}
+
 /**
  * One unit is one head of one sequence. Scratch: keys and values as panels, then the matrices P and dS of all queries.
- * S = Q K^T, dP = dO V^T, P = exp(scale S - lse), dS = P (dP - delta) scale; dQ = dS K, dK = dS^T Q, dV = P^T dO.
+ * S = scale Q K^T, dP = dO V^T, P = exp(S - lse), dS = P (dP - delta) scale; dQ = dS K, dK = dS^T Q, dV = P^T dO.
  */
 export function attention_grad(args: AttentionGradArgs, begin: i32, end: i32, scratch: usize): void {
   const heads = args.heads;
@@ -199,52 +328,58 @@ export function attention_grad(args: AttentionGradArgs, begin: i32, end: i32, sc
     const keyPanels = scratch;
     const valuePanels = at(keyPanels, padded * headDim);
     const p = at(valuePanels, padded * headDim);
-    const ds = at(p, count * padded);
+    const ds = at(p, roundUp8(count) * padded); // whole blocks of queries: the last one may write rows that nobody reads
     const q = at(args.qkv, sequence.queryStart * 3 * width + h * headDim);
     const keys = at(q, width);
-    const values = at(q, 2 * width);
     const out = at(args.out, sequence.queryStart * width + h * headDim);
     const dout = at(args.dout, sequence.queryStart * width + h * headDim);
     const dq = at(args.dqkv, sequence.queryStart * 3 * width + h * headDim);
     const lse = at(args.lse, sequence.queryStart * heads + h);
-    packPanels(keyPanels, keys, strideQkv, keyCount, headDim);
-    packPanels(valuePanels, values, strideQkv, keyCount, headDim);
+    packPanels(keyPanels, keys, strideQkv, keyCount, headDim, args.scale);
+    packPanels(valuePanels, at(q, 2 * width), strideQkv, keyCount, headDim, 1);
 
     for (let i: i32 = 0; i < count; i += tileRows) {
       const rows = min(count - i, tileRows);
       const most = visibleKeys(sequence, i + rows - 1);
-      const blockP = at(p, i * padded);
-      const blockDs = at(ds, i * padded);
-      scores(rows, q + <usize>i * strideQkv, strideQkv, keyPanels, headDim, blockP, stride, most);
-      scores(rows, dout + <usize>i * strideOut, strideOut, valuePanels, headDim, blockDs, stride, most);
-      for (let r: i32 = 0; r < rows; r++) {
-        const visible = visibleKeys(sequence, i + r);
-        const rowP = blockP + <usize>r * stride;
-        const rowDs = blockDs + <usize>r * stride;
-        const minusLse = f32x4.splat(-load<f32>(at(lse, (i + r) * heads)));
-        let delta = f32x4.splat(0);
-        const outRow = out + <usize>(i + r) * strideOut;
-        const doutRow = dout + <usize>(i + r) * strideOut;
-        for (let d: i32 = 0; d < headDim; d += 4) {
-          const term = f32x4.mul(v128.load(at(doutRow, d)), v128.load(at(outRow, d)));
-          delta = f32x4.add(delta, v128.and(term, laneMask(headDim - d)));
-        }
-        const deltaWide = f32x4.splat(sumLanes(delta));
-        let j: i32 = 0;
-        for (; j < visible; j += 4) {
-          const e = v128.and(expDown4(madd(v128.load(at(rowP, j)), scale, minusLse)), laneMask(visible - j));
-          v128.store(at(rowP, j), e);
-          const slope = f32x4.mul(f32x4.sub(v128.load(at(rowDs, j)), deltaWide), scale);
-          v128.store(at(rowDs, j), v128.and(f32x4.mul(e, slope), laneMask(visible - j)));
-        }
-        // zeros as far as a tile that starts at a visible key, or the block's last row, may read
-        const stop = min(padded, max(most, visible + tileRows));
-        for (; j < stop; j += 4) {
-          v128.store(at(rowP, j), f32x4.splat(0));
-          v128.store(at(rowDs, j), f32x4.splat(0));
+      const p0 = at(p, i * padded);
+      const ds0 = at(ds, i * padded);
+      scores(rows, q + <usize>i * strideQkv, strideQkv, keyPanels, headDim, p0, stride, most);
+      scores(rows, dout + <usize>i * strideOut, strideOut, valuePanels, headDim, ds0, stride, most);
+      maskBlock(sequence, i, rows, p0, stride, most);
+      let lses = f32x4.splat(0);
+      let deltas = f32x4.splat(0);
+      for (let r = rows - 1; r >= 0; r--) {
+        const row = <usize>(i + r) * strideOut;
+        const delta = dotProduct(dout + row, out + row, headDim);
+        // shifted in from lane 0, so that row r ends in lane r
+        lses = f32x4.replace_lane(i32x4.shuffle(lses, lses, 0, 0, 1, 2), 0, load<f32>(at(lse, (i + r) * heads)));
+        deltas = f32x4.replace_lane(i32x4.shuffle(deltas, deltas, 0, 0, 1, 2), 0, delta);
+      }
+      const lse0 = i32x4.shuffle(lses, lses, 0, 0, 0, 0);
+      const lse1 = i32x4.shuffle(lses, lses, 1, 1, 1, 1);
+      const lse2 = i32x4.shuffle(lses, lses, 2, 2, 2, 2);
+      const lse3 = i32x4.shuffle(lses, lses, 3, 3, 3, 3);
+      const delta0 = i32x4.shuffle(deltas, deltas, 0, 0, 0, 0);
+      const delta1 = i32x4.shuffle(deltas, deltas, 1, 1, 1, 1);
+      const delta2 = i32x4.shuffle(deltas, deltas, 2, 2, 2, 2);
+      const delta3 = i32x4.shuffle(deltas, deltas, 3, 3, 3, 3);
+      let j: i32 = 0;
+      for (; j < most; j += 4) {
+        const offset = (<usize>j) << 2;
+        gradInPlace(p0 + offset, ds0 + offset, lse0, delta0, scale);
+        gradInPlace(p0 + stride + offset, ds0 + stride + offset, lse1, delta1, scale);
+        gradInPlace(p0 + 2 * stride + offset, ds0 + 2 * stride + offset, lse2, delta2, scale);
+        gradInPlace(p0 + 3 * stride + offset, ds0 + 3 * stride + offset, lse3, delta3, scale);
+      }
+      // zeros as far as a tile of keys may read that starts at a key which one of these queries sees
+      const stop = min(padded, most + tileRows);
+      for (; j < stop; j += 4) {
+        for (let r: i32 = 0; r < rows; r++) {
+          v128.store(at(p0, r * padded + j), f32x4.splat(0));
+          v128.store(at(ds0, r * padded + j), f32x4.splat(0));
         }
       }
-      product(false, rows, blockDs, stride, keys, strideQkv, most, dq + <usize>i * strideQkv, strideQkv, headDim);
+      product(false, rows, ds0, stride, keys, strideQkv, most, dq + <usize>i * strideQkv, strideQkv, headDim);
     }
 
     for (let j: i32 = 0; j < keyCount; j += tileRows) {
@@ -253,10 +388,11 @@ export function attention_grad(args: AttentionGradArgs, begin: i32, end: i32, sc
       const first = j < sequence.prefix ? 0 : max(0, j - sequence.position);
       const steps = max(0, count - first);
       const dk = at(dq + <usize>j * strideQkv, width);
+      const dv = at(dk, width);
       const fromDs = at(ds, first * padded + j);
       const fromP = at(p, first * padded + j);
       product(true, rows, fromDs, stride, q + <usize>first * strideQkv, strideQkv, steps, dk, strideQkv, headDim);
-      product(true, rows, fromP, stride, dout + <usize>first * strideOut, strideOut, steps, at(dk, width), strideQkv, headDim);
+      product(true, rows, fromP, stride, dout + <usize>first * strideOut, strideOut, steps, dv, strideQkv, headDim);
     }
   }
 }

@@ -104,12 +104,12 @@ export const attentionKernel = defineKernel({
     flops: 4 * sequences * heads * headDim * maxQueries * maxKeys,
     elements: sequences * heads * headDim * (2 * maxQueries + 2 * maxKeys),
   }),
-  wasm: ({ sequences, heads, headDim, maxQueries, maxKeys }) => ({
+  wasm: ({ sequences, heads, headDim, maxKeys }) => ({
     passes: [
       {
         fn: 'attention',
         units: sequences * heads,
-        threadScratch: 4 * roundUp(maxKeys, 16) * (roundUp(maxQueries, 8) + headDim + 16),
+        threadScratch: 4 * (roundUp(maxKeys, 8) * (headDim + 4) + 4), // keys as panels, four rows of scores, four sums
       },
     ],
   }),
@@ -199,7 +199,7 @@ export const attentionGradKernel = defineKernel({
       {
         fn: 'attention_grad',
         units: sequences * heads,
-        threadScratch: 4 * roundUp(maxQueries, 16) * (2 * roundUp(maxQueries, 16) + 8 * headDim),
+        threadScratch: 8 * roundUp(maxQueries, 8) * (headDim + roundUp(maxQueries, 8)), // keys and values as panels, P and dS
       },
     ],
   }),

@@ -46,7 +46,7 @@ export function matmul_pack(args: MatmulArgs, begin: i32, end: i32, scratch: usi
     let panel = at(args.panels, unit * k * tileColumns);
     const matrix = at(args.b, z * args.strideB);
     if (args.transB) {
-      packTransposed(panel, at(matrix, j * k), (<usize>k) << 2, columns, k);
+      packTransposed(panel, at(matrix, j * k), (<usize>k) << 2, columns, k, 1);
       continue;
     }
     let row = at(matrix, j);

@@ -62,6 +62,24 @@ export function maxLanes(v: v128): f32 {
   return f32x4.extract_lane(f32x4.pmax(pairs, i32x4.shuffle(pairs, pairs, 1, 0, 3, 2)), 0);
 }
 
+/** Lane r is the sum of the lanes of argument r. */
+// @ts-ignore: decorator
+@inline
+export function transposeSum(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
+  const low = f32x4.add(i32x4.shuffle(v0, v1, 0, 4, 1, 5), i32x4.shuffle(v0, v1, 2, 6, 3, 7));
+  const high = f32x4.add(i32x4.shuffle(v2, v3, 0, 4, 1, 5), i32x4.shuffle(v2, v3, 2, 6, 3, 7));
+  return f32x4.add(i64x2.shuffle(low, high, 0, 2), i64x2.shuffle(low, high, 1, 3));
+}
+
+/** Lane r is the largest lane of argument r. */
+// @ts-ignore: decorator
+@inline
+export function transposeMax(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
+  const low = f32x4.pmax(i32x4.shuffle(v0, v1, 0, 4, 1, 5), i32x4.shuffle(v0, v1, 2, 6, 3, 7));
+  const high = f32x4.pmax(i32x4.shuffle(v2, v3, 0, 4, 1, 5), i32x4.shuffle(v2, v3, 2, 6, 3, 7));
+  return f32x4.pmax(i64x2.shuffle(low, high, 0, 2), i64x2.shuffle(low, high, 1, 3));
+}
+
 /**
  * e^x to about 1e-7 relative; 0 below -87.3 (no subnormals), infinity above 88.7, NaN for NaN. x = n ln 2 + r with |r| <= ln 2 / 2;
  * the polynomial for e^r is that of Cephes' expf (Moshier). Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.

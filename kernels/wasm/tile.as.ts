@@ -134,43 +134,54 @@ export function multiplyTransposedTile(
 }
 
 /**
- * Packs eight rows of a matrix side by side: panel[l, j] = rows[j, l] for l < k, zeros for j >= count. `stride` in bytes.
+ * Packs eight rows of a matrix side by side: panel[l, j] = scale * rows[j, l] for l < k, zeros for j >= count. `stride` in bytes.
  * Turns B^T, or the keys of an attention head, into what `tile` wants as B.
  */
-export function packTransposed(panel: usize, rows: usize, stride: usize, count: i32, k: i32): void {
-  for (let half = 0; half < 2; half++, rows += 4 * stride, panel += 16, count -= 4) {
-    // rows that do not exist are read as the first one, and their lanes cleared
-    const mask = laneMask(count);
-    const r0 = rows;
-    const safe = count > 0 ? rows : rows - 4 * stride;
-    const r1 = count > 1 ? rows + stride : safe;
-    const r2 = count > 2 ? rows + 2 * stride : safe;
-    const r3 = count > 3 ? rows + 3 * stride : safe;
-    const first = count > 0 ? r0 : safe;
-    let out = panel;
-    let l: i32 = 0;
-    for (; l <= k - 4; l += 4) {
-      const at = (<usize>l) << 2;
-      const v0 = v128.load(first + at);
-      const v1 = v128.load(r1 + at);
-      const v2 = v128.load(r2 + at);
-      const v3 = v128.load(r3 + at);
-      // 4 x 4 transpose
-      const t0 = i32x4.shuffle(v0, v1, 0, 4, 1, 5);
-      const t1 = i32x4.shuffle(v0, v1, 2, 6, 3, 7);
-      const t2 = i32x4.shuffle(v2, v3, 0, 4, 1, 5);
-      const t3 = i32x4.shuffle(v2, v3, 2, 6, 3, 7);
-      v128.store(out, v128.and(mask, i64x2.shuffle(t0, t2, 0, 2)));
-      v128.store(out, v128.and(mask, i64x2.shuffle(t0, t2, 1, 3)), 32);
-      v128.store(out, v128.and(mask, i64x2.shuffle(t1, t3, 0, 2)), 64);
-      v128.store(out, v128.and(mask, i64x2.shuffle(t1, t3, 1, 3)), 96);
-      out += 128;
-    }
-    for (; l < k; l++) {
-      const at = (<usize>l) << 2;
-      const column = f32x4(load<f32>(first + at), load<f32>(r1 + at), load<f32>(r2 + at), load<f32>(r3 + at));
-      v128.store(out, v128.and(mask, column));
-      out += 32;
-    }
+export function packTransposed(panel: usize, rows: usize, stride: usize, count: i32, k: i32, scale: f32): void {
+  packFour(panel, rows, stride, count, k, scale);
+  packFour(panel + 16, rows + 4 * stride, stride, count - 4, k, scale);
+}
+
+function packFour(panel: usize, rows: usize, stride: usize, count: i32, k: i32, scale: f32): void {
+  if (count <= 0) {
+    for (let l: i32 = 0; l < k; l++, panel += 32) v128.store(panel, f32x4.splat(0));
+    return;
+  }
+  // rows that do not exist are read as the first one, and their lanes cleared
+  const mask = laneMask(count);
+  const factor = f32x4.splat(scale);
+  let r0 = rows;
+  let r1 = count > 1 ? rows + stride : rows;
+  let r2 = count > 2 ? rows + 2 * stride : rows;
+  let r3 = count > 3 ? rows + 3 * stride : rows;
+  let l: i32 = 0;
+  for (; l <= k - 4; l += 4) {
+    const v0 = v128.load(r0);
+    const v1 = v128.load(r1);
+    const v2 = v128.load(r2);
+    const v3 = v128.load(r3);
+    // 4 x 4 transpose
+    const t0 = i32x4.shuffle(v0, v1, 0, 4, 1, 5);
+    const t1 = i32x4.shuffle(v0, v1, 2, 6, 3, 7);
+    const t2 = i32x4.shuffle(v2, v3, 0, 4, 1, 5);
+    const t3 = i32x4.shuffle(v2, v3, 2, 6, 3, 7);
+    v128.store(panel, v128.and(mask, f32x4.mul(factor, i64x2.shuffle(t0, t2, 0, 2))));
+    v128.store(panel, v128.and(mask, f32x4.mul(factor, i64x2.shuffle(t0, t2, 1, 3))), 32);
+    v128.store(panel, v128.and(mask, f32x4.mul(factor, i64x2.shuffle(t1, t3, 0, 2))), 64);
+    v128.store(panel, v128.and(mask, f32x4.mul(factor, i64x2.shuffle(t1, t3, 1, 3))), 96);
+    panel += 128;
+    r0 += 16;
+    r1 += 16;
+    r2 += 16;
+    r3 += 16;
+  }
+  for (; l < k; l++) {
+    const column = f32x4(load<f32>(r0), load<f32>(r1), load<f32>(r2), load<f32>(r3));
+    v128.store(panel, v128.and(mask, f32x4.mul(factor, column)));
+    panel += 32;
+    r0 += 4;
+    r1 += 4;
+    r2 += 4;
+    r3 += 4;
   }
 }
