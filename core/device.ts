@@ -3,7 +3,7 @@
  * which it was made, and goes back when that scope ends, so nobody disposes of tensors in a training step.
  */
 import { bytesPerElement, encodeElements } from '../kernels/index.js';
-import type { DType, Kernel } from '../kernels/index.js';
+import type { DType, Kernel, Kind } from '../kernels/index.js';
 import type { Allocation, Backend, Capabilities, Operand } from './backend.js';
 import { formatShape, sizeOf } from './shape.js';
 import type { Shape } from './shape.js';
@@ -42,6 +42,13 @@ export interface TensorOptions {
   /** Default f32. */
   readonly dtype?: DType;
 }
+
+/** What a kernel's buffer may hold; see `Kind` in kernels/kernel.ts. f64 exists on the cpu backend only. */
+const dtypesOfKind: Readonly<Record<Kind, readonly DType[]>> = {
+  float: ['f32', 'f16', 'f64'],
+  wide: ['f32', 'f64'],
+  index: ['i32'],
+};
 
 /** Observes launches: profilers and recorders. */
 export type LaunchObserver = (kernel: Kernel, operands: readonly Operand[], params: readonly number[]) => void;
@@ -159,14 +166,25 @@ export class Device {
     return { allocation, dtype: tensor.dtype, byteOffset, length: tensor.size };
   }
 
-  /** Runs a kernel on contiguous tensors. Ops call it; it knows nothing of gradients. */
+  /**
+   * Runs a kernel on contiguous tensors. Ops call it; it knows nothing of gradients.
+   * @throws Error for a dtype that the kernel's buffer cannot hold
+   */
   launch<B extends string, P extends string>(
     kernel: Kernel<B, P>,
     tensors: Readonly<Record<B, Tensor>>,
     params: Readonly<Record<P, number>>,
   ): void {
     const operands: Operand[] = [];
-    for (const name in kernel.buffers) operands.push(this.operand(tensors[name]));
+    for (const name in kernel.buffers) {
+      const { dtype } = tensors[name];
+      const { kind } = kernel.buffers[name];
+      if (!dtypesOfKind[kind].includes(dtype))
+        throw new Error(
+          `kernel ${kernel.name}: ${name} is ${dtype}; it must be ${dtypesOfKind[kind].join(' or ')} (cast() it, or make it so)`,
+        );
+      operands.push(this.operand(tensors[name]));
+    }
     const values: number[] = [];
     for (const name in kernel.params) values.push(params[name]);
     const erased = kernel as unknown as Kernel;
