@@ -132,12 +132,13 @@ export interface MatmulEpilogue {
 
 /**
  * c[batch, m, n] = a[batch, m, k] b[batch, k, n] for 3-d operands with equal batch, or a b with b[k, n] shared. Transposed views
- * cost nothing: the kernel's layout absorbs them.
+ * cost nothing without an epilogue: the kernel's layout absorbs one of them.
  */
 export function matmulRaw(a: Tensor, b: Tensor, { bias, activation = 'none', residual }: MatmulEpilogue = {}): Tensor {
   const { device } = a;
-  const transposedB = isTransposed(b);
-  const transposedA = !transposedB && isTransposed(a); // tt does not exist: a is copied then
+  const fused = bias !== undefined || residual !== undefined || activation !== 'none';
+  const transposedB = !fused && isTransposed(b); // the fused kernels read both as they are named: a view is copied then
+  const transposedA = !fused && !transposedB && isTransposed(a); // tt does not exist: a is copied then
   const layout: MatmulLayout = transposedB ? 'nt' : transposedA ? 'tn' : 'nn';
   const [m, k] = a.shape.slice(-2) as [number, number];
   const n = b.shape.at(-1)!;

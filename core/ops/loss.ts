@@ -50,7 +50,7 @@ function distillationOp(divergence: Divergence): OpRow<{ floor: Tensor }> {
       const operands = {
         student: contiguous(student!),
         teacher: contiguous(teacher!),
-        weight: weight!,
+        weight: contiguous(weight!),
         floor,
         loss,
         grad,
@@ -88,7 +88,13 @@ export const lossOps = {
       const [rows, cols] = logits!.shape as [number, number];
       const loss = device.empty(shape, wideDType(logits!), 'crossEntropy');
       const grad = device.empty(logits!.shape, logits!.dtype, 'crossEntropy gradient');
-      const operands = { logits: contiguous(logits!), target: target!, weight: weight!, loss, grad };
+      const operands = {
+        logits: contiguous(logits!),
+        target: contiguous(target!),
+        weight: contiguous(weight!),
+        loss,
+        grad,
+      };
       if (rows > 0) device.launch(crossEntropyKernel, operands, { rows, cols });
       return { output: loss, saved: [grad] };
     },

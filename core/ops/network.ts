@@ -178,7 +178,11 @@ export const networkOps = {
       const { rows, cols } = rowsAndCols(x!);
       const y = device.empty(shape, x!.dtype, 'layerNorm');
       const stats = device.empty([rows, 2], wideDType(x!), 'layerNorm statistics');
-      device.launch(layerNormKernel, { x: contiguous(x!), gamma: gamma!, beta: beta!, y, stats }, { rows, cols, eps });
+      device.launch(
+        layerNormKernel,
+        { x: contiguous(x!), gamma: contiguous(gamma!), beta: contiguous(beta!), y, stats },
+        { rows, cols, eps },
+      );
       return { output: y, saved: [stats] };
     },
     gradient({ grad, inputs: [x, gamma], saved: [stats], wanted }) {
@@ -188,7 +192,11 @@ export const networkOps = {
       const source = contiguous(x!);
       const dx = device.empty(x!.shape, x!.dtype, 'layerNorm gradient');
       if (wanted[0])
-        device.launch(layerNormGradInputKernel, { x: source, gamma: gamma!, stats: stats!, dy, dx }, { rows, cols });
+        device.launch(
+          layerNormGradInputKernel,
+          { x: source, gamma: contiguous(gamma!), stats: stats!, dy, dx },
+          { rows, cols },
+        );
       if (!wanted[1] && !wanted[2]) return [dx, undefined, undefined];
       const chunks = ceilDivide(rows, layerNormChunk);
       const partial = device.empty([chunks, 2, cols], wideDType(x!), 'layerNorm gradient');
