@@ -3,116 +3,141 @@
  * is ever stored. The backward pass runs twice over the scores, once with a lane per query (dq) and once with a lane
  * per key (dk, dv): seven products instead of five, but no atomics and a fixed order of sums.
  *
- * Head dimensions that models use get a variant with vectors in registers; all others a plain one.
+ * A lane keeps its row as vec4s: in registers, with a variant for each head dimension that models use, or in arrays, with one
+ * variant for all others. A software adapter has registers for 16 only, the presets' head dimension: arrays make a launch 2x
+ * slower there, but unrolled text takes lavapipe's compiler seconds per variant. What fits neither takes a plain path.
  */
 import type { WgslPass, WgslTarget } from '../kernel.js';
-import { lanePass } from '../wgsl.js';
+import { grid, lanePass } from '../wgsl.js';
 
 type Params = Readonly<Record<string, number>>;
 
-/** Head dimensions with a variant of their own. */
-const headDims = [8, 16, 32, 64];
+/** How a lane holds rows of head dimension: as text that is written once and comes out unrolled or as loops. */
+interface Rows {
+  /** WGSL: vec4s per row. */
+  readonly vectors: string;
+  /** Which head dimensions it serves. */
+  readonly fits: (headDim: number) => boolean;
+  /** Declares rows by name. */
+  readonly declare: (...names: readonly string[]) => string;
+  /** Statements for every vec4 `v` of a row. */
+  readonly each: (code: (v: string) => string) => string;
+  /** Vec4 `v` of a declared row. */
+  readonly item: (name: string, v: string) => string;
+}
 
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
-const join = (parts: readonly string[], indent = '  ') => parts.join(`\n${indent}`);
+function registerRows(headDim: number): Rows {
+  const numbers = Array.from({ length: headDim / 4 }, (_, v) => `${v}u`);
+  const item = (name: string, v: string) => `${name}_${v}`;
+  return {
+    vectors: `${headDim / 4}u`,
+    fits: wanted => wanted === headDim,
+    declare: (...names) => names.flatMap(name => numbers.map(v => `var ${item(name, v)}: vec4f;`)).join(' '),
+    each: code => numbers.map(code).join(' '),
+    item,
+  };
+}
 
-/** The unrolled sum of dot products of vectors `a0..` and `b0..`, given as functions of the vec4's number. */
-const dots = (vectors: number, a: (v: number) => string, b: (v: number) => string) =>
-  range(vectors)
-    .map(v => `dot(${a(v)}, ${b(v)})`)
-    .join(' + ');
+/** Arrays of 64, since Mesa unrolls every loop over an array of 32 or fewer, for as long as half a minute. */
+const arrayRows: Rows = {
+  vectors: 'params.headDim / 4u',
+  fits: headDim => headDim <= 256 && headDim % 4 === 0,
+  declare: (...names) => names.map(name => `var ${name}: array<vec4f, 64>;`).join(' '),
+  each: code => `for (var v = 0u; v < vectors; v++) { ${code('v')} }`,
+  item: (name, v) => `${name}[${v}]`,
+};
 
-/** `i` of all lanes to (sequence, head, row within the sequence), and that sequence's line of the table. */
-const whereAmI = `let row = i % params.maxQueries;
+/** The first of the fast passes that fits runs, else the general one. */
+function byHeadDim(
+  target: WgslTarget,
+  aligned: (params: Params) => boolean,
+  fast: (rows: Rows) => WgslPass,
+  general: WgslPass,
+): readonly WgslPass[] {
+  const choices = target.profile === 'software' ? [registerRows(16), arrayRows] : [8, 16, 32, 64].map(registerRows);
+  const choose = (p: Params) => (aligned(p) ? choices.find(({ fits }) => fits(p['headDim']!)) : undefined);
+  const when = (pass: WgslPass, rows: Rows | undefined): WgslPass => ({
+    body: pass.body,
+    workgroups: p => (choose(p) === rows ? pass.workgroups(p) : grid(0)),
+  });
+  return [...choices.map(rows => when(fast(rows), rows)), when(general, undefined)];
+}
+
+/** A pass with a lane per (sequence, head, row of the sequence); `code` finds them as `s`, `h` and `row`. */
+function rowsOfSequences(target: WgslTarget, code: string, declarations = ''): WgslPass {
+  return lanePass(
+    target,
+    p => p['sequences']! * p['heads']! * p['maxQueries']!,
+    'params.sequences * params.heads * params.maxQueries',
+    `let row = i % params.maxQueries;
   let h = i / params.maxQueries % params.heads;
-  let s = 6u * (i / params.maxQueries / params.heads);
+  let s = 6u * (i / params.maxQueries / params.heads); // the sequence's line in the table
   let query_start = u32(load_table(s));
   let query_count = u32(load_table(s + 1u));
   let key_count = u32(load_table(s + 3u));
   let prefix = load_table(s + 4u);
-  let position = load_table(s + 5u);`;
-const visible = 'let visible = min(key_count, u32(max(prefix, position + i32(row) + 1)));';
-
-const lanes = (p: Params) => p['sequences']! * p['heads']! * p['maxQueries']!;
-const total = 'params.sequences * params.heads * params.maxQueries';
-
-/** One pass per head dimension and one for the rest; only the one that fits has workgroups. */
-function byHeadDim(
-  aligned: (params: Params) => boolean,
-  special: (headDim: number) => WgslPass,
-  general: readonly WgslPass[],
-): readonly WgslPass[] {
-  const fits = (p: Params) => headDims.includes(p['headDim']!) && aligned(p);
-  const when = (pass: WgslPass, condition: (p: Params) => boolean): WgslPass => ({
-    body: pass.body,
-    workgroups: p => (condition(p) ? pass.workgroups(p) : [0, 0, 0]),
-  });
-  return [
-    ...headDims.map(headDim => when(special(headDim), p => fits(p) && p['headDim'] === headDim)),
-    ...general.map(pass => when(pass, p => !fits(p))),
-  ];
-}
-
-export function attentionWgsl(target: WgslTarget): readonly WgslPass[] {
-  return byHeadDim(
-    p => ['strideQ', 'strideKv', 'offsetK', 'offsetV'].every(name => p[name]! % 4 === 0),
-    headDim => forward(target, headDim),
-    [generalForward(target)],
+  let position = load_table(s + 5u);
+  ${code}`,
+    { declarations, work: 'much' },
   );
 }
 
-const forwardStart = `${whereAmI}
-  if (row >= query_count) { return; }
-  ${visible}
+/** For lanes of queries: the keys that they see are the first `visible` ones. */
+const visibleKeys = `if (row >= query_count) { return; }
+  let visible = min(key_count, u32(max(prefix, position + i32(row) + 1)));`;
+
+/** For lanes of keys: they are seen by all queries from `first_query` on. */
+const seeingQueries = `if (row >= key_count) { return; }
+  let first_query = select(u32(max(i32(row) - position, 0)), 0u, i32(row) < prefix);`;
+
+export function attentionWgsl(target: WgslTarget): readonly WgslPass[] {
+  const aligned = (p: Params) => ['strideQ', 'strideKv', 'offsetK', 'offsetV'].every(name => p[name]! % 4 === 0);
+  return byHeadDim(target, aligned, rows => forward(target, rows), generalForward(target));
+}
+
+const forwardStart = `${visibleKeys}
   let key_start = u32(load_table(s + 2u));
   let query_row = query_start + row;`;
+const storeLse =
+  'store_lse(query_row * params.heads + h, select(0.0, maximum + log(sum), visible > 0u)); // 0 where nothing is visible';
 
-function forward(target: WgslTarget, headDim: number): WgslPass {
-  const vectors = headDim / 4;
-  return lanePass(
+function forward(target: WgslTarget, { vectors, declare, each, item }: Rows): WgslPass {
+  return rowsOfSequences(
     target,
-    lanes,
-    total,
     `${forwardStart}
-  let query_at = (query_row * params.strideQ + h * ${headDim}u) / 4u;
-  ${join(range(vectors).map(v => `let q${v} = params.scale * load4_q(query_at + ${v}u); var o${v} = vec4f(0.0);`))}
+  let vectors = ${vectors};
+  let query_at = query_row * (params.strideQ / 4u) + h * vectors;
+  ${declare('q', 'o')}
+  ${each(v => `${item('q', v)} = params.scale * load4_q(query_at + ${v}); ${item('o', v)} = vec4f(0.0);`)}
   var maximum = -1e30;
   var sum = 0.0;
   for (var j = 0u; j < visible; j++) {
-    let key = ((key_start + j) * params.strideKv + h * ${headDim}u + params.offsetK) / 4u;
-    let value = ((key_start + j) * params.strideKv + h * ${headDim}u + params.offsetV) / 4u;
-    let score = ${dots(
-      vectors,
-      v => `q${v}`,
-      v => `load4_kv(key + ${v}u)`,
-    )};
+    let key = (key_start + j) * (params.strideKv / 4u) + h * vectors + params.offsetK / 4u;
+    let value = (key_start + j) * (params.strideKv / 4u) + h * vectors + params.offsetV / 4u;
+    var score = 0.0;
+    ${each(v => `score += dot(${item('q', v)}, load4_kv(key + ${v}));`)}
     let larger = max(maximum, score);
     let shrink = exp(maximum - larger);
     let p = exp(score - larger);
     maximum = larger;
     sum = sum * shrink + p;
-    ${join(
-      range(vectors).map(v => `o${v} = o${v} * shrink + p * load4_kv(value + ${v}u);`),
-      '    ',
-    )}
+    ${each(v => `${item('o', v)} = ${item('o', v)} * shrink + p * load4_kv(value + ${v});`)}
   }
   let inverse = select(0.0, 1.0 / sum, visible > 0u);
-  let to = (query_row * params.heads + h) * ${vectors}u;
-  ${join(range(vectors).map(v => `store4_out(to + ${v}u, o${v} * inverse);`))}
-  store_lse(query_row * params.heads + h, select(0.0, maximum + log(sum), visible > 0u));`,
+  let to = (query_row * params.heads + h) * vectors;
+  ${each(v => `store4_out(to + ${v}, ${item('o', v)} * inverse);`)}
+  ${storeLse}`,
   );
 }
 
 /** Scores are computed again for every column of the output: slow, for any head dimension and alignment. */
 function generalForward(target: WgslTarget): WgslPass {
-  return lanePass(
+  return rowsOfSequences(
     target,
-    lanes,
-    total,
     `${forwardStart}
   let query_at = query_row * params.strideQ + h * params.headDim;
   let key = key_start * params.strideKv + h * params.headDim + params.offsetK;
-  let value = key - params.offsetK + params.offsetV;
+  let value = key_start * params.strideKv + h * params.headDim + params.offsetV;
   var maximum = -1e30;
   for (var j = 0u; j < visible; j++) { maximum = max(maximum, score(query_at, key + j * params.strideKv)); }
   var sum = 0.0;
@@ -124,7 +149,7 @@ function generalForward(target: WgslTarget): WgslPass {
     }
     store_out((query_row * params.heads + h) * params.headDim + d, select(0.0, o / sum, visible > 0u));
   }
-  store_lse(query_row * params.heads + h, select(0.0, maximum + log(sum), visible > 0u));`,
+  ${storeLse}`,
     `fn score(query: u32, key: u32) -> f32 {
   var total = 0.0;
   for (var d = 0u; d < params.headDim; d++) { total += load_q(query + d) * load_kv(key + d); }
@@ -135,106 +160,68 @@ function generalForward(target: WgslTarget): WgslPass {
 
 /**
  * FlashAttention's backward (Dao et al. 2022, arXiv 2205.14135, appendix B.2). With P = exp(scale q.k - lse),
- * dS = P (dO.v - dO.o) = P dO.(v - o), which saves the separate pass for delta = dO.o.
+ * dS = P (dO.v - dO.o) = P dO.(v - o), which saves a separate pass for delta = dO.o.
  */
 export function attentionGradWgsl(target: WgslTarget): readonly WgslPass[] {
-  return byHeadDim(
-    () => true,
-    headDim => gradQuery(target, headDim),
-    [generalGrad(target, 'query')],
-  ).concat(
-    byHeadDim(
-      () => true,
-      headDim => gradKey(target, headDim),
-      [generalGrad(target, 'key')],
-    ),
-  );
+  const always = () => true;
+  return [
+    ...byHeadDim(target, always, rows => gradQuery(target, rows), generalGrad(target, 'query')),
+    ...byHeadDim(target, always, rows => gradKey(target, rows), generalGrad(target, 'key')),
+  ];
 }
 
-/** Queries that see key `row`: from `first_query` on, all of them. */
-const queriesOfKey = `if (row >= key_count) { return; }
-  let first_query = select(u32(max(i32(row) - position, 0)), 0u, i32(row) < prefix);`;
-
-function gradQuery(target: WgslTarget, headDim: number): WgslPass {
-  const vectors = headDim / 4;
-  const all = range(vectors);
-  return lanePass(
+/** dq = sum over visible keys of dS k. */
+function gradQuery(target: WgslTarget, { vectors, declare, each, item }: Rows): WgslPass {
+  return rowsOfSequences(
     target,
-    lanes,
-    total,
-    `${whereAmI}
-  if (row >= query_count) { return; }
-  ${visible}
-  let width = params.heads * ${vectors}u;
-  let me = (query_start + row) * 3u * width + h * ${vectors}u;
-  let mine = (query_start + row) * width + h * ${vectors}u;
+    `${visibleKeys}
+  let vectors = ${vectors};
+  let width = params.heads * vectors;
+  let query = (query_start + row) * 3u * width + h * vectors;
+  let output = (query_start + row) * width + h * vectors;
   let lse = load_lse((query_start + row) * params.heads + h);
-  ${join(all.map(v => `let q${v} = params.scale * load4_qkv(me + ${v}u); let g${v} = load4_dout(mine + ${v}u); var dq${v} = vec4f(0.0);`))}
-  let delta = ${dots(
-    vectors,
-    v => `g${v}`,
-    v => `load4_out(mine + ${v}u)`,
-  )};
+  var delta = 0.0;
+  ${declare('q', 'g', 'dq')}
+  ${each(
+    v => `${item('q', v)} = params.scale * load4_qkv(query + ${v}); ${item('g', v)} = load4_dout(output + ${v});
+    ${item('dq', v)} = vec4f(0.0); delta += dot(${item('g', v)}, load4_out(output + ${v}));`,
+  )}
   for (var j = 0u; j < visible; j++) {
-    let key = (query_start + j) * 3u * width + width + h * ${vectors}u;
-    ${join(
-      all.map(v => `let k${v} = load4_qkv(key + ${v}u);`),
-      '    ',
-    )}
-    let p = exp(${dots(
-      vectors,
-      v => `q${v}`,
-      v => `k${v}`,
-    )} - lse);
-    let ds = p * (${dots(
-      vectors,
-      v => `g${v}`,
-      v => `load4_qkv(key + width + ${v}u)`,
-    )} - delta) * params.scale;
-    ${join(
-      all.map(v => `dq${v} += ds * k${v};`),
-      '    ',
-    )}
+    let key = (query_start + j) * 3u * width + width + h * vectors;
+    var score = 0.0;
+    var dp = 0.0;
+    ${each(v => `score += dot(${item('q', v)}, load4_qkv(key + ${v})); dp += dot(${item('g', v)}, load4_qkv(key + width + ${v}));`)}
+    let ds = exp(score - lse) * (dp - delta) * params.scale;
+    ${each(v => `${item('dq', v)} += ds * load4_qkv(key + ${v});`)}
   }
-  ${join(all.map(v => `store4_dqkv(me + ${v}u, dq${v});`))}`,
+  ${each(v => `store4_dqkv(query + ${v}, ${item('dq', v)});`)}`,
   );
 }
 
-function gradKey(target: WgslTarget, headDim: number): WgslPass {
-  const vectors = headDim / 4;
-  const all = range(vectors);
-  return lanePass(
+/** dk = sum over seeing queries of dS q, dv = sum of P dO. */
+function gradKey(target: WgslTarget, { vectors, declare, each, item }: Rows): WgslPass {
+  return rowsOfSequences(
     target,
-    lanes,
-    total,
-    `${whereAmI}
-  ${queriesOfKey}
-  let width = params.heads * ${vectors}u;
-  let key = (query_start + row) * 3u * width + width + h * ${vectors}u;
-  ${join(all.map(v => `let k${v} = load4_qkv(key + ${v}u); let v${v} = load4_qkv(key + width + ${v}u); var dk${v} = vec4f(0.0); var dv${v} = vec4f(0.0);`))}
-  for (var i_query = first_query; i_query < query_count; i_query++) {
-    let me = (query_start + i_query) * 3u * width + h * ${vectors}u;
-    let mine = (query_start + i_query) * width + h * ${vectors}u;
-    ${join(
-      all.map(v => `let q${v} = load4_qkv(me + ${v}u); let g${v} = load4_dout(mine + ${v}u);`),
-      '    ',
-    )}
-    let p = exp(params.scale * (${dots(
-      vectors,
-      v => `q${v}`,
-      v => `k${v}`,
-    )}) - load_lse((query_start + i_query) * params.heads + h));
-    let ds = p * (${dots(
-      vectors,
-      v => `g${v}`,
-      v => `v${v} - load4_out(mine + ${v}u)`,
-    )}) * params.scale;
-    ${join(
-      all.map(v => `dk${v} += ds * q${v}; dv${v} += p * g${v};`),
-      '    ',
-    )}
+    `${seeingQueries}
+  let vectors = ${vectors};
+  let width = params.heads * vectors;
+  let key = (query_start + row) * 3u * width + width + h * vectors;
+  ${declare('k', 'value', 'dk', 'dv')}
+  ${each(
+    v => `${item('k', v)} = load4_qkv(key + ${v}); ${item('value', v)} = load4_qkv(key + width + ${v});
+    ${item('dk', v)} = vec4f(0.0); ${item('dv', v)} = vec4f(0.0);`,
+  )}
+  for (var j = first_query; j < query_count; j++) {
+    let query = (query_start + j) * 3u * width + h * vectors;
+    let output = (query_start + j) * width + h * vectors;
+    var score = 0.0;
+    var dp = 0.0; // minus delta
+    ${each(v => `score += dot(load4_qkv(query + ${v}), ${item('k', v)}); dp += dot(load4_dout(output + ${v}), ${item('value', v)} - load4_out(output + ${v}));`)}
+    let p = exp(params.scale * score - load_lse((query_start + j) * params.heads + h));
+    let ds = p * dp * params.scale;
+    ${each(v => `${item('dk', v)} += ds * load4_qkv(query + ${v}); ${item('dv', v)} += p * load4_dout(output + ${v});`)}
   }
-  ${join(all.map(v => `store4_dqkv(key + ${v}u, dk${v}); store4_dqkv(key + width + ${v}u, dv${v});`))}`,
+  ${each(v => `store4_dqkv(key + ${v}, ${item('dk', v)}); store4_dqkv(key + width + ${v}, ${item('dv', v)});`)}`,
   );
 }
 
@@ -246,20 +233,19 @@ fn product(a: u32, b: u32) -> f32 {
   for (var d = 0u; d < params.headDim; d++) { total += load_qkv(a + d) * load_qkv(b + d); }
   return total;
 }
-// dO . (v - o) of a query whose outputs start at mine and a value that starts at value
-fn gradient_of_p(mine: u32, value: u32) -> f32 {
+// dO . (v - o) of a query whose output starts at the first index and a value that starts at the second
+fn gradient_of_p(output: u32, value: u32) -> f32 {
   var total = 0.0;
-  for (var d = 0u; d < params.headDim; d++) { total += load_dout(mine + d) * (load_qkv(value + d) - load_out(mine + d)); }
+  for (var d = 0u; d < params.headDim; d++) { total += load_dout(output + d) * (load_qkv(value + d) - load_out(output + d)); }
   return total;
 }`;
   const width = 'let width = params.heads * params.headDim;';
-  const pair = (query: string, key: string) => `let me = (query_start + ${query}) * 3u * width + h * params.headDim;
-      let mine = (query_start + ${query}) * width + h * params.headDim;
-      let key = (query_start + ${key}) * 3u * width + width + h * params.headDim;
-      let p = exp(params.scale * product(me, key) - load_lse((query_start + ${query}) * params.heads + h));
-      let ds = p * gradient_of_p(mine, key + width) * params.scale;`;
-  const query = `if (row >= query_count) { return; }
-  ${visible}
+  const pair = (q: string, k: string) => `let query = (query_start + ${q}) * 3u * width + h * params.headDim;
+      let output = (query_start + ${q}) * width + h * params.headDim;
+      let key = (query_start + ${k}) * 3u * width + width + h * params.headDim;
+      let p = exp(params.scale * product(query, key) - load_lse((query_start + ${q}) * params.heads + h));
+      let ds = p * gradient_of_p(output, key + width) * params.scale;`;
+  const query = `${visibleKeys}
   ${width}
   for (var d = 0u; d < params.headDim; d++) {
     var dq = 0.0;
@@ -269,19 +255,19 @@ fn gradient_of_p(mine: u32, value: u32) -> f32 {
     }
     store_dqkv((query_start + row) * 3u * width + h * params.headDim + d, dq);
   }`;
-  const key = `${queriesOfKey}
+  const key = `${seeingQueries}
   ${width}
   for (var d = 0u; d < params.headDim; d++) {
     var dk = 0.0;
     var dv = 0.0;
-    for (var q = first_query; q < query_count; q++) {
-      ${pair('q', 'row')}
-      dk += ds * load_qkv(me + d);
-      dv += p * load_dout(mine + d);
+    for (var j = first_query; j < query_count; j++) {
+      ${pair('j', 'row')}
+      dk += ds * load_qkv(query + d);
+      dv += p * load_dout(output + d);
     }
     let to = (query_start + row) * 3u * width + width + h * params.headDim + d;
     store_dqkv(to, dk);
     store_dqkv(to + width, dv);
   }`;
-  return lanePass(target, lanes, total, `${whereAmI}\n  ${of === 'query' ? query : key}`, declarations);
+  return rowsOfSequences(target, of === 'query' ? query : key, declarations);
 }

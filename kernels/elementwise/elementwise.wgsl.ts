@@ -15,7 +15,7 @@ function fourPerLane(target: WgslTarget, four: string, one: string, declarations
       '(params.n + 3u) / 4u',
       `if (4u * i + 4u <= params.n) { store4_y(i, ${four}); return; }
   for (var j = 4u * i; j < params.n; j++) { store_y(j, ${one}); }`,
-      declarations,
+      { declarations },
     ),
   ];
 }
@@ -67,7 +67,7 @@ export function broadcastWgsl(expression: string, target: WgslTarget): readonly 
     `let e = 4u * i;
   ${index}
   store4_y(i, f4(four_a(at_a), four_b(at_b)));`,
-    [binaryFunction(expression), four('a'), four('b')].join('\n'),
+    { declarations: [binaryFunction(expression), four('a'), four('b')].join('\n') },
   );
   const scalar = lanePass(
     target,
@@ -76,7 +76,7 @@ export function broadcastWgsl(expression: string, target: WgslTarget): readonly 
     `let e = i;
   ${index}
   store_y(i, f(load_a(at_a), load_b(at_b)));`,
-    binaryFunction(expression),
+    { declarations: binaryFunction(expression) },
   );
   return [vector, scalar];
 }

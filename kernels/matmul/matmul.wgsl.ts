@@ -113,10 +113,13 @@ function registers(variant: MatmulVariant, target: WgslTarget, four: boolean): W
     ${lines([...loadB(), ...loadA, ...products], '    ')}
   }
   ${lines(rows.map(r => store(r)[0]))}`,
-    `fn store_row(z: u32, r: u32, column: u32, c: array<vec4f, 2>) {
+    {
+      work: 'much',
+      declarations: `fn store_row(z: u32, r: u32, column: u32, c: array<vec4f, 2>) {
   if (r >= params.m) { return; }
   ${lines(store(0)[1])}
 }`,
+    },
   );
 }
 

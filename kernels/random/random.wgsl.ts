@@ -19,7 +19,7 @@ export function randomUniformWgsl(target: WgslTarget): readonly WgslPass[] {
       p => ceilDivide(p['n']!, 1),
       'params.n',
       'store_y(i, uniform_at(bitcast<u32>(load_control(2u)), i));',
-      uniformAt,
+      { declarations: uniformAt },
     ),
   ];
 }
@@ -48,7 +48,7 @@ export function sampleTokensWgsl(target: WgslTarget): readonly WgslPass[] {
   store_tokens(row * params.stride + params.column, token);
   store_next(row, token);
   if (token == load_control(3u)) { store_done(row, 1); }`,
-      uniformAt,
+      { declarations: uniformAt },
     ),
   ];
 }

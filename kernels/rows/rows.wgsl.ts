@@ -55,6 +55,7 @@ export function scatterAddRowsWgsl(target: WgslTarget): readonly WgslPass[] {
       ${w.store}_table(to, ${w.load}_table(to) + ${w.load}_x(row * cols + i));
     }
   }`,
+            { work: 'much' },
           )
         : // A lane owns some columns of one table row and looks through all indices: no atomics, a fixed order, f32 sums.
           lanePass(
