@@ -32,6 +32,11 @@ import fs from 'node:fs';
 /** Stages in the order of a run; a run folder is opened with them. */
 export const stageNames: readonly StageName[] = ['stage0', 'stage1', 'stage2', 'direct'];
 
+/** The stages of a run with this configuration, in their order. */
+export function stagesOf({ stages = ['stage0', 'stage1', 'stage2'] }: RunConfig): StageName[] {
+  return stageNames.filter(name => stages.includes(name));
+}
+
 export interface StepReport {
   readonly stage: StageName;
   readonly title: string;
@@ -45,6 +50,8 @@ export interface StepReport {
 
 /** Told what happens, as it happens. */
 export interface TrainObserver {
+  /** A stage begins, or goes on after `step` updates. */
+  onStage?(report: Pick<StepReport, 'stage' | 'title' | 'step' | 'steps'>): void;
   onStep?(report: StepReport): void;
   onEvaluation?(row: RowName, done: number, total: number): void;
   onRow?(row: RowName, items: readonly ItemResult[]): void;
@@ -55,7 +62,7 @@ export interface TrainOptions {
   readonly config: RunConfig;
   readonly device: Device;
   readonly folder: RunFolder;
-  /** Stages to run; default the three of the method. Those before them must be in the folder. */
+  /** Stages to run; default those of the configuration. Those before them must be in the folder. */
   readonly stages?: readonly StageName[];
   /** Goes on from the newest good checkpoint in the folder. */
   readonly resume?: boolean;
@@ -95,15 +102,17 @@ const stepsInFlight = 2;
 
 /** Runs the stages and returns the table; it is also written into the folder. @throws Interrupted when stopped */
 export async function train(options: TrainOptions): Promise<TableRow[]> {
-  const { config, device, folder, stages = ['stage0', 'stage1', 'stage2'] } = options;
+  const { config, device, folder, stages = stagesOf(config) } = options;
   const heldOut = heldOutGroups(config);
   for (const name of stages) {
-    const start = options.resume ? newestCheckpoint(folder, name) : undefined;
+    const start = options.resume ? newestCheckpoint(folder, name, options.observer) : undefined;
     const model = start ? await loadModel(device, start.checkpoint) : await startingModel(name, config, device, folder);
     const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
     if (start) restoreOptimizer(optimizer, start.checkpoint);
     const teacher = name === 'stage2' ? await teacherModel(device, folder) : undefined;
     const stage = makeStage(name, config, model, teacher, optimizer);
+    if (options.resume && (start?.step ?? 0) < stage.steps) folder.rewindLog(name, start?.step ?? 0);
+    options.observer?.onStage?.({ stage: name, title: stage.title, step: start?.step ?? 0, steps: stage.steps });
     await runStage(stage, start?.step ?? 0, model, optimizer, options);
     await evaluateRows(name, model, heldOut, options);
     for (const done of [optimizer, model, teacher]) done?.dispose();
@@ -149,6 +158,16 @@ async function teacherModel(device: Device, folder: RunFolder): Promise<VisionLa
   return await loadModel(device, lastCheckpoint(folder, 'stage0'), { trainable: false });
 }
 
+/** The stage whose weights a stage starts from, if any. */
+export function stageBefore(name: StageName): StageName | undefined {
+  return plan[name].after;
+}
+
+/** The rows that are evaluated after a stage. */
+export function evaluatedRows(name: StageName): RowName[] {
+  return plan[name].rows.map(([row]) => row);
+}
+
 /** The weights a stage ended with. @throws Error if the folder has none */
 function lastCheckpoint(folder: RunFolder, stage: StageName): Checkpoint {
   const file = folder.checkpoints().find(checkpoint => checkpoint.stage === stage);
@@ -158,13 +177,17 @@ function lastCheckpoint(folder: RunFolder, stage: StageName): Checkpoint {
 }
 
 /** The newest good checkpoint of a stage, or undefined if it has not begun. */
-function newestCheckpoint(folder: RunFolder, stage: StageName): { step: number; checkpoint: Checkpoint } | undefined {
+function newestCheckpoint(
+  folder: RunFolder,
+  stage: StageName,
+  observer: TrainObserver | undefined,
+): { step: number; checkpoint: Checkpoint } | undefined {
   for (const file of folder.checkpoints()) {
     if (file.stage !== stage) continue;
     try {
       return { step: file.step, checkpoint: decodeCheckpoint(readFile(file.path)) };
-    } catch {
-      // an older one may be sound; the folder reports damaged files
+    } catch (error) {
+      observer?.onNote?.(`${file.path} is skipped: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
   return undefined;
@@ -176,7 +199,7 @@ function restoreOptimizer(optimizer: AdamW, { optimizer: tensors }: Checkpoint):
 }
 
 async function saveCheckpoint(
-  folder: RunFolder,
+  { folder, config }: Pick<TrainOptions, 'folder' | 'config'>,
   stage: StageName,
   step: number,
   model: VisionLanguageModel,
@@ -187,7 +210,7 @@ async function saveCheckpoint(
     config: model.config,
     parameters,
     optimizer: new Map([['m', m], ['v', v], ['state', state]]), // prettier-ignore
-    metadata: { stage, step: String(step) },
+    metadata: { stage, step: String(step), run: JSON.stringify(config) },
   });
   return folder.saveCheckpoint(stage, step, contents);
 }
@@ -201,7 +224,7 @@ async function runStage(
   options: TrainOptions,
 ): Promise<void> {
   const { folder, config, signal, observer, checkpointEvery = 200 } = options;
-  if (start > 0) observer?.onNote?.(`${stage.name} goes on after update ${start}`);
+  if (start > 0 && start < stage.steps) observer?.onNote?.(`${stage.name} goes on after update ${start}`);
   const { batch } = stage.name === 'direct' ? config.stage1 : config[stage.name];
   const outstanding: { step: number; metrics: Promise<Metrics> }[] = [];
   const times: number[] = [performance.now()];
@@ -221,18 +244,19 @@ async function runStage(
     if (signal?.aborted) {
       await drain();
       throw new Interrupted(
-        step > start ? await saveCheckpoint(folder, stage.name, step, model, optimizer) : undefined,
+        step > start ? await saveCheckpoint(options, stage.name, step, model, optimizer) : undefined,
       );
     }
     const { metrics } = await stage.step(step);
     outstanding.push({ step: step + 1, metrics });
     if (outstanding.length > stepsInFlight) await report();
     if ((step + 1) % checkpointEvery === 0 && step + 1 < stage.steps)
-      await saveCheckpoint(folder, stage.name, step + 1, model, optimizer);
+      await saveCheckpoint(options, stage.name, step + 1, model, optimizer);
     await new Promise(resolve => setImmediate(resolve)); // lets signals and progress bars through
   }
   await drain();
-  if (start < stage.steps || stage.steps === 0) await saveCheckpoint(folder, stage.name, stage.steps, model, optimizer);
+  if (start < stage.steps || stage.steps === 0)
+    await saveCheckpoint(options, stage.name, stage.steps, model, optimizer);
 }
 
 const evaluationFile = (folder: RunFolder, row: RowName) => folder.file(`evaluation-${row}.json`);
@@ -251,7 +275,10 @@ async function evaluateRows(
       ? (readJson(file) as ItemResult[])
       : await evaluate(model, heldOut, {
           input,
-          onProgress: (done, total) => observer?.onEvaluation?.(row, done, total),
+          onProgress: (done, total) => {
+            if (signal?.aborted) throw new Interrupted(undefined);
+            observer?.onEvaluation?.(row, done, total);
+          },
         });
     writeJson(file, items);
     observer?.onRow?.(row, items);

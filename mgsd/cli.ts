@@ -1,0 +1,71 @@
+/** The command line. The launcher calls `main`; every command has a file of its own in cli/. */
+import { Command, CommanderError } from 'commander';
+import { addDataCommand } from './cli/data.js';
+import { errorLine, inputExitCode, InputError } from './cli/errors.js';
+import { addEvalCommand } from './cli/eval.js';
+import { addInfoCommand } from './cli/info.js';
+import type { CommandContext } from './cli/options.js';
+import { addExamples } from './cli/options.js';
+import { packageVersion } from './cli/package.js';
+import { addPlanCommand } from './cli/plan.js';
+import { processTerminal } from './cli/terminal.js';
+import type { Terminal } from './cli/terminal.js';
+import { addTrainCommand } from './cli/train.js';
+
+/**
+ * Runs one command.
+ * @param argv arguments after the program's name
+ * @returns exit code: 0, 1 for failures, 2 for wrong options and input, 128 + n when a signal ended a training
+ */
+export async function main(argv: readonly string[], terminal: Terminal = processTerminal()): Promise<number> {
+  const context: CommandContext = { terminal, exitCode: 0 };
+  // Errors of event handlers and worker threads reach nobody else.
+  const crash = (error: unknown) => process.exit(report(error, terminal));
+  process.on('uncaughtException', crash);
+  try {
+    await createProgram(context).parseAsync([...argv], { from: 'user' });
+    return context.exitCode;
+  } catch (error) {
+    return report(error, terminal);
+  } finally {
+    process.off('uncaughtException', crash);
+  }
+}
+
+/** Writes the one line that a user sees, and picks the exit code. */
+function report(error: unknown, terminal: Terminal): number {
+  if (error instanceof CommanderError && error.exitCode === 0) return 0; // help and version
+  if (error instanceof CommanderError && error.code === 'commander.help') return inputExitCode; // no command was given
+  terminal.err(errorLine(error));
+  if (process.env['MGSD_DEBUG'] === '1' && error instanceof Error && error.stack !== undefined)
+    terminal.err(error.stack);
+  return error instanceof CommanderError || error instanceof InputError ? inputExitCode : 1;
+}
+
+function createProgram(context: CommandContext): Command {
+  const { terminal } = context;
+  const trimmed = (text: string) => text.replace(/\n$/, '');
+  const program = new Command('mgsd-lite')
+    .description(
+      'Learns to plan from pictures: a small vision-language model, trained on this machine from nothing, by modality-gap-aware self-distillation (arXiv 2606.06076).',
+    )
+    .version(packageVersion(), '-v, --version')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({
+      writeOut: text => terminal.out(trimmed(text)),
+      writeErr: text => terminal.err(trimmed(text)),
+      outputError: () => {}, // `report` writes it
+    });
+  addExamples(program, [
+    ['train', 'the whole method on FrozenLake; about ten minutes on two processor cores'],
+    ['plan', 'solves a puzzle it has never seen with the model that comes with the package'],
+    ['info', 'which devices there are on this machine'],
+  ]);
+  addTrainCommand(program, context);
+  addEvalCommand(program, context);
+  addPlanCommand(program, context);
+  addDataCommand(program, context);
+  addInfoCommand(program, context);
+  return program;
+}

@@ -1,0 +1,65 @@
+/** One forward pass, written down so that another program can repeat it: inputs in every form, and the logits. */
+import { noGrad } from '../../core/index.js';
+import { packBatch, patchCount } from '../../models/index.js';
+import type { SafeTensor, Sequence, VisionLanguageModel } from '../../models/index.js';
+import { BOS } from '../../models/vocabulary.js';
+import type { EvaluationInput } from '../evaluate.js';
+import type { PuzzleGroup } from '../puzzles.js';
+import { patchTensor, promptOf, renderPuzzles } from '../samples.js';
+import { oracleResponse } from '../trace.js';
+
+/** Puzzles of each board size. */
+const perGroup = 2;
+
+/**
+ * Puzzles of every size with the oracle's response, shown as images, as symbols, or both; packed without padding.
+ * Letters as in models/README.md: R packed rows, N rows with outputs, V vocabulary, B images, S sequences.
+ * @returns tensors and metadata of a safetensors file
+ */
+export async function dumpForward(
+  model: VisionLanguageModel,
+  groups: readonly PuzzleGroup[],
+  shown: readonly EvaluationInput[],
+): Promise<[Map<string, SafeTensor>, Record<string, string>]> {
+  const { config } = model;
+  const chosen = groups.flatMap(({ puzzles }) => puzzles.slice(0, perGroup));
+  const modes = [...new Set(shown.map(input => (input === 'symbolic' ? 'symbolic' : 'image')))];
+  const sequences = modes.flatMap(mode =>
+    chosen.map<Sequence>(puzzle => ({
+      prompt: promptOf(puzzle, mode, config),
+      response: [BOS, ...oracleResponse(puzzle.world, puzzle.instance).slice(0, -1)],
+    })),
+  );
+  const images = modes.includes('image') ? renderPuzzles(chosen, config) : [];
+  const { promptPositions, responsePositions, imageSize } = config;
+  const batch = packBatch(sequences, { promptPositions, responsePositions, patches: patchCount(config) });
+  const logits = await model.device.scope(() =>
+    noGrad(() => model.forward(batch, images.length > 0 ? patchTensor(model, images) : undefined)).read(),
+  );
+  const i32 = (data: Int32Array): SafeTensor => ({ dtype: 'I32', shape: [data.length], data });
+  const pixels = new Uint8Array(images.length * imageSize * imageSize * 3);
+  images.forEach((image, i) => pixels.set(image, i * image.length));
+  const tensors = new Map<string, SafeTensor>([
+    ['images', { dtype: 'U8', shape: [images.length, imageSize, imageSize, 3], data: pixels }], // (B, y, x, channel)
+    ['tokens', i32(batch.tokens)], // (R)
+    ['positions', i32(batch.positions)], // (R)
+    ['image_rows', i32(batch.imageRows)], // (R)
+    ['lengths', i32(Int32Array.from(batch.table.spans, ({ length }) => length))], // (S)
+    ['prefixes', i32(Int32Array.from(batch.table.spans, ({ prefix }) => prefix))], // (S)
+    ['outputs', i32(batch.outputs)], // (N)
+    [
+      'logits',
+      { dtype: 'F32', shape: [batch.outputs.length, config.vocabulary], data: Float32Array.from(logits) }, // (N, V)
+    ],
+  ]);
+  return [
+    tensors,
+    {
+      config: JSON.stringify(config),
+      device: model.device.capabilities.backend,
+      about:
+        'sequences packed one after another: lengths rows each, of which the first prefixes are the prompt; positions index prompt, then response positions; ' +
+        'image_rows is the row of the flattened patch features (images in order) or -1; logits are those of the rows in outputs',
+    },
+  ];
+}

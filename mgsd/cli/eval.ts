@@ -1,0 +1,163 @@
+/** `mgsd-lite eval`: a model on held-out puzzles. */
+import path from 'node:path';
+import type { Command } from 'commander';
+import type { Device } from '../../core/index.js';
+import { encodeSafetensors, loadModel } from '../../models/index.js';
+import type { VisionLanguageModel } from '../../models/index.js';
+import type { RunConfig } from '../config.js';
+import { evaluate, summarize } from '../evaluate.js';
+import type { EvaluationInput, ItemResult, RowSummary } from '../evaluate.js';
+import { writeFileAtomic } from '../files.js';
+import { heldOutGroups } from '../puzzles.js';
+import type { PuzzleGroup } from '../puzzles.js';
+import type { StageName } from '../stages/stage.js';
+import { formatEstimate, tableHeader } from '../table.js';
+import { stageNames } from '../train.js';
+import { dumpForward } from './dump.js';
+import { checkInput, InputError } from './errors.js';
+import { chooseModel } from './model-choice.js';
+import type { ModelChoice } from './model-choice.js';
+import { addDeviceOptions, addExamples, levelOf, oneOf, several, wholeNumber, withDevice } from './options.js';
+import type { CommandContext, DeviceFlags } from './options.js';
+import { Progress } from './progress.js';
+import { drawTable } from './results.js';
+
+const inputs = ['image', 'symbolic', 'blank', 'shuffled'] as const satisfies readonly EvaluationInput[];
+
+interface EvalFlags extends DeviceFlags {
+  readonly input?: readonly EvaluationInput[];
+  readonly puzzles?: number;
+  readonly level?: readonly number[];
+  readonly stage?: StageName;
+  readonly json?: boolean;
+  readonly items?: string;
+  readonly dump?: string;
+}
+
+export function addEvalCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command('eval')
+    .summary('evaluate a trained model on puzzles that it has never seen')
+    .description(
+      'Greedy plans for held-out puzzles, judged by the rules, with 95 % intervals drawn over layouts. No layout of these\n' +
+        'puzzles occurs in training, and all runs are judged on the same ones.',
+    )
+    .argument('<checkpoint|run>', 'a checkpoint, or the folder of a run (its newest checkpoint)')
+    .option(
+      '--input <what>',
+      `what the model is shown (may be repeated; default image): ${inputs.join(', ')}`,
+      several(oneOf(inputs)),
+    )
+    .option('--puzzles <n>', "puzzles per board size (default: the run's)", wholeNumber(1, 100_000))
+    .option('--level <size>', "board size (may be repeated; default: the run's)", several(levelOf))
+    .option('--stage <name>', `of a run: take this stage's checkpoint (${stageNames.join(', ')})`, oneOf(stageNames))
+    .option('--items <file>', 'write every puzzle, response and verdict as JSON lines')
+    .option(
+      '--dump <file>',
+      'write images, tokens and logits of a small batch as safetensors, to compare with another program',
+    )
+    .option('--json', 'the result as JSON on standard output');
+  addDeviceOptions(command).action((file: string, flags: EvalFlags) => runEval(file, flags, context));
+  addExamples(command, [
+    ['eval runs/mine', 'success on held-out images'],
+    ['eval runs/mine --input image --input shuffled --items items.jsonl', 'does it look? and every single answer'],
+    ['eval checkpoint.safetensors --level 5 --puzzles 500 --json', 'one board size, for a program'],
+    ['eval checkpoint.safetensors --dump forward.safetensors', 'what an independent implementation should reproduce'],
+  ]);
+}
+
+async function runEval(file: string, flags: EvalFlags, { terminal }: CommandContext): Promise<void> {
+  const say = flags.json ? () => {} : (text: string) => terminal.out(terminal.colours.dim(text));
+  const choice = chooseModel(file, flags.stage, say);
+  for (const output of [flags.items, flags.dump])
+    if (output !== undefined && path.resolve(output) === path.resolve(choice.path))
+      throw new InputError(`${output} is the checkpoint itself: choose another file`);
+  const shown: EvaluationInput[] = [...new Set(flags.input ?? ['image' as const])];
+  const groups = checkInput(() => heldOutGroups(changed(choice.config, flags)));
+  await withDevice(flags, say, async (device, description) => {
+    say(description);
+    const model = await loadModel(device, choice.checkpoint, { trainable: false });
+    const rows = await evaluateAll(model, groups, shown, flags.json ? undefined : new Progress(terminal));
+    if (flags.items !== undefined) writeItems(flags.items, rows);
+    if (flags.dump !== undefined)
+      writeFileAtomic(flags.dump, encodeSafetensors(...(await dumpForward(model, groups, shown))));
+    const summaries = rows.map(({ input, items }) => ({ input, ...summarize(items) }));
+    if (flags.json) terminal.out(JSON.stringify(resultOf(choice, device, summaries), null, 2));
+    else showRows(summaries, choice, terminal);
+  });
+}
+
+/** The run's configuration with the puzzles that were asked for. */
+function changed(config: RunConfig, { puzzles, level }: EvalFlags): RunConfig {
+  const [first] = config.tasks;
+  const pool = Object.fromEntries((level ?? []).map(size => [size, 1])); // held-out puzzles have their own number
+  const tasks = level === undefined ? config.tasks : [{ ...first!, levels: [...new Set(level)], pool }];
+  return { ...config, tasks, evaluation: { ...config.evaluation, ...(puzzles !== undefined && { puzzles }) } };
+}
+
+interface EvaluatedRow {
+  readonly input: EvaluationInput;
+  readonly items: readonly ItemResult[];
+}
+
+async function evaluateAll(
+  model: VisionLanguageModel,
+  groups: readonly PuzzleGroup[],
+  shown: readonly EvaluationInput[],
+  progress: Progress | undefined,
+): Promise<EvaluatedRow[]> {
+  const rows: EvaluatedRow[] = [];
+  const total = groups.reduce((sum, { puzzles }) => sum + puzzles.length, 0);
+  for (const input of shown) {
+    progress?.begin(`evaluating ${input}`, total);
+    rows.push({
+      input,
+      items: await evaluate(model, groups, { input, onProgress: done => progress?.update(done, '') }),
+    });
+  }
+  progress?.end();
+  return rows;
+}
+
+function writeItems(file: string, rows: readonly EvaluatedRow[]): void {
+  const lines = rows.flatMap(({ input, items }) => items.map(item => JSON.stringify({ input, ...item })));
+  writeFileAtomic(file, lines.map(line => `${line}\n`).join(''));
+}
+
+type Summary = RowSummary & { readonly input: EvaluationInput };
+
+function resultOf({ path: file, checkpoint, config }: ModelChoice, device: Device, rows: readonly Summary[]): object {
+  const { stage = null, step = null } = checkpoint.metadata;
+  return {
+    checkpoint: file,
+    stage,
+    step: step === null ? null : Number(step),
+    model: checkpoint.config,
+    seed: config.seed,
+    device: device.capabilities,
+    rows,
+  };
+}
+
+function showRows(rows: readonly Summary[], { path: file }: ModelChoice, terminal: CommandContext['terminal']): void {
+  const levels = Object.keys(rows[0]?.byLevel ?? {});
+  const head = ['input', ...tableHeader.slice(1, 5), ...levels.map(level => `${level} %`)];
+  const cells = rows.map(row => [
+    row.input,
+    ...[row.success, row.optimal, row.detourSuccess, row.recapExact].map(formatEstimate),
+    ...levels.map(level => (100 * (row.byLevel[level] ?? NaN)).toFixed(1)),
+  ]);
+  terminal.out(
+    drawTable(
+      terminal,
+      head.map(text => text.replaceAll(' ', '\n')),
+      cells.map(row => row.map(cell => cell.replace(' (', '\n('))),
+    ),
+  );
+  for (const { input, failures } of rows) {
+    const list = Object.entries(failures).sort(([, a], [, b]) => b - a);
+    if (list.length > 0)
+      terminal.out(`failures, ${input}: ${list.map(([reason, count]) => `${reason} ${count}`).join(', ')}`);
+  }
+  terminal.out(`${rows[0]?.items ?? 0} held-out puzzles each; ${file}`);
+}

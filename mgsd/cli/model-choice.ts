@@ -1,0 +1,72 @@
+/** Which trained model a command works with: a checkpoint file, or the best-trained one in the folder of a run. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { decodeCheckpoint } from '../../models/index.js';
+import type { Checkpoint } from '../../models/index.js';
+import { presets, resolveConfig } from '../config.js';
+import type { RunConfig } from '../config.js';
+import { readFile } from '../files.js';
+import { RunFolder } from '../run-folder.js';
+import type { StageName } from '../stages/stage.js';
+import { checkInput, InputError, messageOf } from './errors.js';
+
+export interface ModelChoice {
+  readonly path: string;
+  readonly checkpoint: Checkpoint;
+  /** Of the run that the model comes from; the tiny preset if the file does not say. */
+  readonly config: RunConfig;
+}
+
+/** The end of the method first; the baseline only when asked for. */
+const preferred: readonly StageName[] = ['stage2', 'stage1', 'stage0', 'direct'];
+
+/**
+ * @param file a checkpoint or the folder of a run
+ * @param stage for a run: the stage whose newest checkpoint is taken
+ * @param onNote told about damaged checkpoints that are skipped
+ * @throws InputError
+ */
+export function chooseModel(file: string, stage: StageName | undefined, onNote: (note: string) => void): ModelChoice {
+  const isFolder = fs.statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  if (!isFolder && stage !== undefined)
+    throw new InputError(`--stage chooses in a run's folder; ${file} is one checkpoint`);
+  const found = isFolder ? newestIn(file, stage, onNote) : { path: file, checkpoint: read(file) };
+  return { ...found, config: configOf(found.checkpoint) };
+}
+
+function read(file: string): Checkpoint {
+  const bytes = checkInput(() => readFile(file));
+  return checkInput(() => decodeCheckpoint(bytes), `${file} is no usable checkpoint`);
+}
+
+function newestIn(
+  folder: string,
+  stage: StageName | undefined,
+  onNote: (note: string) => void,
+): Omit<ModelChoice, 'config'> {
+  if (!RunFolder.isRun(folder)) throw new InputError(`${folder} is not the folder of a run (it has no config.json)`);
+  const stages = stage === undefined ? preferred : [stage];
+  const files = fs.readdirSync(folder).flatMap(name => {
+    const [, of = '', step = ''] = /^checkpoint-(\w+)-(\d+)\.safetensors$/.exec(name) ?? [];
+    const rank = (stages as readonly string[]).indexOf(of);
+    return rank < 0 ? [] : [{ path: path.join(folder, name), rank, step: Number(step) }];
+  });
+  for (const candidate of files.sort((a, b) => a.rank - b.rank || b.step - a.step)) {
+    try {
+      return { path: candidate.path, checkpoint: read(candidate.path) };
+    } catch (error) {
+      onNote(`skipped: ${messageOf(error)}`);
+    }
+  }
+  throw new InputError(`${folder} has no good checkpoint${stage === undefined ? '' : ` of ${stage}`} yet`);
+}
+
+/** The configuration that the trainer wrote into the checkpoint. */
+function configOf({ metadata }: Checkpoint): RunConfig {
+  try {
+    const stored = JSON.parse(metadata['run'] ?? '') as RunConfig;
+    return resolveConfig(stored.preset, stored);
+  } catch {
+    return presets.tiny; // a model from elsewhere
+  }
+}

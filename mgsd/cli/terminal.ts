@@ -1,0 +1,57 @@
+/** Where commands write: lines for people and programs on standard output, progress and errors on standard error. */
+import pc from 'picocolors';
+
+export type Colours = ReturnType<typeof pc.createColors>;
+
+export interface Terminal {
+  /** Writes lines to standard output; a line break is added. */
+  out(text: string): void;
+  /** Writes lines to standard error; a line break is added. */
+  err(text: string): void;
+  /** Standard error if it is a terminal that can show a progress bar. */
+  readonly bar: NodeJS.WriteStream | undefined;
+  /** Characters per line of standard output; undefined if it is not a terminal. */
+  readonly columns: number | undefined;
+  /** Change nothing where colours are not wanted: pipes, NO_COLOR. */
+  readonly colours: Colours;
+}
+
+/** The terminal of this process. A reader that goes away (`| head`) ends the process quietly, as other programs do. */
+export function processTerminal(): Terminal {
+  const { stdout, stderr } = process;
+  const gone = (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(141); // 128 + SIGPIPE
+    throw error;
+  };
+  for (const stream of [stdout, stderr]) if (!stream.listeners('error').includes(gone)) stream.once('error', gone);
+  const plain = Boolean(process.env['NO_COLOR']) || process.env['TERM'] === 'dumb';
+  return {
+    out: text => stdout.write(`${text}\n`),
+    err: text => stderr.write(`${text}\n`),
+    bar: stderr.isTTY && process.env['TERM'] !== 'dumb' && !process.env['CI'] ? stderr : undefined,
+    columns: stdout.isTTY ? stdout.columns : undefined,
+    colours: pc.createColors(stdout.isTTY && !plain),
+  };
+}
+
+/** `1 h 05 min`, `3 min 20 s`, `4.2 s`. */
+export function formatDuration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return 'an unknown time';
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 59.5) return `${seconds.toFixed(0)} s`;
+  if (seconds < 3597) {
+    const whole = Math.round(seconds);
+    return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
+  }
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
+  return `${(minutes / 1440).toFixed(1)} days`;
+}
+
+/** `1.4 MB`: decimal units, as disks and most tools count. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  const value = bytes / 1000 ** power;
+  return `${power === 0 ? value.toFixed(0) : value.toPrecision(3)} ${units[power]!}`;
+}
