@@ -42,7 +42,7 @@ function packPanels(panels: usize, rows: usize, stride: usize, count: i32, k: i3
 @inline
 function scores(rows: i32, a: usize, strideA: usize, panels: usize, k: i32, c: usize, strideC: usize, count: i32): void {
   for (let j: i32 = 0; j < count; j += tileColumns)
-    multiplyTile(rows, a, strideA, at(panels, j * k), 4 * tileColumns, k, at(c, j), strideC, tileColumns, false);
+    multiplyTile(rows, a, strideA, at(panels, j * k), 4 * tileColumns, k, at(c, j), strideC, tileColumns, 0, 0, 0);
 }
 
 /** C[rows, width] = A[rows, k] times B[k, width], all where they lie. */
@@ -62,8 +62,8 @@ function product(
 ): void {
   for (let j: i32 = 0; j < width; j += tileColumns) {
     const columns = min(width - j, tileColumns);
-    if (transposed) multiplyTransposedTile(rows, a, strideA, at(b, j), strideB, k, at(c, j), strideC, columns, false);
-    else multiplyTile(rows, a, strideA, at(b, j), strideB, k, at(c, j), strideC, columns, false);
+    if (transposed) multiplyTransposedTile(rows, a, strideA, at(b, j), strideB, k, at(c, j), strideC, columns, 0, 0, 0);
+    else multiplyTile(rows, a, strideA, at(b, j), strideB, k, at(c, j), strideC, columns, 0, 0, 0);
   }
 }
 

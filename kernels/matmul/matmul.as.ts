@@ -1,7 +1,7 @@
 // Matrix multiplication in two passes: panels of B are packed side by side in shared scratch, then blocks of C are computed
 // tile by tile. A is read where it lies: six rows of it are streams that the processor prefetches on its own.
-import { at, laneMask, storeLanes } from '../wasm/simd.as';
-import { multiplyTile, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
+import { at, laneMask } from '../wasm/simd.as';
+import { Finish, multiplyTile, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
 
 /** Steps along k after which C is written back: one panel of B (16 KiB) then stays in the first-level cache. */
 const blockK = 512;
@@ -24,9 +24,8 @@ class MatmulArgs {
   transA: i32;
   /** B is [n, k]. */
   transB: i32;
-  hasBias: i32;
-  relu: i32;
-  hasResidual: i32;
+  /** Flags of `Finish` for the last block of k. */
+  finish: i32;
   /** Panels are read from `panels`, not straight from B. */
   packed: i32;
   rowsPerUnit: i32;
@@ -67,20 +66,6 @@ export function matmul_pack(args: MatmulArgs, begin: i32, end: i32, scratch: usi
   }
 }
 
-/** Bias, activation and residual on a tile of C that is still in the cache. Pointers are those of the tile, 0 for none. */
-function finishTile(c: usize, stride: usize, rows: i32, columns: i32, bias: usize, relu: i32, residual: usize): void {
-  for (let i = 0; i < rows; i++) {
-    for (let j: i32 = 0; j < columns; j += 4) {
-      const offset = <usize>i * stride + ((<usize>j) << 2);
-      let v = v128.load(c + offset);
-      if (bias) v = f32x4.add(v, v128.load(at(bias, j)));
-      if (relu) v = f32x4.pmax(v, f32x4.splat(0));
-      if (residual) v = f32x4.add(v, v128.load(residual + offset));
-      storeLanes(c + offset, v, columns - j);
-    }
-  }
-}
-
 /** One unit computes rowsPerUnit rows by panelsPerUnit panels of C of one matrix of the batch. */
 export function matmul(args: MatmulArgs, begin: i32, end: i32, scratch: usize): void {
   const m = args.m;
@@ -96,7 +81,6 @@ export function matmul(args: MatmulArgs, begin: i32, end: i32, scratch: usize): 
   const strideA = (<usize>(transA ? m : k)) << 2;
   const strideB: usize = packed ? 4 * tileColumns : (<usize>n) << 2;
   const strideC = (<usize>n) << 2;
-  const finish = args.hasBias | args.relu | args.hasResidual;
 
   for (let unit = begin; unit < end; unit++) {
     const z = unit / (rowBlocks * columnBlocks);
@@ -111,32 +95,22 @@ export function matmul(args: MatmulArgs, begin: i32, end: i32, scratch: usize): 
 
     for (let start: i32 = 0; start == 0 || start < k; start += blockK) {
       const steps = min(blockK, k - start);
+      const finish = (start > 0 ? Finish.accumulate : 0) | (start + blockK >= k ? args.finish : 0);
       for (let panel = columnBlock * panelsPerUnit; panel < panelEnd; panel++) {
         const j = panel * tileColumns;
         const columns = min(n - j, tileColumns);
+        const bias = at(args.bias, j);
         const fromB = packed ? at(b, (panel * k + start) * tileColumns) : at(b, start * n + j);
         for (let i = rowBlock * rowsPerUnit; i < rowEnd; i += tileRows) {
           const rows = min(rowEnd - i, tileRows);
           const into = at(c, i * n + j);
-          if (transA)
-            multiplyTransposedTile(
-              rows,
-              at(a, start * m + i),
-              strideA,
-              fromB,
-              strideB,
-              steps,
-              into,
-              strideC,
-              columns,
-              start > 0,
-            );
-          else
-            multiplyTile(rows, at(a, i * k + start), strideA, fromB, strideB, steps, into, strideC, columns, start > 0);
-          if (finish && start + blockK >= k) {
-            const bias = args.hasBias ? at(args.bias, j) : 0;
-            const residual = args.hasResidual ? at(args.residual, z * m * n + i * n + j) : 0;
-            finishTile(into, strideC, rows, columns, bias, args.relu, residual);
+          const residual = at(args.residual, z * m * n + i * n + j);
+          if (transA) {
+            const fromA = at(a, start * m + i);
+            multiplyTransposedTile(rows, fromA, strideA, fromB, strideB, steps, into, strideC, columns, finish, bias, residual);
+          } else {
+            const fromA = at(a, i * k + start);
+            multiplyTile(rows, fromA, strideA, fromB, strideB, steps, into, strideC, columns, finish, bias, residual);
           }
         }
       }

@@ -29,6 +29,8 @@ const wantedUnits = 16;
 /** Buffers that a variant has no use for (`bias`, `residual`) take any other operand; they are never read. */
 function defineMatmul(variant: MatmulVariant) {
   const { layout, bias: hasBias, activation, residual: hasResidual } = variant;
+  // flags of the wasm kernel: see Finish in kernels/wasm/tile.as.ts
+  const finish = (hasBias ? 2 : 0) + (activation === 'relu' ? 4 : 0) + (hasResidual ? 8 : 0);
   return defineKernel({
     name: matmulName(variant),
     summary:
@@ -73,7 +75,7 @@ function defineMatmul(variant: MatmulVariant) {
           { fn: 'matmul', units: rowBlocks * ceilDivide(panels, panelsPerUnit) },
         ],
         constants: [
-          ...[layout === 'tn', layout === 'nt', hasBias, activation === 'relu', hasResidual, packed].map(Number),
+          ...[Number(layout === 'tn'), Number(layout === 'nt'), finish, Number(packed)],
           ...[rowsPerUnit, panelsPerUnit],
         ],
         sharedScratch: packed ? 4 * matrices * k * panelColumns * panels : 0,

@@ -12,22 +12,33 @@ export const tileRows = 4;
 /** Columns of C in a tile. */
 export const tileColumns = 8;
 
+/** What happens to a tile before it is stored: flags, or'ed. */
+export const enum Finish {
+  nothing = 0,
+  /** Adds what C holds: a product whose k is split. */
+  accumulate = 1,
+  bias = 2,
+  relu = 4,
+  residual = 8,
+}
+
 // @ts-ignore: decorator
 @inline
-function storeRow(c: usize, first: v128, second: v128, columns: i32, accumulate: bool): void {
-  if (accumulate) {
-    first = f32x4.add(first, v128.load(c));
-    second = f32x4.add(second, v128.load(c, 16));
+function storeRow(c: usize, first: v128, second: v128, columns: i32): void {
+  if (columns >= tileColumns) {
+    v128.store(c, first);
+    v128.store(c, second, 16);
+  } else {
+    storeLanes(c, first, columns);
+    storeLanes(c + 16, second, columns - 4);
   }
-  storeLanes(c, first, columns);
-  storeLanes(c + 16, second, columns - 4);
 }
 
 /**
- * C[rows, columns] = A B, or += with `accumulate`. `rows` and `transposed` are constants where this is called, so that each
- * call becomes a loop of its own without tests. B[k, 8]: row stride strideB, must be readable over all 8 columns.
+ * C[rows, columns] = finish(A B). `rows` and `transposed` are constants where this is called, so that each call becomes a loop of
+ * its own without tests. B[k, 8]: row stride strideB, must be readable over all 8 columns.
  * A[rows, k]: strideA is the distance of rows; if transposed, A[k, rows] and strideA the distance of steps along k.
- * Strides in bytes.
+ * Strides in bytes; `bias` is that of the first column, `residual` is shaped like C and its first element that of the tile.
  */
 // @ts-ignore: decorator
 @inline
@@ -42,7 +53,9 @@ function tile(
   c: usize,
   strideC: usize,
   columns: i32,
-  accumulate: bool,
+  finish: i32,
+  bias: usize,
+  residual: usize,
 ): void {
   let c00 = f32x4.splat(0);
   let c01 = f32x4.splat(0);
@@ -89,10 +102,79 @@ function tile(
       }
     } while (--k > 0);
   }
-  storeRow(c, c00, c01, columns, accumulate);
-  if (rows > 1) storeRow(c + strideC, c10, c11, columns, accumulate);
-  if (rows > 2) storeRow(c + 2 * strideC, c20, c21, columns, accumulate);
-  if (rows > 3) storeRow(c + 3 * strideC, c30, c31, columns, accumulate);
+  if (finish) {
+    if (finish & Finish.accumulate) {
+      c00 = f32x4.add(c00, v128.load(c));
+      c01 = f32x4.add(c01, v128.load(c, 16));
+      if (rows > 1) {
+        c10 = f32x4.add(c10, v128.load(c + strideC));
+        c11 = f32x4.add(c11, v128.load(c + strideC, 16));
+      }
+      if (rows > 2) {
+        c20 = f32x4.add(c20, v128.load(c + 2 * strideC));
+        c21 = f32x4.add(c21, v128.load(c + 2 * strideC, 16));
+      }
+      if (rows > 3) {
+        c30 = f32x4.add(c30, v128.load(c + 3 * strideC));
+        c31 = f32x4.add(c31, v128.load(c + 3 * strideC, 16));
+      }
+    }
+    if (finish & Finish.bias) {
+      const bias0 = v128.load(bias);
+      const bias1 = v128.load(bias, 16);
+      c00 = f32x4.add(c00, bias0);
+      c01 = f32x4.add(c01, bias1);
+      if (rows > 1) {
+        c10 = f32x4.add(c10, bias0);
+        c11 = f32x4.add(c11, bias1);
+      }
+      if (rows > 2) {
+        c20 = f32x4.add(c20, bias0);
+        c21 = f32x4.add(c21, bias1);
+      }
+      if (rows > 3) {
+        c30 = f32x4.add(c30, bias0);
+        c31 = f32x4.add(c31, bias1);
+      }
+    }
+    if (finish & Finish.relu) {
+      const zero = f32x4.splat(0);
+      c00 = f32x4.pmax(c00, zero);
+      c01 = f32x4.pmax(c01, zero);
+      if (rows > 1) {
+        c10 = f32x4.pmax(c10, zero);
+        c11 = f32x4.pmax(c11, zero);
+      }
+      if (rows > 2) {
+        c20 = f32x4.pmax(c20, zero);
+        c21 = f32x4.pmax(c21, zero);
+      }
+      if (rows > 3) {
+        c30 = f32x4.pmax(c30, zero);
+        c31 = f32x4.pmax(c31, zero);
+      }
+    }
+    if (finish & Finish.residual) {
+      c00 = f32x4.add(c00, v128.load(residual));
+      c01 = f32x4.add(c01, v128.load(residual, 16));
+      if (rows > 1) {
+        c10 = f32x4.add(c10, v128.load(residual + strideC));
+        c11 = f32x4.add(c11, v128.load(residual + strideC, 16));
+      }
+      if (rows > 2) {
+        c20 = f32x4.add(c20, v128.load(residual + 2 * strideC));
+        c21 = f32x4.add(c21, v128.load(residual + 2 * strideC, 16));
+      }
+      if (rows > 3) {
+        c30 = f32x4.add(c30, v128.load(residual + 3 * strideC));
+        c31 = f32x4.add(c31, v128.load(residual + 3 * strideC, 16));
+      }
+    }
+  }
+  storeRow(c, c00, c01, columns);
+  if (rows > 1) storeRow(c + strideC, c10, c11, columns);
+  if (rows > 2) storeRow(c + 2 * strideC, c20, c21, columns);
+  if (rows > 3) storeRow(c + 3 * strideC, c30, c31, columns);
 }
 
 /** A tile of up to 4 rows; A[rows, k] with rows strideA apart. See `tile`. */
@@ -106,12 +188,14 @@ export function multiplyTile(
   c: usize,
   strideC: usize,
   columns: i32,
-  accumulate: bool,
+  finish: i32,
+  bias: usize,
+  residual: usize,
 ): void {
-  if (rows >= 4) tile(4, false, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
-  else if (rows == 3) tile(3, false, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
-  else if (rows == 2) tile(2, false, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
-  else if (rows == 1) tile(1, false, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+  if (rows >= 4) tile(4, false, a, strideA, b, strideB, k, c, strideC, columns, finish, bias, residual);
+  else if (rows == 3) tile(3, false, a, strideA, b, strideB, k, c, strideC, columns, finish, bias, residual);
+  else if (rows == 2) tile(2, false, a, strideA, b, strideB, k, c, strideC, columns, finish, bias, residual);
+  else if (rows == 1) tile(1, false, a, strideA, b, strideB, k, c, strideC, columns, finish, bias, residual);
 }
 
 /** A tile of up to 4 rows; A[k, rows] with steps of k strideA apart. See `tile`. */
@@ -125,12 +209,14 @@ export function multiplyTransposedTile(
   c: usize,
   strideC: usize,
   columns: i32,
-  accumulate: bool,
+  finish: i32,
+  bias: usize,
+  residual: usize,
 ): void {
-  if (rows >= 4) tile(4, true, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
-  else if (rows == 3) tile(3, true, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
-  else if (rows == 2) tile(2, true, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
-  else if (rows == 1) tile(1, true, a, strideA, b, strideB, k, c, strideC, columns, accumulate);
+  if (rows >= 4) tile(4, true, a, strideA, b, strideB, k, c, strideC, columns, finish, bias, residual);
+  else if (rows == 3) tile(3, true, a, strideA, b, strideB, k, c, strideC, columns, finish, bias, residual);
+  else if (rows == 2) tile(2, true, a, strideA, b, strideB, k, c, strideC, columns, finish, bias, residual);
+  else if (rows == 1) tile(1, true, a, strideA, b, strideB, k, c, strideC, columns, finish, bias, residual);
 }
 
 /**
