@@ -30,6 +30,8 @@ class MatmulArgs {
   packed: i32;
   rowsPerUnit: i32;
   panelsPerUnit: i32;
+  /** Where the strips of A begin behind the panels, in elements; 0 if A is read where it lies. */
+  strips: i32;
   panels: usize;
 }
 
@@ -66,6 +68,32 @@ export function matmul_pack(args: MatmulArgs, begin: i32, end: i32, scratch: usi
   }
 }
 
+/**
+ * One unit packs 16 rows of A, which is [k, m], as four strips [k, 4]: where rows of k lie a large power of two apart, few of them fit
+ * into the first-level cache at once.
+ */
+export function matmul_pack_strips(args: MatmulArgs, begin: i32, end: i32, scratch: usize): void {
+  const m = args.m;
+  const k = args.k;
+  const blocks = (m + 15) / 16;
+  const stride = (<usize>m) << 2;
+  const length = (<usize>k) << 4;
+  for (let unit = begin; unit < end; unit++) {
+    const z = unit / blocks;
+    const i = (unit - z * blocks) * 16;
+    let row = at(args.a, z * args.strideA + i);
+    let strip = at(args.panels, args.strips + (z * blocks * 16 + i) * k);
+    for (let l: i32 = 0; l < k; l++) {
+      v128.store(strip, v128.load(row));
+      v128.store(strip + length, v128.load(row, 16));
+      v128.store(strip + 2 * length, v128.load(row, 32));
+      v128.store(strip + 3 * length, v128.load(row, 48));
+      row += stride;
+      strip += 16;
+    }
+  }
+}
+
 /** One unit computes rowsPerUnit rows by panelsPerUnit panels of C of one matrix of the batch. */
 export function matmul(args: MatmulArgs, begin: i32, end: i32, scratch: usize): void {
   const m = args.m;
@@ -78,7 +106,8 @@ export function matmul(args: MatmulArgs, begin: i32, end: i32, scratch: usize): 
   const columnBlocks = (panels + panelsPerUnit - 1) / panelsPerUnit;
   const transA = args.transA;
   const packed = args.packed;
-  const strideA = (<usize>(transA ? m : k)) << 2;
+  const strips = args.strips;
+  const strideA = (<usize>(strips ? 4 : transA ? m : k)) << 2;
   const strideB: usize = packed ? 4 * tileColumns : (<usize>n) << 2;
   const strideC = (<usize>n) << 2;
 
@@ -106,7 +135,9 @@ export function matmul(args: MatmulArgs, begin: i32, end: i32, scratch: usize): 
           const into = at(c, i * n + j);
           const residual = at(args.residual, z * m * n + i * n + j);
           if (transA) {
-            const fromA = at(a, start * m + i);
+            const fromA = strips
+              ? at(args.panels, strips + (z * ((m + 15) & ~15) + i) * k + 4 * start)
+              : at(a, start * m + i);
             multiplyTransposedTile(rows, fromA, strideA, fromB, strideB, steps, into, strideC, columns, finish, bias, residual);
           } else {
             const fromA = at(a, i * k + start);

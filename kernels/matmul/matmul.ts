@@ -67,18 +67,22 @@ function defineMatmul(variant: MatmulVariant) {
       const matrices = strideB === 0 ? 1 : batch;
       // few rows: B is used so little that it is read where it lies, unless it is transposed
       const packed = layout === 'nt' || m > 8;
+      // A^T with long rows is copied too: steps along k would fall on the same few lines of the cache
+      const strips = layout === 'tn' && m >= 512;
+      const panelElements = packed ? matrices * k * panelColumns * panels : 0;
       const rowBlocks = batch * ceilDivide(m, rowsPerUnit);
       const panelsPerUnit = ceilDivide(panels, ceilDivide(wantedUnits, rowBlocks));
       return {
         passes: [
           ...(packed ? [{ fn: 'matmul_pack', units: matrices * panels }] : []),
+          ...(strips ? [{ fn: 'matmul_pack_strips', units: batch * ceilDivide(m, 16) }] : []),
           { fn: 'matmul', units: rowBlocks * ceilDivide(panels, panelsPerUnit) },
         ],
         constants: [
           ...[Number(layout === 'tn'), Number(layout === 'nt'), finish, Number(packed)],
-          ...[rowsPerUnit, panelsPerUnit],
+          ...[rowsPerUnit, panelsPerUnit, strips ? panelElements : 0],
         ],
-        sharedScratch: packed ? 4 * matrices * k * panelColumns * panels : 0,
+        sharedScratch: 4 * (panelElements + (strips ? batch * k * 16 * ceilDivide(m, 16) : 0)),
       };
     },
     wgsl: target => matmulWgsl(variant, target),
