@@ -35,7 +35,7 @@ describe('matrix products of the wasm backend beyond the shapes of the examples'
         return { allocation, dtype: 'f32' as const, byteOffset: 0, length: content.length };
       };
       const [left, right, out] = [operand(a), operand(b), operand(new Float32Array(c.length))];
-      backend.launch(kernel as unknown as Kernel, [left, right, right, right, out], Object.values(params));
+      backend.launch(kernel, [left, right, right, right, out], Object.values(params));
       const result = new Float32Array(await backend.read(out.allocation, 0, 4 * c.length));
       expectClose(result, c, 2e-6, 'f32', kernel.name);
       await backend.close();
