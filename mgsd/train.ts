@@ -86,7 +86,7 @@ export class Interrupted extends Error {
 
 /** What each stage starts from, and the rows that are evaluated after it. */
 const plan: Readonly<
-  Record<StageName, { after: StageName | undefined; rows: readonly (readonly [RowName, EvaluationInput])[] }>
+  Record<StageName, { after: 'stage0' | 'stage1' | undefined; rows: readonly (readonly [RowName, EvaluationInput])[] }>
 > = {
   stage0: { after: undefined, rows: [['symbolic', 'symbolic'], ['base', 'image']] }, // prettier-ignore
   stage1: { after: 'stage0', rows: [['stage1', 'image']] },
@@ -109,7 +109,7 @@ export async function train(options: TrainOptions): Promise<TableRow[]> {
     const model = start ? await loadModel(device, start.checkpoint) : await startingModel(name, config, device, folder);
     const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
     if (start) restoreOptimizer(optimizer, start.checkpoint);
-    const teacher = name === 'stage2' ? await teacherModel(device, folder) : undefined;
+    const teacher = name === 'stage2' ? await teacherModel(config, device, folder) : undefined;
     const stage = makeStage(name, config, model, teacher, optimizer);
     if (options.resume && (start?.step ?? 0) < stage.steps) folder.rewindLog(name, start?.step ?? 0);
     options.observer?.onStage?.({ stage: name, title: stage.title, step: start?.step ?? 0, steps: stage.steps });
@@ -150,12 +150,12 @@ async function startingModel(
 ): Promise<VisionLanguageModel> {
   const { after } = plan[name];
   if (!after) return new VisionLanguageModel(device, modelPresets[config.preset]).initialize(config.seed);
-  return await loadModel(device, lastCheckpoint(folder, after));
+  return await loadModel(device, lastCheckpoint(folder, after, config));
 }
 
 /** The frozen planner of stage 0. */
-async function teacherModel(device: Device, folder: RunFolder): Promise<VisionLanguageModel> {
-  return await loadModel(device, lastCheckpoint(folder, 'stage0'), { trainable: false });
+async function teacherModel(config: RunConfig, device: Device, folder: RunFolder): Promise<VisionLanguageModel> {
+  return await loadModel(device, lastCheckpoint(folder, 'stage0', config), { trainable: false });
 }
 
 /** The stage whose weights a stage starts from, if any. */
@@ -168,11 +168,16 @@ export function evaluatedRows(name: StageName): RowName[] {
   return plan[name].rows.map(([row]) => row);
 }
 
-/** The weights a stage ended with. @throws Error if the folder has none */
-function lastCheckpoint(folder: RunFolder, stage: StageName): Checkpoint {
+/** The weights a stage ended with. @throws Error if the folder has none, or the stage was not finished */
+function lastCheckpoint(folder: RunFolder, stage: 'stage0' | 'stage1' | 'stage2', config: RunConfig): Checkpoint {
   const file = folder.checkpoints().find(checkpoint => checkpoint.stage === stage);
   if (!file)
     throw new Error(`${folder.path} has no checkpoint of ${stage}, which this stage starts from: run ${stage} first.`);
+  const { steps } = config[stage];
+  if (file.step < steps)
+    throw new Error(
+      `${folder.path} has ${stage} up to update ${file.step} of ${steps}: let it finish first, with --resume.`,
+    );
   return decodeCheckpoint(readFile(file.path));
 }
 
