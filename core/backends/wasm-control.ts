@@ -16,6 +16,8 @@ export const words = {
   completed: 32,
   /** Workers that sleep and need to be notified. */
   sleepers: 48,
+  /** 1 while the main thread sleeps until pieces are done. */
+  mainSleeps: 63,
   /** 1 when workers are to end. */
   stop: 64,
   /** 1 + number of a worker in which a kernel trapped, else 0. */
@@ -81,6 +83,7 @@ export function runPieces(
       functions[control[words.fn]!]!(control[words.args]!, piece * per, end, scratch);
     } finally {
       Atomics.add(control, words.completed, 1);
+      if (Atomics.load(control, words.mainSleeps) !== 0) Atomics.notify(control, words.completed);
     }
     ticket = Atomics.load(control, words.ticket);
   }

@@ -30,6 +30,9 @@ export interface ThreadOptions {
   readonly stallMilliseconds: number;
 }
 
+/** How often the main thread looks for the end of a job before it sleeps: some tens of microseconds. */
+const spins = 20_000;
+
 export class Threads {
   /** Names of the exported functions: the index of a name is what a job calls `fn`. */
   readonly names: readonly string[];
@@ -118,14 +121,15 @@ export class Threads {
       throw new WebAssembly.RuntimeError(`memory access out of bounds or other trap in worker ${trapped - 1}`);
   }
 
-  /** Waits for pieces that other threads have claimed: spinning first, then in short sleeps, so that they can have this core. */
+  /** Waits for pieces that other threads have claimed: spinning first, then asleep, so that they can have this core. */
   #wait(pieces: number): void {
     const control = this.#control;
-    for (let i = 0; i < 20_000; i++) if (Atomics.load(control, words.completed) >= pieces) return;
+    for (let i = 0; i < spins; i++) if (Atomics.load(control, words.completed) >= pieces) return;
+    Atomics.store(control, words.mainSleeps, 1);
     let completed = Atomics.load(control, words.completed);
     let since = performance.now();
     while (completed < pieces) {
-      Atomics.wait(control, words.completed, completed, 1);
+      Atomics.wait(control, words.completed, completed, 20); // a worker that is done wakes us; a dead one does not
       const now = Atomics.load(control, words.completed);
       if (now !== completed) since = performance.now();
       else if (performance.now() - since > this.#stallMilliseconds) {
@@ -134,6 +138,7 @@ export class Threads {
       }
       completed = now;
     }
+    Atomics.store(control, words.mainSleeps, 0);
   }
 
   #died(reason: string): Error {

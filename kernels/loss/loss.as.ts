@@ -1,6 +1,6 @@
 // Losses from logits; one unit is one row.
 import { at, exp1, expDown4, laneMask, log1, madd, storeLanes, sumLanes } from '../wasm/simd.as';
-import { expRow, rowMax, rowSum } from '../wasm/row.as';
+import { expRow, indexOf, rowMax, rowSum } from '../wasm/row.as';
 
 // @ts-ignore: decorator
 @unmanaged
@@ -186,12 +186,6 @@ class DivergenceStatsArgs {
   stats: usize;
   rows: i32;
   cols: i32;
-}
-
-/** Position of the first element equal to `value`. */
-function indexOf(x: usize, value: f32, n: i32): i32 {
-  for (let j: i32 = 0; j < n; j++) if (load<f32>(at(x, j)) == value) return j;
-  return 0;
 }
 
 /** The eight fields of a row, as listed in loss.ts. */

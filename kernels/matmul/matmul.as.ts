@@ -28,6 +28,7 @@ class MatmulArgs {
   finish: i32;
   /** Panels are read from `panels`, not straight from B. */
   packed: i32;
+  panelsPerPackUnit: i32;
   rowsPerUnit: i32;
   panelsPerUnit: i32;
   /** Where the strips of A begin behind the panels, in elements; 0 if A is read where it lies. */
@@ -35,16 +36,18 @@ class MatmulArgs {
   panels: usize;
 }
 
-/** One unit packs one panel, [k, 8], of B; columns beyond n are zeros. */
+/** One unit packs panelsPerPackUnit panels, [k, 8], of B; columns beyond n are zeros. */
 export function matmul_pack(args: MatmulArgs, begin: i32, end: i32, scratch: usize): void {
   const n = args.n;
   const k = args.k;
   const count = (n + tileColumns - 1) / tileColumns;
-  for (let unit = begin; unit < end; unit++) {
-    const z = unit / count;
-    const j = (unit - z * count) * tileColumns;
+  const matrices = args.strideB ? args.batch : 1;
+  const last = min(matrices * count, end * args.panelsPerPackUnit);
+  for (let p = begin * args.panelsPerPackUnit; p < last; p++) {
+    const z = p / count;
+    const j = (p - z * count) * tileColumns;
     const columns = min(n - j, tileColumns);
-    let panel = at(args.panels, unit * k * tileColumns);
+    let panel = at(args.panels, p * k * tileColumns);
     const matrix = at(args.b, z * args.strideB);
     if (args.transB) {
       packTransposed(panel, at(matrix, j * k), (<usize>k) << 2, columns, k, 1);

@@ -23,6 +23,8 @@ export interface MatmulVariant {
 const rowsPerUnit = 64;
 /** Columns of a packed panel of B. */
 const panelColumns = 8;
+/** Copying fewer elements than this is not worth sharing. */
+const elementsPerPackUnit = 8192;
 /** Where C has few rows, its columns are split too, until there is enough to share. */
 const wantedUnits = 16;
 
@@ -70,17 +72,18 @@ function defineMatmul(variant: MatmulVariant) {
       // A^T with long rows is copied too: steps along k would fall on the same few lines of the cache
       const strips = layout === 'tn' && m >= 512;
       const panelElements = packed ? matrices * k * panelColumns * panels : 0;
+      const panelsPerPackUnit = ceilDivide(elementsPerPackUnit, panelColumns * k);
       const rowBlocks = batch * ceilDivide(m, rowsPerUnit);
       const panelsPerUnit = ceilDivide(panels, ceilDivide(wantedUnits, rowBlocks));
       return {
         passes: [
-          ...(packed ? [{ fn: 'matmul_pack', units: matrices * panels }] : []),
+          ...(packed ? [{ fn: 'matmul_pack', units: ceilDivide(matrices * panels, panelsPerPackUnit) }] : []),
           ...(strips ? [{ fn: 'matmul_pack_strips', units: batch * ceilDivide(m, 16) }] : []),
           { fn: 'matmul', units: rowBlocks * ceilDivide(panels, panelsPerUnit) },
         ],
         constants: [
           ...[Number(layout === 'tn'), Number(layout === 'nt'), finish, Number(packed)],
-          ...[rowsPerUnit, panelsPerUnit, strips ? panelElements : 0],
+          ...[panelsPerPackUnit, rowsPerUnit, panelsPerUnit, strips ? panelElements : 0],
         ],
         sharedScratch: 4 * (panelElements + (strips ? batch * k * 16 * ceilDivide(m, 16) : 0)),
       };

@@ -37,3 +37,13 @@ export function expRow(y: usize, x: usize, max: f32, n: i32): f32 {
   }
   return sumLanes(sum);
 }
+
+/** Position of the first of n elements that equals `value`; 0 if there is none. */
+export function indexOf(x: usize, value: f32, n: i32): i32 {
+  const wanted = f32x4.splat(value);
+  for (let j: i32 = 0; j < n; j += 4) {
+    const found = i32x4.bitmask(v128.and(f32x4.eq(v128.load(at(x, j)), wanted), laneMask(n - j)));
+    if (found) return j + ctz(found);
+  }
+  return 0;
+}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { openWasmBackend } from '../../core/backends/wasm.js';
 import { matmulKernel } from '../../kernels/index.js';
-import type { Kernel, MatmulLayout } from '../../kernels/index.js';
+import type { MatmulLayout } from '../../kernels/index.js';
 import { describeConformance, expectClose } from '../kernels/conformance.js';
 
 for (const simd of ['relaxed', 'plain'] as const)
