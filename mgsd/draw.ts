@@ -187,7 +187,7 @@ export function boardPicture(
   const image = { width: pixels, height: pixels, data: world.render(instance, pixels) };
   const side = pixels / instance.size;
   const centre = (cell: number): Point => [(colOf(cell) + 0.5) * side, (rowOf(cell) + 0.5) * side];
-  const moves = path.filter(({ from, to, fatal }) => !fatal && from !== to);
+  const moves = path.filter(({ from, to }) => to >= 0 && from !== to);
   const width = 0.035 * side;
   for (const [colour, radius] of [
     [CASING, 2 * width],

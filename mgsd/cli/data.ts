@@ -72,7 +72,7 @@ export function addDataCommand(program: Command, context: CommandContext): void 
     .option('--level <size>', 'board size (may be repeated; default 3, 4 and 5)', several(levelOf))
     .addOption(seed)
     .addOption(split('train'))
-    .option('--pixels <n>', 'side of the images', wholeNumber(16, 2048), 256)
+    .option('--pixels <n>', 'side of the images', wholeNumber(8, 2048), 256)
     .option('--options <json>', 'of the generator, as {"frozenProbability": 0.7}')
     .action((flags: GenerateFlags) => runGenerate(flags, context));
   addExamples(generate, [
@@ -92,7 +92,7 @@ export function addDataCommand(program: Command, context: CommandContext): void 
     .option(
       '--pixels <n>',
       "side of the picture (default: the tiny model's image size)",
-      wholeNumber(16, 2048),
+      wholeNumber(8, 2048),
       modelPresets.tiny.imageSize,
     )
     .option('--json', 'as JSON on standard output')

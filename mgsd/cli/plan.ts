@@ -142,11 +142,11 @@ function show(terminal: Terminal, world: World, { puzzle, title }: Task, plan: P
   if (puzzle) columns.push({ title: 'the puzzle', ...text(world, puzzle.instance) });
   if ('instance' in board)
     columns.push({ title: 'as the model wrote it down, with its plan', ...text(world, board.instance, plan) });
-  terminal.out(`\n${besideEachOther(columns)}\n`);
+  terminal.out(columns.length > 0 ? `\n${besideEachOther(columns)}\n` : '');
   if ('problem' in board) terminal.out(`what it wrote down is no board: ${board.problem}`);
   const exact = puzzle && judge(puzzle, plan.tokens).recapExact;
   const remark = puzzle ? ` (${exact ? 'right' : 'not what is there'})` : '';
-  terminal.out(`wrote down  ${plan.recapText}${remark}`);
+  terminal.out(`wrote down  ${shorten(plan.recapText)}${remark}`);
   terminal.out(
     `plan        ${plan.answer === '' ? 'none' : plan.answer}${plan.complete ? '' : ' (it did not come to an end)'}`,
   );
@@ -156,6 +156,11 @@ function show(terminal: Terminal, world: World, { puzzle, title }: Task, plan: P
     const path = planned ? pathOf(of, instance, planned.actions) : [];
     return { lines: boardText(of, instance, path, colours), width: boardText(of, instance)[0]!.length };
   }
+}
+
+/** A recap that never ends is shown by its beginning. */
+function shorten(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)} ...` : text;
 }
 
 /** One plain sentence about the plan: by the rules, or by what the model itself wrote down. */

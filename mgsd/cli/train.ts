@@ -130,12 +130,15 @@ async function runStages(
 }
 
 /** The command that goes on with this run. */
-function resumeCommand({ folder }: RunChoice, { stage = [], direct, device }: TrainFlags): string {
-  const options = [...stage.map(name => `--stage ${name}`), ...(direct ? ['--direct'] : [])];
+function resumeCommand({ folder }: RunChoice, { stage = [], direct, device, threads }: TrainFlags): string {
+  const options = [
+    ...stage.map(name => `--stage ${name}`),
+    ...(direct ? ['--direct'] : []),
+    ...(device === 'auto' ? [] : [`--device ${device}`]),
+    ...(threads === undefined ? [] : [`--threads ${threads}`]),
+  ];
   const quoted = /^[\w./-]+$/.test(folder) ? folder : `'${folder}'`;
-  return ['mgsd-lite train --resume', quoted, ...options, ...(device === 'auto' ? [] : [`--device ${device}`])].join(
-    ' ',
-  );
+  return ['mgsd-lite train --resume', quoted, ...options].join(' ');
 }
 
 async function dryRun({ config, stages, folder }: RunChoice, device: Device, report: Report): Promise<void> {
