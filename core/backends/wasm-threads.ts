@@ -111,11 +111,17 @@ export class Threads {
     Atomics.store(control, words.ticket, ticketOf(generation, 0));
     Atomics.store(control, words.generation, generation);
     if (Atomics.load(control, words.sleepers) > 0) Atomics.notify(control, words.generation);
-    try {
-      runPieces(control, this.#functions, generation, 0);
-    } finally {
-      this.#wait(control[words.pieces]!);
+    let failure: unknown;
+    for (;;) {
+      try {
+        runPieces(control, this.#functions, generation, 0);
+        break;
+      } catch (error) {
+        failure ??= error; // goes on: nobody else might claim what is left, and the job must end
+      }
     }
+    this.#wait(control[words.pieces]!);
+    if (failure !== undefined) throw failure as Error;
     const trapped = Atomics.exchange(control, words.trapped, 0);
     if (trapped !== 0)
       throw new WebAssembly.RuntimeError(`memory access out of bounds or other trap in worker ${trapped - 1}`);

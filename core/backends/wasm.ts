@@ -20,7 +20,7 @@ export interface WasmOptions {
   readonly threads?: number;
   /** `plain` to do without fused multiply-add; the best the runtime has by default. */
   readonly simd?: SimdLevel;
-  /** Upper bound of the memory in bytes; 4 GiB, all that WebAssembly can address, by default. */
+  /** Upper bound of the memory in bytes; by default 4 GiB, all that WebAssembly can address, or what can be reserved. */
   readonly maxBytes?: number;
   /** A kernel is shared between threads if one thread would need longer than this, by estimate; 6 by default. */
   readonly shareFromMicroseconds?: number;
@@ -66,6 +66,20 @@ const plansKept = 16;
 /** Elements per unit of work of the f16 conversions in kernels/wasm/convert.as.ts. */
 const convertedPerUnit = 4096;
 
+/** The memory, with room to grow up to `maxBytes`: by default all that can be addressed, or as much of it as can be reserved. */
+function makeMemory(maxBytes?: number): { memory: WebAssembly.Memory; maxBytes: number } {
+  let maximum = Math.floor((maxBytes ?? 2 ** 32) / pageBytes);
+  for (;;)
+    try {
+      const memory = new WebAssembly.Memory({ initial: Math.min(256, maximum), maximum, shared: true });
+      return { memory, maxBytes: maximum * pageBytes };
+    } catch (error) {
+      // a limit on address space (ulimit -v): half of it may fit
+      if (maxBytes !== undefined || maximum <= 4096) throw error;
+      maximum /= 2;
+    }
+}
+
 export class WasmBackend implements Backend {
   readonly capabilities: Capabilities;
   readonly #memory: WebAssembly.Memory;
@@ -82,15 +96,15 @@ export class WasmBackend implements Backend {
   #threadScratch = { address: 0, bytes: 0 };
 
   private constructor(
-    memory: WebAssembly.Memory,
-    maxBytes: number,
-    shareFrom: number,
+    { memory, maxBytes }: ReturnType<typeof makeMemory>,
     threads: Threads,
+    shareFrom: number,
     simd: SimdLevel,
+    note: string | undefined,
   ) {
-    this.#shareFrom = shareFrom;
     this.#memory = memory;
     this.#maxBytes = maxBytes;
+    this.#shareFrom = shareFrom;
     this.#threads = threads;
     this.#functions = new Map(threads.names.map((name, i) => [name, i]));
     this.#renewViews();
@@ -104,25 +118,34 @@ export class WasmBackend implements Backend {
       dtypes: ['f32', 'f16', 'i32'],
       maxBufferBytes: maxBytes - heapAddress - endMargin,
       threads: count,
-      features: { simd, threads: count, processors: availableParallelism() },
+      features: {
+        ...{ simd, threads: count, processors: availableParallelism() },
+        ...(note !== undefined && { oneThreadBecause: note }),
+      },
     };
   }
 
   /** See openWasmBackend. */
   static async open(options: WasmOptions = {}): Promise<WasmBackend> {
-    const {
-      threads: count = availableParallelism(),
-      maxBytes = 65_536 * pageBytes,
-      stallMilliseconds = 30_000,
-    } = options;
     const { module, simd } = await loadLibrary(options.simd);
-    const maximum = Math.floor(maxBytes / pageBytes);
-    const memory = new WebAssembly.Memory({ initial: Math.min(256, maximum), maximum, shared: true });
-    const threads = await Threads.start({
-      ...{ threads: Math.max(1, count), module, memory, control: controlAddress, script: workerScript },
-      ...{ spinMilliseconds: 0.5, stallMilliseconds },
-    });
-    return new WasmBackend(memory, maximum * pageBytes, options.shareFromMicroseconds ?? 6, threads, simd);
+    const memory = makeMemory(options.maxBytes);
+    const start = (threads: number) =>
+      Threads.start({
+        ...{ threads, module, memory: memory.memory, control: controlAddress, script: workerScript },
+        ...{ spinMilliseconds: 0.5, stallMilliseconds: options.stallMilliseconds ?? 30_000 },
+      });
+    let threads: Threads;
+    let note: string | undefined;
+    if (options.threads !== undefined) threads = await start(Math.max(1, options.threads));
+    else
+      try {
+        threads = await start(availableParallelism());
+      } catch (error) {
+        // no worker threads here (Node's permission model, for one): slower, but it works
+        note = error instanceof Error ? error.message : String(error);
+        threads = await start(1);
+      }
+    return new WasmBackend(memory, threads, options.shareFromMicroseconds ?? 6, simd, note);
   }
 
   /** Worker threads, for tests. */

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { openWasmBackend } from '../../core/backends/wasm.js';
 import type { WasmBackend } from '../../core/backends/wasm.js';
-import { encodeElements, kernels, unaryKernels } from '../../kernels/index.js';
+import { encodeElements, gatherRowsKernel, kernels, unaryKernels } from '../../kernels/index.js';
 import type { Draw, Kernel } from '../../kernels/index.js';
 
 /** A small generator of its own, so that both backends see the same call. */
@@ -99,6 +99,38 @@ describe('threads of the wasm backend', () => {
     };
     await expect(launchAll()).rejects.toThrow(/worker thread.*gone/);
     await backend.close();
+  });
+
+  it.each([1, 3])('turn a trap into an error that names the kernel, and stay usable (%i)', async threads => {
+    const backend = await openWasmBackend({ threads, shareFromMicroseconds: 0 });
+    const [rows, cols] = [320, 4];
+    const gather = gatherRowsKernel as unknown as Kernel;
+    const [table, index, y] = [backend.allocate(64), backend.allocate(4 * rows), backend.allocate(4 * rows * cols)];
+    const operands = [
+      { allocation: table, dtype: 'f32', byteOffset: 0, length: 16 },
+      { allocation: index, dtype: 'i32', byteOffset: 0, length: rows },
+      { allocation: y, dtype: 'f32', byteOffset: 0, length: rows * cols },
+    ] as const;
+    backend.write(index, 0, new Int32Array(rows).fill(2 ** 27)); // 2 GiB behind the table
+    expect(() => backend.launch(gather, operands, [rows, cols])).toThrow(/gather_rows.*"rows":320.*memory access/);
+    backend.write(index, 0, new Int32Array(rows).fill(-1));
+    backend.launch(gather, operands, [rows, cols]);
+    expect(new Float32Array(await backend.read(y, 0, 4 * rows * cols)).every(value => value === 0)).toBe(true);
+    await backend.close();
+  });
+
+  it('are done without where the runtime has no worker threads', () => {
+    const script = `
+      import { openWasmBackend } from './dist/core/backends/wasm.js';
+      const { threads, features } = (await openWasmBackend()).capabilities;
+      console.log(threads, features.threads, typeof features.oneThreadBecause);`;
+    const flag = Number(process.versions.node.split('.')[0]) < 24 ? '--experimental-permission' : '--permission';
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [flag, '--allow-fs-read=*', '--input-type=module', '--eval', script],
+      { encoding: 'utf8', timeout: 30_000 },
+    );
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '1 1 string\n' });
   });
 
   it('do not keep the process alive', () => {
