@@ -85,6 +85,32 @@ interface Patch {
   readonly values: Int16Array;
 }
 
+/** The part of its cell that a sprite changes at most. */
+interface Bounds {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+const WHOLE_CELL: Bounds = { left: 0, top: 0, right: 1, bottom: 1 };
+
+/** The smallest box around all shapes of a sprite. */
+function boundsOf(sprite: Sprite): Bounds {
+  const corners = sprite.flatMap(shape => {
+    switch (shape.kind) {
+      case 'ellipse':
+        return [shape.x - shape.rx, shape.y - shape.ry, shape.x + shape.rx, shape.y + shape.ry];
+      case 'box':
+        return [shape.left, shape.top, shape.right, shape.bottom];
+      case 'polygon':
+        return shape.points;
+    }
+  });
+  const [xs, ys] = [0, 1].map(axis => corners.filter((_, i) => i % 2 === axis)) as [number[], number[]];
+  return { left: Math.min(...xs), top: Math.min(...ys), right: Math.max(...xs), bottom: Math.max(...ys) };
+}
+
 /** Draws boards with `cells` cells a side as `pixels` x `pixels` images; keeps what it has drawn. */
 export class BoardPainter<Name extends string> {
   readonly cells: number;
@@ -92,7 +118,8 @@ export class BoardPainter<Name extends string> {
   readonly #sheet: SpriteSheet<Name>;
   readonly #empty: Int16Array;
   readonly #work: Int16Array;
-  readonly #patches = new Map<string, Patch>();
+  /** By sprite, then by cell in raster order. */
+  readonly #patches = new Map<Name, (Patch | undefined)[]>();
 
   constructor(sheet: SpriteSheet<Name>, cells: number, pixels: number) {
     if (!Number.isInteger(pixels) || pixels < cells || pixels > 2048)
@@ -105,7 +132,8 @@ export class BoardPainter<Name extends string> {
     this.#empty = new Int16Array(pixels * pixels * 3);
     this.#work = new Int16Array(pixels * pixels * 3);
     for (let row = 0; row < cells; row++)
-      for (let col = 0; col < cells; col++) this.#add(this.#empty, this.#sample(row, col, [sheet.ground], null));
+      for (let col = 0; col < cells; col++)
+        this.#add(this.#empty, this.#sample(row, col, [sheet.ground], null, WHOLE_CELL));
   }
 
   /** The image of a board with these sprites; several may share a cell if they do not overlap: (pixels, pixels, 3). */
@@ -120,14 +148,16 @@ export class BoardPainter<Name extends string> {
   }
 
   #patch({ row, col, sprite }: Placement<Name>): Patch {
-    const key = `${row},${col},${sprite}`;
-    let patch = this.#patches.get(key);
-    if (patch === undefined) {
-      const { ground, sprites } = this.#sheet;
-      patch = this.#sample(row, col, [ground, sprites[sprite]], [ground]);
-      this.#patches.set(key, patch);
-    }
-    return patch;
+    let byCell = this.#patches.get(sprite);
+    if (byCell === undefined) this.#patches.set(sprite, (byCell = []));
+    const { ground, sprites } = this.#sheet;
+    return (byCell[row * this.cells + col] ??= this.#sample(
+      row,
+      col,
+      [ground, sprites[sprite]],
+      [ground],
+      boundsOf(sprites[sprite]),
+    ));
   }
 
   #add(work: Int16Array, patch: Patch): void {
@@ -141,27 +171,33 @@ export class BoardPainter<Name extends string> {
     }
   }
 
-  /** What `layers` put into the pixels of a cell beyond what `minus` puts there, by the mean of a grid of sample points. */
-  #sample(row: number, col: number, layers: readonly Sprite[], minus: readonly Sprite[] | null): Patch {
+  /**
+   * What `layers` put into the pixels of a cell beyond what `minus` puts there, by the mean of a grid of sample points.
+   * Only the pixels that meet `bounds` are looked at: elsewhere the layers must make no difference.
+   */
+  #sample(row: number, col: number, layers: readonly Sprite[], minus: readonly Sprite[] | null, bounds: Bounds): Patch {
     const side = this.pixels / this.cells;
     // At least 96 sample points across a cell, so that small cells get smooth edges and large ones stay cheap.
     const points = Math.max(2, Math.ceil(96 / side));
-    const left = Math.floor(col * side);
-    const top = Math.floor(row * side);
-    const width = Math.min(this.pixels, Math.ceil((col + 1) * side)) - left;
-    const height = Math.min(this.pixels, Math.ceil((row + 1) * side)) - top;
+    const cellLeft = Math.floor(col * side);
+    const cellTop = Math.floor(row * side);
+    const left = Math.max(cellLeft, Math.floor((col + bounds.left) * side));
+    const top = Math.max(cellTop, Math.floor((row + bounds.top) * side));
+    const right = Math.min(this.pixels, Math.ceil((col + Math.min(1, bounds.right)) * side));
+    const bottom = Math.min(this.pixels, Math.ceil((row + Math.min(1, bounds.bottom)) * side));
+    const [width, height] = [Math.max(0, right - left), Math.max(0, bottom - top)];
     const sums = new Float64Array(width * height * 3);
     const colour = new Float64Array(3);
     const ground = new Float64Array(3);
-    for (let py = 0; py < height * points; py++) {
-      const y = (top + (py + 0.5) / points) / side - row;
+    for (let py = (top - cellTop) * points; py < (bottom - cellTop) * points; py++) {
+      const y = (cellTop + (py + 0.5) / points) / side - row;
       if (y < 0 || y >= 1) continue;
-      for (let px = 0; px < width * points; px++) {
-        const x = (left + (px + 0.5) / points) / side - col;
+      for (let px = (left - cellLeft) * points; px < (right - cellLeft) * points; px++) {
+        const x = (cellLeft + (px + 0.5) / points) / side - col;
         if (x < 0 || x >= 1) continue;
         colourAt(layers, x, y, colour);
         if (minus !== null) colourAt(minus, x, y, ground);
-        const at = (Math.floor(py / points) * width + Math.floor(px / points)) * 3;
+        const at = ((Math.floor(py / points) + cellTop - top) * width + Math.floor(px / points) + cellLeft - left) * 3;
         for (let channel = 0; channel < 3; channel++) sums[at + channel]! += colour[channel]! - ground[channel]!;
       }
     }

@@ -1,10 +1,14 @@
 /** The worlds there are. A further one is a folder beside `frozenlake/` and a line here. */
 
 import { createFrozenLake } from './frozenlake/frozenlake.js';
+import { createMaze } from './maze/maze.js';
+import { createMiniBehaviour } from './minibehaviour/minibehaviour.js';
 import type { World, WorldFactory } from './world.js';
 
 const factories = {
   frozenlake: createFrozenLake,
+  maze: createMaze,
+  minibehaviour: createMiniBehaviour,
 } as const satisfies Record<string, WorldFactory>;
 
 export type WorldName = keyof typeof factories;

@@ -1,32 +1,23 @@
 /** FrozenLake as a world: what `createWorld` needs, put together from the files beside this one. */
 
 import { TASK_FROZENLAKE, cellIndexToken, sizeToken } from '../../../models/vocabulary.js';
-import { BoardPainter } from '../canvas.js';
+import type { Placement } from '../canvas.js';
 import { MOVES, actionName, checkSize, colOf, movesToward, rowOf } from '../grid.js';
-import { createWorld, type RenderStyle, type World, type WorldRules } from '../world.js';
+import { Looks } from '../looks.js';
+import { createWorld, type World, type WorldRules } from '../world.js';
 import { generateFrozenLake } from './generator.js';
 import { holeLimit, parseFrozenLakeOptions } from './options.js';
 import { step, type FrozenLakeInstance } from './rules.js';
-import { TRAINING_SHEET, type FrozenLakeSprite } from './sprites.js';
+import { LOOKS, type FrozenLakeSprite } from './sprites.js';
 import { describe, mapRows, parseDescription } from './text.js';
 
-/** Painters by style, size and pixels: each keeps its sprites, so that a second image of the same kind is fast. */
-const painters = new Map<string, BoardPainter<FrozenLakeSprite>>();
+const instanceKey = (instance: FrozenLakeInstance): string => `frozenlake:${mapRows(instance).join('/')}`;
 
-function render(instance: FrozenLakeInstance, pixels: number, style: RenderStyle): Uint8Array {
-  const key = `${style},${instance.size},${pixels}`;
-  let painter = painters.get(key);
-  if (painter === undefined) {
-    if (style !== 'training') throw new RangeError(`FrozenLake has no style '${style}': choose 'training'`);
-    painter = new BoardPainter(TRAINING_SHEET, instance.size, pixels);
-    painters.set(key, painter);
-  }
+const looks = new Looks<FrozenLakeInstance, FrozenLakeSprite>('FrozenLake', instanceKey, LOOKS);
+
+function placements({ start, goal, holes }: FrozenLakeInstance): Placement<FrozenLakeSprite>[] {
   const place = (cell: number, sprite: FrozenLakeSprite) => ({ row: rowOf(cell), col: colOf(cell), sprite });
-  return painter.paint([
-    ...instance.holes.map(cell => place(cell, 'hole')),
-    place(instance.start, 'start'),
-    place(instance.goal, 'goal'),
-  ]);
+  return [...holes.map(cell => place(cell, 'hole')), place(start, 'start'), place(goal, 'goal')];
 }
 
 /** FrozenLake with these generator options (see options.ts); an Error lists wrong ones. */
@@ -42,7 +33,7 @@ export function createFrozenLake(rawOptions?: unknown): World<FrozenLakeInstance
     levels: [3, 4, 5, 6, 7, 8],
     actions: MOVES,
     difficulties: ['direct', 'detour'],
-    styles: ['training'],
+    styles: looks.styles,
     answerSeparator: '',
 
     generate(random, level, request = {}) {
@@ -59,10 +50,10 @@ export function createFrozenLake(rawOptions?: unknown): World<FrozenLakeInstance
       );
     },
     difficulty: instance => (world.needsDetour(instance) ? 'detour' : 'direct'),
-    instanceKey: instance => `frozenlake:${mapRows(instance).join('/')}`,
+    instanceKey,
     layoutKey: instance => `frozenlake:${mapRows(instance).join('/').replace(/[SG]/g, 'F')}`,
 
-    render: (instance, pixels, style = 'training') => render(instance, pixels, style),
+    render: (instance, pixels, style = 'training') => looks.paint(instance, pixels, style, placements(instance)),
     recap: ({ size, start, goal, holes }) => [sizeToken(size), ...[start, goal, ...holes].map(cellIndexToken)],
     maximumRecapLength: level => 3 + holeLimit(options, level),
     describe: (instance, variant, plan) =>

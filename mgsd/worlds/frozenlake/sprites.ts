@@ -1,6 +1,7 @@
 /** How FrozenLake looks: ice, holes of dark water, an elf on a stool at the start, a wrapped gift at the goal. */
 
-import type { Colour, SpriteSheet } from '../canvas.js';
+import type { Colour, Shape, SpriteSheet } from '../canvas.js';
+import type { Look } from '../looks.js';
 
 export type FrozenLakeSprite = 'hole' | 'start' | 'goal';
 
@@ -24,7 +25,7 @@ const LID: Colour = [226, 56, 66];
 const RIBBON: Colour = [255, 205, 64];
 const RIBBON_SHADE: Colour = [226, 168, 32];
 
-export const TRAINING_SHEET: SpriteSheet<FrozenLakeSprite> = {
+const TRAINING_SHEET: SpriteSheet<FrozenLakeSprite> = {
   ground: [
     { kind: 'box', left: 0, top: 0, right: 1, bottom: 1, colour: EDGE },
     { kind: 'box', left: 0.025, top: 0.025, right: 0.975, bottom: 0.975, colour: ICE },
@@ -71,3 +72,60 @@ export const TRAINING_SHEET: SpriteSheet<FrozenLakeSprite> = {
     ],
   },
 };
+
+const box = (left: number, top: number, right: number, bottom: number, colour: Colour): Shape => ({
+  kind: 'box',
+  ...{ left, top, right, bottom, colour },
+});
+
+/** Snow with broad or faint seams, jagged holes, a green flag at the start, a red lantern at the goal. */
+function heldOutSheet(side: number, version: number): SpriteSheet<FrozenLakeSprite> {
+  const snows: readonly Colour[] = [
+    [206, 222, 226],
+    [228, 226, 238],
+  ];
+  const broad = version % 2 === 0;
+  const seam = Math.max(broad ? 0.06 : 0.03, 1 / side);
+  const seamColour: Colour = broad ? [166, 178, 196] : [192, 202, 214];
+  const depth: Colour = [16, 36, 74];
+  const slope: Colour = [124, 152, 178];
+  const green: Colour = [52, 158, 84];
+  const red: Colour = [190, 36, 62];
+  const glow: Colour = [250, 196, 92];
+  return {
+    ground: [
+      box(0, 0, 1, 1, seamColour),
+      box(seam, seam, 1, 1, snows[version >> 1]!),
+      { kind: 'ellipse', x: 0.3, y: 0.72, rx: 0.07, ry: 0.025, colour: [244, 246, 250] },
+    ],
+    sprites: {
+      hole: [
+        {
+          kind: 'polygon',
+          points: [0.12, 0.3, 0.42, 0.1, 0.78, 0.16, 0.92, 0.48, 0.8, 0.84, 0.4, 0.9, 0.1, 0.7],
+          colour: slope,
+        },
+        {
+          kind: 'polygon',
+          points: [0.2, 0.36, 0.46, 0.18, 0.72, 0.24, 0.84, 0.5, 0.74, 0.78, 0.42, 0.82, 0.18, 0.66],
+          colour: depth,
+        },
+      ],
+      start: [
+        box(0.26, 0.12, 0.34, 0.9, [84, 70, 60]),
+        { kind: 'polygon', points: [0.34, 0.14, 0.86, 0.34, 0.34, 0.56], colour: green },
+        { kind: 'ellipse', x: 0.3, y: 0.88, rx: 0.16, ry: 0.05, colour: [120, 134, 150] },
+      ],
+      goal: [
+        box(0.46, 0.08, 0.54, 0.3, [70, 60, 60]),
+        { kind: 'ellipse', x: 0.5, y: 0.56, rx: 0.3, ry: 0.34, colour: red },
+        { kind: 'ellipse', x: 0.5, y: 0.56, rx: 0.13, ry: 0.18, colour: glow },
+      ],
+    },
+  };
+}
+
+export const LOOKS = {
+  training: { versions: 1, loose: [], sheet: () => TRAINING_SHEET },
+  'held-out': { versions: 4, loose: ['hole', 'start', 'goal'], sheet: heldOutSheet },
+} as const satisfies Record<string, Look<FrozenLakeSprite>>;

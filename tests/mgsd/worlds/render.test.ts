@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import { BoardPainter, type SpriteSheet } from '../../../mgsd/worlds/canvas.js';
 import { parseMap } from '../../../mgsd/worlds/frozenlake/text.js';
 import { boardCells, colOf, rowOf } from '../../../mgsd/worlds/grid.js';
-import { anyPuzzle, frozenLake } from '../random.js';
+import { anyPuzzle, frozenLake, testRandom } from '../random.js';
+import { testImages } from './contract.js';
 
 const pixelAt = (image: Uint8Array, pixels: number, x: number, y: number): number[] =>
   Array.from(image.subarray((y * pixels + x) * 3, (y * pixels + x) * 3 + 3));
@@ -76,12 +77,41 @@ describe('FrozenLake images', () => {
     expect(total / small.length).toBeLessThan(1.5);
   });
 
-  test('sizes and styles that cannot be drawn are refused', () => {
+  test('sizes that cannot be drawn are refused', () => {
     const puzzle = parseMap(['SG', 'FF']);
     expect(() => frozenLake.render(puzzle, 1)).toThrow(/1 pixels cannot show 2 cells/);
     expect(() => frozenLake.render(puzzle, 48.5)).toThrow(RangeError);
-    expect(() => frozenLake.render(puzzle, 48, 'held-out')).toThrow(/no style 'held-out'/);
-    expect(frozenLake.styles).toEqual(['training']);
+  });
+
+  testImages(frozenLake);
+
+  test('the training look stays as it is, byte by byte: trained models depend on it', () => {
+    const puzzle = parseMap(['SFFFH', 'FHFFF', 'FFFHF', 'FFFFF', 'HFFFG']);
+    const hash = (pixels: number): string =>
+      createHash('sha256').update(frozenLake.render(puzzle, pixels)).digest('hex').slice(0, 16);
+    expect([48, 64].map(hash)).toEqual(['b576d1576a75001b', 'b01bf6eeab3008a4']);
+  });
+
+  test('the held-out look keeps the hues of the roles, and moves sprites by the puzzle alone', () => {
+    const images = new Set<string>();
+    for (let i = 0; i < 40; i++) {
+      const puzzle = frozenLake.generate(testRandom(i), 4);
+      const image = frozenLake.render(puzzle, 256, 'held-out');
+      const at = (cell: number, x: number, y: number): number[] =>
+        pixelAt(image, 256, Math.floor((colOf(cell) + x) * 64), Math.floor((rowOf(cell) + y) * 64));
+      const [flag, lantern] = [at(puzzle.start, 0.5, 0.34), at(puzzle.goal, 0.3, 0.56)];
+      expect(flag[1]).toBeGreaterThan(1.4 * Math.max(flag[0]!, flag[2]!));
+      expect(lantern[0]).toBeGreaterThan(2 * Math.max(lantern[1]!, lantern[2]!));
+      for (const hole of puzzle.holes) {
+        const water = at(hole, 0.5, 0.5);
+        expect(water[2]).toBeGreaterThan(water[0]! + 20);
+        expect(water[2]).toBeLessThan(110);
+      }
+      // The start's cell alone, to see how many places the flag takes over the tints of the ground.
+      const cell = Array.from({ length: 64 }, (_, y) => at(puzzle.start, 0.32, y / 64).join()).join(';');
+      images.add(cell);
+    }
+    expect(images.size).toBeGreaterThan(12);
   });
 });
 

@@ -1,0 +1,63 @@
+/** Maze as a world: what `createWorld` needs, put together from the files beside this one. */
+
+import { TASK_MAZE, cellIndexToken } from '../../../models/vocabulary.js';
+import { BUCKETS, generateBucketed, parseBucketOptions } from '../buckets.js';
+import { MOVES, actionName, checkSize, movesToward } from '../grid.js';
+import { Looks } from '../looks.js';
+import { createWorld, type World, type WorldRules } from '../world.js';
+import { MAXIMUM_DRAWS, bucketOf, drawMaze } from './generator.js';
+import { recap } from './recap.js';
+import { step, type MazeInstance } from './rules.js';
+import { LOOKS, placements, type MazeSprite } from './sprites.js';
+import { describe, parseDescription } from './text.js';
+
+const layoutKey = ({ size, walls }: MazeInstance): string => `maze:${size}:${walls.join(',')}`;
+const instanceKey = (instance: MazeInstance): string => `${layoutKey(instance)}:${instance.start}:${instance.target}`;
+
+const looks = new Looks<MazeInstance, MazeSprite>('Maze', instanceKey, LOOKS);
+
+/** Maze with these generator options (see buckets.ts); an Error lists wrong ones. */
+export function createMaze(rawOptions?: unknown): World<MazeInstance> {
+  const options = parseBucketOptions('Maze', rawOptions);
+  const rules: WorldRules<MazeInstance> = {
+    name: 'maze',
+    title: 'Maze',
+    taskToken: TASK_MAZE,
+    levels: [3, 4, 5, 6],
+    actions: MOVES,
+    difficulties: BUCKETS,
+    styles: looks.styles,
+    answerSeparator: '',
+
+    generate(random, level, request = {}) {
+      checkSize(level);
+      const generator = { title: 'Maze', options, maximumDraws: MAXIMUM_DRAWS, draw: drawMaze, bucketOf: bucket };
+      return generateBucketed(generator, random, level, request.difficulty);
+    },
+    difficulty: bucket,
+    instanceKey,
+    layoutKey,
+
+    render: (instance, pixels, style = 'training') => looks.paint(instance, pixels, style, placements(instance)),
+    recap,
+    maximumRecapLength: level => 3 + level * level,
+    describe: (instance, variant, plan) =>
+      describe(instance, variant, plan === undefined ? null : plan.map(actionName).join('')),
+    parseDescription,
+
+    start: instance => instance.start,
+    isGoal: (instance, state) => state === instance.target,
+    step,
+    cellAfter: (_, state) => cellIndexToken(state),
+    // A path that visits every cell; mazes that consist of one exist at every size.
+    maximumPlanLength: level => level * level - 1,
+    /** Straight ahead: the moves that bring the target nearer if there were no walls inside the board. */
+    straightAhead: (instance, state) => movesToward(state, instance.target),
+  };
+  const world = createWorld(rules);
+
+  function bucket(instance: MazeInstance) {
+    return bucketOf(instance.size, world.shortestLength(instance));
+  }
+  return world;
+}

@@ -1,0 +1,89 @@
+/**
+ * How MiniBehaviour looks. Training: a black floor with dark grid lines of one pixel, tan table cells with a gap of one pixel
+ * around them, the agent a red triangle that points right (heading has no meaning), the printer a white box with a black slot
+ * and a black lamp.
+ */
+
+import type { Colour, Placement, Shape, SpriteSheet } from '../canvas.js';
+import { colOf, rowOf } from '../grid.js';
+import type { Look } from '../looks.js';
+import { tableCells, type MiniBehaviourInstance } from './rules.js';
+
+export type MiniBehaviourSprite = 'agent' | 'printer' | 'table';
+
+export function placements({ agent, printer, table }: MiniBehaviourInstance): Placement<MiniBehaviourSprite>[] {
+  const place = (cell: number, sprite: MiniBehaviourSprite) => ({ row: rowOf(cell), col: colOf(cell), sprite });
+  return [...tableCells(table).map(cell => place(cell, 'table')), place(printer, 'printer'), place(agent, 'agent')];
+}
+
+const box = (left: number, top: number, right: number, bottom: number, colour: Colour): Shape => ({
+  kind: 'box',
+  ...{ left, top, right, bottom, colour },
+});
+
+/** A floor with lines along the left and the top edge of each cell. */
+const floor = (line: number, lineColour: Colour, colour: Colour): readonly Shape[] => [
+  box(0, 0, 1, 1, lineColour),
+  box(line, line, 1, 1, colour),
+];
+
+const training: Look<MiniBehaviourSprite> = {
+  versions: 1,
+  loose: [],
+  sheet: side => {
+    const pixel = 1 / side;
+    const BLACK: Colour = [0, 0, 0];
+    const WHITE: Colour = [255, 255, 255];
+    return {
+      ground: floor(pixel, [60, 60, 60], BLACK),
+      sprites: {
+        table: [box(pixel, pixel, 1 - pixel, 1 - pixel, [181, 143, 96])],
+        agent: [{ kind: 'polygon', points: [0.22, 0.2, 0.78, 0.5, 0.22, 0.8], colour: [255, 24, 16] }],
+        printer: [
+          box(0.21, 0.24, 0.79, 0.76, WHITE),
+          box(0.31, 0.36, 0.69, 0.46, BLACK),
+          { kind: 'ellipse', x: 0.68, y: 0.64, rx: 0.055, ry: 0.055, colour: BLACK },
+        ],
+      },
+    };
+  },
+};
+
+/** A slate floor with broad or faint lines, a darker table without gaps, a crimson disc with a nose, a pale grey device. */
+const heldOut: Look<MiniBehaviourSprite> = {
+  versions: 4,
+  loose: ['agent', 'printer'],
+  sheet: (side, version): SpriteSheet<MiniBehaviourSprite> => {
+    const floors: readonly Colour[] = [
+      [34, 40, 52],
+      [44, 38, 34],
+    ];
+    const broad = version % 2 === 0;
+    const line = Math.max(broad ? 0.08 : 0.03, 1 / side);
+    const lineColour: Colour = broad ? [84, 88, 96] : [62, 62, 66];
+    const wood: Colour = [156, 112, 62];
+    const grain: Colour = [132, 92, 48];
+    const shell: Colour = [214, 220, 226];
+    const ink: Colour = [48, 52, 60];
+    const crimson: Colour = [214, 30, 54];
+    return {
+      ground: floor(line, lineColour, floors[version >> 1]!),
+      sprites: {
+        table: [box(0, 0, 1, 1, wood), box(0, 0.3, 1, 0.36, grain), box(0, 0.68, 1, 0.74, grain)],
+        agent: [
+          { kind: 'ellipse', x: 0.46, y: 0.5, rx: 0.26, ry: 0.26, colour: crimson },
+          { kind: 'polygon', points: [0.62, 0.3, 0.9, 0.5, 0.62, 0.7], colour: crimson },
+          { kind: 'ellipse', x: 0.5, y: 0.42, rx: 0.05, ry: 0.05, colour: [255, 214, 214] },
+        ],
+        printer: [
+          { kind: 'polygon', points: [0.3, 0.14, 0.7, 0.14, 0.7, 0.4, 0.3, 0.4], colour: [250, 250, 244] },
+          { kind: 'polygon', points: [0.16, 0.36, 0.84, 0.36, 0.78, 0.82, 0.22, 0.82], colour: shell },
+          box(0.3, 0.62, 0.7, 0.7, ink),
+          { kind: 'ellipse', x: 0.3, y: 0.48, rx: 0.05, ry: 0.05, colour: [60, 150, 80] },
+        ],
+      },
+    };
+  },
+};
+
+export const LOOKS = { training, 'held-out': heldOut } as const;

@@ -1,0 +1,290 @@
+/** What must hold for the puzzles of any world, as tests to be run on each of them. */
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { cellOf, maskOf, sizeOf } from '../../../models/vocabulary.js';
+import { instancePool, splitOf } from '../../../mgsd/split.js';
+import * as trace from '../../../mgsd/trace.js';
+import { NO_NOISE, packTraces, planTrace, type TraceNoise } from '../../../mgsd/trace-samples.js';
+import { DROP, PICK, onBoard, type Action } from '../../../mgsd/worlds/grid.js';
+import type { PlanState, RenderStyle, World, WorldInstance } from '../../../mgsd/worlds/world.js';
+import { testRandom } from '../random.js';
+
+const ALWAYS: TraceNoise = { recapSamples: 1, recapTokens: 0.5, detourSamples: 1, detourSteps: 0.5 };
+
+/** Puzzles of all of the world's levels. */
+export function puzzlesOf<I extends WorldInstance>(world: World<I>): fc.Arbitrary<I> {
+  return fc
+    .record({ seed: fc.nat(), level: fc.constantFrom(...world.levels) })
+    .map(({ seed, level }) => world.generate(testRandom(seed), level));
+}
+
+/** States that can be reached from the start without a fatal action. */
+export function reachableStates<I extends WorldInstance>(world: World<I>, instance: I): PlanState[] {
+  const states = new Set([world.start(instance)]);
+  for (const state of states) {
+    if (world.isGoal(instance, state)) continue;
+    for (const action of world.actions) {
+      const step = world.step(instance, state, action);
+      if (step.verdict !== 'fatal') states.add(step.next);
+    }
+  }
+  return [...states];
+}
+
+export function testTraces<I extends WorldInstance>(world: World<I>): void {
+  const puzzles = puzzlesOf(world);
+
+  test('oracle responses parse to exact recaps and optimal plans, and fit the limits', () => {
+    fc.assert(
+      fc.property(puzzles, fc.boolean(), fc.boolean(), (puzzle, recap, cells) => {
+        const format = { recap, cells };
+        const tokens = trace.oracleResponse(world, puzzle, format);
+        const parsed = trace.parseResponse(world, puzzle, tokens, { format });
+        expect(parsed).toMatchObject({ recapExact: true, cellsExact: true, endOfSequence: true, fatalIndex: -1 });
+        expect(parsed.verdict).toMatchObject({ success: true, optimal: true, progress: 1, reason: 'goal' });
+        expect(parsed.walk.sound.every(value => value === 1)).toBe(true);
+        parsed.walk.targets.forEach((set, t) => expect(set).toContain(tokens[t]));
+        const limit = trace.maximumResponseLength(world, puzzle.size, format);
+        trace.assertOracleFits(world, puzzle, limit, format);
+        expect(trace.symbolicPrompt(world, puzzle, 'plan', world.referencePlan(puzzle)).length).toBeLessThanOrEqual(
+          trace.maximumPromptLength(world, puzzle.size, true),
+        );
+      }),
+    );
+  });
+
+  test('detours and noise stay within the limits, keep the kinds of tokens, and end at the goal', () => {
+    fc.assert(
+      fc.property(puzzles, fc.nat(), (puzzle, seed) => {
+        const limit = trace.maximumResponseLength(world, puzzle.size);
+        const noisy = planTrace(world, puzzle, testRandom(seed), { noise: ALWAYS });
+        const clean = planTrace(world, puzzle, testRandom(seed), { noise: NO_NOISE });
+        expect(() => packTraces([noisy, clean], limit)).not.toThrow();
+        world.recap(puzzle).forEach((token, i) => {
+          const input = noisy.inputs[i + 1]!;
+          expect([sizeOf, cellOf, maskOf].map(kind => kind(input) >= 0)).toEqual(
+            [sizeOf, cellOf, maskOf].map(kind => kind(token) >= 0),
+          );
+          if (cellOf(input) >= 0) expect(onBoard(puzzle.size, cellOf(input))).toBe(true);
+        });
+      }),
+    );
+  });
+
+  test('the mask ends behind the first fatal action, and the oracle goes on from the unchanged state', () => {
+    fc.assert(
+      fc.property(puzzles, puzzle => {
+        const start = world.start(puzzle);
+        const fatal = world.actions.find(action => world.step(puzzle, start, action).verdict === 'fatal');
+        fc.pre(fatal !== undefined);
+        const tokens = trace.oracleResponse(world, puzzle, undefined, [fatal, ...world.referencePlan(puzzle)]);
+        const parsed = trace.parseResponse(world, puzzle, tokens);
+        const at = world.recap(puzzle).length + 1;
+        expect(parsed.fatalIndex).toBe(at);
+        expect(parsed.verdict).toMatchObject({ success: false, steps: 1, progress: 0 });
+        expect(trace.responseMask(parsed.walk).join('')).toBe('1'.repeat(at + 1) + '0'.repeat(tokens.length - at - 1));
+        expect(parsed.walk.targets[at + 1]).toEqual([world.cellAfter(puzzle, start)]);
+        expect(parsed.walk.targets[at + 2]).toEqual(parsed.walk.targets[at]);
+        expect(parsed.walk.targets.at(-1)).toEqual([2]); // EOS: the rest of the plan did lead to the goal
+      }),
+    );
+  });
+
+  test('PICK and DROP leave the cell as it is', () => {
+    fc.assert(
+      fc.property(puzzles, puzzle => {
+        for (const state of reachableStates(world, puzzle)) {
+          if (world.isGoal(puzzle, state)) continue;
+          for (const action of [PICK, DROP] as const) {
+            if (!world.actions.includes(action)) continue;
+            const { next } = world.step(puzzle, state, action);
+            expect(world.cellAfter(puzzle, next)).toBe(world.cellAfter(puzzle, state));
+          }
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+}
+
+export function testPlans<I extends WorldInstance>(world: World<I>): void {
+  const puzzles = puzzlesOf(world);
+
+  test('plans and limits: any plan of optimal actions is optimal, and no shorter than the limit says', () => {
+    fc.assert(
+      fc.property(puzzles, fc.nat(), (puzzle, seed) => {
+        const random = testRandom(seed);
+        const shortest = world.shortestLength(puzzle);
+        expect(shortest).toBeGreaterThanOrEqual(1);
+        expect(shortest).toBeLessThanOrEqual(world.maximumPlanLength(puzzle.size));
+        expect(world.recap(puzzle).length).toBeLessThanOrEqual(world.maximumRecapLength(puzzle.size));
+        expect(world.judge(puzzle, world.referencePlan(puzzle)).optimal).toBe(true);
+        const plan: Action[] = [];
+        for (let state = world.start(puzzle); !world.isGoal(puzzle, state);) {
+          const actions = world.optimalActions(puzzle, state);
+          plan.push(actions[random.integer(actions.length)]!);
+          state = world.step(puzzle, state, plan.at(-1)!).next;
+        }
+        expect(world.judge(puzzle, plan)).toMatchObject({ optimal: true, length: shortest, progress: 1 });
+        expect(world.judgeText(puzzle, `so <answer>${world.formatAnswer(plan)}</answer>`).optimal).toBe(true);
+        const longer = world.judge(puzzle, [...plan, 0]);
+        expect(longer).toMatchObject({ success: true, optimal: false, steps: shortest });
+      }),
+    );
+  });
+
+  test('walking straight ahead always ends, and its exact chance agrees with drawn walks', () => {
+    const random = testRandom(3);
+    let expected = 0;
+    let solved = 0;
+    const pool = Array.from({ length: 200 }, (_, i) => world.generate(random, world.levels[i % world.levels.length]!));
+    for (const puzzle of pool) {
+      expected += world.straightAheadSuccess(puzzle);
+      for (let walk = 0; walk < 20; walk++) {
+        let state = world.start(puzzle);
+        let steps = 0;
+        while (!world.isGoal(puzzle, state)) {
+          const actions = world.straightAhead(puzzle, state);
+          const step = world.step(puzzle, state, actions[random.integer(actions.length)]!);
+          expect(++steps).toBeLessThan(40);
+          if (step.verdict === 'fatal') break;
+          state = step.next;
+        }
+        if (world.isGoal(puzzle, state)) solved++;
+        if (world.isGoal(puzzle, state)) expect(world.needsDetour(puzzle)).toBe(false);
+      }
+    }
+    expect(solved / (20 * pool.length)).toBeCloseTo(expected / pool.length, 1);
+    expect(pool.filter(puzzle => world.needsDetour(puzzle)).length).toBeGreaterThan(5);
+  });
+
+  test('asked for a difficulty, the generator returns it; an unknown one is refused', () => {
+    const random = testRandom(1);
+    for (const level of world.levels)
+      for (const difficulty of world.difficulties)
+        for (let i = 0; i < 10; i++)
+          expect(world.difficulty(world.generate(random, level, { difficulty }))).toBe(difficulty);
+    expect(() => world.generate(random, world.levels[0]!, { difficulty: 'brutal' })).toThrow(/no difficulty 'brutal'/);
+  });
+
+  test('the same seed makes the same puzzles', () => {
+    const draw = (): string[] => {
+      const random = testRandom(7);
+      return Array.from({ length: 50 }, (_, i) =>
+        world.instanceKey(world.generate(random, world.levels[i % world.levels.length]!)),
+      );
+    };
+    expect(draw()).toEqual(draw());
+    expect(new Set(draw()).size).toBeGreaterThan(40);
+  });
+
+  test('both sides of the split have puzzles of every level, and share no layout', () => {
+    for (const level of world.levels) {
+      const pool = (split: 'train' | 'test', count: number): I[] =>
+        instancePool(world, level, testRandom(level), { split, count });
+      const [train, held] = [pool('train', 400), pool('test', 200)];
+      const layouts = new Set(train.map(puzzle => world.layoutKey(puzzle)));
+      expect(held.every(puzzle => splitOf(world, puzzle) === 'test')).toBe(true);
+      expect(held.some(puzzle => layouts.has(world.layoutKey(puzzle)))).toBe(false);
+      expect(new Set([...train, ...held].map(puzzle => world.instanceKey(puzzle))).size).toBe(600);
+      expect(new Set(held.map(puzzle => world.layoutKey(puzzle))).size).toBeGreaterThan(5);
+    }
+  });
+}
+
+export function testTexts<I extends WorldInstance>(world: World<I>): void {
+  const puzzles = puzzlesOf(world);
+
+  test('both descriptions read back as the same puzzle, with and without a reference plan', () => {
+    fc.assert(
+      fc.property(puzzles, puzzle => {
+        const plan = world.referencePlan(puzzle);
+        for (const variant of ['context', 'evaluation'] as const) {
+          const text = world.describe(puzzle, variant);
+          expect(text).not.toMatch(/plan:/);
+          expect(world.parseDescription(text)).toEqual(puzzle);
+          expect(world.parseDescription(text.replaceAll('\n', ' \r\n  '))).toEqual(puzzle);
+          const told = world.describe(puzzle, variant, plan);
+          expect(told).toBe(`${text}\nReference plan: ${world.formatAnswer(plan)}`);
+          expect(world.parseDescription(told)).toEqual(puzzle);
+        }
+        expect(structuredClone(puzzle)).toEqual(puzzle);
+        expect(JSON.parse(JSON.stringify(puzzle))).toEqual(puzzle);
+      }),
+    );
+  });
+
+  test('junk and damaged descriptions give a puzzle or a plain Error with a message, nothing else', () => {
+    const damaged = fc
+      .record({
+        puzzle: puzzles,
+        variant: fc.constantFrom('context', 'evaluation'),
+        at: fc.nat(2000),
+        remove: fc.nat(12),
+        insert: fc.oneof(fc.string({ maxLength: 6 }), fc.constantFrom('(0,0)', '\n', '9', 'up', 'T', '.', 'none')),
+      })
+      .map(({ puzzle, variant, at, remove, insert }) => {
+        const text = world.describe(puzzle, variant);
+        const from = at % text.length;
+        return text.slice(0, from) + insert + text.slice(from + remove);
+      });
+    let refused = 0;
+    fc.assert(
+      fc.property(fc.oneof({ weight: 4, arbitrary: damaged }, { weight: 1, arbitrary: fc.string() }), text => {
+        try {
+          // What is accepted is a whole puzzle: it can be written down again.
+          const puzzle = world.parseDescription(text);
+          expect(world.parseDescription(world.describe(puzzle, 'context'))).toEqual(puzzle);
+        } catch (error) {
+          refused++;
+          expect(error).toBeInstanceOf(Error);
+          expect(['Error', 'RangeError']).toContain((error as Error).name);
+          expect((error as Error).message.length).toBeGreaterThan(15);
+          expect((error as Error).message.length).toBeLessThan(300);
+        }
+      }),
+      { numRuns: 400 },
+    );
+    expect(refused).toBeGreaterThan(50);
+  });
+}
+
+export function testImages<I extends WorldInstance>(world: World<I>): void {
+  const puzzles = puzzlesOf(world);
+
+  test('rendering is deterministic, fills (pixels, pixels, 3), and tells different puzzles apart', () => {
+    fc.assert(
+      fc.property(
+        puzzles,
+        puzzles,
+        fc.constantFrom(48, 50),
+        fc.constantFrom<RenderStyle>(...world.styles),
+        (puzzle, other, pixels, style) => {
+          const image = world.render(puzzle, pixels, style);
+          expect(image).toHaveLength(pixels * pixels * 3);
+          world.render(other, pixels, style); // painters keep nothing of other images
+          expect(Buffer.from(world.render(structuredClone(puzzle), pixels, style)).equals(image)).toBe(true);
+          const same = world.instanceKey(puzzle) === world.instanceKey(other);
+          expect(Buffer.from(world.render(other, pixels, style)).equals(image)).toBe(same);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  test('there are a training and a held-out look, and they differ clearly', () => {
+    expect(world.styles).toEqual(['training', 'held-out']);
+    const random = testRandom(5);
+    for (let i = 0; i < 10; i++) {
+      const puzzle = world.generate(random, world.levels[i % world.levels.length]!);
+      const [known, other] = [world.render(puzzle, 48), world.render(puzzle, 48, 'held-out')];
+      expect(Buffer.from(world.render(puzzle, 48, 'training')).equals(known)).toBe(true);
+      const difference = known.reduce((sum, value, at) => sum + Math.abs(value - other[at]!), 0) / known.length;
+      expect(difference).toBeGreaterThan(10);
+    }
+    const puzzle = world.generate(random, world.levels[0]!);
+    expect(() => world.render(puzzle, 48, 'neon' as RenderStyle)).toThrow(/no style 'neon'.*training, held-out/);
+    expect(() => world.render(puzzle, 2)).toThrow(/2 pixels cannot show/);
+  });
+}
