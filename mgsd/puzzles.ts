@@ -68,13 +68,29 @@ export function heldOutGroups(config: RunConfig): PuzzleGroup[] {
 }
 
 /**
- * `batch` puzzles of a step, drawn with replacement; every group has the same share.
+ * Share of each group in a batch: worlds get equal shares, and sizes of a world shares by their number of cells, since that is
+ * how much there is to see and to plan on a board.
+ */
+export function groupShares(groups: readonly PuzzleGroup[]): number[] {
+  const worlds = new Set(groups.map(({ world }) => world.name)).size;
+  return groups.map(({ world, level }) => {
+    const cells = groups.reduce((sum, other) => sum + (other.world.name === world.name ? other.level ** 2 : 0), 0);
+    return level ** 2 / cells / worlds;
+  });
+}
+
+/**
+ * `batch` puzzles of a step, drawn with replacement, the groups by their shares.
  * @param balance share of puzzles that are drawn evenly from the difficulty classes of their group, so that hard ones come
  *   more often than chance brings them; the rest are drawn as they come
  */
 export function drawPuzzles(groups: readonly PuzzleGroup[], random: Random, batch: number, balance = 0): Puzzle[] {
+  const shares = groupShares(groups);
+  let group = 0;
+  let end = shares[0]!;
   return Array.from({ length: batch }, (_, i) => {
-    const { puzzles, byDifficulty } = groups[i % groups.length]!;
+    while ((i + 0.5) / batch > end && group < groups.length - 1) end += shares[++group]!;
+    const { puzzles, byDifficulty } = groups[group]!;
     const pool = random.uniform() < balance ? byDifficulty[random.integer(byDifficulty.length)]! : puzzles;
     return pool[random.integer(pool.length)]!;
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../core/index.js';
 import { resolveConfig } from '../../mgsd/config.js';
-import { drawPuzzles, heldOutGroups, trainingGroups } from '../../mgsd/puzzles.js';
+import { drawPuzzles, groupShares, heldOutGroups, trainingGroups } from '../../mgsd/puzzles.js';
 import type { PuzzleGroup } from '../../mgsd/puzzles.js';
 
 const config = (seed = 1) =>
@@ -44,13 +44,21 @@ describe('the puzzles of a run', () => {
 describe('drawPuzzles', () => {
   const groups = trainingGroups(config());
 
-  it('gives every size the same share of a batch, and draws what the random numbers say', () => {
+  it('gives sizes shares by their cells, and draws what the random numbers say', () => {
+    expect(groupShares(groups)).toEqual([9 / 25, 16 / 25]);
     const batch = drawPuzzles(groups, new Random(1, 2, 3), 31);
-    expect(batch.map(({ instance }) => instance.size)).toEqual(
-      Array.from({ length: 31 }, (_, i) => (i % 2 === 0 ? 3 : 4)),
-    );
+    expect(batch.map(({ instance }) => instance.size)).toEqual(Array.from({ length: 31 }, (_, i) => (i < 11 ? 3 : 4)));
     expect(drawPuzzles(groups, new Random(1, 2, 3), 31)).toEqual(batch);
     expect(drawPuzzles(groups, new Random(1, 2, 4), 31)).not.toEqual(batch);
+  });
+
+  it('draws evenly from the difficulty classes if asked to', () => {
+    const hard = (balance: number) => {
+      const drawn = drawPuzzles(groups, new Random(5), 2000, balance);
+      return drawn.filter(({ world, instance }) => world.difficulty(instance) === 'detour').length / drawn.length;
+    };
+    expect(hard(0)).toBeLessThan(0.3);
+    expect(hard(1)).toBeCloseTo(0.5, 1);
   });
 
   it('reaches every puzzle', () => {
