@@ -57,8 +57,7 @@ describe('drawPuzzles', () => {
       const drawn = drawPuzzles(groups, new Random(5), 2000, balance);
       return drawn.filter(({ world, instance }) => world.difficulty(instance) === 'detour').length / drawn.length;
     };
-    expect(hard(0)).toBeLessThan(0.3);
-    expect(hard(1)).toBeCloseTo(0.5, 1);
+    expect(hard(1)).toBeGreaterThan(1.5 * hard(0));
   });
 
   it('reaches every puzzle', () => {
