@@ -5,7 +5,7 @@ import type { Tensor } from '../../core/index.js';
 import { drawPuzzles } from '../../mgsd/puzzles.js';
 import { supervisedLoss } from '../../mgsd/stages/stage.js';
 import { distillationLoss } from '../../mgsd/stages/stage2.js';
-import { planTrace, recapTrace } from '../../mgsd/trace-samples.js';
+import { planTrace, recapTrace, relabelledTrace } from '../../mgsd/trace-samples.js';
 import { cpu } from '../core/devices.js';
 import { randomModel } from '../models/miniature.js';
 import { groups, miniatureConfig, recordRollouts } from './miniature-run.js';
@@ -55,7 +55,12 @@ describe('the gradient of the whole loss is right in f64', () => {
 
   it('stage 2, reverse KL to a teacher on given rollouts', async () => {
     const config = miniatureConfig({ stage2: { batch: 1 } });
-    const [rollouts] = await recordRollouts(1, config);
-    await expectRightGradients(() => distillationLoss(config, model, teacher, rollouts!).loss);
+    const [whole] = await recordRollouts(1, config);
+    const responses = whole!.responses.map(tokens => tokens.slice(0, 12)); // enough of it
+    const traces = whole!.puzzles.map(({ world, instance }, i) =>
+      relabelledTrace(world, instance, responses[i]!, { maskAfterFatal: false }),
+    );
+    const rollouts = { ...whole!, responses, traces };
+    await expectRightGradients(() => distillationLoss(config, model, teacher, rollouts).loss);
   });
 });
