@@ -33,9 +33,11 @@ export function resultTable(terminal: Terminal, rows: readonly TableRow[]): stri
         return [terminal.colours.bold(title), ...lines].join('\n');
       })
       .join('\n');
-  const cells = rows.map(row => tableCells(row).map(cell => cell.replace(/ (?=\(\d|\(-)/, '\n')));
+  const cells = rows.map(row =>
+    tableCells(row).map(cell => cell.replace(/ (?=\(\d|\(-)/, '\n').replaceAll('100.0', '100')),
+  );
   const head = tableHeader.map(text => text.replace(' %', '\n%').replace('needs a ', 'needs a\n'));
-  const wrapped = cells.map(([title = '', ...others]) => [wrap(title, 28), ...others]);
+  const wrapped = cells.map(([title = '', ...others]) => [wrap(title, 24), ...others]);
   return drawTable(terminal, head, wrapped);
 }
 
