@@ -1,7 +1,7 @@
 // Matrix multiplication in two passes: panels of B are packed side by side in shared scratch, then blocks of C are computed
 // tile by tile. A is read where it lies: six rows of it are streams that the processor prefetches on its own.
 import { at, laneMask } from '../wasm/simd.as';
-import { Finish, multiplyTile, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
+import { Finish, multiplyTile, multiplyRow, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
 
 /** Steps along k after which C is written back: one panel of B (16 KiB) then stays in the first-level cache. */
 const blockK = 512;
@@ -132,6 +132,18 @@ export function matmul(args: MatmulArgs, begin: i32, end: i32, scratch: usize): 
         const j = panel * tileColumns;
         const columns = min(n - j, tileColumns);
         const bias = at(args.bias, j);
+        if (!packed && panel + 1 < panelEnd && n - j >= 16) {
+          // few rows: two panels at once, row by row
+          const fromB = at(b, start * n + j);
+          const stepA: usize = transA ? strideA : 4;
+          for (let i = rowBlock * rowsPerUnit; i < rowEnd; i++) {
+            const fromA = transA ? at(a, start * m + i) : at(a, i * k + start);
+            const residual = at(args.residual, z * m * n + i * n + j);
+            multiplyRow(fromA, stepA, fromB, strideB, steps, at(c, i * n + j), finish, bias, residual);
+          }
+          panel++;
+          continue;
+        }
         const fromB = packed ? at(b, (panel * k + start) * tileColumns) : at(b, start * n + j);
         for (let i = rowBlock * rowsPerUnit; i < rowEnd; i += tileRows) {
           const rows = min(rowEnd - i, tileRows);

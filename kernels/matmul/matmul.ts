@@ -68,13 +68,13 @@ function defineMatmul(variant: MatmulVariant) {
       const panels = ceilDivide(n, panelColumns);
       const matrices = strideB === 0 ? 1 : batch;
       // few rows: B is used so little that it is read where it lies, unless it is transposed
-      const packed = layout === 'nt' || m > 8;
+      const packed = layout === 'nt' || m > 3;
       // A^T with long rows is copied too: steps along k would fall on the same few lines of the cache
       const strips = layout === 'tn' && m >= 512;
       const panelElements = packed ? matrices * k * panelColumns * panels : 0;
       const panelsPerPackUnit = ceilDivide(elementsPerPackUnit, panelColumns * k);
       const rowBlocks = batch * ceilDivide(m, rowsPerUnit);
-      const panelsPerUnit = ceilDivide(panels, ceilDivide(wantedUnits, rowBlocks));
+      const panelsPerUnit = 2 * ceilDivide(ceilDivide(panels, ceilDivide(wantedUnits, rowBlocks)), 2);
       return {
         passes: [
           ...(packed ? [{ fn: 'matmul_pack', units: ceilDivide(matrices * panels, panelsPerPackUnit) }] : []),

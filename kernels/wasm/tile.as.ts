@@ -220,6 +220,50 @@ export function multiplyTransposedTile(
 }
 
 /**
+ * One row of C, 16 columns: for products with so few rows that each element of B is used once or twice. Reads whole cache lines of B.
+ * Elements of A lie stepA bytes apart.
+ */
+export function multiplyRow(
+  a: usize,
+  stepA: usize,
+  b: usize,
+  strideB: usize,
+  k: i32,
+  c: usize,
+  finish: i32,
+  bias: usize,
+  residual: usize,
+): void {
+  let c0 = f32x4.splat(0);
+  let c1 = f32x4.splat(0);
+  let c2 = f32x4.splat(0);
+  let c3 = f32x4.splat(0);
+  for (; k > 0; k--) {
+    const x = v128.load32_splat(a);
+    c0 = madd(x, v128.load(b), c0);
+    c1 = madd(x, v128.load(b, 16), c1);
+    c2 = madd(x, v128.load(b, 32), c2);
+    c3 = madd(x, v128.load(b, 48), c3);
+    a += stepA;
+    b += strideB;
+  }
+  v128.store(c, finished(c0, c, finish, bias, residual));
+  v128.store(c, finished(c1, c + 16, finish, bias + 16, residual + 16), 16);
+  v128.store(c, finished(c2, c + 32, finish, bias + 32, residual + 32), 32);
+  v128.store(c, finished(c3, c + 48, finish, bias + 48, residual + 48), 48);
+}
+
+// @ts-ignore: decorator
+@inline
+function finished(v: v128, c: usize, finish: i32, bias: usize, residual: usize): v128 {
+  if (finish & Finish.accumulate) v = f32x4.add(v, v128.load(c));
+  if (finish & Finish.bias) v = f32x4.add(v, v128.load(bias));
+  if (finish & Finish.relu) v = f32x4.pmax(v, f32x4.splat(0));
+  if (finish & Finish.residual) v = f32x4.add(v, v128.load(residual));
+  return v;
+}
+
+/**
  * Packs eight rows of a matrix side by side: panel[l, j] = scale * rows[j, l] for l < k, zeros for j >= count. `stride` in bytes.
  * Turns B^T, or the keys of an attention head, into what `tile` wants as B.
  */

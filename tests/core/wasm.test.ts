@@ -12,7 +12,8 @@ for (const simd of ['relaxed', 'plain'] as const)
 
 describe('matrix products of the wasm backend beyond the shapes of the examples', () => {
   const shapes: readonly { layout: MatmulLayout; m: number; n: number; k: number; batch: number; pass?: string }[] = [
-    { layout: 'nn', m: 5, n: 9, k: 1030, batch: 1 }, // k in three blocks, B read where it lies
+    { layout: 'nn', m: 3, n: 25, k: 1030, batch: 2 }, // k in three blocks, B read where it lies
+    { layout: 'tn', m: 3, n: 25, k: 13, batch: 2 },
     { layout: 'nn', m: 70, n: 20, k: 513, batch: 2, pass: 'matmul_pack' },
     { layout: 'nt', m: 70, n: 20, k: 513, batch: 2, pass: 'matmul_pack' },
     { layout: 'tn', m: 70, n: 20, k: 1030, batch: 2, pass: 'matmul_pack' },
