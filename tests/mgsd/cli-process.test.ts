@@ -36,14 +36,14 @@ const place = ({ stage, step }: Record<string, unknown>) => `${String(stage)} ${
 
 describe('a run', () => {
   it('is the same whether it was interrupted or not, and whoever watches it', async () => {
-    const slow = [...tinyRun, '--set', 'stage0.steps=150'];
+    const slow = [...tinyRun, '--set', 'stage0.steps=250'];
     const straight = run('train', '--json', '--out', 'straight', ...slow);
     expect(straight.stderr).toBe('');
     expect(straight.status).toBe(0);
     const events = eventsOf(straight.stdout);
     expect(events[0]).toMatchObject({ event: 'device', backend: 'wasm', threads: 1 });
     expect(events[1]).toMatchObject({ event: 'run', resume: false });
-    expect(events.filter(({ event }) => event === 'step')).toHaveLength(158);
+    expect(events.filter(({ event }) => event === 'step')).toHaveLength(258);
     expect(events.filter(({ event }) => event === 'row').map(({ name }) => name)).toEqual([
       ...['symbolic', 'base', 'stage1'],
       ...['mgsd', 'mgsd-symbolic', 'mgsd-blank', 'mgsd-shuffled'],
@@ -54,7 +54,9 @@ describe('a run', () => {
     let text = '';
     stopped.stdout!.on('data', (data: Buffer) => (text += data.toString()));
     const logFile = path.join(temporary.path, 'stopped/log.jsonl');
-    await expect.poll(() => fs.existsSync(logFile) && fs.statSync(logFile).size > 0, { timeout: 30_000 }).toBe(true);
+    await expect
+      .poll(() => fs.existsSync(logFile) && fs.statSync(logFile).size > 0, { timeout: 30_000, interval: 10 })
+      .toBe(true);
     stopped.kill('SIGINT');
     expect(await ended(stopped)).toBe(130);
     expect(text).toMatch(/^wasm: /);
@@ -63,7 +65,7 @@ describe('a run', () => {
     );
     expect(fs.existsSync(path.join(temporary.path, 'stopped/pid'))).toBe(false);
     const done = log('stopped').length;
-    expect(done).toBeLessThan(150);
+    expect(done).toBeLessThan(250);
 
     const resumed = run('train', '--resume', 'stopped', '--device', 'wasm', '--threads', '1');
     expect(resumed.stderr).toBe('');
@@ -76,7 +78,7 @@ describe('a run', () => {
     const files = (folder: string) => fs.readdirSync(path.join(temporary.path, folder)).sort();
     const unrated = (name: string) => !name.startsWith('checkpoint-stage0'); // the interruption left one more
     expect(files('stopped').filter(unrated)).toEqual(files('straight').filter(unrated));
-    for (const name of ['checkpoint-stage0-150', 'checkpoint-stage1-4', 'checkpoint-stage2-4']
+    for (const name of ['checkpoint-stage0-250', 'checkpoint-stage1-4', 'checkpoint-stage2-4']
       .map(file => `${file}.safetensors`)
       .concat('table.json', 'config.json')) {
       const bytes = (folder: string) => fs.readFileSync(path.join(temporary.path, folder, name));
@@ -106,7 +108,9 @@ describe('a run', () => {
   it('ends with a checkpoint when it is terminated, and is known by its process id', async () => {
     const child = start('train', '--out', 'run', ...tinyRun, '--set', 'stage0.steps=100000');
     const logFile = path.join(temporary.path, 'run/log.jsonl');
-    await expect.poll(() => fs.existsSync(logFile) && fs.statSync(logFile).size > 0, { timeout: 30_000 }).toBe(true);
+    await expect
+      .poll(() => fs.existsSync(logFile) && fs.statSync(logFile).size > 0, { timeout: 30_000, interval: 10 })
+      .toBe(true);
     const second = run('train', '--resume', 'run', '--device', 'wasm', '--threads', '1');
     expect([second.status, second.stderr.split('\n').length]).toEqual([2, 2]);
     expect(second.stderr).toMatch(/^error: .*in use/);
