@@ -72,9 +72,10 @@ function defineMatmul(variant: MatmulVariant) {
       // A^T with long rows is copied too: steps along k would fall on the same few lines of the cache
       const strips = layout === 'tn' && m >= 512;
       const panelElements = packed ? matrices * k * panelColumns * panels : 0;
-      const panelsPerPackUnit = ceilDivide(elementsPerPackUnit, panelColumns * k);
+      const panelsPerPackUnit = ceilDivide(elementsPerPackUnit, panelColumns * Math.max(1, k));
       const rowBlocks = batch * ceilDivide(m, rowsPerUnit);
-      const panelsPerUnit = 2 * ceilDivide(ceilDivide(panels, ceilDivide(wantedUnits, rowBlocks)), 2);
+      const share = ceilDivide(panels, ceilDivide(wantedUnits, rowBlocks));
+      const panelsPerUnit = packed ? share : 2 * ceilDivide(share, 2); // what is read in place is read two panels at a time
       return {
         passes: [
           ...(packed ? [{ fn: 'matmul_pack', units: ceilDivide(matrices * panels, panelsPerPackUnit) }] : []),
