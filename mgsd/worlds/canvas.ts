@@ -52,8 +52,11 @@ function covers(shape: Shape, x: number, y: number): boolean {
       const { points } = shape;
       let inside = false;
       for (let i = 0, last = points.length - 2; i < points.length; last = i, i += 2) {
-        const [x1, y1, x2, y2] = [points[last]!, points[last + 1]!, points[i]!, points[i + 1]!];
-        if (y1 > y !== y2 > y && x < x1 + ((y - y1) * (x2 - x1)) / (y2 - y1)) inside = !inside;
+        const y1 = points[last + 1]!;
+        const y2 = points[i + 1]!;
+        if (y1 > y === y2 > y) continue;
+        const x1 = points[last]!;
+        if (x < x1 + ((y - y1) * (points[i]! - x1)) / (y2 - y1)) inside = !inside;
       }
       return inside;
     }
@@ -62,15 +65,19 @@ function covers(shape: Shape, x: number, y: number): boolean {
 
 /** The colour of the painted shapes at (x, y), 0..255, written to `out`: (3). */
 function colourAt(layers: readonly Sprite[], x: number, y: number, out: Float64Array): void {
-  out.fill(0);
+  let [red, green, blue] = [0, 0, 0];
   for (const sprite of layers) {
     for (const shape of sprite) {
       if (!covers(shape, x, y)) continue;
       const opacity = shape.opacity ?? 1;
-      for (let channel = 0; channel < 3; channel++)
-        out[channel] = out[channel]! * (1 - opacity) + shape.colour[channel]! * opacity;
+      red = red * (1 - opacity) + shape.colour[0] * opacity;
+      green = green * (1 - opacity) + shape.colour[1] * opacity;
+      blue = blue * (1 - opacity) + shape.colour[2] * opacity;
     }
   }
+  out[0] = red;
+  out[1] = green;
+  out[2] = blue;
 }
 
 /** Colour sums are whole numbers in units of 1/64 of a colour step, so that sums do not depend on the order of adding. */

@@ -21,8 +21,11 @@ export interface Look<Name extends string> {
 /** How far a loose sprite is moved at most, in cells. */
 export const MAXIMUM_SHIFT = 0.05;
 
-/** Where a loose sprite may sit: nine places, the middle one first. */
-const SHIFTS = [0, -MAXIMUM_SHIFT, MAXIMUM_SHIFT].flatMap(x => [0, -MAXIMUM_SHIFT, MAXIMUM_SHIFT].map(y => ({ x, y })));
+/** Where a loose sprite may sit: in the middle or towards one of the corners. Few, since a painter keeps each of them. */
+const SHIFTS = [
+  { x: 0, y: 0 },
+  ...[-MAXIMUM_SHIFT, MAXIMUM_SHIFT].flatMap(x => [-MAXIMUM_SHIFT, MAXIMUM_SHIFT].map(y => ({ x, y }))),
+];
 
 /** A shape moved by (x, y) cells. */
 function movedShape(shape: Shape, x: number, y: number): Shape {
