@@ -78,9 +78,6 @@ export const configSchema = z.strictObject({
   }),
   evaluation: z.strictObject({
     puzzles: count.describe('Held-out puzzles per board size'),
-    every: steps.describe(
-      'Updates between two evaluations on a part of them in stages 0 and 2; 0: only at the end of a stage',
-    ),
   }),
 });
 
@@ -132,7 +129,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
       prompts: 15000,
       ...distillation,
     },
-    evaluation: { puzzles: 200, every: 0 },
+    evaluation: { puzzles: 200 },
   },
   small: {
     preset: 'small',
@@ -161,7 +158,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
       prompts: 5000,
       ...distillation,
     },
-    evaluation: { puzzles: 200, every: 0 },
+    evaluation: { puzzles: 200 },
   },
   base: {
     preset: 'base',
@@ -196,7 +193,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
       prompts: 10000,
       ...distillation,
     },
-    evaluation: { puzzles: 100, every: 0 },
+    evaluation: { puzzles: 100 },
   },
 };
 

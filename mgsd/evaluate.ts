@@ -5,7 +5,7 @@ import type { VisionLanguageModel } from '../models/index.js';
 import { streams } from './puzzles.js';
 import type { Puzzle, PuzzleGroup } from './puzzles.js';
 import { patchTensor, promptOf, renderPuzzles } from './samples.js';
-import { clusterBootstrap, gapClosed, meanInterval } from './statistics.js';
+import { clusterBootstrap, meanInterval } from './statistics.js';
 import type { Estimate } from './statistics.js';
 import { maximumResponseLength, parseResponse } from './trace.js';
 import type { RenderStyle } from './worlds/world.js';
@@ -57,7 +57,7 @@ export async function evaluate(
   const results: ItemResult[] = [];
   for (const { world, level, puzzles } of groups) {
     const chosen = puzzles.slice(0, limit);
-    const shown = input === 'symbolic' ? undefined : imagesFor(chosen, model, input, style);
+    const shown = input === 'symbolic' ? undefined : imagesFor(puzzles, chosen.length, model, input, style);
     for (let from = 0; from < chosen.length; from += chunkSize) {
       const chunk = chosen.slice(from, from + chunkSize);
       const prompts = chunk.map(puzzle => promptOf(puzzle, shown ? 'image' : 'symbolic', model.config));
@@ -90,17 +90,20 @@ export function judge({ world, instance }: Puzzle, response: readonly number[]):
   };
 }
 
+/** What the first `count` puzzles of a group are shown. */
 function imagesFor(
   puzzles: readonly Puzzle[],
+  count: number,
   model: VisionLanguageModel,
   input: EvaluationInput,
   style: RenderStyle,
 ): Uint8Array[] {
-  const images = renderPuzzles(puzzles, model.config, style);
   const bytes = patchCount(model.config) * 3 * model.config.patchSize ** 2;
-  if (input === 'blank') return images.map(() => new Uint8Array(bytes).fill(128));
-  // every puzzle gets the image of its neighbour, so none keeps its own
-  return input === 'shuffled' ? images.map((_, i) => images[(i + 1) % images.length]!) : images;
+  if (input === 'blank') return Array.from({ length: count }, () => new Uint8Array(bytes).fill(128));
+  const shift = input === 'shuffled' ? 1 : 0; // every puzzle gets the image of its neighbour, so none keeps its own
+  if (shift > 0 && puzzles.length < 2) throw new Error('shuffled images need at least two puzzles of a size');
+  const shown = Array.from({ length: count }, (_, i) => puzzles[(i + shift) % puzzles.length]!);
+  return renderPuzzles(shown, model.config, style);
 }
 
 /** A row of the table: rates in [0, 1] with 95 % intervals, bootstrapped over layouts. */
@@ -120,19 +123,19 @@ export interface RowSummary {
   readonly failures: Readonly<Record<string, number>>;
 }
 
+/** Of items weighted by how often a resample drew them. */
+type Statistic = (weights: Float64Array) => number;
+
+/** What intervals are clustered by. */
+const clusterOf = ({ world, level, layout }: ItemResult) => `${world} ${level} ${layout}`;
+
 const bootstrap = () => ({ random: new Random(0, streams.bootstrap) });
 
 /** Sums up one evaluation. */
 export function summarize(items: readonly ItemResult[]): RowSummary {
-  const clusters = items.map(({ world, level, layout }) => `${world} ${level} ${layout}`);
+  const clusters = items.map(clusterOf);
   const among = (subset: readonly ItemResult[], value: (item: ItemResult) => boolean) =>
-    subset.length === 0
-      ? null
-      : meanInterval(
-          subset.map(value),
-          subset.map(({ world, level, layout }) => `${world} ${level} ${layout}`),
-          bootstrap(),
-        );
+    subset.length === 0 ? null : meanInterval(subset.map(value), subset.map(clusterOf), bootstrap());
   const byLevel: Record<string, number> = {};
   for (const name of new Set(items.map(({ world, level }) => `${world} ${level}`))) {
     const group = items.filter(({ world, level }) => `${world} ${level}` === name);
@@ -161,10 +164,7 @@ export function summarize(items: readonly ItemResult[]): RowSummary {
 }
 
 /** The paper's headline: the unweighted mean over worlds of each world's rate, as a statistic of weighted items. */
-function macroAverage(
-  items: readonly ItemResult[],
-  value: (item: ItemResult) => boolean,
-): (weights: Float64Array) => number {
+function macroAverage(items: readonly ItemResult[], value: (item: ItemResult) => boolean): Statistic {
   const worlds = [...new Set(items.map(({ world }) => world))];
   return weights => {
     const rates = worlds.map(world => {
@@ -181,13 +181,25 @@ function macroAverage(
   };
 }
 
-/** (row - base image) / (symbolic - base image), of success on the same items in the same order; null without a gap. */
+/**
+ * Gap closed = (row - base image) / (symbolic - base image), of macro success on the same items in the same order, with an
+ * interval; null where symbolic input is not better than the base: then there is no gap.
+ */
 export function gapOf(
   row: readonly ItemResult[],
   base: readonly ItemResult[],
   symbolic: readonly ItemResult[],
 ): Estimate | null {
-  const successes = (items: readonly ItemResult[]) => items.map(({ success }) => success);
-  const clusters = row.map(({ world, level, layout }) => `${world} ${level} ${layout}`);
-  return gapClosed(successes(row), successes(base), successes(symbolic), clusters, bootstrap());
+  for (const other of [base, symbolic])
+    if (other.length !== row.length || other.some(({ key }, i) => key !== row[i]!.key))
+      throw new Error('rows are compared item by item: these were not evaluated on the same puzzles in the same order');
+  const [rowRate, baseRate, symbolicRate] = [row, base, symbolic].map(items =>
+    macroAverage(items, ({ success }) => success),
+  ) as [Statistic, Statistic, Statistic];
+  const closed: Statistic = weights => {
+    const gap = symbolicRate(weights) - baseRate(weights);
+    return gap > 0 ? (rowRate(weights) - baseRate(weights)) / gap : NaN;
+  };
+  if (Number.isNaN(closed(new Float64Array(row.length).fill(1)))) return null;
+  return clusterBootstrap(row.map(clusterOf), closed, bootstrap());
 }

@@ -131,24 +131,3 @@ export function pairedDifference(
   checkPaired(clusters, row, other);
   return clusterBootstrap(clusters, weights => weightedMean(row, weights) - weightedMean(other, weights), options);
 }
-
-/**
- * Gap closed = (row - base image) / (symbolic - base image), of success rates on the same items in the same order, with
- * an interval. Null if symbolic input is not better than the base: then there is no gap.
- */
-export function gapClosed(
-  row: readonly (number | boolean)[],
-  baseImage: readonly (number | boolean)[],
-  symbolic: readonly (number | boolean)[],
-  clusters: readonly string[],
-  options: BootstrapOptions,
-): Estimate | null {
-  checkPaired(clusters, row, baseImage, symbolic);
-  const closed = (weights: Float64Array): number => {
-    const base = weightedMean(baseImage, weights);
-    const gap = weightedMean(symbolic, weights) - base;
-    return gap > 0 ? (weightedMean(row, weights) - base) / gap : NaN;
-  };
-  if (Number.isNaN(closed(new Float64Array(clusters.length).fill(1)))) return null;
-  return clusterBootstrap(clusters, closed, options);
-}

@@ -104,19 +104,4 @@ describe('comparing rows', () => {
   test('rows of different lengths are refused', () => {
     expect(() => statistics.pairedDifference(other, [true], single(400), options())).toThrow(/a row has 1 items/);
   });
-
-  test('gap closed: 0 at the base, 1 at the symbolic bound, in between by its share, null without a gap', () => {
-    const base = other.map(() => false);
-    const symbolic = other.map((_, i) => i % 10 !== 0);
-    const half = symbolic.map((solved, i) => solved && i % 2 === 1);
-    const gap = (row: boolean[]) => statistics.gapClosed(row, base, symbolic, single(400), options());
-    expect(gap(base)).toEqual({ value: 0, low: 0, high: 0 });
-    expect(gap(symbolic)).toEqual({ value: 1, low: 1, high: 1 });
-    const between = gap(half)!;
-    expect(between.value).toBeCloseTo(200 / 360, 12);
-    expect(between.low).toBeGreaterThan(0.5);
-    expect(between.high).toBeLessThan(0.62);
-    expect(statistics.gapClosed(half, symbolic, base, single(400), options())).toBeNull();
-    expect(statistics.gapClosed(half, base, base, single(400), options())).toBeNull();
-  });
 });
