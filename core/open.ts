@@ -26,16 +26,14 @@ export async function openDevice(choice: DeviceChoice = 'auto', options: OpenOpt
     case 'webgpu':
       return new Device(await openWebGpu());
     case 'auto': {
-      try {
-        const backend = await openWebGpu();
-        if (!backend.capabilities.software) return new Device(backend);
-        options.onNote?.(
-          `${backend.capabilities.name} is emulated on the processor; wasm is faster (--device webgpu takes it all the same)`,
-        );
-        await backend.close();
-      } catch (error) {
-        options.onNote?.(`no GPU: ${(error as Error).message.split('\n', 1)[0]!}`);
-      }
+      const { probeWebGpu } = await import('./backends/webgpu-probe.js');
+      const { name, software, error } = await probeWebGpu();
+      if (name !== undefined && !software) return new Device(await openWebGpu());
+      options.onNote?.(
+        name === undefined
+          ? `no GPU: ${error ?? 'none was found'}`
+          : `${name} is emulated on the processor; wasm is faster (--device webgpu takes it all the same)`,
+      );
       return new Device(await openWasm(options));
     }
   }
