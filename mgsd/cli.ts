@@ -8,6 +8,7 @@ import type { CommandContext } from './cli/options.js';
 import { addExamples } from './cli/options.js';
 import { packageVersion } from './cli/package.js';
 import { addPlanCommand } from './cli/plan.js';
+import { addReportCommand } from './cli/report.js';
 import { processTerminal } from './cli/terminal.js';
 import type { Terminal } from './cli/terminal.js';
 import { addTrainCommand } from './cli/train.js';
@@ -66,6 +67,7 @@ function createProgram(context: CommandContext): Command {
   addEvalCommand(program, context);
   addPlanCommand(program, context);
   addDataCommand(program, context);
+  addReportCommand(program, context);
   addInfoCommand(program, context);
   return program;
 }

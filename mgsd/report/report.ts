@@ -1,0 +1,83 @@
+/** Reports: from the folders of runs to one HTML file. */
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Device } from '../../core/index.js';
+import type { RunConfig } from '../config.js';
+import { FileError, writeFileAtomic } from '../files.js';
+import { heldOutPuzzles, puzzleKey } from './choose.js';
+import { computedSnapshots, storedSnapshots } from './divergence.js';
+import { chosenPuzzles, pageBeginning, reportPage } from './page.js';
+import type { PageOptions } from './page.js';
+import type { ShownRun } from './puzzles.js';
+import { readRun } from './run-data.js';
+
+export interface ReportOptions extends PageOptions {
+  /** The folders of runs, each with its configuration; puzzles are chosen by what the first one came to. */
+  readonly runs: readonly { readonly folder: string; readonly config: RunConfig }[];
+  /** Where to write. An older report is replaced, any other file is not. */
+  readonly file: string;
+  /** Runs the checkpoints' forward passes; left out: the page has no heat strips and no students between stages. */
+  readonly device?: Device | undefined;
+  /** How many puzzles are shown. Default 12. */
+  readonly puzzles?: number;
+  /** Told in one line about everything that was left out. */
+  readonly warn?: (message: string) => void;
+}
+
+export interface WrittenReport {
+  readonly file: string;
+  readonly bytes: number;
+  readonly puzzles: number;
+}
+
+/**
+ * Writes the report of one run, or of several side by side.
+ * @throws FileError if a folder cannot be read, or `file` not be written or is something else than a report
+ */
+export async function writeReport({ runs: folders, file, device, ...options }: ReportOptions): Promise<WrittenReport> {
+  const { puzzles: count = 12, warn = () => {} } = options;
+  requireReplaceable(file);
+  const runs = folders.map(({ folder, config }) => readRun(folder, config, warn));
+  const all = heldOutPuzzles(folders.map(({ config }) => config));
+  const [first] = runs;
+  if (!first) throw new RangeError('a report needs at least one run');
+  const chosen = chosenPuzzles(first, all, count);
+  const shown: ShownRun[] = [];
+  for (const run of runs) {
+    const judged = new Set([...run.rows.values()].flatMap(items => items.map(puzzleKey)));
+    const own = new Map([...chosen].filter(([key]) => judged.has(key)));
+    const snapshots =
+      device && own.size > 0 ? await computedSnapshots(run, own, device, warn) : storedSnapshots(run, own);
+    shown.push({ run, snapshots });
+  }
+  const page = reportPage(shown, chosen, all, options);
+  writeFileAtomic(file, page);
+  return { file, bytes: Buffer.byteLength(page), puzzles: chosen.size };
+}
+
+/** @throws FileError if something that is no report is in the way */
+function requireReplaceable(file: string): void {
+  const found = fs.statSync(file, { throwIfNoEntry: false });
+  if (!found) return;
+  if (found.isFile() && beginningOf(file) === pageBeginning) return;
+  throw new FileError(
+    `${file} is there already and is no report of this program: choose another name with --out; nothing was overwritten.`,
+  );
+}
+
+function beginningOf(file: string): string {
+  const handle = fs.openSync(file, 'r');
+  try {
+    const buffer = Buffer.alloc(pageBeginning.length);
+    const length = fs.readSync(handle, buffer, 0, buffer.length, 0);
+    return buffer.toString('utf8', 0, length);
+  } finally {
+    fs.closeSync(handle);
+  }
+}
+
+/** Where a report goes unless told otherwise: into the folder of its run, of several runs beside the first one. */
+export function defaultReportFile(folders: readonly string[]): string {
+  const [first = '.'] = folders;
+  return folders.length === 1 ? path.join(first, 'report.html') : path.join(path.dirname(first), 'comparison.html');
+}
