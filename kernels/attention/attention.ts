@@ -131,7 +131,12 @@ export const attentionKernel = defineKernel({
         out: queryRows * heads * headDim,
         lse: queryRows * heads,
       },
-      fills: { table: { kind: 'values', values: table } },
+      // f32 resolves a probability only as well as its score: keep scores within about 100
+      fills: {
+        table: { kind: 'values', values: table },
+        q: { kind: 'uniform', minimum: -4, maximum: 4 },
+        kv: { kind: 'uniform', minimum: -4, maximum: 4 },
+      },
     };
   },
   tolerance: 1e-5,

@@ -17,6 +17,11 @@ interface UnaryRow {
 
 const sqrtTwoOverPi = Math.sqrt(2 / Math.PI);
 
+/** (1 + tanh(x / 2)) / 2, without its cancellation for negative x. */
+function sigmoid(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
+
 export const unaryTable = {
   copy: { reference: x => x, wgsl: 'x' },
   neg: { reference: x => -x, wgsl: '-x' },
@@ -26,11 +31,11 @@ export const unaryTable = {
   reciprocal: { reference: x => 1 / x, wgsl: '1.0 / x', domain: [0.1, 100] },
   square: { reference: x => x * x, wgsl: 'x * x' },
   tanh: { reference: Math.tanh, wgsl: 'accurate_tanh(x)' },
-  sigmoid: { reference: x => 1 / (1 + Math.exp(-x)), wgsl: 'logistic(x)' },
+  sigmoid: { reference: sigmoid, wgsl: 'logistic(x)' },
   relu: { reference: x => (x > 0 ? x : 0), wgsl: 'max(x, 0.0)' },
   // tanh approximation, Hendrycks & Gimpel 2016 (arXiv 1606.08415), section 2
   gelu: {
-    reference: x => 0.5 * x * (1 + Math.tanh(sqrtTwoOverPi * (x + 0.044715 * x ** 3))),
+    reference: x => x * sigmoid(2 * sqrtTwoOverPi * (x + 0.044715 * x ** 3)),
     wgsl: 'gelu(x)',
   },
 } as const satisfies Record<string, UnaryRow>;
@@ -47,8 +52,8 @@ interface BinaryRow {
 
 function geluGradient(g: number, x: number): number {
   const inner = sqrtTwoOverPi * (x + 0.044715 * x ** 3);
-  const t = Math.tanh(inner);
-  return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrtTwoOverPi * (1 + 3 * 0.044715 * x * x));
+  const s = sigmoid(2 * inner);
+  return g * (s + 2 * x * s * (1 - s) * sqrtTwoOverPi * (1 + 3 * 0.044715 * x * x));
 }
 
 export const binaryTable = {
