@@ -1,9 +1,10 @@
 /** `mgsd-lite report`: a run, or several side by side, as one HTML file. */
 import path from 'node:path';
 import type { Command } from 'commander';
+import { describeDevice } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
 import type { RunConfig } from '../config.js';
-import { FileError } from '../files.js';
+import { FileError, writeJson } from '../files.js';
 import { defaultReportFile, writeReport } from '../report/report.js';
 import type { WrittenReport } from '../report/report.js';
 import { RunFolder } from '../run-folder.js';
@@ -65,11 +66,16 @@ async function runReport(folders: readonly string[], flags: ReportFlags, { termi
   terminal.out(flags.json ? JSON.stringify(written) : describeReport(written));
 }
 
+/** Notes in a run's folder what it runs on, which a later report says. */
+export function recordDevice(folder: RunFolder, { capabilities }: Device): void {
+  writeJson(folder.file('device.json'), { description: describeDevice(capabilities), ...capabilities });
+}
+
 /** The report of a run that has just ended, in its folder. @returns one line; a report that fails spoils no run */
 export async function reportAfterTraining(folder: string, config: RunConfig, device: Device): Promise<string> {
   try {
     const file = defaultReportFile([folder]);
-    return describeReport(await writeReport({ ...pageOptions(), runs: [{ folder, config }], file, device }));
+    return `report: ${describeReport(await writeReport({ ...pageOptions(), runs: [{ folder, config }], file, device }))}`;
   } catch (error) {
     return `no report was written (${messageOf(error)}); try again with: mgsd-lite report ${folder}`;
   }

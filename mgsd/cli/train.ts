@@ -20,6 +20,7 @@ import { addDeviceOptions, addExamples, oneOf, seedOf, several, wholeNumber, wit
 import type { CommandContext, DeviceFlags } from './options.js';
 import { Profile } from './profile.js';
 import { Progress } from './progress.js';
+import { recordDevice, reportAfterTraining } from './report.js';
 import { resultTable, rowLine, story } from './results.js';
 import { chooseRun } from './run-choice.js';
 import type { RunChoice, RunFlags } from './run-choice.js';
@@ -105,6 +106,7 @@ async function runStages(
   const start = performance.now();
   try {
     report.begin(choice);
+    recordDevice(folder, device);
     const observer = report.observer(stages);
     const checkpointEvery = flags.checkpointEvery ?? 200;
     const rows = await train({
@@ -117,6 +119,7 @@ async function runStages(
       signal: signals.signal,
       observer,
     });
+    report.note(await reportAfterTraining(folder.path, config, device));
     report.end(rows, choice, (performance.now() - start) / 1000);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;

@@ -137,7 +137,7 @@ function recapBlock({ world, instance }: Puzzle, item: ItemResult, moment: strin
     ? 'all of it right'
     : wrong === 0
       ? 'right, but never closed'
-      : `${wrong} differ from the truth`;
+      : `${wrong === 1 ? 'one place differs' : `${wrong} places differ`} from the truth`;
   return html`<h4>What it wrote down, ${moment}: ${verdict}</h4>
     ${recapList(differences)}
     ${grammar.ok ? null : html`<p class="note">The grammar breaks at token ${grammar.position + 1}: ${grammar.reason}.</p>`}`;

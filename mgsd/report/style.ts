@@ -115,7 +115,9 @@ summary { cursor: pointer; color: var(--accent); }
 .plan .head { fill: #d9480f; stroke: #fff; stroke-width: .8; paint-order: stroke; }
 .plan .fatal { stroke: #c40d2e; stroke-width: 2.2; }
 .plan text { font: 600 4px system-ui, sans-serif; text-anchor: middle; fill: #7a2504; stroke: #fff; stroke-width: 1; paint-order: stroke; }
-.film { list-style: none; margin: 0; padding: 0; display: grid; gap: .7rem; grid-template-columns: repeat(auto-fill, minmax(5.6rem, 1fr)); }
+.film { list-style: none; margin: 0; padding: 0; display: grid; gap: .7rem; grid-template-columns: repeat(auto-fit, minmax(5.6rem, 1fr)); }
+.film li { max-width: 10rem; }
+.film.large li { max-width: none; }
 .film b { display: block; }
 .film .badge { margin-left: 0; }
 .film.large { grid-template-columns: repeat(auto-fill, minmax(min(100%, 11rem), 14rem)); }
