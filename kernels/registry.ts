@@ -3,7 +3,14 @@ import type { Kernel } from './kernel.js';
 import { attentionGradKernel, attentionKernel } from './attention/attention.js';
 import { binaryKernels, broadcastKernels, fillKernel, unaryKernels } from './elementwise/elementwise.js';
 import { layerNormGradInputKernel, layerNormGradParamsKernel, layerNormKernel } from './layer-norm/layer-norm.js';
-import { crossEntropyKernel, distillationKernels, divergenceStatsKernel } from './loss/loss.js';
+import {
+  crossEntropyKernel,
+  distillationKernels,
+  divergenceStatsKernel,
+  tailBucketGradKernel,
+  tailBucketKernel,
+  topKKernel,
+} from './loss/loss.js';
 import { matmulKernels } from './matmul/matmul.js';
 import { adamwKernel, optimizerPrepareKernel, sumSquaresKernel } from './optimizer/optimizer.js';
 import { randomUniformKernel, sampleTokensKernel } from './random/random.js';
@@ -39,6 +46,9 @@ export const kernels: readonly Kernel[] = [
   crossEntropyKernel,
   ...Object.values(distillationKernels),
   divergenceStatsKernel,
+  topKKernel,
+  tailBucketKernel,
+  tailBucketGradKernel,
   sumSquaresKernel,
   optimizerPrepareKernel,
   adamwKernel,

@@ -5,7 +5,9 @@
 import { defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import type { NumberArray } from '../dtype.js';
-import { crossEntropyWgsl, distillationWgsl, divergenceStatsWgsl } from './loss.wgsl.js';
+import { crossEntropyWgsl, distillationWgsl, divergenceStatsWgsl, jsdWgsl } from './loss.wgsl.js';
+
+export * from './top-k.js';
 
 const params = { rows: 'u32', cols: 'u32' } as const;
 
@@ -67,14 +69,14 @@ export const crossEntropyKernel = defineKernel({
   tolerance: 1e-5,
 });
 
-/** Divergences between student p and teacher q that can be distilled over the whole vocabulary. */
-export type Divergence = 'reverse_kl' | 'forward_kl';
+/** Divergences between student p and teacher q that can be distilled over a whole distribution. */
+export type Divergence = 'reverse_kl' | 'forward_kl' | 'jsd';
 
 /**
  * `floor` bounds the teacher's log-probabilities from below (log q := max(log q, floor)): a small teacher is so sure of
  * itself that unlikely tokens would otherwise dominate.
  */
-function defineDistillation(divergence: Divergence) {
+function defineDistillation(divergence: 'reverse_kl' | 'forward_kl') {
   return defineKernel({
     name: `distillation_${divergence}`,
     summary:
@@ -128,9 +130,72 @@ function defineDistillation(divergence: Divergence) {
   });
 }
 
+/** log(p / m), m = beta q + (1 - beta) p, from d = log p - log q: exact where both agree, finite where they are far apart. */
+function logRatioToMixture(d: number, beta: number): number {
+  return d >= 0 ? -Math.log1p(beta * Math.expm1(-d)) : d - Math.log1p((1 - beta) * Math.expm1(d));
+}
+
+/**
+ * Generalised Jensen-Shannon divergence (Agarwal et al. 2024, arXiv 2306.13649), `beta` strictly between 0 and 1. Divided by
+ * beta it tends to the forward KL for beta -> 0; divided by 1 - beta, to the reverse KL for beta -> 1.
+ */
+const jsdKernel = defineKernel({
+  name: 'distillation_jsd',
+  summary:
+    'loss[i] = weight[i] * sum_k (beta q_k log(q_k / m_k) + (1 - beta) p_k log(p_k / m_k)), m = beta q + (1 - beta) p; ' +
+    'grad_k = weight[i] * (1 - beta) p_k (log(p_k / m_k) - sum_j p_j log(p_j / m_j)); ' +
+    'p = softmax(student[i]), log q = max(log softmax(teacher[i]), floor[0]), q = exp(log q)',
+  buffers: {
+    student: { access: 'read', kind: 'float' },
+    teacher: { access: 'read', kind: 'float' },
+    weight: { access: 'read', kind: 'wide' },
+    floor: { access: 'read', kind: 'wide' },
+    loss: { access: 'write', kind: 'wide' },
+    grad: { access: 'write', kind: 'float' },
+  },
+  params: { ...params, beta: 'f32' },
+  reference({ student, teacher, weight, floor, loss, grad }, { rows, cols, beta }) {
+    for (let i = 0; i < rows; i++) {
+      const logP = logProbabilities(student, i, cols);
+      const logQ = logProbabilities(teacher, i, cols).map(value => Math.max(value, floor[0]!));
+      const d = logP.map((value, k) => value - logQ[k]!);
+      // log(p / m) is taken less its value at the student's likeliest token, where it may be nearly all of it
+      const qOverP = d.map(value => Math.exp(Math.min(-value, 700)));
+      const centre = qOverP[logP.indexOf(logP.reduce((a, b) => Math.max(a, b)))]!;
+      const pull = qOverP.map(ratio => -Math.log1p((beta * (ratio - centre)) / (1 - beta + beta * centre)));
+      let total = 0;
+      let excess = 0;
+      for (let k = 0; k < cols; k++) {
+        const [p, q, pOverM] = [Math.exp(logP[k]!), Math.exp(logQ[k]!), logRatioToMixture(d[k]!, beta)];
+        total += beta * q * (pOverM - d[k]!) + (1 - beta) * p * pOverM;
+        excess += p * pull[k]!;
+      }
+      loss[i] = weight[i]! * total;
+      for (let k = 0; k < cols; k++)
+        grad[i * cols + k] = weight[i]! * (1 - beta) * Math.exp(logP[k]!) * (pull[k]! - excess);
+    }
+  },
+  cost: ({ rows, cols }) => ({ flops: 40 * rows * cols, elements: 3 * rows * cols }),
+  wasm: ({ rows, cols }) => ({ passes: [{ fn: 'distillation_jsd', units: rows, threadScratch: 16 * (cols + 4) }] }),
+  wgsl: jsdWgsl,
+  example(draw) {
+    const { rows, cols, size } = exampleShape(draw);
+    return {
+      params: { rows, cols, beta: draw.pick([0.5, 0.1, 0.9]) },
+      lengths: { student: size, teacher: size, weight: rows, floor: 1, loss: rows, grad: size },
+      fills: {
+        weight: { kind: 'uniform', minimum: 0, maximum: 1 },
+        floor: { kind: 'values', values: [draw.pick([-12, -1000])] },
+      },
+    };
+  },
+  tolerance: 1e-5,
+});
+
 export const distillationKernels = {
   reverse_kl: defineDistillation('reverse_kl'),
   forward_kl: defineDistillation('forward_kl'),
+  jsd: jsdKernel,
 } as const;
 
 /** What `divergence_stats` writes per row, in this order. */
