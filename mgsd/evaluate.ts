@@ -4,7 +4,7 @@ import { generate, patchCount } from '../models/index.js';
 import type { VisionLanguageModel } from '../models/index.js';
 import { streams } from './puzzles.js';
 import type { Puzzle, PuzzleGroup } from './puzzles.js';
-import { patchTensor, promptOf, renderPuzzles } from './samples.js';
+import { generationSlots, patchTensor, promptOf, renderPuzzles } from './samples.js';
 import { clusterBootstrap, meanInterval } from './statistics.js';
 import type { Estimate } from './statistics.js';
 import { maximumResponseLength, parseResponse } from './trace.js';
@@ -36,7 +36,7 @@ export interface ItemResult {
 
 /** Puzzles that are decoded together. */
 const chunkSize = 100;
-const maxTokensNeverSampled = { seed: 0, stream: 0, step: 0 };
+const greedyNoise = { seed: 0, stream: 0, step: 0 };
 
 export interface EvaluateOptions {
   readonly input: EvaluationInput;
@@ -64,7 +64,8 @@ export async function evaluate(
       const maxTokens = maximumResponseLength(world, level);
       const responses = await model.device.scope(() => {
         const patches = shown && patchTensor(model, shown.slice(from, from + chunkSize));
-        return generate(model, prompts, { maxTokens, temperature: 0, ...maxTokensNeverSampled }, patches);
+        const slots = generationSlots(shown ? chunk.map(({ world }) => ({ world })) : chunk, model.config);
+        return generate(model, prompts, { maxTokens, temperature: 0, ...greedyNoise, ...slots }, patches);
       });
       chunk.forEach((puzzle, i) => results.push(judge(puzzle, responses[i]!)));
       onProgress?.(results.length, total);

@@ -6,7 +6,7 @@ import type { Checkpoint, ModelConfig, VisionLanguageModel } from '../models/ind
 import { ANS, EOS, MAXIMUM_SIZE, actionOf, cellOf, tokensToText } from '../models/vocabulary.js';
 import { readFile } from './files.js';
 import type { RgbImage } from './png.js';
-import { patchTensor, promptOf } from './samples.js';
+import { patchTensor, promptOf, generationSlots } from './samples.js';
 import { imagePrompt, maximumResponseLength } from './trace.js';
 import { actionName } from './worlds/grid.js';
 import type { Action } from './worlds/grid.js';
@@ -94,18 +94,24 @@ export class Planner {
       );
     const rules: World = createWorldByName(world);
     const pixels = image instanceof Uint8Array ? image : image.data;
-    return await this.#respond(rules, imagePrompt(rules, patchCount(this.config)), pixels);
+    return await this.#respond({ world: rules }, imagePrompt(rules, patchCount(this.config)), pixels);
   }
 
   /** The greedy plan for a puzzle whose symbolic state is given instead of an image. */
   async planFromSymbols(puzzle: Puzzle): Promise<Plan> {
-    return await this.#respond(puzzle.world, promptOf(puzzle, 'symbolic', this.config));
+    return await this.#respond(puzzle, promptOf(puzzle, 'symbolic', this.config));
   }
 
-  async #respond(world: World, prompt: readonly number[], image?: Uint8Array): Promise<Plan> {
+  async #respond(
+    puzzle: Pick<Puzzle, 'world'> & Partial<Puzzle>,
+    prompt: readonly number[],
+    image?: Uint8Array,
+  ): Promise<Plan> {
     const { model } = this;
+    const { world } = puzzle;
     const maxTokens = Math.min(this.config.responsePositions, maximumResponseLength(world, MAXIMUM_SIZE));
-    const greedy = { maxTokens, temperature: 0, seed: 0, stream: 0, step: 0 };
+    const slots = generationSlots([puzzle], this.config);
+    const greedy = { maxTokens, temperature: 0, seed: 0, stream: 0, step: 0, ...slots };
     const [tokens = []] = await model.device.scope(() =>
       generate(model, [prompt], greedy, image && patchTensor(model, [image])),
     );

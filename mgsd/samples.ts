@@ -1,9 +1,9 @@
 /** From puzzles and traces to what a model is fed: packed batches, patches, targets. */
 import { packBatch, patchCount, patchify } from '../models/index.js';
-import type { Batch, ModelConfig, Sequence, VisionLanguageModel } from '../models/index.js';
+import type { Batch, GenerateOptions, ModelConfig, Sequence, VisionLanguageModel } from '../models/index.js';
 import type { Tensor } from '../core/index.js';
 import type { Puzzle } from './puzzles.js';
-import { imagePrompt, symbolicPrompt } from './trace.js';
+import { imagePrompt, responseSlots, symbolicPrompt, symbolicPromptSlots } from './trace.js';
 import type { TrainingTrace } from './trace-samples.js';
 import type { RenderStyle } from './worlds/world.js';
 
@@ -39,15 +39,37 @@ export function packTraces(
   mode: InputMode,
   config: ModelConfig,
 ): Batch {
-  const sequences = puzzles.map<Sequence>((puzzle, i) => ({
-    prompt: promptOf(puzzle, mode, config),
-    response: traces[i]!.inputs,
-  }));
+  const sequences = puzzles.map<Sequence>((puzzle, i) => {
+    const { inputs } = traces[i]!;
+    const promptSlots = mode === 'symbolic' ? symbolicPromptSlots(puzzle.world, puzzle.instance) : undefined;
+    const slots = inputs.length > 1 ? responseSlots(puzzle.world, inputs[1]!, inputs.length) : undefined;
+    return {
+      prompt: promptOf(puzzle, mode, config),
+      response: inputs,
+      ...(promptSlots && { promptSlots }),
+      ...(slots && { responseSlots: slots }),
+    };
+  });
   return packBatch(sequences, {
     promptPositions: config.promptPositions,
     responsePositions: config.responsePositions,
     patches: patchCount(config),
   });
+}
+
+/**
+ * The slots that `generate` needs to know for these puzzles, as `packTraces` gives them to a training pass. Behind an image
+ * only the world's format counts.
+ */
+export function generationSlots(
+  puzzles: readonly (Pick<Puzzle, 'world'> & Partial<Puzzle>)[],
+  { responsePositions }: ModelConfig,
+): Pick<GenerateOptions, 'promptSlots' | 'responseSlots'> {
+  if (!puzzles.some(({ world }) => world.recapCell)) return {};
+  return {
+    promptSlots: puzzles.map(({ world, instance }) => (instance && symbolicPromptSlots(world, instance)) ?? []),
+    responseSlots: (sequence, firstToken) => responseSlots(puzzles[sequence]!.world, firstToken, responsePositions),
+  };
 }
 
 /** Targets of all traces, one after another: every right token has an equal share. (N, V) */

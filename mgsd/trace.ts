@@ -79,6 +79,24 @@ function modeToken(mode: Mode): number {
   return mode === 'plan' ? MODE_PLAN : MODE_PERCEIVE;
 }
 
+/** Slots (see `Sequence` in models/batch.ts) of a symbolic prompt: behind task and mode, the cells that its recap tokens describe. */
+export function symbolicPromptSlots<I extends WorldInstance>(world: World<I>, instance: I): number[] | undefined {
+  const { recapCell } = world;
+  if (!recapCell) return undefined;
+  return [-1, -1, ...world.recap(instance).map((_, position) => recapCell(instance.size, position))];
+}
+
+/**
+ * Slots of a response's inputs: input t, which predicts token t, has the cell that recap token t describes on a board of the
+ * size that the response itself has written as its first token; nothing is known before that. `length` inputs.
+ */
+export function responseSlots(world: World, firstToken: number, length: number): number[] | undefined {
+  const size = sizeOf(firstToken);
+  const { recapCell } = world;
+  if (!recapCell || size < 0) return undefined;
+  return Array.from({ length }, (_, t) => (t === 0 ? -1 : recapCell(size, t)));
+}
+
 /** No symbolic prompt of a puzzle of this level is longer; with the reference plan in it if `withPlan`. */
 export function maximumPromptLength(world: World, level: number, withPlan = false): number {
   return 2 + world.maximumRecapLength(level) + (withPlan ? 1 + world.maximumPlanLength(level) : 0);

@@ -15,6 +15,12 @@ export interface Sequence {
   readonly prompt: readonly number[];
   /** Response inputs, from BOS on; may be empty. */
   readonly response: ArrayLike<number>;
+  /**
+   * Cells (8 * row + col, -1 for none) that tokens stand for by their place: of a prompt token its own, of a response input
+   * that of the token to be predicted from it. A list of open directions names no cells; this says which it means.
+   */
+  readonly promptSlots?: ArrayLike<number>;
+  readonly responseSlots?: ArrayLike<number>;
 }
 
 /** Packed sequences. R rows in all, N of them with outputs. */
@@ -26,6 +32,8 @@ export interface Batch {
   readonly positions: Int32Array;
   /** Row of the image features that belongs here, -1 for other tokens: (R). */
   readonly imageRows: Int32Array;
+  /** Cell that the row stands for by its place, -1 for none: (R); undefined if no row has one. */
+  readonly slots: Int32Array | undefined;
   /** Rows whose logits are wanted, all response rows: (N). */
   readonly outputs: Int32Array;
   /** First output of each sequence, and the end: (sequences + 1). */
@@ -52,10 +60,11 @@ export function packBatch(
   const tokens = new Int32Array(table.rows);
   const positions = new Int32Array(table.rows);
   const imageRows = new Int32Array(table.rows).fill(-1);
+  const slots = new Int32Array(table.rows).fill(-1);
   const outputStarts = new Int32Array(sequences.length + 1);
   const outputs: number[] = [];
   let imageRow = 0;
-  sequences.forEach(({ prompt, response }, s) => {
+  sequences.forEach(({ prompt, response, promptSlots, responseSlots }, s) => {
     if (prompt.length > promptPositions || response.length > responsePositions)
       throw new Error(
         `a sequence of ${prompt.length} prompt and ${response.length} response tokens does not fit the model's position tables ` +
@@ -66,6 +75,7 @@ export function packBatch(
     prompt.forEach((token, i) => {
       tokens[row] = token;
       positions[row] = i;
+      slots[row] = promptSlots?.[i] ?? -1;
       if (token === IMG) imageRows[row] = imageRow++;
       row++;
     });
@@ -74,6 +84,7 @@ export function packBatch(
     for (let i = 0; i < response.length; i++) {
       tokens[row] = response[i]!;
       positions[row] = promptPositions + i;
+      slots[row] = responseSlots?.[i] ?? -1;
       outputs.push(row++);
     }
     outputStarts[s + 1] = outputs.length;
@@ -83,6 +94,7 @@ export function packBatch(
     tokens,
     positions,
     imageRows,
+    slots: slots.some(slot => slot >= 0) ? slots : undefined,
     outputs: Int32Array.from(outputs),
     outputStarts,
     imageCount: imageRow / patches,

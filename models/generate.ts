@@ -72,8 +72,7 @@ export function prefill(
     const rows = model.indices(destinations);
     const attributes = { heads: model.config.heads, table: table.toTensor(model.device), maxLength: table.maxLength };
     const images = patches && model.encodeImages(patches); // (B * P, C)
-    const imageRows = images && model.indices(batch.imageRows);
-    const x = model.embed(model.indices(batch.tokens), model.indices(batch.positions), images, imageRows); // (R, C)
+    const x = model.embed({ ...batch, tokens: model.indices(batch.tokens) }, images); // (R, C)
     const y = model.decode(x, (qkv, layer) => {
       writeCacheRows(cache.layers[layer]!, qkv, rows);
       return attention(qkv, attributes);
@@ -85,9 +84,10 @@ export function prefill(
 /**
  * Appends one token to every sequence of the cache.
  * @param tokens i32 (sequences), on the device
+ * @param slots cells that the next tokens stand for by their place, see `Sequence`: (sequences)
  * @returns logits after it: (sequences, V)
  */
-export function decodeStep(model: VisionLanguageModel, tokens: Tensor, cache: Cache): Tensor {
+export function decodeStep(model: VisionLanguageModel, tokens: Tensor, cache: Cache, slots?: Int32Array): Tensor {
   return noGrad(() => {
     const { capacity, lengths, prefixes } = cache;
     const rows = Int32Array.from(lengths, (length, s) => s * capacity + length);
@@ -102,7 +102,7 @@ export function decodeStep(model: VisionLanguageModel, tokens: Tensor, cache: Ca
       maxKeys: Math.max(...lengths) + 1,
     };
     const destination = model.indices(rows);
-    const x = model.embed(tokens, model.indices(positions)); // (sequences, C)
+    const x = model.embed({ tokens, positions, slots }); // (sequences, C)
     const y = model.decode(x, (qkv, layer) => {
       writeCacheRows(cache.layers[layer]!, qkv, destination);
       return attentionOverCache(qkv, cache.layers[layer]!, view);
@@ -121,6 +121,13 @@ export interface GenerateOptions {
   readonly seed: number;
   readonly stream: number;
   readonly step: number;
+  /** Slots of the prompts' tokens, see `Sequence`. */
+  readonly promptSlots?: readonly ArrayLike<number>[];
+  /**
+   * Slots of a sequence's response inputs by position, once its first token is known (in a recap that is the board's size,
+   * which decides what later places mean). Undefined: none.
+   */
+  readonly responseSlots?: (sequence: number, firstToken: number) => ArrayLike<number> | undefined;
 }
 
 /** Between two looks at whether all sequences have ended: a look costs a round trip where the device is asynchronous. */
@@ -133,9 +140,10 @@ const stepsPerLook = { cpu: 1, wasm: 1, webgpu: 8 } as const;
 export async function generate(
   model: VisionLanguageModel,
   prompts: readonly (readonly number[])[],
-  { maxTokens, temperature, seed, stream, step }: GenerateOptions,
+  options: GenerateOptions,
   patches?: Tensor,
 ): Promise<number[][]> {
+  const { maxTokens, temperature, seed, stream, step, promptSlots, responseSlots } = options;
   const { device, config } = model;
   if (maxTokens > config.responsePositions)
     throw new Error(`${maxTokens} tokens were asked for; the model has ${config.responsePositions} response positions`);
@@ -149,19 +157,23 @@ export async function generate(
     const control = device.tensor([seed, stream, step, EOS, PAD], [5], { dtype: 'i32' });
     const heat = device.tensor([temperature], [1]);
     const bias = device.tensor(forbidden(config), [config.vocabulary]);
+    const sequences = prompts.map<Sequence>((prompt, s) => ({
+      prompt,
+      response: [BOS],
+      ...(promptSlots && { promptSlots: promptSlots[s]! }),
+    }));
+    let slots: (ArrayLike<number> | undefined)[] | undefined; // by sequence, then position
     for (let column = 0; column < maxTokens; column++) {
       device.scope(() => {
+        const present = slots && Int32Array.from(slots, row => row?.[column] ?? -1);
         const logits =
-          column === 0
-            ? prefill(
-                model,
-                prompts.map(prompt => ({ prompt, response: [BOS] })),
-                cache,
-                patches,
-              )
-            : decodeStep(model, next, cache);
+          column === 0 ? prefill(model, sequences, cache, patches) : decodeStep(model, next, cache, present);
         sampleTokens({ logits, bias, temperature: heat, control, done, tokens, next }, column);
       });
+      if (column === 0 && responseSlots) {
+        const found = Array.from(await next.read(), (first, s) => responseSlots(s, first));
+        if (found.some(row => row !== undefined)) slots = found;
+      }
       const look = (column + 1) % stepsPerLook[device.capabilities.backend] === 0;
       if (look && (await done.read()).every(flag => flag !== 0)) break;
     }

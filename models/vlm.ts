@@ -26,13 +26,21 @@ import type { ModelConfig } from './config.js';
 import { parameterSpecs } from './specs.js';
 import { transformerBlock } from './transformer.js';
 import type { Attend } from './transformer.js';
-import { cellCol, cellRow } from './vocabulary.js';
+import { cellCol, cellRow, GRID_SIDE } from './vocabulary.js';
 
 export interface ModelOptions {
   /** f32, or f64 on cpu for gradient checks. */
   readonly dtype?: DType;
   /** False for a frozen copy. Default true. */
   readonly trainable?: boolean;
+}
+
+/** Rows to embed, see `Batch`; tokens are on the device, where sampling has put them. */
+export interface EmbeddedRows {
+  readonly tokens: Tensor;
+  readonly positions: Int32Array;
+  readonly slots?: Int32Array | undefined;
+  readonly imageRows?: Int32Array;
 }
 
 /** Stream of the run's random numbers that initial weights are drawn from. */
@@ -106,24 +114,25 @@ export class VisionLanguageModel {
       maxLength: batch.table.maxLength,
     };
     const images = patches && this.encodeImages(patches); // (B * P, C)
-    const x = this.embed(
-      this.indices(batch.tokens),
-      this.indices(batch.positions),
-      images,
-      images && this.indices(batch.imageRows),
-    ); // (R, C)
+    const x = this.embed({ ...batch, tokens: this.indices(batch.tokens) }, images); // (R, C)
     const y = this.decode(x, qkv => attention(qkv, sequences)); // (R, C)
     return this.logits(gatherRows(y, this.indices(batch.outputs))); // (N, V)
   }
 
-  /** Token, position and image embeddings of rows: (R) indices -> (R, C). */
-  embed(tokens: Tensor, positions: Tensor, images?: Tensor, imageRows?: Tensor): Tensor {
-    const positionTable = concat([
-      this.parameters.get('decoder.position.prompt'),
-      this.parameters.get('decoder.position.response'),
-    ]); // (positions, C)
-    const x = add(gatherRows(this.#tokenTable('decoder.embedding'), tokens), gatherRows(positionTable, positions)); // (R, C)
-    return images && imageRows ? add(x, gatherRows(images, imageRows)) : x; // (R, C)
+  /** Sum of token, position, slot and image embeddings of rows: (R, C). @param images (B * P, C), where rows have images */
+  embed({ tokens, positions, slots, imageRows }: EmbeddedRows, images?: Tensor): Tensor {
+    const p = (name: string) => this.parameters.get(`decoder.${name}`);
+    const positionTable = concat([p('position.prompt'), p('position.response')]); // (positions, C)
+    let x = add(
+      gatherRows(this.#tokenTable('decoder.embedding'), tokens),
+      gatherRows(positionTable, this.indices(positions)),
+    ); // (R, C)
+    if (slots) {
+      const rows = this.indices(slots.map(slot => (slot < 0 ? -1 : Math.floor(slot / GRID_SIDE)))); // (R)
+      const cols = this.indices(slots.map(slot => (slot < 0 ? -1 : slot % GRID_SIDE))); // (R)
+      x = add(x, add(gatherRows(p('embedding.row'), rows), gatherRows(p('embedding.col'), cols))); // (R, C)
+    }
+    return images && imageRows ? add(x, gatherRows(images, this.indices(imageRows))) : x; // (R, C)
   }
 
   /** All decoder blocks: (R, C) -> (R, C). */

@@ -25,7 +25,7 @@ import type { VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../config.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import type { Puzzle, PuzzleGroup } from '../puzzles.js';
-import { packTraces, patchTensor, promptOf, renderPuzzles, weightTensor } from '../samples.js';
+import { generationSlots, packTraces, patchTensor, promptOf, renderPuzzles, weightTensor } from '../samples.js';
 import { maximumResponseLength, parseResponse, SPAN_RECAP } from '../trace.js';
 import { relabelledTrace } from '../trace-samples.js';
 import type { TrainingTrace } from '../trace-samples.js';
@@ -54,9 +54,13 @@ export async function rollOut(
   const images = renderPuzzles(puzzles, student.config);
   const prompts = puzzles.map(puzzle => promptOf(puzzle, 'image', student.config));
   const maxTokens = Math.max(...puzzles.map(({ world, instance }) => maximumResponseLength(world, instance.size)));
+  const slots = generationSlots(
+    puzzles.map(({ world }) => ({ world })),
+    student.config,
+  );
   const noise = { seed: config.seed, stream: streams.rollouts, step: step * student.config.responsePositions };
   const responses = await student.device.scope(() =>
-    generate(student, prompts, { maxTokens, temperature, ...noise }, patchTensor(student, images)),
+    generate(student, prompts, { maxTokens, temperature, ...noise, ...slots }, patchTensor(student, images)),
   );
   const traces = puzzles.map(({ world, instance }, i) =>
     relabelledTrace(world, instance, responses[i]!, { maskAfterFatal }),

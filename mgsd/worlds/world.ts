@@ -105,6 +105,11 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   recap(instance: I): number[];
   /** No recap of a puzzle that `generate` returns is longer. */
   maximumRecapLength(level: number): number;
+  /**
+   * The cell (8 * row + col) that the recap token at `position` describes by its place, on a board of side `size`; -1 if none.
+   * Left out: no token of this world's recaps does. It is a rule of the format and must not depend on the puzzle.
+   */
+  readonly recapCell?: (size: number, position: number) => number;
   /** The state as text. `plan` appends the reference-plan line of the privileged context. */
   describe(instance: I, variant: TextVariant, plan?: readonly Action[]): string;
   /** The puzzle that either variant of `describe` wrote; an Error says what is missing or contradicts itself. */

@@ -2,7 +2,7 @@
 
 import { TASK_MAZE, cellIndexToken } from '../../../models/vocabulary.js';
 import { BUCKETS, generateBucketed, parseBucketOptions } from '../buckets.js';
-import { MOVES, actionName, checkSize, movesToward } from '../grid.js';
+import { MOVES, actionName, cellAt, checkSize, movesToward } from '../grid.js';
 import { Looks } from '../looks.js';
 import { createWorld, type World, type WorldRules } from '../world.js';
 import { MAXIMUM_DRAWS, bucketOf, drawMaze } from './generator.js';
@@ -41,6 +41,11 @@ export function createMaze(rawOptions?: unknown): World<MazeInstance> {
     render: (instance, pixels, style = 'training') => looks.paint(instance, pixels, style, placements(instance)),
     recap,
     maximumRecapLength: level => 3 + level * level,
+    /** Behind size, start and target come the cells' open directions, row by row. */
+    recapCell(size, position) {
+      const cell = position - 3;
+      return cell >= 0 && cell < size * size ? cellAt(Math.floor(cell / size), cell % size) : -1;
+    },
     describe: (instance, variant, plan) =>
       describe(instance, variant, plan === undefined ? null : plan.map(actionName).join('')),
     parseDescription,
