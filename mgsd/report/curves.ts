@@ -165,7 +165,7 @@ export function plotFigure({ title, scale, x, curves }: Plot, id: string): Html 
     </script>
     <details>
       <summary>as a table</summary>
-      <div class="scroll" role="region" aria-label="${title}, as a table" tabindex="0">
+      <div class="scroll" role="group" aria-label="${title}, as a table" tabindex="0">
         <table>
           <thead>
             <tr>

@@ -139,7 +139,7 @@ export function resultTable(runs: readonly ReportRun[]): Html {
       <thead>
         <tr>
           <th scope="col">${tableHeader[0]}</th>
-          ${several ? html`<th scope="col">run</th>` : null}${tableHeader.slice(1).map(title => html`<th scope="col">${title}</th>`)}
+          ${several ? html`<th scope="col" class="left">run</th>` : null}${tableHeader.slice(1).map(title => html`<th scope="col">${title}</th>`)}
         </tr>
       </thead>
       <tbody>

@@ -32,7 +32,7 @@ export const script = `
         legend: { live: true },
         cursor: { points: { show: true }, drag: { x: true, y: false } },
         axes: [
-          { ...axis, values: (_, ticks) => ticks.map(String) },
+          { ...axis, size: 34, values: (_, ticks) => ticks.map(String) },
           { ...axis, size: 58, values: (_, ticks) => ticks.map(tick => tick == null ? '' : percent ? Math.round(100 * tick) + ' %' : String(Number(tick.toPrecision(3)))) },
         ],
         series: [{ label: 'update', value: (_, value) => value == null ? '–' : String(value) }, ...lines],

@@ -27,6 +27,7 @@ p { margin: .4rem 0; max-width: 70ch; }
 a { color: var(--accent); }
 code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92em; overflow-wrap: anywhere; }
 small, .note, figcaption { color: var(--soft); }
+.note { font-size: .88rem; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: 3px; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .skip:not(:focus) { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -39,13 +40,14 @@ nav a:hover { text-decoration: underline; }
 .grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); }
 .grid.wide { grid-template-columns: repeat(auto-fit, minmax(min(100%, 34rem), 1fr)); }
 .panel, .plot, .puzzle, .gap { background: var(--panel); border: 1px solid var(--rule); border-radius: .6rem; padding: .9rem 1rem; margin: 0; min-width: 0; }
-figure { margin: 0; }
+figure { margin: 0; min-width: 0; }
+h3, h4, figcaption, .failures th, .u-legend th { overflow-wrap: anywhere; }
 .plot > figcaption, .gap > figcaption { color: var(--ink); font-weight: 600; margin-bottom: .3rem; }
 
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding-bottom: .5rem; max-width: 80ch; }
 th, td { text-align: right; padding: .3rem .6rem; vertical-align: top; }
-th:first-child { text-align: left; }
+th:first-child, th.left { text-align: left; }
 thead th { font-weight: 600; vertical-align: bottom; border-bottom: 2px solid var(--rule); }
 .scroll { overflow-x: auto; }
 .results { width: 100%; min-width: 34rem; }
@@ -94,7 +96,7 @@ details { margin-top: .4rem; }
 summary { cursor: pointer; color: var(--accent); }
 .plot table { font-size: .85rem; margin-top: .4rem; }
 
-.badge { margin-left: .25em; vertical-align: .08em; display: inline-block; font-size: .8rem; font-weight: 600; padding: 0 .5em; border: 1px solid currentColor; border-radius: 1em; color: var(--soft); white-space: nowrap; }
+.badge { margin-left: .25em; vertical-align: .08em; display: inline-block; font-size: .8rem; font-weight: 600; padding: 0 .5em; border: 1px solid currentColor; border-radius: 1em; color: var(--soft); overflow-wrap: anywhere; }
 .badge.good { color: var(--good); }
 .badge.bad { color: var(--bad); }
 .puzzle h3 { margin-top: 0; }
@@ -106,7 +108,7 @@ summary { cursor: pointer; color: var(--accent); }
 .seen { width: 100%; height: auto; image-rendering: pixelated; display: block; border-radius: .3rem; }
 .board { width: 100%; display: block; border-radius: .3rem; overflow: hidden; }
 .imagined .board { outline: 2px dashed var(--bad); outline-offset: 2px; }
-.optimal { opacity: .75; }
+.optimal { opacity: .65; }
 .optimal path { stroke: var(--optimal); stroke-width: 5.4; stroke-linecap: round; }
 .plan path { fill: none; stroke-linecap: round; stroke-linejoin: round; }
 .plan .casing { stroke: #fff; stroke-width: 3.4; }
@@ -116,7 +118,7 @@ summary { cursor: pointer; color: var(--accent); }
 .plan .fatal { stroke: #c40d2e; stroke-width: 2.2; }
 .plan text { font: 600 4px system-ui, sans-serif; text-anchor: middle; fill: #7a2504; stroke: #fff; stroke-width: 1; paint-order: stroke; }
 .film { list-style: none; margin: 0; padding: 0; display: grid; gap: .7rem; grid-template-columns: repeat(auto-fit, minmax(5.6rem, 1fr)); }
-.film li { max-width: 10rem; }
+.film li { max-width: 10rem; min-width: 0; }
 .film.large li { max-width: none; }
 .film b { display: block; }
 .film .badge { margin-left: 0; }

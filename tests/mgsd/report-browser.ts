@@ -80,6 +80,7 @@ export class Browser {
     const { sessionId } = await browser.send('Target.attachToTarget', { targetId, flatten: true });
     browser.#session = sessionId as string;
     for (const domain of ['Page', 'Runtime', 'Log', 'Network']) await browser.send(`${domain}.enable`);
+    await browser.send('Emulation.setFocusEmulationEnabled', { enabled: true });
     return browser;
   }
 
@@ -134,9 +135,9 @@ export class Browser {
     return result.value;
   }
 
-  /** The whole page as PNG, however long it is. */
+  /** What the window shows, as PNG. */
   async screenshot(): Promise<Buffer> {
-    const { data } = await this.send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true });
+    const { data } = await this.send('Page.captureScreenshot', { format: 'png' });
     return Buffer.from(data as string, 'base64');
   }
 
