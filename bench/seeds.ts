@@ -16,11 +16,11 @@ import { RunFolder } from '../mgsd/run-folder.js';
 import { formatEstimate, rowTitles } from '../mgsd/table.js';
 import type { RowName, TableRow } from '../mgsd/table.js';
 import { stageNames, train } from '../mgsd/train.js';
-import type { StageName } from '../mgsd/stages/stage.js';
+import type { TrainObserver } from '../mgsd/train.js';
 
 interface SeedResult {
   readonly seed: number;
-  /** From data to table; undefined if the run was put together from several sittings. */
+  /** From data to table, without the baseline; undefined if the run was put together from several sittings. */
   readonly minutes: number | undefined;
   readonly rows: readonly TableRow[];
 }
@@ -42,7 +42,11 @@ const seeds = values.seeds.split(',').map(Number);
 async function runSeed(seed: number): Promise<SeedResult> {
   const root = path.join(values.runs, `${preset}-seed${seed}`);
   const finished = path.join(root, 'seed-result.json');
-  if (existsSync(finished)) return readJson(finished) as SeedResult;
+  const before = existsSync(finished) ? (readJson(finished) as SeedResult) : undefined;
+  const missing = stageNames.filter(stage =>
+    stage === 'direct' ? values.direct && !hasRow(before, 'direct') : !before,
+  );
+  if (before && missing.length === 0) return before;
   const config = resolveConfig(preset, { seed });
   const device = await openDevice(values.device as DeviceChoice);
   console.log(`seed ${seed} on ${describeDevice(device.capabilities)}`);
@@ -50,26 +54,31 @@ async function runSeed(seed: number): Promise<SeedResult> {
   const options = { stages: stageNames, warn: (line: string) => { console.log(line); } }; // prettier-ignore
   const folder = resume ? RunFolder.open(root, options) : RunFolder.create(root, config, options);
   const started = performance.now();
-  const stages: StageName[] = ['stage0', 'stage1', 'stage2', ...(values.direct ? (['direct'] as const) : [])];
   const minutes = () => (performance.now() - started) / 60000;
-  const rows = await train({
-    config,
-    device,
-    folder,
-    stages,
-    resume,
-    observer: {
-      onRow: (row, items) => {
-        const success = items.filter(item => item.success).length / items.length;
-        console.log(`  ${minutes().toFixed(1)} min  ${row}: ${(100 * success).toFixed(1)} %`);
-      },
+  const observer: TrainObserver = {
+    onRow: (row, items) => {
+      const success = items.filter(item => item.success).length / items.length;
+      console.log(`  ${minutes().toFixed(1)} min  ${row}: ${(100 * success).toFixed(1)} %`);
     },
-  });
-  const result: SeedResult = { seed, minutes: resume ? undefined : minutes(), rows };
-  writeJson(finished, result);
+  };
+  let result = before;
+  if (!before) {
+    const rows = await train({ config, device, folder, stages: ['stage0', 'stage1', 'stage2'], resume, observer });
+    result = { seed, minutes: resume ? undefined : minutes(), rows };
+    writeJson(finished, result);
+  }
+  if (missing.includes('direct')) {
+    const rows = await train({ config, device, folder, stages: ['direct'], resume: true, observer });
+    result = { ...result!, rows };
+    writeJson(finished, result);
+  }
   folder.close();
   await device.close();
-  return result;
+  return result!;
+}
+
+function hasRow(result: SeedResult | undefined, name: RowName): boolean {
+  return result?.rows.some(row => row.name === name) ?? false;
 }
 
 const results: SeedResult[] = [];
