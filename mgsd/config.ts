@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { modelPresets } from '../models/index.js';
 import type { PresetName } from '../models/index.js';
+import { distillationDefaults, distillationSwitches, senselessSettings } from './stages/distillation-config.js';
 import { WORLD_NAMES } from './worlds/registry.js';
 
 const count = z.int().min(1);
@@ -68,13 +69,7 @@ export const configSchema = z.strictObject({
     visionRate: rate,
     decoderRate: rate,
     prompts: count.describe('Different puzzles per board size'),
-    divergence: z.enum(['reverse_kl', 'forward_kl']),
-    estimator: z
-      .enum(['full', 'sampled'])
-      .describe('KL over the whole vocabulary, or of the sampled token alone (policy gradient)'),
-    temperature: z.number().positive().max(10).describe('Of the rollouts'),
-    teacherFloor: z.number().negative().describe('Least log-probability of the teacher'),
-    maskAfterFatal: z.boolean().describe('Leave out what follows the first fatal token of a rollout'),
+    ...distillationSwitches,
   }),
   evaluation: z.strictObject({
     puzzles: count.describe('Held-out puzzles per board size'),
@@ -93,6 +88,7 @@ const frozenLakeSmall: TaskConfig = {
 const optimizer = { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.01, maxNorm: 1 };
 const noise = { recapSamples: 0.3, recapTokens: 0.15, detourSamples: 0.3, detourSteps: 0.25 };
 const distillation = {
+  ...distillationDefaults,
   divergence: 'reverse_kl',
   estimator: 'full',
   temperature: 1,
@@ -237,6 +233,9 @@ export function resolveConfig(preset: PresetName, ...changes: readonly unknown[]
         throw new Error(
           `configuration: ${task.world} has board size ${level} but its pool says not how many puzzles (pool.${level})`,
         );
+  const senseless = senselessSettings(result.data);
+  if (senseless.length > 0)
+    throw new Error(`configuration: ${senseless.map(({ field, reason }) => `stage2.${field}: ${reason}`).join('; ')}`);
   return result.data;
 }
 

@@ -1,0 +1,199 @@
+/** What stage 2 minimises on given rollouts: a divergence from the teacher, a policy gradient of the task reward, or both. */
+import {
+  add,
+  crossEntropy,
+  divergenceFields,
+  divergenceStats,
+  forwardKl,
+  gatherRows,
+  jsd,
+  maximum,
+  mul,
+  neg,
+  noGrad,
+  reshape,
+  reverseKl,
+  slice,
+  sub,
+  sum,
+  tailBucket,
+  topK,
+} from '../../core/index.js';
+import type { Tensor } from '../../core/index.js';
+import type { VisionLanguageModel } from '../../models/index.js';
+import { packTraces, patchTensor } from '../samples.js';
+import { parseResponse, responseMask, SPAN_ACTION, SPAN_CELL, SPAN_RECAP } from '../trace.js';
+import type { DistillationConfig } from './distillation-config.js';
+import type { Rollouts } from './rollout.js';
+import type { Teacher } from './teacher.js';
+
+export interface Objective {
+  /** What is minimised: a scalar. */
+  readonly loss: Tensor;
+  /** The divergence's part of it, by token: (N); undefined with a distillationCoef of 0. */
+  readonly distillation: Tensor | undefined;
+  /** The reward's part: a scalar; undefined without one. */
+  readonly policy: Tensor | undefined;
+  /** See `divergenceStats`: (N, fields). */
+  readonly stats: Tensor;
+  /** Reward of every sequence. */
+  readonly rewards: readonly number[];
+}
+
+/** The objective at the student's present weights. Letters: N response tokens of all sequences, V vocabulary. */
+export function distillationObjective(
+  config: DistillationConfig,
+  student: VisionLanguageModel,
+  teacher: Teacher,
+  rollouts: Rollouts,
+): Objective {
+  const { puzzles, images, responses, traces } = rollouts;
+  const teacherLogits = teacher.score(puzzles, traces); // (N, V)
+  const studentLogits = student.forward(
+    packTraces(puzzles, traces, 'image', student.config),
+    patchTensor(student, images),
+  ); // (N, V)
+  const tokens = student.indices(Int32Array.from(responses.flat())); // (N)
+  const floor = student.device.tensor([config.teacherFloor], [1], { dtype: student.dtype });
+  const stats = divergenceStats(studentLogits, teacherLogits, tokens, floor); // (N, fields)
+  const onDevice = (values: Float64Array) => student.device.tensor(values, [values.length], { dtype: student.dtype });
+
+  const distil = () => {
+    const weight = onDevice(distillationWeights(config, traces)); // (N)
+    switch (config.estimator) {
+      case 'full':
+        return divergenceOf(config, studentLogits, teacherLogits, weight, floor);
+      case 'top_k': {
+        const indices = topK(config.topKOf === 'student' ? studentLogits : teacherLogits, config.topK); // (N, k)
+        const [p, q] = [tailBucket(studentLogits, indices), tailBucket(teacherLogits, indices)]; // (N, k + 1)
+        return divergenceOf(config, p, q, weight, floor);
+      }
+      case 'sampled':
+      case 'sampled_baseline':
+        return policyGradient(studentLogits, tokens, mul(weight, tokenAdvantages(config, stats)));
+    }
+  };
+  const distillation = config.distillationCoef > 0 ? distil() : undefined; // (N)
+  const rewards = rewardsOf(config, rollouts);
+  const policy =
+    config.rewardCoef > 0
+      ? sum(policyGradient(studentLogits, tokens, onDevice(rewardWeights(config, rollouts, rewards))))
+      : undefined;
+  const parts = [...(distillation ? [sum(distillation)] : []), ...(policy ? [policy] : [])];
+  return { loss: parts.reduce((a, b) => add(a, b)), distillation, policy, stats, rewards };
+}
+
+function divergenceOf(
+  { divergence, beta }: DistillationConfig,
+  student: Tensor,
+  teacher: Tensor,
+  weight: Tensor,
+  floor: Tensor,
+): Tensor {
+  switch (divergence) {
+    case 'reverse_kl':
+      return reverseKl(student, teacher, weight, floor);
+    case 'forward_kl':
+      return forwardKl(student, teacher, weight, floor);
+    case 'jsd':
+      return jsd(student, teacher, weight, floor, beta);
+  }
+}
+
+/**
+ * The estimator of the paper's code: a policy gradient with advantage log q - log p of the sampled token, held fixed. Its
+ * expectation over the token is the gradient of the exact reverse KL at that prefix; with + KL(p || q) as a baseline the
+ * advantage is zero on average, and varies less. (N)
+ */
+function tokenAdvantages({ estimator, advantageClamp }: DistillationConfig, stats: Tensor): Tensor {
+  const N = stats.shape[0]!;
+  const field = (name: (typeof divergenceFields)[number]) => {
+    const at = divergenceFields.indexOf(name);
+    return reshape(slice(stats, 1, at, at + 1), [N]); // (N), no history: stats are not recorded
+  };
+  const surprise = sub(field('teacherLogProb'), field('studentLogProb'));
+  const advantage = estimator === 'sampled_baseline' ? add(surprise, field('reverseKl')) : surprise;
+  if (advantageClamp === undefined) return advantage;
+  const lowest = stats.device.tensor([-advantageClamp], [1], { dtype: stats.dtype });
+  return neg(maximum(neg(maximum(advantage, lowest)), lowest));
+}
+
+/** -weight * log p(token) per row: weights carry the advantages. (N) */
+function policyGradient(logits: Tensor, tokens: Tensor, weight: Tensor): Tensor {
+  const V = logits.shape[1]!;
+  const identity = new Float32Array(V * V);
+  for (let k = 0; k < V; k++) identity[k * V + k] = 1;
+  const oneHot = noGrad(() => gatherRows(logits.device.tensor(identity, [V, V], { dtype: logits.dtype }), tokens)); // (N, V)
+  return crossEntropy(logits, oneHot, weight);
+}
+
+/** How much each token counts in the divergence, its coefficient included: (N). */
+export function distillationWeights(
+  { spanWeights, lossAggMode, distillationCoef }: DistillationConfig,
+  traces: Rollouts['traces'],
+): Float64Array {
+  const bySpan: Readonly<Record<number, number>> = {
+    [SPAN_RECAP]: spanWeights.recap,
+    [SPAN_ACTION]: spanWeights.action,
+    [SPAN_CELL]: spanWeights.cell,
+  };
+  const sequences = traces.map(({ weights, spans }) =>
+    Float64Array.from(weights, (w, t) => w * (bySpan[spans[t]!] ?? 0)),
+  );
+  return aggregate(sequences, lossAggMode, distillationCoef);
+}
+
+/**
+ * Weights divided so that a weighted sum over all tokens is a mean, times `factor`: over the tokens of all sequences, or over
+ * sequences of the means over their tokens. What counts nothing throughout stays zero. (N)
+ */
+function aggregate(
+  sequences: readonly Float64Array[],
+  mode: DistillationConfig['lossAggMode'],
+  factor: number,
+): Float64Array {
+  const totals = sequences.map(weights => weights.reduce((a, b) => a + b, 0));
+  const counted = totals.filter(total => total > 0).length;
+  const all = sequences.reduce((a, weights) => weights.reduce((b, w) => b + w, a), 0);
+  const scaled = sequences.map((weights, s) => {
+    const divisor = mode === 'token-mean' ? all : totals[s]! * counted;
+    return Array.from(weights, w => (divisor > 0 ? (factor * w) / divisor : 0));
+  });
+  return Float64Array.from(scaled.flat());
+}
+
+function rewardsOf({ reward }: DistillationConfig, { puzzles, responses }: Rollouts): number[] {
+  return puzzles.map(({ world, instance }, i) => Number(parseResponse(world, instance, responses[i]!).verdict[reward]));
+}
+
+/** Keeps the quotient finite where all sequences of a puzzle fare alike (verl's value). */
+const standardDeviationFloor = 1e-6;
+
+/**
+ * GRPO (arXiv 2402.03300): the reward of a sequence against the mean of its group of n, in standard deviations of the group
+ * or as it is (Dr. GRPO, arXiv 2503.20783).
+ */
+export function groupAdvantages(rewards: readonly number[], n: number, scaleRewards: boolean): number[] {
+  return rewards.map((reward, i) => {
+    const first = i - (i % n);
+    const group = rewards.slice(first, first + n);
+    const mean = group.reduce((a, b) => a + b, 0) / n;
+    if (!scaleRewards) return reward - mean;
+    const variance = group.reduce((a, b) => a + (b - mean) ** 2, 0) / (n - 1);
+    return (reward - mean) / (Math.sqrt(variance) + standardDeviationFloor);
+  });
+}
+
+/** Advantages of the sequences, on all their tokens up to the end of sequence: what follows a fatal step was drawn as well. (N) */
+function rewardWeights(
+  { n, scaleRewards, lossAggMode, rewardCoef }: DistillationConfig,
+  { puzzles, responses }: Rollouts,
+  rewards: readonly number[],
+): Float64Array {
+  const masks = puzzles.map(({ world, instance }, i) =>
+    Float64Array.from(responseMask(parseResponse(world, instance, responses[i]!).walk, false)),
+  );
+  const advantages = groupAdvantages(rewards, n, scaleRewards);
+  const byToken = advantages.flatMap((advantage, i) => new Array<number>(responses[i]!.length).fill(advantage));
+  return aggregate(masks, lossAggMode, rewardCoef).map((w, t) => w * byToken[t]!);
+}

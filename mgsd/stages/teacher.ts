@@ -1,0 +1,111 @@
+/**
+ * Who judges the student's tokens in stage 2. A teacher sees what the student does not (the symbolic state, perhaps a plan)
+ * and says at every position of a rollout how likely it finds each token there.
+ */
+import { add, mul, noGrad } from '../../core/index.js';
+import type { Tensor } from '../../core/index.js';
+import { assign } from '../../core/primitives.js';
+import { packBatch, patchCount } from '../../models/index.js';
+import type { Batch, Sequence, VisionLanguageModel } from '../../models/index.js';
+import type { Puzzle } from '../puzzles.js';
+import { packTraces } from '../samples.js';
+import { responseSlots, symbolicPrompt, symbolicPromptSlots } from '../trace.js';
+import type { TrainingTrace } from '../trace-samples.js';
+import type { DistillationConfig } from './distillation-config.js';
+
+export interface Teacher {
+  /** Logits at all N positions of the sequences, without history: (N, V). */
+  score(puzzles: readonly Puzzle[], traces: readonly TrainingTrace[]): Tensor;
+  /** What writes the teacher's own sequences from symbols; undefined for the oracle, which is no model. */
+  readonly writer: VisionLanguageModel | undefined;
+  /** Called after each update of the student. */
+  follow(): void;
+}
+
+type TeacherConfig = Pick<DistillationConfig, 'teacher' | 'context' | 'emaDecay' | 'teacherFloor'>;
+
+/**
+ * The teacher that a configuration asks for; it holds no memory of its own.
+ * @param planner the model of stage 0. The `ema` teacher lives in its weights, which `follow` changes; the others leave it alone
+ */
+export function createTeacher(
+  config: TeacherConfig,
+  student: VisionLanguageModel,
+  planner: VisionLanguageModel,
+): Teacher {
+  if (config.teacher === 'oracle')
+    return {
+      score: (_, traces) => oracleLogits(student, traces, config.teacherFloor),
+      writer: undefined,
+      follow() {},
+    };
+  const model = config.teacher === 'synced' ? student : planner;
+  return {
+    score: (puzzles, traces) => noGrad(() => model.forward(packForTeacher(puzzles, traces, config.context, model))),
+    writer: model,
+    follow() {
+      if (config.teacher === 'ema') moveTowards(planner, student, config.emaDecay);
+    },
+  };
+}
+
+/** What the teacher is told of a puzzle, in tokens. */
+export function teacherPrompt({ world, instance }: Puzzle, context: DistillationConfig['context']): number[] {
+  const plan = context === 'state+plan' ? world.referencePlan(instance) : undefined;
+  return symbolicPrompt(world, instance, 'plan', plan);
+}
+
+/** Teacher prompts with the inputs of traces, packed. */
+function packForTeacher(
+  puzzles: readonly Puzzle[],
+  traces: readonly TrainingTrace[],
+  context: DistillationConfig['context'],
+  { config }: VisionLanguageModel,
+): Batch {
+  if (context === 'state') return packTraces(puzzles, traces, 'symbolic', config);
+  const sequences = puzzles.map<Sequence>((puzzle, i) => {
+    const { inputs } = traces[i]!;
+    const promptSlots = symbolicPromptSlots(puzzle.world, puzzle.instance);
+    const slots = inputs.length > 1 ? responseSlots(puzzle.world, inputs[1]!, inputs.length) : undefined;
+    return {
+      prompt: teacherPrompt(puzzle, context),
+      response: inputs,
+      ...(promptSlots && { promptSlots }),
+      ...(slots && { responseSlots: slots }),
+    };
+  });
+  return packBatch(sequences, {
+    promptPositions: config.promptPositions,
+    responsePositions: config.responsePositions,
+    patches: patchCount(config),
+  });
+}
+
+/** Weights <- decay * weights + (1 - decay) * the student's, on the device. */
+function moveTowards(planner: VisionLanguageModel, student: VisionLanguageModel, decay: number): void {
+  const { device, dtype } = planner;
+  device.scope(() => {
+    noGrad(() => {
+      const factor = (value: number) => device.tensor([value], [1], { dtype });
+      const kept = mul(planner.parameters.flat, factor(decay));
+      assign(planner.parameters.flat, add(kept, mul(student.parameters.flat, factor(1 - decay))));
+    });
+  });
+}
+
+/**
+ * The solver as a distribution: at each position the tokens that an oracle might write share what is left when every other
+ * token has the floor's probability. (N, V)
+ */
+function oracleLogits(student: VisionLanguageModel, traces: readonly TrainingTrace[], floor: number): Tensor {
+  const V = student.config.vocabulary;
+  const rows = traces.flatMap(trace => trace.targets);
+  const other = floor + 1e-3; // off the floor itself, so that rounding makes no token of it count as clamped
+  const values = new Float64Array(rows.length * V).fill(other);
+  rows.forEach((targets, row) => {
+    const each = Math.log((1 - (V - targets.length) * Math.exp(other)) / targets.length);
+    for (const token of targets) values[row * V + token] = each;
+  });
+  const typed = student.dtype === 'f64' ? values : Float32Array.from(values);
+  return student.device.tensor(typed, [rows.length, V], { dtype: student.dtype });
+}
