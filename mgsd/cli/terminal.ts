@@ -30,7 +30,7 @@ export function processTerminal(): Terminal {
     err: text => stderr.write(`${text}\n`),
     bar: stderr.isTTY && process.env['TERM'] !== 'dumb' && !process.env['CI'] ? stderr : undefined,
     columns: stdout.isTTY ? stdout.columns : undefined,
-    colours: pc.createColors(stdout.isTTY && !plain),
+    colours: pc.createColors(Boolean(stdout.isTTY) && !plain), // undefined would mean: ask the environment
   };
 }
 
