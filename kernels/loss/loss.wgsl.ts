@@ -55,6 +55,17 @@ export function distillationWgsl(divergence: 'reverse_kl' | 'forward_kl', target
   return divergence === 'reverse_kl' ? reverseKl(target) : forwardKl(target);
 }
 
+/**
+ * A divergence is small where its terms nearly cancel, so it is summed from terms that cannot be negative: with
+ * d = log p - log q, p d = q h(d) + p - q and h(d) = exp(d) (d - 1) + 1 >= 0 (by its series near 0). As sum p = 1 and
+ * sum q = 1 + what the floor adds, KL(p || q) = sum q h(d) - added, and KL(q || p) = sum p h(-d) + added.
+ */
+const stableTerms = (w: Width) => `
+fn kl_term(d: ${w.value}, p: ${w.value}, q: ${w.value}) -> ${w.value} { // q h(d)
+  let series = d * d * (0.5 + d * (1.0 / 3.0 + d * (0.125 + d * (1.0 / 30.0 + d * (1.0 / 144.0 + d * (1.0 / 840.0))))));
+  return select(p * d - p + q, q * series, abs(d) < ${w.value}(0.25));
+}`;
+
 const distances = (w: Width) => `let log_p = ${w.load}_student(j) - lse_student;
     let log_q = max(${w.load}_teacher(j) - lse_teacher, ${w.value}(lowest));`;
 
@@ -81,11 +92,16 @@ function reverseKl(target: WgslTarget): readonly WgslPass[] {
   }
   let excess = row_sum(${w.sum('total')}, lane);
   let weight = load_weight(row);
+  var terms = ${w.value}(0.0);
   for (var j = begin; j < end; j += step) {
     ${distances(w)}
-    ${w.store}_grad(j, weight * exp(log_p) * (log_p - log_q - c - excess));
+    let p = exp(log_p);
+    ${w.store}_grad(j, weight * p * (log_p - log_q - c - excess));
+    terms += kl_term(log_p - log_q, p, exp(log_q)) - (exp(log_q) - exp(${w.load}_teacher(j) - lse_teacher));
   }
-  if (leader) { store_loss(row, weight * (c + excess)); }`,
+  let kl = row_sum(${w.sum('terms')}, lane);
+  if (leader) { store_loss(row, weight * kl); }`,
+    stableTerms,
   );
 }
 
@@ -100,7 +116,7 @@ function forwardKl(target: WgslTarget): readonly WgslPass[] {
   for (var j = begin; j < end; j += step) {
     ${distances(w)}
     let q = exp(log_q);
-    total += q * (log_q - log_p);
+    total += kl_term(log_q - log_p, q, exp(log_p)) + (q - exp(${w.load}_teacher(j) - lse_teacher));
     masses += q;
   }
   let kl = row_sum(${w.sum('total')}, lane);
@@ -111,6 +127,7 @@ function forwardKl(target: WgslTarget): readonly WgslPass[] {
     ${w.store}_grad(j, weight * (exp(log_p) * mass - exp(log_q)));
   }
   if (leader) { store_loss(row, weight * kl); }`,
+    stableTerms,
   );
 }
 

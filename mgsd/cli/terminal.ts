@@ -30,8 +30,13 @@ export function processTerminal(): Terminal {
     err: text => stderr.write(`${text}\n`),
     bar: stderr.isTTY && process.env['TERM'] !== 'dumb' && !process.env['CI'] ? stderr : undefined,
     columns: stdout.isTTY ? stdout.columns : undefined,
-    colours: pc.createColors(Boolean(stdout.isTTY) && !plain), // undefined would mean: ask the environment
+    // a pipe's isTTY is undefined, which createColors would take as: ask the environment
+    colours: pc.createColors(plain ? false : hasColours(stdout)),
   };
+}
+
+function hasColours(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY ? true : false;
 }
 
 /** `1 h 05 min`, `3 min 20 s`, `4.2 s`. */

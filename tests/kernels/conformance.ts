@@ -102,7 +102,7 @@ export function expectClose(
   for (let i = 0; i < expected.length; i++)
     if (Number.isFinite(expected[i]!)) largest = Math.max(largest, Math.abs(expected[i]!));
   // differences of numbers around 1 cannot be smaller than their rounding, however small the result
-  const scale = Math.max(2 ** -4, Math.min(largest, dtype === 'f16' ? 65504 : 3.4e38));
+  const scale = Math.max(2 ** -6, Math.min(largest, dtype === 'f16' ? 65504 : 3.4e38));
   for (let i = 0; i < expected.length; i++) {
     const [got, want] = [actual[i]!, decodeElements(encodeElements([expected[i]!], dtype), dtype)[0]!];
     if (Object.is(got, want) || got === want || (Number.isNaN(got) && Number.isNaN(want))) continue;
