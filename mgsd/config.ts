@@ -57,6 +57,9 @@ export const configSchema = z.strictObject({
     ...schedule,
     learningRate: rate,
     noise: noiseSchema,
+    planContext: probability
+      .default(0)
+      .describe('Share of samples whose prompt tells a shortest plan, for a teacher with stage2.context state+plan'),
   }),
   stage1: z.strictObject({
     ...schedule,
@@ -103,7 +106,16 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
     seed: 1,
     tasks: [frozenLakeSmall],
     optimizer,
-    stage0: { steps: 2000, batch: 64, balance: 0.3, learningRate: 2e-3, warmup: 100, floor: 0.1, noise },
+    stage0: {
+      steps: 2000,
+      batch: 64,
+      balance: 0.3,
+      learningRate: 2e-3,
+      warmup: 100,
+      floor: 0.1,
+      noise,
+      planContext: 0,
+    },
     stage1: {
       steps: 800,
       batch: 64,
@@ -132,7 +144,16 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
     seed: 1,
     tasks: [{ world: 'frozenlake', levels: [3, 4, 5, 6], pool: { '3': 3000, '4': 15000, '5': 30000, '6': 30000 } }],
     optimizer,
-    stage0: { steps: 8000, batch: 128, balance: 0.3, learningRate: 1e-3, warmup: 200, floor: 0.1, noise },
+    stage0: {
+      steps: 8000,
+      batch: 128,
+      balance: 0.3,
+      learningRate: 1e-3,
+      warmup: 200,
+      floor: 0.1,
+      noise,
+      planContext: 0,
+    },
     stage1: {
       steps: 1500,
       batch: 128,
@@ -167,7 +188,16 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
       },
     ],
     optimizer,
-    stage0: { steps: 20000, batch: 256, balance: 0.3, learningRate: 6e-4, warmup: 500, floor: 0.1, noise },
+    stage0: {
+      steps: 20000,
+      batch: 256,
+      balance: 0.3,
+      learningRate: 6e-4,
+      warmup: 500,
+      floor: 0.1,
+      noise,
+      planContext: 0,
+    },
     stage1: {
       steps: 3000,
       batch: 256,

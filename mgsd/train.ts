@@ -111,6 +111,7 @@ export async function train(options: TrainOptions): Promise<TableRow[]> {
     if (start) restoreOptimizer(optimizer, start.checkpoint);
     const teacher = name === 'stage2' ? await teacherModel(config, device, folder) : undefined;
     const stage = makeStage(name, config, model, teacher, optimizer);
+    if (start) stage.loadState?.(start.checkpoint.optimizer);
     if (options.resume && (start?.step ?? 0) < stage.steps) folder.rewindLog(name, start?.step ?? 0);
     options.observer?.onStage?.({ stage: name, title: stage.title, step: start?.step ?? 0, steps: stage.steps });
     await runStage(stage, start?.step ?? 0, model, optimizer, options);
@@ -205,19 +206,20 @@ function restoreOptimizer(optimizer: AdamW, { optimizer: tensors }: Checkpoint):
 
 async function saveCheckpoint(
   { folder, config }: Pick<TrainOptions, 'folder' | 'config'>,
-  stage: StageName,
+  stage: Stage,
   step: number,
   model: VisionLanguageModel,
   optimizer: AdamW,
 ): Promise<string> {
   const [parameters, { m, v, state }] = [await model.parameters.save(), await optimizer.save()];
+  const more = (await stage.saveState?.()) ?? [];
   const contents = encodeCheckpoint({
     config: model.config,
     parameters,
-    optimizer: new Map([['m', m], ['v', v], ['state', state]]), // prettier-ignore
-    metadata: { stage, step: String(step), run: JSON.stringify(config) },
+    optimizer: new Map([['m', m], ['v', v], ['state', state], ...more]), // prettier-ignore
+    metadata: { stage: stage.name, step: String(step), run: JSON.stringify(config) },
   });
-  return folder.saveCheckpoint(stage, step, contents);
+  return folder.saveCheckpoint(stage.name, step, contents);
 }
 
 /** All updates of a stage from `start` on, with logs and checkpoints. */
@@ -249,19 +251,19 @@ async function runStage(
     if (signal?.aborted) {
       await drain();
       throw new Interrupted(
-        step > start ? await saveCheckpoint(options, stage.name, step, model, optimizer) : undefined,
+        step > start ? await saveCheckpoint(options, stage, step, model, optimizer) : undefined,
       );
     }
     const { metrics } = await stage.step(step);
     outstanding.push({ step: step + 1, metrics });
     if (outstanding.length > stepsInFlight) await report();
     if ((step + 1) % checkpointEvery === 0 && step + 1 < stage.steps)
-      await saveCheckpoint(options, stage.name, step + 1, model, optimizer);
+      await saveCheckpoint(options, stage, step + 1, model, optimizer);
     await new Promise(resolve => setImmediate(resolve)); // lets signals and progress bars through
   }
   await drain();
   if (start < stage.steps || stage.steps === 0)
-    await saveCheckpoint(options, stage.name, stage.steps, model, optimizer);
+    await saveCheckpoint(options, stage, stage.steps, model, optimizer);
 }
 
 const evaluationFile = (folder: RunFolder, row: RowName) => folder.file(`evaluation-${row}.json`);

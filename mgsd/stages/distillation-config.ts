@@ -179,8 +179,9 @@ export function senselessSettings(config: RunConfig): Objection[] {
   );
   refuse(
     'context',
-    stage2.context === 'state+plan' && stage2.teacher !== 'oracle',
-    () => 'stage 0 shows no plans in its prompts, so the teacher could not read one: leave it at state',
+    stage2.context === 'state+plan' && stage2.teacher !== 'oracle' && config.stage0.planContext === 0,
+    () =>
+      'stage 0 shows no plans in its prompts, so the teacher could not read one: give stage0.planContext a share, 0.3 say',
   );
   refuse(
     'teacherFloor',

@@ -23,6 +23,10 @@ export interface Stage {
    * straight one. Metrics arrive when the device has computed them; awaiting them late keeps it busy.
    */
   step(step: number): Promise<{ readonly metrics: Promise<Metrics> }>;
+  /** Tensors beside the model and the optimiser that a checkpoint needs to go on from, by name. */
+  saveState?(): Promise<ReadonlyMap<string, Float32Array>>;
+  /** Takes them back, before the first step. */
+  loadState?(tensors: ReadonlyMap<string, Float32Array>): void;
 }
 
 /** Reads the loss and the optimiser's state after a step. The reads are ordered now, so the tensors may be freed at once. */

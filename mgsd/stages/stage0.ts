@@ -3,15 +3,18 @@
  * here, so this makes what the paper takes for granted: a model that plans well from symbols. It becomes the teacher and the
  * student's backbone.
  */
-import { cosineLearningRate, Random } from '../../core/index.js';
+import { cosineLearningRate, crossEntropy, Random, sum } from '../../core/index.js';
 import type { AdamW } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../config.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import type { PuzzleGroup } from '../puzzles.js';
 import { planTrace } from '../trace-samples.js';
-import { readStepMetrics, supervisedLoss } from './stage.js';
+import { targetTensor, weightTensor } from '../samples.js';
+import { readStepMetrics } from './stage.js';
 import type { Stage } from './stage.js';
+import { followPlan, packForTeacher } from './teacher.js';
+import type { Context } from './teacher.js';
 
 export function planningStage(
   config: RunConfig,
@@ -19,7 +22,7 @@ export function planningStage(
   optimizer: AdamW,
   groups: readonly PuzzleGroup[],
 ): Stage {
-  const { batch, learningRate, noise, steps, warmup, floor } = config.stage0;
+  const { batch, learningRate, noise, planContext, steps, warmup, floor } = config.stage0;
   return {
     name: 'stage0',
     title: 'symbolic planner',
@@ -27,9 +30,13 @@ export function planningStage(
     step(step) {
       const random = new Random(config.seed, streams.stage0, step);
       const puzzles = drawPuzzles(groups, random, batch, config.stage0.balance);
-      const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise }));
+      const plain = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise }));
+      const isTold = puzzles.map(() => planContext > 0 && random.uniform() < planContext);
+      const traces = plain.map((trace, i) => (isTold[i]! ? followPlan(puzzles[i]!, trace) : trace));
+      const contexts = isTold.map<Context>(told => (told ? 'state+plan' : 'state'));
       const result = model.device.scope(() => {
-        const loss = supervisedLoss(model, puzzles, traces, 'symbolic'); // scalar: mean over tokens
+        const logits = model.forward(packForTeacher(puzzles, traces, contexts, model)); // (N, V)
+        const loss = sum(crossEntropy(logits, targetTensor(model, traces), weightTensor(model, traces))); // mean over tokens
         loss.backward();
         const rate = cosineLearningRate(step, { steps, warmup, floor, peak: learningRate });
         optimizer.step({ 'decoder.matrix': rate, 'decoder.vector': rate });

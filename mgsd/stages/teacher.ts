@@ -9,7 +9,8 @@ import { packBatch, patchCount } from '../../models/index.js';
 import type { Batch, Sequence, VisionLanguageModel } from '../../models/index.js';
 import type { Puzzle } from '../puzzles.js';
 import { packTraces } from '../samples.js';
-import { responseSlots, symbolicPrompt, symbolicPromptSlots } from '../trace.js';
+import { actionToken, EOS } from '../../models/vocabulary.js';
+import { responseSlots, SPAN_ACTION, symbolicPrompt, symbolicPromptSlots } from '../trace.js';
 import type { TrainingTrace } from '../trace-samples.js';
 import type { DistillationConfig } from './distillation-config.js';
 
@@ -21,6 +22,9 @@ export interface Teacher {
   /** Called after each update of the student. */
   follow(): void;
 }
+
+/** What a teacher is told. */
+export type Context = DistillationConfig['context'];
 
 type TeacherConfig = Pick<DistillationConfig, 'teacher' | 'context' | 'emaDecay' | 'teacherFloor'>;
 
@@ -50,25 +54,26 @@ export function createTeacher(
 }
 
 /** What the teacher is told of a puzzle, in tokens. */
-export function teacherPrompt({ world, instance }: Puzzle, context: DistillationConfig['context']): number[] {
+export function teacherPrompt({ world, instance }: Puzzle, context: Context): number[] {
   const plan = context === 'state+plan' ? world.referencePlan(instance) : undefined;
   return symbolicPrompt(world, instance, 'plan', plan);
 }
 
-/** Teacher prompts with the inputs of traces, packed. */
-function packForTeacher(
+/** Teacher prompts with the inputs of traces, packed; one context for all, or one for each. */
+export function packForTeacher(
   puzzles: readonly Puzzle[],
   traces: readonly TrainingTrace[],
-  context: DistillationConfig['context'],
+  context: Context | readonly Context[],
   { config }: VisionLanguageModel,
 ): Batch {
-  if (context === 'state') return packTraces(puzzles, traces, 'symbolic', config);
+  const contexts = typeof context === 'string' ? puzzles.map(() => context) : context;
+  if (contexts.every(each => each === 'state')) return packTraces(puzzles, traces, 'symbolic', config);
   const sequences = puzzles.map<Sequence>((puzzle, i) => {
     const { inputs } = traces[i]!;
     const promptSlots = symbolicPromptSlots(puzzle.world, puzzle.instance);
     const slots = inputs.length > 1 ? responseSlots(puzzle.world, inputs[1]!, inputs.length) : undefined;
     return {
-      prompt: teacherPrompt(puzzle, context),
+      prompt: teacherPrompt(puzzle, contexts[i]!),
       response: inputs,
       ...(promptSlots && { promptSlots }),
       ...(slots && { responseSlots: slots }),
@@ -79,6 +84,22 @@ function packForTeacher(
     responsePositions: config.responsePositions,
     patches: patchCount(config),
   });
+}
+
+/**
+ * What follows from being told a plan: a trace that has kept to it so far has its next action (EOS at its end) as the only
+ * right token; off it, every optimal action is as good as before.
+ */
+export function followPlan<T extends TrainingTrace>({ world, instance }: Puzzle, trace: T): T {
+  const tokens = [...world.referencePlan(instance).map(actionToken), EOS];
+  let kept = 0; // -1 once it was left
+  const targets = trace.targets.map((right, t) => {
+    if (trace.spans[t] !== SPAN_ACTION || kept < 0 || kept >= tokens.length) return right;
+    const due = tokens[kept]!;
+    kept = trace.inputs[t + 1] === due ? kept + 1 : -1;
+    return [due];
+  });
+  return { ...trace, targets };
 }
 
 /** Weights <- decay * weights + (1 - decay) * the student's, on the device. */

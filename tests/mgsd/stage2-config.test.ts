@@ -68,6 +68,11 @@ describe('stage 2', () => {
     expect(resolveConfig('tiny', { stage2 }).stage2).toMatchObject(stage2);
   });
 
+  it('takes a told plan from a stage 0 that has seen some', () => {
+    const config = resolveConfig('tiny', { stage0: { planContext: 0.3 }, stage2: { context: 'state+plan' } });
+    expect(config.stage2.context).toBe('state+plan');
+  });
+
   it('names all objections at once', () => {
     const both = { estimator: 'sampled', divergence: 'jsd', rewardCoef: 1 };
     expect(() => resolveConfig('tiny', { stage2: both })).toThrow(/stage2\.estimator: .*; stage2\.rewardCoef: /);

@@ -1,17 +1,29 @@
 /** Who teaches in stage 2, and who writes the sequences. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AdamW, divergenceFields, divergenceStats, forwardKl, openDevice, reverseKl } from '../../core/index.js';
+import {
+  AdamW,
+  divergenceFields,
+  divergenceStats,
+  forwardKl,
+  openDevice,
+  Random,
+  reverseKl,
+} from '../../core/index.js';
 import type { Device } from '../../core/index.js';
 import { generate, noDecayGroups } from '../../models/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
-import { PLAN } from '../../models/vocabulary.js';
+import { actionToken, EOS, PLAN } from '../../models/vocabulary.js';
 import type { RunConfig } from '../../mgsd/config.js';
 import { packTraces } from '../../mgsd/samples.js';
 import { rollOut } from '../../mgsd/stages/rollout.js';
 import type { Rollouts } from '../../mgsd/stages/rollout.js';
 import { distillationStage } from '../../mgsd/stages/stage2.js';
-import { createTeacher, teacherPrompt } from '../../mgsd/stages/teacher.js';
-import { maximumResponseLength, parseResponse, symbolicPrompt } from '../../mgsd/trace.js';
+import { planningStage } from '../../mgsd/stages/stage0.js';
+import { createTeacher, followPlan, teacherPrompt } from '../../mgsd/stages/teacher.js';
+import { relabelledTrace } from '../../mgsd/trace-samples.js';
+import type { Action } from '../../mgsd/worlds/grid.js';
+import { drawPuzzles } from '../../mgsd/puzzles.js';
+import { maximumResponseLength, oracleResponse, parseResponse, SPAN_ACTION, symbolicPrompt } from '../../mgsd/trace.js';
 import { cpu } from '../core/devices.js';
 import { miniature, randomModel } from '../models/miniature.js';
 import { groups, miniatureConfig } from './miniature-run.js';
@@ -120,6 +132,44 @@ describe('a model as a teacher', () => {
     const [plain, told] = [await scoresOf({}), await scoresOf({ context: 'state+plan' })];
     expect(told).toHaveLength(plain.length);
     expect(told).not.toEqual(plain);
+  });
+});
+
+describe('a plan that was told', () => {
+  const told = drawPuzzles(groups, new Random(3), 12).filter(({ world, instance }) => {
+    return world.optimalActions(instance, world.start(instance)).length > 1;
+  });
+
+  it('is the only right one while a trace keeps to it, and no longer once it has left it', () => {
+    expect(told.length).toBeGreaterThan(2);
+    for (const puzzle of told) {
+      const { world, instance } = puzzle;
+      const [first, other] = world.optimalActions(instance, world.start(instance));
+      const plan = world.referencePlan(instance);
+      expect(plan[0]).toBe(first);
+      const traceOf = (actions: readonly Action[]) =>
+        relabelledTrace(world, instance, oracleResponse(world, instance, undefined, actions));
+      const kept = followPlan(puzzle, traceOf(plan));
+      const due = kept.targets.filter((_, t) => kept.spans[t] === SPAN_ACTION);
+      expect(due).toEqual([...plan.map(action => [actionToken(action)]), [EOS]]);
+      const left = traceOf([other!]);
+      const changed = followPlan(puzzle, left).targets.filter((right, t) => right !== left.targets[t]);
+      expect(changed).toEqual([[actionToken(first!)]]);
+    }
+  });
+
+  it('is in a share of the prompts of stage 0, on request', async () => {
+    const config = miniatureConfig({ stage0: { planContext: 0.5, batch: 4 } });
+    const [model, same] = [randomModel(wasm, 1), randomModel(wasm, 1)];
+    const losses = [];
+    for (const [who, stage0] of [[model, config], [same, miniatureConfig({ stage0: { batch: 4 } })]] as const) {
+      const optimizer = new AdamW(who.parameters, {});
+      losses.push((await (await planningStage(stage0, who, optimizer, groups).step(0)).metrics)['loss']!);
+      optimizer.dispose();
+      who.dispose();
+    } // prettier-ignore
+    expect(losses[0]).not.toBe(losses[1]);
+    for (const loss of losses) expect(loss).toBeGreaterThan(1);
   });
 });
 
