@@ -6,7 +6,7 @@ import { addEvalCommand } from './cli/eval.js';
 import { addInfoCommand } from './cli/info.js';
 import type { CommandContext } from './cli/options.js';
 import { addExamples } from './cli/options.js';
-import { packageVersion } from './cli/package.js';
+import { packageVersion } from './package.js';
 import { addPlanCommand } from './cli/plan.js';
 import { addReportCommand } from './cli/report.js';
 import { processTerminal } from './cli/terminal.js';

@@ -4,7 +4,7 @@
  *     import { decodePng, loadPlanner } from 'mgsd-lite';
  *     import fs from 'node:fs';
  *
- *     const planner = await loadPlanner('runs/mine/checkpoint-stage2-300.safetensors');
+ *     const planner = await loadPlanner(); // or the path of a checkpoint of your own
  *     const image = decodePng(fs.readFileSync('puzzle.png')); // of planner.imageSize pixels a side
  *     const { answer, recapText } = await planner.plan(image);
  *     console.log(answer, recapText); // RRDD size:3 (0,0) (2,2) (1,1)

@@ -6,7 +6,8 @@ import type { Checkpoint, ModelConfig, VisionLanguageModel } from '../models/ind
 import { ANS, EOS, MAXIMUM_SIZE, actionOf, cellOf, tokensToText } from '../models/vocabulary.js';
 import { readFile } from './files.js';
 import type { RgbImage } from './png.js';
-import { patchTensor, promptOf, generationSlots } from './samples.js';
+import { pretrainedPath } from './package.js';
+import { generationSlots, patchTensor, promptOf } from './samples.js';
 import { imagePrompt, maximumResponseLength } from './trace.js';
 import { actionName } from './worlds/grid.js';
 import type { Action } from './worlds/grid.js';
@@ -43,16 +44,19 @@ export interface PlannerOptions {
  *     import { decodePng, loadPlanner } from 'mgsd-lite';
  *     import fs from 'node:fs';
  *
- *     const planner = await loadPlanner('runs/mine/checkpoint-stage2-300.safetensors');
+ *     const planner = await loadPlanner(); // or the path of a checkpoint of your own
  *     const image = decodePng(fs.readFileSync('puzzle.png')); // of planner.imageSize pixels a side
  *     const { answer, recapText } = await planner.plan(image);
  *     console.log(answer, recapText); // RRDD size:3 (0,0) (2,2) (1,1)
  *     await planner.close();
  *
- * @param checkpoint path of a checkpoint, or its bytes
+ * @param checkpoint path of a checkpoint, or its bytes; left out: the model that comes with the package
  * @throws Error in one line for a file that is missing, damaged or foreign, and if the device is not there
  */
-export async function loadPlanner(checkpoint: string | Uint8Array, options: PlannerOptions = {}): Promise<Planner> {
+export async function loadPlanner(
+  checkpoint: string | Uint8Array = pretrainedPath(),
+  options: PlannerOptions = {},
+): Promise<Planner> {
   const decoded = decodeCheckpoint(typeof checkpoint === 'string' ? readFile(checkpoint) : checkpoint);
   const { device: choice = 'auto', threads } = options;
   const device =

@@ -250,9 +250,7 @@ async function runStage(
   for (let step = start; step < stage.steps; step++) {
     if (signal?.aborted) {
       await drain();
-      throw new Interrupted(
-        step > start ? await saveCheckpoint(options, stage, step, model, optimizer) : undefined,
-      );
+      throw new Interrupted(step > start ? await saveCheckpoint(options, stage, step, model, optimizer) : undefined);
     }
     const { metrics } = await stage.step(step);
     outstanding.push({ step: step + 1, metrics });
@@ -262,8 +260,7 @@ async function runStage(
     await new Promise(resolve => setImmediate(resolve)); // lets signals and progress bars through
   }
   await drain();
-  if (start < stage.steps || stage.steps === 0)
-    await saveCheckpoint(options, stage, stage.steps, model, optimizer);
+  if (start < stage.steps || stage.steps === 0) await saveCheckpoint(options, stage, stage.steps, model, optimizer);
 }
 
 const evaluationFile = (folder: RunFolder, row: RowName) => folder.file(`evaluation-${row}.json`);

@@ -23,7 +23,7 @@ import { checkInput, InputError } from './errors.js';
 import { chooseModel } from './model-choice.js';
 import { addDeviceOptions, addExamples, levelOf, oneOf, seedOf, withDevice } from './options.js';
 import type { CommandContext, DeviceFlags } from './options.js';
-import { pretrainedPath } from './package.js';
+import { pretrainedPath } from '../package.js';
 import type { Terminal } from './terminal.js';
 
 interface PlanFlags extends DeviceFlags {

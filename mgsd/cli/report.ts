@@ -11,7 +11,7 @@ import { RunFolder } from '../run-folder.js';
 import { InputError, messageOf } from './errors.js';
 import { addDeviceOptions, addExamples, wholeNumber, withDevice } from './options.js';
 import type { CommandContext, DeviceFlags } from './options.js';
-import { packageVersion } from './package.js';
+import { packageVersion } from '../package.js';
 import { story } from './results.js';
 import { storedConfig } from './run-choice.js';
 import { formatBytes, formatDuration } from './terminal.js';

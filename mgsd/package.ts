@@ -1,7 +1,7 @@
 /** The installed package: its folder and version. */
 import path from 'node:path';
-import { readJson } from '../files.js';
-import { errorCode } from '../files.js';
+import { readJson } from './files.js';
+import { errorCode } from './files.js';
 import fs from 'node:fs';
 
 /** The folder that holds package.json: above mgsd/ in the sources, above dist/ when built. */
