@@ -4,7 +4,6 @@ import { at, expDown4, laneMask, log1, log4, madd, storeLanes, sumLanes, transpo
 import { expRow, rowMax } from '../wasm/row.as';
 import { multiplyTile, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
 
-// @ts-ignore: decorator
 @unmanaged
 class Sequence {
   queryStart: i32;
@@ -19,13 +18,11 @@ class Sequence {
 const sequenceFields = 6;
 
 /** Number of leading keys that query i sees. */
-// @ts-ignore: decorator
 @inline
 function visibleKeys(sequence: Sequence, i: i32): i32 {
   return min(sequence.keyCount, max(sequence.prefix, sequence.position + i + 1));
 }
 
-// @ts-ignore: decorator
 @inline
 function roundUp8(n: i32): i32 {
   return (n + 7) & ~7;
@@ -38,7 +35,6 @@ function packPanels(panels: usize, rows: usize, stride: usize, count: i32, k: i3
 }
 
 /** Scores of up to four queries: C[rows, panels * 8] = A[rows, k] times packed panels. */
-// @ts-ignore: decorator
 @inline
 function scores(rows: i32, a: usize, strideA: usize, panels: usize, k: i32, c: usize, strideC: usize, count: i32): void {
   for (let j: i32 = 0; j < count; j += tileColumns)
@@ -46,7 +42,6 @@ function scores(rows: i32, a: usize, strideA: usize, panels: usize, k: i32, c: u
 }
 
 /** C[rows, width] = A[rows, k] times B[k, width], all where they lie. */
-// @ts-ignore: decorator
 @inline
 function product(
   transposed: bool,
@@ -67,7 +62,6 @@ function product(
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class AttentionArgs {
   q: usize;
@@ -91,7 +85,6 @@ class AttentionArgs {
  * Puts -infinity in place of what the rows of a block do not see, up to `count` keys (rounded up to four). With causal masks that
  * is the last few keys of a block.
  */
-// @ts-ignore: decorator
 @inline
 function maskBlock(sequence: Sequence, i: i32, rows: i32, block: usize, stride: usize, count: i32): void {
   for (let r: i32 = 0; r < rows; r++) {
@@ -103,7 +96,6 @@ function maskBlock(sequence: Sequence, i: i32, rows: i32, block: usize, stride: 
 }
 
 /** x = exp(x - max) in place; returns it. */
-// @ts-ignore: decorator
 @inline
 function expInPlace(x: usize, max: v128): v128 {
   const e = expDown4(f32x4.sub(v128.load(x), max));
@@ -270,7 +262,6 @@ export function attention(args: AttentionArgs, begin: i32, end: i32, scratch: us
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class AttentionGradArgs {
   qkv: usize;
@@ -287,7 +278,6 @@ class AttentionGradArgs {
 }
 
 /** sum of dO * O of one query */
-// @ts-ignore: decorator
 @inline
 function dotProduct(a: usize, b: usize, n: i32): f32 {
   let sum = f32x4.splat(0);
@@ -299,7 +289,6 @@ function dotProduct(a: usize, b: usize, n: i32): f32 {
 }
 
 /** Four scores to P = exp(S - lse), in place, and four dP to dS = P (dP - delta) scale, in place. */
-// @ts-ignore: decorator
 @inline
 function gradInPlace(p: usize, ds: usize, lse: v128, delta: v128, scale: v128): void {
   const e = expInPlace(p, lse);

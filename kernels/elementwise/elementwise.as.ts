@@ -34,7 +34,6 @@ const enum Binary {
   gelu_grad,
 }
 
-// @ts-ignore: decorator
 @inline
 function sigmoid4(x: v128): v128 {
   const one = f32x4.splat(1);
@@ -42,7 +41,6 @@ function sigmoid4(x: v128): v128 {
 }
 
 /** 2 sqrt(2 / pi) (x + 0.044715 x^3): gelu(x) = x sigmoid(this), because (1 + tanh u) / 2 = sigmoid(2 u). */
-// @ts-ignore: decorator
 @inline
 function geluArgument(x: v128): v128 {
   const cubic = madd(f32x4.mul(x, x), f32x4.splat(0.044715), f32x4.splat(1));
@@ -50,7 +48,6 @@ function geluArgument(x: v128): v128 {
 }
 
 /** g (s + x s (1 - s) u'), with s = sigmoid(u), u = geluArgument(x); 0 where s is too small for the product to matter. */
-// @ts-ignore: decorator
 @inline
 function geluGrad4(g: v128, x: v128): v128 {
   const one = f32x4.splat(1);
@@ -68,7 +65,6 @@ function geluGrad4(g: v128, x: v128): v128 {
   return v128.andnot(result, f32x4.lt(u, low));
 }
 
-// @ts-ignore: decorator
 @inline
 function unary4(op: Unary, x: v128): v128 {
   if (op == Unary.neg) return f32x4.neg(x);
@@ -84,7 +80,6 @@ function unary4(op: Unary, x: v128): v128 {
   return x;
 }
 
-// @ts-ignore: decorator
 @inline
 function binary4(op: Binary, a: v128, b: v128): v128 {
   const one = f32x4.splat(1);
@@ -102,7 +97,6 @@ function binary4(op: Binary, a: v128, b: v128): v128 {
   return f32x4.add(a, b);
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class UnaryArgs {
   x: usize;
@@ -110,7 +104,6 @@ class UnaryArgs {
   n: i32;
 }
 
-// @ts-ignore: decorator
 @inline
 function unaryLoop(op: Unary, args: UnaryArgs, begin: i32, end: i32): void {
   const x = args.x;
@@ -121,7 +114,6 @@ function unaryLoop(op: Unary, args: UnaryArgs, begin: i32, end: i32): void {
   if (i < stop) storeLanes(at(y, i), unary4(op, v128.load(at(x, i))), stop - i);
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class BinaryArgs {
   a: usize;
@@ -130,7 +122,6 @@ class BinaryArgs {
   n: i32;
 }
 
-// @ts-ignore: decorator
 @inline
 function binaryLoop(op: Binary, args: BinaryArgs, begin: i32, end: i32): void {
   const a = args.a;
@@ -142,7 +133,6 @@ function binaryLoop(op: Binary, args: BinaryArgs, begin: i32, end: i32): void {
   if (i < stop) storeLanes(at(y, i), binary4(op, v128.load(at(a, i)), v128.load(at(b, i))), stop - i);
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class BroadcastArgs {
   a: usize;
@@ -163,7 +153,6 @@ class BroadcastArgs {
 }
 
 /** Four elements that lie `stride` apart; only the first `count` are read. */
-// @ts-ignore: decorator
 @inline
 function loadStrided(p: usize, stride: i32, count: i32): v128 {
   if (stride == 1) return v128.load(p);
@@ -176,7 +165,6 @@ function loadStrided(p: usize, stride: i32, count: i32): v128 {
 }
 
 /** One unit is one row of d3 elements. */
-// @ts-ignore: decorator
 @inline
 function broadcastLoop(op: Binary, args: BroadcastArgs, begin: i32, end: i32): void {
   const d1 = args.d1;
@@ -211,7 +199,6 @@ function broadcastLoop(op: Binary, args: BroadcastArgs, begin: i32, end: i32): v
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class FillArgs {
   y: usize;

@@ -2,7 +2,6 @@
 import { at, laneMask, madd, nmadd, storeLanes, sumLanes } from '../wasm/simd.as';
 import { rowSum } from '../wasm/row.as';
 
-// @ts-ignore: decorator
 @unmanaged
 class LayerNormArgs {
   x: usize;
@@ -46,7 +45,6 @@ export function layer_norm(args: LayerNormArgs, begin: i32, end: i32, scratch: u
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class LayerNormGradInputArgs {
   x: usize;
@@ -93,7 +91,6 @@ export function layer_norm_grad_input(args: LayerNormGradInputArgs, begin: i32, 
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class LayerNormGradParamsArgs {
   x: usize;

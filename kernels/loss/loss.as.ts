@@ -4,7 +4,6 @@ import { expRow, indexOf, rowMax, rowSum } from '../wasm/row.as';
 
 export * from './top-k.as';
 
-// @ts-ignore: decorator
 @unmanaged
 class CrossEntropyArgs {
   logits: usize;
@@ -43,7 +42,6 @@ export function cross_entropy(args: CrossEntropyArgs, begin: i32, end: i32, scra
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class DistillationArgs {
   student: usize;
@@ -66,14 +64,12 @@ function expSum(x: usize, max: f32, n: i32): f32 {
 }
 
 /** log-softmax of four elements, from the row's maximum and the log of its sum of exponentials. */
-// @ts-ignore: decorator
 @inline
 function logSoftmax4(x: usize, max: v128, logSum: v128): v128 {
   return f32x4.sub(f32x4.sub(v128.load(x), max), logSum);
 }
 
 /** d + e^-d - 1 for |d| < 1/2, where this sum would cancel: its Taylor series from d^2 / 2 to d^8. */
-// @ts-ignore: decorator
 @inline
 function bregman4(d: v128): v128 {
   let p = madd(d, f32x4.splat(1.0 / 40320), f32x4.splat(-1.0 / 5040));
@@ -101,7 +97,6 @@ export function distillation_forward_kl(args: DistillationArgs, begin: i32, end:
   distillation(false, args, begin, end);
 }
 
-// @ts-ignore: decorator
 @inline
 function distillation(isReverse: bool, args: DistillationArgs, begin: i32, end: i32): void {
   const cols = args.cols;
@@ -178,7 +173,6 @@ function distillation(isReverse: bool, args: DistillationArgs, begin: i32, end: 
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class JsdArgs {
   student: usize;
@@ -193,7 +187,6 @@ class JsdArgs {
 }
 
 /** S in log(1 + x) = 2 z (1 + z^2 S), z = x / (2 + x), as a function of z^2 <= 1/9: 1/3 + z^2/5 + z^4/7 + ... */
-// @ts-ignore: decorator
 @inline
 function logSeries4(square: v128): v128 {
   let s = madd(square, f32x4.splat(1.0 / 13), f32x4.splat(1.0 / 11));
@@ -204,14 +197,12 @@ function logSeries4(square: v128): v128 {
 }
 
 /** Where the series is used: -1/2 <= x <= 1. */
-// @ts-ignore: decorator
 @inline
 function isNearZero4(x: v128): v128 {
   return v128.and(f32x4.ge(x, f32x4.splat(-0.5)), f32x4.le(x, f32x4.splat(1)));
 }
 
 /** log(1 + x) for x > -1, with all digits near 0. */
-// @ts-ignore: decorator
 @inline
 function log1p4(x: v128): v128 {
   const one = f32x4.splat(1);
@@ -222,7 +213,6 @@ function log1p4(x: v128): v128 {
 }
 
 /** (1 + x) log(1 + x) - x for x >= -1, which is x^2 / 2 near 0 and never negative. */
-// @ts-ignore: decorator
 @inline
 function entropyGap4(x: v128): v128 {
   const one = f32x4.splat(1);
@@ -322,7 +312,6 @@ export function distillation_jsd(args: JsdArgs, begin: i32, end: i32, scratch: u
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class DivergenceStatsArgs {
   student: usize;

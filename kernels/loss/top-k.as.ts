@@ -2,7 +2,6 @@
 import { at, exp4, expDown4, laneMask, log1, storeLanes, sumLanes } from '../wasm/simd.as';
 import { indexOf, rowMax } from '../wasm/row.as';
 
-// @ts-ignore: decorator
 @unmanaged
 class TopKArgs {
   logits: usize;
@@ -26,7 +25,6 @@ export function top_k(args: TopKArgs, begin: i32, end: i32, scratch: usize): voi
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class TailBucketArgs {
   logits: usize;
@@ -60,7 +58,6 @@ export function tail_bucket(args: TailBucketArgs, begin: i32, end: i32, scratch:
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class TailBucketGradArgs {
   logits: usize;

@@ -6,7 +6,6 @@ import { Finish, multiplyTile, multiplyRow, multiplyTransposedTile, packTranspos
 /** Steps along k after which C is written back: one panel of B (16 KiB) then stays in the first-level cache. */
 const blockK = 512;
 
-// @ts-ignore: decorator
 @unmanaged
 class MatmulArgs {
   a: usize;

@@ -4,7 +4,6 @@ import { at, laneMask, madd, storeLanes, sumLanes } from '../wasm/simd.as';
 /** Elements per unit of work of adamw: must agree with optimizer.ts. */
 const elementsPerUnit = 4096;
 
-// @ts-ignore: decorator
 @unmanaged
 class SumSquaresArgs {
   x: usize;
@@ -35,7 +34,6 @@ export function sum_squares(args: SumSquaresArgs, begin: i32, end: i32, scratch:
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class HyperParameters {
   learningRate: f32;
@@ -46,7 +44,6 @@ class HyperParameters {
   maxNorm: f32;
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class OptimizerState {
   step: f32;
@@ -58,7 +55,6 @@ class OptimizerState {
   beta2Power: f32;
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class OptimizerPrepareArgs {
   partial: usize;
@@ -90,7 +86,6 @@ export function optimizer_prepare(args: OptimizerPrepareArgs, begin: i32, end: i
   state.norm = <f32>norm;
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class AdamwArgs {
   param: usize;

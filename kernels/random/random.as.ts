@@ -4,7 +4,6 @@ import { at, log4, storeLanes } from '../wasm/simd.as';
 /** Elements per unit of work of random_uniform: must agree with random.ts. */
 const elementsPerUnit = 4096;
 
-// @ts-ignore: decorator
 @unmanaged
 class Control {
   seed: i32;
@@ -15,20 +14,17 @@ class Control {
 }
 
 /** One step x * 1664525 + 1013904223 of a linear congruential generator. */
-// @ts-ignore: decorator
 @inline
 function congruential(x: v128): v128 {
   return i32x4.add(i32x4.mul(x, i32x4.splat(1664525)), i32x4.splat(1013904223));
 }
 
-// @ts-ignore: decorator
 @inline
 function xorShift16(x: v128): v128 {
   return v128.xor(x, i32x4.shr_u(x, 16));
 }
 
 /** Uniform numbers in (0, 1) at (seed, stream, step, index), index in four lanes: the first word of pcg4d, see random.ts. */
-// @ts-ignore: decorator
 @inline
 function uniform4(seed: i32, stream: i32, step: i32, index: v128): v128 {
   let x = congruential(i32x4.splat(seed));
@@ -47,7 +43,6 @@ function uniform4(seed: i32, stream: i32, step: i32, index: v128): v128 {
   return f32x4.mul(f32x4.add(bits, f32x4.splat(0.5)), f32x4.splat(1.1920928955078125e-7));
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class RandomUniformArgs {
   control: Control;
@@ -65,7 +60,6 @@ export function random_uniform(args: RandomUniformArgs, begin: i32, end: i32, sc
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class SampleTokensArgs {
   logits: usize;

@@ -2,7 +2,6 @@
 import { at, storeLanes } from '../wasm/simd.as';
 import { rowMax, rowSum } from '../wasm/row.as';
 
-// @ts-ignore: decorator
 @unmanaged
 class ReduceArgs {
   x: usize;
@@ -14,14 +13,12 @@ class ReduceArgs {
 }
 
 /** `x > total ? x : total`, or the sum. */
-// @ts-ignore: decorator
 @inline
 function combine(max: bool, total: v128, x: v128): v128 {
   return max ? f32x4.pmax(total, x) : f32x4.add(total, x);
 }
 
 /** One unit is one row of x if inner is 1, else columnsPerUnit columns of one matrix [axis, inner]. */
-// @ts-ignore: decorator
 @inline
 function reduceLoop(max: bool, args: ReduceArgs, begin: i32, end: i32): void {
   const axis = args.axis;

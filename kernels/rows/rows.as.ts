@@ -4,7 +4,6 @@ import { at, storeLanes } from '../wasm/simd.as';
 /** Rows per unit of work: must agree with rows.ts. */
 const rowsPerUnit = 32;
 
-// @ts-ignore: decorator
 @unmanaged
 class GatherRowsArgs {
   table: usize;
@@ -30,7 +29,6 @@ export function gather_rows(args: GatherRowsArgs, begin: i32, end: i32, scratch:
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class ScatterAddRowsArgs {
   x: usize;
@@ -61,7 +59,6 @@ export function scatter_add_rows(args: ScatterAddRowsArgs, begin: i32, end: i32,
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class ScatterRowsArgs {
   x: usize;

@@ -2,7 +2,6 @@
 import { at, exp4, expDown4, laneMask, log1, madd, nmadd, storeLanes, sumLanes } from '../wasm/simd.as';
 import { expRow, rowMax, rowSum } from '../wasm/row.as';
 
-// @ts-ignore: decorator
 @unmanaged
 class SoftmaxArgs {
   x: usize;
@@ -44,7 +43,6 @@ export function log_softmax(args: SoftmaxArgs, begin: i32, end: i32, scratch: us
   }
 }
 
-// @ts-ignore: decorator
 @unmanaged
 class SoftmaxGradArgs {
   y: usize;

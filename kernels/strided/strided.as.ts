@@ -4,7 +4,6 @@ import { at, storeLanes } from '../wasm/simd.as';
 /** Rows (of d3 elements) per unit of work: must agree with strided.ts. */
 const rowsPerUnit = 16;
 
-// @ts-ignore: decorator
 @unmanaged
 class StridedArgs {
   x: usize;
@@ -20,7 +19,6 @@ class StridedArgs {
   offset: i32;
 }
 
-// @ts-ignore: decorator
 @inline
 function stridedLoop(reading: bool, args: StridedArgs, begin: i32, end: i32): void {
   const d1 = args.d1;

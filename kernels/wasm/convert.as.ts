@@ -5,7 +5,6 @@ import { at } from './simd.as';
 /** Elements per unit of work: must agree with core/backends/wasm-f16.ts. */
 const elementsPerUnit = 4096;
 
-// @ts-ignore: decorator
 @unmanaged
 class ConvertArgs {
   from: usize;
@@ -17,7 +16,6 @@ class ConvertArgs {
  * Four f16 in the low halves of four lanes, to f32. The exponent is moved up and its bias corrected by an exact multiplication with
  * 2^112, which also normalises subnormals; infinity and NaN then need their exponent filled up.
  */
-// @ts-ignore: decorator
 @inline
 function toFloat(h: v128): v128 {
   const magnitude = i32x4.shl(v128.and(h, i32x4.splat(0x7fff)), 13);
@@ -28,7 +26,6 @@ function toFloat(h: v128): v128 {
 }
 
 /** Four f32 to f16 in the low halves of four lanes: round to nearest, ties to even; overflow becomes infinity. */
-// @ts-ignore: decorator
 @inline
 function toHalf(x: v128): v128 {
   const sign = v128.and(i32x4.shr_u(x, 16), i32x4.splat(0x8000));

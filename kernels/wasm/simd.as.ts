@@ -4,7 +4,6 @@
 // that hold nothing of the row are masked or never stored. Stores never run over.
 
 /** a * b + c; fused, with one rounding, where the runtime has relaxed SIMD. */
-// @ts-ignore: decorator
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
@@ -12,7 +11,6 @@ export function madd(a: v128, b: v128, c: v128): v128 {
 }
 
 /** c - a * b, fused as in madd. */
-// @ts-ignore: decorator
 @inline
 export function nmadd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
@@ -20,14 +18,12 @@ export function nmadd(a: v128, b: v128, c: v128): v128 {
 }
 
 /** Byte address of element i (4 bytes each) of a buffer. */
-// @ts-ignore: decorator
 @inline
 export function at(buffer: usize, i: i32): usize {
   return buffer + ((<usize>i) << 2);
 }
 
 /** Stores the first `count` lanes (4 or more: all of them). */
-// @ts-ignore: decorator
 @inline
 export function storeLanes(p: usize, v: v128, count: i32): void {
   if (count >= 4) {
@@ -40,14 +36,12 @@ export function storeLanes(p: usize, v: v128, count: i32): void {
 }
 
 /** All bits set in the first `count` lanes. */
-// @ts-ignore: decorator
 @inline
 export function laneMask(count: i32): v128 {
   return i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count));
 }
 
 /** Sum of the lanes, always in the same order. */
-// @ts-ignore: decorator
 @inline
 export function sumLanes(v: v128): f32 {
   const pairs = f32x4.add(v, i32x4.shuffle(v, v, 2, 3, 0, 1));
@@ -55,7 +49,6 @@ export function sumLanes(v: v128): f32 {
 }
 
 /** Largest lane; NaN is passed over unless it stands in lane 0. */
-// @ts-ignore: decorator
 @inline
 export function maxLanes(v: v128): f32 {
   const pairs = f32x4.pmax(v, i32x4.shuffle(v, v, 2, 3, 0, 1));
@@ -63,7 +56,6 @@ export function maxLanes(v: v128): f32 {
 }
 
 /** Lane r is the sum of the lanes of argument r. */
-// @ts-ignore: decorator
 @inline
 export function transposeSum(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
   const low = f32x4.add(i32x4.shuffle(v0, v1, 0, 4, 1, 5), i32x4.shuffle(v0, v1, 2, 6, 3, 7));
@@ -72,7 +64,6 @@ export function transposeSum(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
 }
 
 /** Lane r is the largest lane of argument r. */
-// @ts-ignore: decorator
 @inline
 export function transposeMax(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
   const low = f32x4.pmax(i32x4.shuffle(v0, v1, 0, 4, 1, 5), i32x4.shuffle(v0, v1, 2, 6, 3, 7));
@@ -84,7 +75,6 @@ export function transposeMax(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
  * e^x to about 1e-7 relative; 0 below -87.3 (no subnormals), infinity above 88.7, NaN for NaN. x = n ln 2 + r with |r| <= ln 2 / 2;
  * the polynomial for e^r is that of Cephes' expf (Moshier). Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
  */
-// @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
   const low = f32x4.splat(-87.336544);
@@ -107,7 +97,6 @@ export function exp4(x: v128): v128 {
 }
 
 /** e^x for x <= 0, without the test for overflow: what softmax needs. */
-// @ts-ignore: decorator
 @inline
 export function expDown4(x: v128): v128 {
   const low = f32x4.splat(-87.336544);
@@ -130,7 +119,6 @@ export function expDown4(x: v128): v128 {
  * Natural logarithm to about 1e-7 relative; -infinity at 0, NaN below. x = 2^n m with m in [sqrt(1/2), sqrt(2)); the polynomial is
  * that of Cephes' logf (Moshier).
  */
-// @ts-ignore: decorator
 @inline
 export function log4(x: v128): v128 {
   const one = f32x4.splat(1);
@@ -163,7 +151,6 @@ export function log4(x: v128): v128 {
 }
 
 /** Hyperbolic tangent to about 3e-7 relative: the rational approximation of Eigen's generic ptanh, odd over even. */
-// @ts-ignore: decorator
 @inline
 export function tanh4(value: v128): v128 {
   const x = f32x4.pmin(f32x4.pmax(value, f32x4.splat(-7.90531110763549805)), f32x4.splat(7.90531110763549805));
@@ -182,14 +169,12 @@ export function tanh4(value: v128): v128 {
 }
 
 /** e^x of one number. */
-// @ts-ignore: decorator
 @inline
 export function exp1(x: f32): f32 {
   return f32x4.extract_lane(exp4(f32x4.splat(x)), 0);
 }
 
 /** Natural logarithm of one number. */
-// @ts-ignore: decorator
 @inline
 export function log1(x: f32): f32 {
   return f32x4.extract_lane(log4(f32x4.splat(x)), 0);

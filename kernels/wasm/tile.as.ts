@@ -22,7 +22,6 @@ export const enum Finish {
   residual = 8,
 }
 
-// @ts-ignore: decorator
 @inline
 function storeRow(c: usize, first: v128, second: v128, columns: i32): void {
   if (columns >= tileColumns) {
@@ -40,7 +39,6 @@ function storeRow(c: usize, first: v128, second: v128, columns: i32): void {
  * A[rows, k]: strideA is the distance of rows; if transposed, A[k, rows] and strideA the distance of steps along k.
  * Strides in bytes; `bias` is that of the first column, `residual` is shaped like C and its first element that of the tile.
  */
-// @ts-ignore: decorator
 @inline
 function tile(
   rows: i32,
@@ -253,7 +251,6 @@ export function multiplyRow(
   v128.store(c, finished(c3, c + 48, finish, bias + 48, residual + 48), 48);
 }
 
-// @ts-ignore: decorator
 @inline
 function finished(v: v128, c: usize, finish: i32, bias: usize, residual: usize): v128 {
   if (finish & Finish.accumulate) v = f32x4.add(v, v128.load(c));
