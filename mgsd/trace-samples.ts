@@ -1,6 +1,6 @@
 /**
  * Training samples made from traces: the oracle's responses with noise in the recap and detours in the plan, soft targets
- * over all optimal actions, and their packing into the typed arrays of a batch.
+ * over all optimal actions. Packing them into a batch is samples.ts's business.
  *
  * A student in stage 2 shows its teacher prefixes that no oracle would write. Noise and detours are what stage 0 does about
  * that: the teacher learns to trust its prompt and not the prefix, and to plan on from wherever the plan has got to.
@@ -11,7 +11,6 @@ import {
   BOS,
   MAXIMUM_SIZE,
   MINIMUM_SIZE,
-  PAD,
   cellIndexToken,
   cellOf,
   maskOf,
@@ -21,7 +20,6 @@ import {
 } from '../models/vocabulary.js';
 import {
   DEFAULT_FORMAT,
-  MAXIMUM_TARGETS,
   oracleResponse,
   responseMask,
   walkResponse,
@@ -171,55 +169,4 @@ function corruptRecap(
     else if (sizeOf(token) >= 0) inputs[t] = sizeToken(MINIMUM_SIZE + random.integer(MAXIMUM_SIZE - MINIMUM_SIZE + 1));
     else if (maskOf(token) >= 0) inputs[t] = maskToken(random.integer(16));
   }
-}
-
-/** A batch of traces, padded at the end. B traces, T positions, K = MAXIMUM_TARGETS. */
-export interface TraceBatch {
-  readonly batch: number;
-  readonly length: number;
-  /** Response inputs, PAD behind the end: (B, T). */
-  readonly inputs: Int32Array;
-  /** Right ids, PAD in places that are not used: (B, T, K). */
-  readonly targetIds: Int32Array;
-  /** Their probabilities, 1/count each and 0 in places that are not used; a row of a real position sums to 1: (B, T, K). */
-  readonly targetProbabilities: Float32Array;
-  /** How much each position counts, 0 behind the end: (B, T). */
-  readonly weights: Float32Array;
-  /** SPAN_ numbers, SPAN_PADDING behind the end: (B, T). */
-  readonly spans: Uint8Array;
-  /** Number of real positions: (B). */
-  readonly lengths: Int32Array;
-}
-
-/** Packs traces into one batch as long as the longest, or `length` positions long; RangeError if a trace does not fit. */
-export function packTraces(traces: readonly TrainingTrace[], length?: number): TraceBatch {
-  const lengths = Int32Array.from(traces, trace => trace.inputs.length);
-  const longest = lengths.reduce((a, b) => Math.max(a, b), 0);
-  const columns = length ?? longest;
-  if (longest > columns)
-    throw new RangeError(
-      `a trace of ${longest} positions does not fit into ${columns}: take the length from maximumResponseLength(world, level)`,
-    );
-  const positions = traces.length * columns;
-  const batch: TraceBatch = {
-    batch: traces.length,
-    length: columns,
-    inputs: new Int32Array(positions).fill(PAD),
-    targetIds: new Int32Array(positions * MAXIMUM_TARGETS).fill(PAD),
-    targetProbabilities: new Float32Array(positions * MAXIMUM_TARGETS),
-    weights: new Float32Array(positions),
-    spans: new Uint8Array(positions),
-    lengths,
-  };
-  traces.forEach((trace, row) => {
-    batch.inputs.set(trace.inputs, row * columns);
-    batch.weights.set(trace.weights, row * columns);
-    batch.spans.set(trace.spans, row * columns);
-    trace.targets.forEach((set, t) => {
-      const at = (row * columns + t) * MAXIMUM_TARGETS;
-      batch.targetIds.set(set, at);
-      batch.targetProbabilities.fill(1 / set.length, at, at + set.length);
-    });
-  });
-  return batch;
 }

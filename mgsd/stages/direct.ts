@@ -9,7 +9,7 @@ import type { RunConfig } from '../config.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import type { PuzzleGroup } from '../puzzles.js';
 import { NO_NOISE, planTrace } from '../trace-samples.js';
-import { readStepMetrics, supervisedLoss } from './stage.js';
+import { groupRates, readStepMetrics, supervisedLoss } from './stage.js';
 import type { Stage } from './stage.js';
 
 /** As many updates and images as stages 1 and 2 together, with the learning rates of stage 1. */
@@ -34,12 +34,7 @@ export function directStage(
         loss.backward();
         const vision = cosineLearningRate(step, { steps, warmup, floor, peak: visionRate });
         const decoder = cosineLearningRate(step, { steps, warmup, floor, peak: decoderRate });
-        optimizer.step({
-          'vision.matrix': vision,
-          'vision.vector': vision,
-          'decoder.matrix': decoder,
-          'decoder.vector': decoder,
-        });
+        optimizer.step(groupRates(vision, decoder));
         return { metrics: readStepMetrics(loss, optimizer) };
       });
       return Promise.resolve(result);

@@ -1,7 +1,7 @@
 /** What the three stages of training have in common. */
 import type { AdamW, Tensor } from '../../core/index.js';
 import { crossEntropy, stateFields, sum } from '../../core/index.js';
-import type { VisionLanguageModel } from '../../models/index.js';
+import type { ParameterGroup, VisionLanguageModel } from '../../models/index.js';
 import type { Puzzle } from '../puzzles.js';
 import { packTraces, patchTensor, renderPuzzles, targetTensor, weightTensor } from '../samples.js';
 import type { InputMode } from '../samples.js';
@@ -27,6 +27,11 @@ export interface Stage {
   saveState?(): Promise<ReadonlyMap<string, Float32Array>>;
   /** Takes them back, before the first step. */
   loadState?(tensors: ReadonlyMap<string, Float32Array>): void;
+}
+
+/** Learning rates of the parameter groups: one for the vision encoder and projector, one for the decoder. */
+export function groupRates(vision: number, decoder: number): Readonly<Record<ParameterGroup, number>> {
+  return { 'vision.matrix': vision, 'vision.vector': vision, 'decoder.matrix': decoder, 'decoder.vector': decoder };
 }
 
 /** Reads the loss and the optimiser's state after a step. The reads are ordered now, so the tensors may be freed at once. */

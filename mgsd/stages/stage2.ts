@@ -13,7 +13,7 @@ import { distillationObjective } from './objective.js';
 import type { Objective } from './objective.js';
 import { rollOut } from './rollout.js';
 import type { Rollouts } from './rollout.js';
-import { readStepMetrics } from './stage.js';
+import { groupRates, readStepMetrics } from './stage.js';
 import type { Metrics, Stage } from './stage.js';
 import { createTeacher } from './teacher.js';
 
@@ -54,12 +54,7 @@ export function distil(
     const objective = distillationObjective(stage2, student, teacher, rollouts);
     const scored = performance.now();
     objective.loss.backward();
-    optimizer.step({
-      'vision.matrix': rates.vision,
-      'vision.vector': rates.vision,
-      'decoder.matrix': rates.decoder,
-      'decoder.vector': rates.decoder,
-    });
+    optimizer.step(groupRates(rates.vision, rates.decoder));
     teacher.follow();
     const metrics = distillationMetrics(stage2, readStepMetrics(objective.loss, optimizer), objective, rollouts, rates);
     return {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ANS, BOS, EOS, PAD, actionOf, cellOf, sizeOf, tokensToText } from '../../models/vocabulary.js';
+import { ANS, BOS, EOS, actionOf, cellOf, sizeOf, tokensToText } from '../../models/vocabulary.js';
 import * as samples from '../../mgsd/trace-samples.js';
-import { DEFAULT_FORMAT, MAXIMUM_TARGETS, maximumResponseLength, oracleResponse } from '../../mgsd/trace.js';
+import { maximumResponseLength, oracleResponse } from '../../mgsd/trace.js';
 import { parseMap } from '../../mgsd/worlds/frozenlake/text.js';
 import { onBoard } from '../../mgsd/worlds/grid.js';
 import { anyPuzzle, frozenLake, testRandom } from './random.js';
@@ -132,34 +132,5 @@ describe('training traces', () => {
         expect(make()).toEqual(make());
       }),
     );
-  });
-});
-
-describe('packing', () => {
-  test('rows keep their trace, padding has no weight, probabilities of a position sum to 1', () => {
-    const random = testRandom(2);
-    const traces = [3, 5, 4].map(level =>
-      samples.planTrace(frozenLake, frozenLake.generate(random, level), random, { format: DEFAULT_FORMAT }),
-    );
-    const batch = samples.packTraces(traces);
-    expect(batch.length).toBe(Math.max(...traces.map(trace => trace.inputs.length)));
-    expect(batch.batch).toBe(3);
-    traces.forEach((trace, row) => {
-      for (let t = 0; t < batch.length; t++) {
-        const at = row * batch.length + t;
-        const ids = batch.targetIds.subarray(at * MAXIMUM_TARGETS, (at + 1) * MAXIMUM_TARGETS);
-        const probabilities = batch.targetProbabilities.subarray(at * MAXIMUM_TARGETS, (at + 1) * MAXIMUM_TARGETS);
-        const sum = probabilities.reduce((a, b) => a + b, 0);
-        if (t < trace.inputs.length) {
-          expect([batch.inputs[at], batch.spans[at], batch.weights[at]]).toEqual([trace.inputs[t], trace.spans[t], 1]);
-          expect(Array.from(ids).filter((_, k) => probabilities[k]! > 0)).toEqual(trace.targets[t]);
-          expect(sum).toBeCloseTo(1, 6);
-        } else {
-          expect([batch.inputs[at], batch.spans[at], batch.weights[at], sum]).toEqual([PAD, 0, 0, 0]);
-        }
-      }
-    });
-    expect(samples.packTraces(traces, 60).length).toBe(60);
-    expect(() => samples.packTraces(traces, 4)).toThrow(/does not fit into 4/);
   });
 });
