@@ -53,6 +53,17 @@ const dtypesOfKind: Readonly<Record<Kind, readonly DType[]>> = {
 /** Observes launches: profilers and recorders. */
 export type LaunchObserver = (kernel: Kernel, operands: readonly Operand[], params: readonly number[]) => void;
 
+/** Told after each launch which tensors it worked on, by the names of the kernel's buffers. */
+export type ResultObserver = (kernel: Kernel, tensors: Readonly<Record<string, Tensor>>) => void;
+
+export interface DeviceOptions {
+  /**
+   * For tests: memory is filled with NaN before it is first used and when it is freed, so whoever reads what nobody wrote, or
+   * what is gone, gets NaN; shapes and the extent of every operand are checked.
+   */
+  readonly checks?: boolean;
+}
+
 /**
  * Pool classes: multiples of an eighth of a power of two, so at most an eighth is wasted and batches whose token count
  * changes a little reuse each other's memory.
@@ -68,6 +79,10 @@ export class Device {
   readonly capabilities: Capabilities;
   /** Set to watch launches; cleared with undefined. */
   observer: LaunchObserver | undefined;
+  /** Set to look at results; while it is set every launch is done on its own, as it comes. */
+  resultObserver: ResultObserver | undefined;
+  /** See `DeviceOptions`. */
+  readonly checks: boolean;
   readonly #pool = new Map<number, Allocation[]>();
   readonly #live = new Set<Storage>();
   readonly #scopes: Set<Storage>[] = [];
@@ -76,8 +91,9 @@ export class Device {
   #pooledBytes = 0;
   #allocations = 0;
 
-  constructor(backend: Backend) {
+  constructor(backend: Backend, { checks = false }: DeviceOptions = {}) {
     this.backend = backend;
+    this.checks = checks;
     this.capabilities = backend.capabilities;
   }
 
@@ -102,6 +118,7 @@ export class Device {
     else {
       allocation = this.backend.allocate(size);
       this.#allocations++;
+      if (this.checks) this.#poison(allocation);
     }
     const storage = new Storage(this, allocation, size, label);
     this.#live.add(storage);
@@ -183,13 +200,16 @@ export class Device {
         throw new Error(
           `kernel ${kernel.name}: ${name} is ${dtype}; it must be ${dtypesOfKind[kind].join(' or ')} (cast() it, or make it so)`,
         );
-      operands.push(this.operand(tensors[name]));
+      const operand = this.operand(tensors[name]);
+      if (this.checks) requireExtent(kernel.name, name, operand);
+      operands.push(operand);
     }
     const values: number[] = [];
     for (const name in kernel.params) values.push(params[name]);
     const erased = kernel as unknown as Kernel;
     this.observer?.(erased, operands, values);
     this.backend.launch(erased, operands, values);
+    this.resultObserver?.(erased, tensors);
   }
 
   /**
@@ -248,11 +268,17 @@ export class Device {
     if (!allocation || !this.#live.delete(storage)) return;
     for (const scope of this.#scopes) scope.delete(storage);
     storage.allocation = undefined;
+    if (this.checks) this.#poison(allocation);
     this.#liveBytes -= storage.bytes;
     this.#pooledBytes += storage.bytes;
     const bucket = this.#pool.get(storage.bytes);
     if (bucket) bucket.push(allocation);
     else this.#pool.set(storage.bytes, [allocation]);
+  }
+
+  /** All bits set: NaN as f32, f16 and f64, and -1 as i32. */
+  #poison(allocation: Allocation): void {
+    this.backend.write(allocation, 0, new Uint8Array(allocation.bytes).fill(0xff));
   }
 
   /** Gives pooled memory back to the machine. */
@@ -280,6 +306,12 @@ export class Device {
   close(): Promise<void> {
     return this.backend.close();
   }
+}
+
+function requireExtent(kernel: string, buffer: string, { allocation, dtype, byteOffset, length }: Operand): void {
+  const end = byteOffset + length * bytesPerElement[dtype];
+  if (end > allocation.bytes)
+    throw new Error(`kernel ${kernel}: ${buffer} ends at byte ${end} of an allocation of ${allocation.bytes} bytes`);
 }
 
 function collectStorages(value: unknown, into: Set<Storage>): void {

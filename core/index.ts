@@ -3,7 +3,11 @@ export type { Allocation, Backend, BackendName, Capabilities, Operand } from './
 export type { DType, NumberArray } from '../kernels/index.js';
 export { divergenceFields, stateFields } from '../kernels/index.js';
 export { Device } from './device.js';
-export type { LaunchObserver, MemoryUse, TensorOptions } from './device.js';
+export type { DeviceOptions, LaunchObserver, MemoryUse, ResultObserver, TensorOptions } from './device.js';
+export { DeviceError } from './faults.js';
+export type { DeviceFault } from './faults.js';
+export { allFinite, firstNonFinite } from './non-finite.js';
+export type { NonFinite } from './non-finite.js';
 export { gradcheck } from './gradcheck.js';
 export type { GradcheckDifference, GradcheckOptions, GradcheckReport } from './gradcheck.js';
 export { describeDevice, openDevice } from './open.js';

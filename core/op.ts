@@ -4,6 +4,7 @@
  */
 import type { DType, Draw } from '../kernels/index.js';
 import type { Device } from './device.js';
+import { formatShape, sameShape } from './shape.js';
 import type { Shape } from './shape.js';
 import { record } from './tape.js';
 import type { Tensor } from './tensor.js';
@@ -60,10 +61,30 @@ export function defineOp<A>(row: OpRow<A>): OpRow<A> {
   return row;
 }
 
+let running = 'no op';
+
+/** What is being computed: the name of an op, or `gradient of` one. For whoever observes launches. */
+export function runningOp(): string {
+  return running;
+}
+
+/** Runs `body` under the name of an op. */
+export function asOp<T>(name: string, body: () => T): T {
+  const before = running;
+  running = name;
+  try {
+    return body();
+  } finally {
+    running = before;
+  }
+}
+
 /** Runs an op and records it if a gradient may be wanted. */
 export function applyOp<A>(op: OpRow<A>, inputs: readonly Tensor[], attributes: A): Tensor {
   const shape = op.shape(inputs, attributes);
-  const { output, saved = [] } = op.forward(inputs, attributes, shape);
+  const { output, saved = [] } = asOp(op.name, () => op.forward(inputs, attributes, shape));
+  if (output.device.checks && !sameShape(output.shape, shape))
+    throw new Error(`op ${op.name} made ${formatShape(output.shape)}; its shape rule says ${formatShape(shape)}`);
   record(op as unknown as OpRow<never>, attributes, inputs, output, saved);
   return output;
 }

@@ -2,6 +2,7 @@
  * The tape. Every op on a tensor that needs a gradient leaves a node with its inputs and what it saved; `backward` visits
  * the nodes in reverse order of creation, which is a topological order, and asks each op for the gradients of its inputs.
  */
+import { asOp } from './op.js';
 import type { OpRow } from './op.js';
 import { binary } from './primitives.js';
 import { formatShape, sameShape } from './shape.js';
@@ -91,7 +92,9 @@ export function backward(root: Tensor, { grad, retain = false }: BackwardOptions
       if (!outputGrad) continue;
       pending.delete(node);
       const wanted = node.inputs.map(needsGrad);
-      const gradients = device.scope(() => node.op.gradient(gradientContext(node, outputGrad, wanted)));
+      const gradients = device.scope(() =>
+        asOp(`gradient of ${node.op.name}`, () => node.op.gradient(gradientContext(node, outputGrad, wanted))),
+      );
       node.inputs.forEach((input, i) => {
         const gradient = gradients[i];
         if (!wanted[i]) return;

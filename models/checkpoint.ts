@@ -2,19 +2,19 @@
  * A model as one safetensors file: its parameters by name, its config as JSON under `config` in the metadata. A training
  * checkpoint is the same file with the optimiser's tensors (`optimizer.*`) and what the trainer wants to remember.
  */
+import { createHash } from 'node:crypto';
 import type { Device } from '../core/index.js';
-import { sizeOf } from '../core/index.js';
 import { validateModelConfig } from './config.js';
 import type { ModelConfig } from './config.js';
-import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
-import type { SafeTensor } from './safetensors.js';
+import { decodeSafetensors, encodeSafetensors, SafetensorsError } from './safetensors.js';
+import type { Safetensors, SafeTensor } from './safetensors.js';
 import { parameterSpecs } from './specs.js';
 import { VisionLanguageModel } from './vlm.js';
 import type { ModelOptions } from './vlm.js';
 
 const format = 'mgsd-lite';
-/** Raised when a reader of the old version would misread the new one. */
-const version = 1;
+/** Raised when a reader of the old version would misread the new one. Version 1 had no checksum and is still read. */
+const version = 2;
 
 /** Further tensors of a training checkpoint begin with this. */
 const extraPrefix = 'optimizer.';
@@ -29,43 +29,62 @@ export interface Checkpoint {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** Why a file cannot be used: `newer` and `older` are sound, but of another version of this program. */
+export type CheckpointProblem = 'damaged' | 'foreign' | 'newer' | 'older';
+
+/** What is wrong with a checkpoint file and what to do about it, in one line; the caller knows its path. */
+export class CheckpointError extends Error {
+  override name = 'CheckpointError';
+  readonly problem: CheckpointProblem;
+
+  constructor(problem: CheckpointProblem, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.problem = problem;
+  }
+}
+
 /** The bytes of a checkpoint file. */
 export function encodeCheckpoint({ config, parameters, optimizer, metadata }: Checkpoint): Uint8Array {
   const tensors = new Map<string, SafeTensor>();
   for (const { name, shape } of parameterSpecs(config))
     tensors.set(name, { dtype: 'F32', shape, data: parameters.get(name)! });
   for (const [name, data] of optimizer) tensors.set(extraPrefix + name, { dtype: 'F32', shape: [data.length], data });
-  return encodeSafetensors(tensors, { ...metadata, format, version: String(version), config: JSON.stringify(config) });
+  const described = { ...metadata, format, version: String(version), config: JSON.stringify(config) };
+  return encodeSafetensors(tensors, { ...described, sha256: checksum(tensors, described) });
 }
 
 /**
  * Reads and checks a checkpoint file.
- * @throws Error in one line that says what is wrong: not safetensors, not ours, newer than this program, missing tensors
+ * @throws CheckpointError in one line that says what is wrong: not safetensors, not ours, newer than this program, changed since
+ *   it was written, missing tensors
  */
 export function decodeCheckpoint(file: Uint8Array): Checkpoint {
-  const { metadata, tensors } = decodeSafetensors(file);
-  const { format: foundFormat, version: foundVersion, config: configText, ...rest } = metadata;
+  const { metadata, tensors } = readSafetensors(file);
+  const { format: foundFormat, version: foundVersion, config: configText, sha256, ...rest } = metadata;
   if (foundFormat !== format || configText === undefined)
-    throw new Error(
+    throw new CheckpointError(
+      'foreign',
       `This is a safetensors file, but no checkpoint of ${format} (its metadata has no format "${format}").`,
     );
-  if (Number(foundVersion) !== version)
-    throw new Error(
-      Number(foundVersion) > version
-        ? `The checkpoint has format version ${foundVersion}; this program knows ${version}: install a newer mgsd-lite.`
-        : `The checkpoint has an unknown format version "${String(foundVersion)}".`,
-    );
+  requireVersion(foundVersion);
+  if (foundVersion !== '1') {
+    const { sha256: _, ...described } = metadata;
+    if (sha256 !== checksum(tensors, described))
+      throw new CheckpointError('damaged', 'The checkpoint is damaged: its checksum is wrong.');
+  }
   const config = readConfig(configText);
+  const damaged = (message: string) => new CheckpointError('damaged', message);
+  if (config.layers + config.visionLayers > tensors.size)
+    throw damaged(`The model config in the checkpoint asks for more layers than there are tensors (${tensors.size}).`);
   const parameters = new Map<string, Float32Array>();
   const optimizer = new Map<string, Float32Array>();
   for (const { name, shape } of parameterSpecs(config)) {
     const tensor = tensors.get(name);
-    if (!tensor) throw new Error(`The checkpoint has no tensor "${name}", which its config asks for.`);
+    if (!tensor) throw damaged(`The checkpoint has no tensor "${name}", which its config asks for.`);
     if (tensor.dtype !== 'F32' || tensor.shape.join() !== shape.join())
-      throw new Error(
+      throw damaged(
         `The checkpoint's tensor "${name}" is ${tensor.dtype} [${tensor.shape.join(', ')}]; its config asks for F32 [${shape.join(', ')}].`,
       );
-    if (tensor.data.length !== sizeOf(shape)) throw new Error(`The checkpoint's tensor "${name}" is incomplete.`);
     parameters.set(name, tensor.data);
   }
   for (const [name, tensor] of tensors)
@@ -74,17 +93,63 @@ export function decodeCheckpoint(file: Uint8Array): Checkpoint {
   return { config, parameters, optimizer, metadata: rest };
 }
 
+function readSafetensors(file: Uint8Array): Safetensors {
+  try {
+    return decodeSafetensors(file);
+  } catch (error) {
+    if (!(error instanceof SafetensorsError)) throw error;
+    throw new CheckpointError('damaged', error.message, { cause: error });
+  }
+}
+
+function requireVersion(found: string | undefined): void {
+  const number = /^\d{1,9}$/.test(found ?? '') ? Number(found) : NaN;
+  if (number >= 1 && number <= version) return;
+  if (number > version)
+    throw new CheckpointError(
+      'newer',
+      `The checkpoint has format version ${number}; this program knows ${version}: install a newer mgsd-lite.`,
+    );
+  throw new CheckpointError(
+    'older',
+    `The checkpoint has an unknown format version ${JSON.stringify(found ?? null).slice(0, 40)}; versions 1 to ${version} are read: ` +
+      'load it with the mgsd-lite that wrote it and save it again, or train anew.',
+  );
+}
+
+/**
+ * SHA-256, in hexadecimal, over everything in the file: metadata by key (the checksum itself left out), then tensors by name,
+ * each text and each tensor's bytes with its length in front.
+ */
+function checksum(tensors: ReadonlyMap<string, SafeTensor>, metadata: Readonly<Record<string, string>>): string {
+  const hash = createHash('sha256');
+  const put = (bytes: Uint8Array) => hash.update(`${bytes.length}:`).update(bytes);
+  const text = (value: string) => put(new TextEncoder().encode(value));
+  const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) => (a < b ? -1 : 1);
+  for (const [key, value] of Object.entries(metadata).sort(byName)) [key, value].forEach(text);
+  for (const [name, { dtype, shape, data }] of [...tensors].sort(byName)) {
+    [name, dtype, shape.join()].forEach(text);
+    put(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest('hex');
+}
+
 function readConfig(text: string): ModelConfig {
   let raw: unknown;
   try {
     raw = JSON.parse(text);
   } catch {
-    throw new Error('The model config in the checkpoint is not JSON.');
+    throw new CheckpointError('damaged', 'The model config in the checkpoint is not JSON.');
   }
   const names = ['vocabulary', 'imageSize', 'patchSize', 'visionWidth', 'visionLayers', 'visionHeads', 'width', 'layers', 'heads', 'promptPositions', 'responsePositions'] as const; // prettier-ignore
   const record = (raw ?? {}) as Record<string, unknown>;
   const config = Object.fromEntries(names.map(name => [name, record[name]])) as unknown as ModelConfig;
-  return validateModelConfig(config);
+  try {
+    return validateModelConfig(config);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new CheckpointError('damaged', `The model config in the checkpoint is wrong: ${message}`, { cause: error });
+  }
 }
 
 /** A model on `device` with the weights of a checkpoint. */

@@ -1,7 +1,10 @@
+import fs from 'node:fs';
+import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openDevice } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
 import {
+  CheckpointError,
   decodeCheckpoint,
   decodeSafetensors,
   encodeCheckpoint,
@@ -9,6 +12,7 @@ import {
   loadModel,
 } from '../../models/index.js';
 import type { SafeTensor, VisionLanguageModel } from '../../models/index.js';
+import { pretrainedPath } from '../../mgsd/package.js';
 import { cpu } from '../core/devices.js';
 import { independentLogits } from './independent.js';
 import { fullLogits, largestDifference, miniature, raggedExamples, randomModel } from './miniature.js';
@@ -54,16 +58,19 @@ describe('a checkpoint', () => {
   it('is refused in one line that says why', async () => {
     const good = await fileOf(randomModel(cpu));
     const { metadata, tensors } = decodeSafetensors(good);
-    const changed = (change: Record<string, string>) => encodeSafetensors(tensors, { ...metadata, ...change });
+    const old = { ...metadata, version: '1' }; // has no checksum, so that what follows it is looked at
+    const changed = (change: Record<string, string>) => encodeSafetensors(tensors, { ...old, ...change });
     const withTensors = (change: (map: Map<string, SafeTensor>) => void) => {
       const map = new Map(tensors);
       change(map);
-      return encodeSafetensors(map, metadata);
+      return encodeSafetensors(map, old);
     };
     const cases: [Uint8Array, RegExp][] = [
       [encodeSafetensors(tensors, {}), /no checkpoint of mgsd-lite/],
-      [changed({ version: '2' }), /format version 2; this program knows 1: install a newer/],
-      [changed({ version: 'x' }), /unknown format version "x"/],
+      [changed({ version: '3' }), /format version 3; this program knows 2: install a newer/],
+      [changed({ version: 'x' }), /unknown format version "x"; .*load it with the mgsd-lite that wrote it/],
+      [changed({ version: '0' }), /unknown format version "0"/],
+      [changed({ config: JSON.stringify({ ...miniature, layers: 1e9 }) }), /more layers than there are tensors/],
       [changed({ config: '{' }), /not JSON/],
       [changed({ config: 'null' }), /must be a positive whole number/],
       [
@@ -91,6 +98,32 @@ describe('a checkpoint', () => {
       expect(read).toThrow(message);
       expect(read).toThrow(/^[^\n]*$/);
     }
+  });
+});
+
+describe('the checksum of a checkpoint', () => {
+  it('notices every changed bit, wherever it is', async () => {
+    const good = await fileOf(randomModel(cpu), { stage: 'stage1', step: '7' });
+    fc.assert(
+      fc.property(fc.nat({ max: good.length - 1 }), fc.nat({ max: 7 }), (at, bit) => {
+        const flipped = good.slice();
+        flipped[at]! ^= 1 << bit;
+        if (isPadding(good, at) && isPadding(flipped, at)) return; // one kind of white space for another
+        expect(() => decodeCheckpoint(flipped)).toThrow(CheckpointError);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  const isPadding = (file: Uint8Array, at: number) => [9, 10, 13, 32].includes(file[at]!);
+
+  it('is not asked of files from before it, such as the model in the package', async () => {
+    const { metadata, tensors } = decodeSafetensors(await fileOf(randomModel(cpu)));
+    const { sha256, ...old } = metadata;
+    expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(decodeCheckpoint(encodeSafetensors(tensors, { ...old, version: '1' })).config).toEqual(miniature);
+    expect(() => decodeCheckpoint(encodeSafetensors(tensors, old))).toThrow(/checksum is wrong/);
+    expect(decodeCheckpoint(fs.readFileSync(pretrainedPath())).parameters.size).toBeGreaterThan(50);
   });
 });
 

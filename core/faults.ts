@@ -1,0 +1,20 @@
+/** Faults of a device that a program may want to tell from mistakes: what had been computed on it is lost or not to be trusted. */
+
+export type DeviceFault =
+  /** The GPU is gone (driver reset, taken away, destroyed), and its memory with it. */
+  | 'lost'
+  /** There is no memory for a tensor. */
+  | 'memory'
+  /** A worker thread ended in the middle of its work. */
+  | 'thread';
+
+/** A device that cannot go on. The message says what happened and what to do, in one line. */
+export class DeviceError extends Error {
+  override name = 'DeviceError';
+  readonly fault: DeviceFault;
+
+  constructor(fault: DeviceFault, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.fault = fault;
+  }
+}
