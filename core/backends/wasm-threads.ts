@@ -1,5 +1,6 @@
 /** The threads of the wasm backend, seen from the main thread, which is one of them. */
 import { Worker } from 'node:worker_threads';
+import { DeviceError } from '../faults.js';
 import { kernelFunctions, maximumPieces, runPieces, ticketOf, words } from './wasm-control.js';
 import type { KernelFunction } from './wasm-control.js';
 import type { WorkerStart } from './wasm-worker.js';
@@ -148,7 +149,8 @@ export class Threads {
   }
 
   #died(reason: string): Error {
-    return new Error(
+    return new DeviceError(
+      'thread',
       `a worker thread of the wasm backend is gone (${reason}), so results since then are not to be trusted: ` +
         'open the backend again, with threads: 1 if this happens repeatedly',
     );
