@@ -1,91 +1,15 @@
 /** Boards with plans on them, as text for terminals and as pictures. */
-import { cellOf, maskOf, sizeOf } from '../models/vocabulary.js';
+import { cellOf } from '../models/vocabulary.js';
 import type { RgbImage } from './png.js';
 import type { Colour } from './worlds/canvas.js';
-import { createInstance as frozenLakeOf } from './worlds/frozenlake/rules.js';
-import type { FrozenLakeInstance } from './worlds/frozenlake/rules.js';
-import { cellAt, colOf, DOWN, MOVES, neighbour, RIGHT, rowOf } from './worlds/grid.js';
+import { cellAt, colOf, DOWN, neighbour, RIGHT, rowOf } from './worlds/grid.js';
 import type { Action } from './worlds/grid.js';
-import { ALL_WALLS, createInstance as mazeOf, isOpen } from './worlds/maze/rules.js';
-import type { MazeInstance } from './worlds/maze/rules.js';
-import { createInstance as miniBehaviourOf, distanceToTable } from './worlds/minibehaviour/rules.js';
-import type { MiniBehaviourInstance } from './worlds/minibehaviour/rules.js';
-import type { WorldName } from './worlds/registry.js';
 import type { World, WorldInstance } from './worlds/world.js';
-
-type CellKind = 'start' | 'goal' | 'obstacle' | 'floor';
-
-/** What drawing has to know of a world beyond its contract. A further world adds an entry to `views`. */
-interface BoardView<I extends WorldInstance> {
-  /** The puzzle that a recap describes. @throws Error that says what is wrong with it */
-  read(size: number, recap: readonly number[]): I;
-  /** The letter and the kind of a cell, `.` for free floor. */
-  cell(instance: I, cell: number): readonly [letter: string, kind: CellKind];
-  /** Whether a wall stands in the way of a move; left out in worlds without walls inside the board. */
-  readonly walled?: (instance: I, cell: number, move: Action) => boolean;
-}
-
-const FLOOR = ['.', 'floor'] as const;
-
-/** The cells that the tokens stand for. @throws Error if one is no cell */
-function cellsOf(tokens: readonly number[], what: string): number[] {
-  const cells = tokens.map(cellOf);
-  if (cells.includes(-1)) throw new Error(`${what} are not all cells`);
-  return cells;
-}
-
-const frozenLake: BoardView<FrozenLakeInstance> = {
-  read: (size, recap) => {
-    const [start = -1, goal = -1, ...holes] = cellsOf(recap, 'start, goal and holes');
-    return frozenLakeOf(size, start, goal, holes);
-  },
-  cell: ({ start, goal, holes }, cell) => {
-    if (cell === start) return ['S', 'start'];
-    if (cell === goal) return ['G', 'goal'];
-    return holes.includes(cell) ? ['H', 'obstacle'] : FLOOR;
-  },
-};
-
-const maze: BoardView<MazeInstance> = {
-  read: (size, recap) => {
-    const [start = -1, target = -1] = cellsOf(recap.slice(0, 2), 'start and target');
-    const walls = recap.slice(2).map(token => (maskOf(token) < 0 ? -1 : ALL_WALLS - maskOf(token)));
-    return mazeOf(size, start, target, walls);
-  },
-  cell: ({ start, target }, cell) => {
-    if (cell === start) return ['S', 'start'];
-    return cell === target ? ['T', 'goal'] : FLOOR;
-  },
-  walled: (instance, cell, move) => move < MOVES.length && !isOpen(instance, cell, move),
-};
-
-const miniBehaviour: BoardView<MiniBehaviourInstance> = {
-  read: (size, recap) => {
-    const [agent = -1, printer = -1, table = -1, ...more] = cellsOf(recap, 'agent, printer and table');
-    if (more.length > 0) throw new Error('there are cells after agent, printer and table');
-    return miniBehaviourOf(size, agent, printer, table);
-  },
-  cell: ({ agent, printer, table }, cell) => {
-    if (cell === agent) return ['A', 'start'];
-    if (cell === printer) return ['P', 'goal'];
-    return distanceToTable(table, cell) === 0 ? ['T', 'obstacle'] : FLOOR;
-  },
-};
-
-const views = { frozenlake: frozenLake, maze, minibehaviour: miniBehaviour } satisfies Record<WorldName, unknown>;
-
-function viewOf(world: World): BoardView<WorldInstance> {
-  const view = (views as Readonly<Record<string, unknown>>)[world.name];
-  if (view === undefined) throw new Error(`boards of ${world.title} cannot be drawn yet`);
-  return view as BoardView<WorldInstance>;
-}
 
 /** The puzzle that a recap describes, or what is wrong with it. */
 export function readBoard(world: World, recap: readonly number[]): { instance: WorldInstance } | { problem: string } {
-  const size = sizeOf(recap[0] ?? -1);
-  if (size < 0) return { problem: 'it does not begin with the size of a board' };
   try {
-    return { instance: viewOf(world).read(size, recap.slice(1)) };
+    return { instance: world.readRecap(recap) };
   } catch (error) {
     return { problem: error instanceof Error ? error.message : String(error) };
   }
@@ -114,7 +38,7 @@ export function pathOf(world: World, instance: WorldInstance, actions: readonly 
     if (fatal) break;
 
     function entered(cell: number): number {
-      return viewOf(world).walled?.(instance, cell, action) ? -1 : neighbour(instance.size, cell, action);
+      return world.isWalled?.(instance, cell, action) ? -1 : neighbour(instance.size, cell, action);
     }
   }
   return steps;
@@ -135,8 +59,7 @@ const plainArrows = ['<', 'v', '>', '^', 'p', 'd'] as const;
 const arrows = ['\u2190', '\u2193', '\u2192', '\u2191', 'p', 'd'] as const;
 
 /**
- * A board as lines of text. FrozenLake: S start, G goal, H hole; Maze: S start, T target and its walls; MiniBehaviour: A
- * agent, P printer, T table; `.` is free floor. In each cell of a path stands the direction in which it goes on (p and d:
+ * A board as lines of text, with the letters and walls that its world gives (`cellLook`, `isWalled`); `.` is free floor. In each cell of a path stands the direction in which it goes on (p and d:
  * pick and drop); x marks where a plan fails. All lines have the same number of characters, codes of colours not counted.
  * @param colours left out: plain ASCII
  */
@@ -146,7 +69,6 @@ export function boardText(
   path: readonly PathStep[] = [],
   colours?: BoardColours,
 ): string[] {
-  const view = viewOf(world);
   const { size } = instance;
   const paint = (name: keyof BoardColours, text: string) => (colours ? colours[name](text) : text);
   const marks = new Map<number, string>();
@@ -156,18 +78,18 @@ export function boardText(
 
   const letters = (row: number) =>
     Array.from({ length: size }, (_, col) => {
-      const [letter, kind] = view.cell(instance, cellAt(row, col));
+      const [letter, kind] = world.cellLook(instance, cellAt(row, col));
       const mark = kind === 'start' || kind === 'goal' ? undefined : marks.get(cellAt(row, col));
       return mark ?? paint(kind, letter);
     });
   const rows = Array.from({ length: size }, (_, row) => row);
-  const { walled } = view;
-  if (!walled) return rows.map(row => letters(row).join(' '));
+  if (!world.isWalled) return rows.map(row => letters(row).join(' '));
+  const isWalled = (cell: number, move: Action) => world.isWalled?.(instance, cell, move) ?? false;
 
   const edge = `+${'-+'.repeat(size)}`;
   const lines = rows.flatMap(row => {
-    const cells = letters(row).map((text, col) => text + (walled(instance, cellAt(row, col), RIGHT) ? '|' : ' '));
-    const below = rows.map(col => (walled(instance, cellAt(row, col), DOWN) ? '-+' : ' +'));
+    const cells = letters(row).map((text, col) => text + (isWalled(cellAt(row, col), RIGHT) ? '|' : ' '));
+    const below = rows.map(col => (isWalled(cellAt(row, col), DOWN) ? '-+' : ' +'));
     return [`|${cells.join('')}`, `+${below.join('')}`];
   });
   return [edge, ...lines];

@@ -6,7 +6,7 @@ import { BOS } from '../../models/vocabulary.js';
 import type { EvaluationInput } from '../evaluate.js';
 import type { PuzzleGroup } from '../puzzles.js';
 import { patchTensor, promptOf, renderPuzzles } from '../samples.js';
-import { oracleResponse } from '../trace.js';
+import { oracleResponse, responseSlots, symbolicPromptSlots } from '../trace.js';
 
 /** Puzzles of each board size. */
 const perGroup = 2;
@@ -25,10 +25,18 @@ export async function dumpForward(
   const chosen = groups.flatMap(({ puzzles }) => puzzles.slice(0, perGroup));
   const modes = [...new Set(shown.map(input => (input === 'symbolic' ? 'symbolic' : 'image')))];
   const sequences = modes.flatMap(mode =>
-    chosen.map<Sequence>(puzzle => ({
-      prompt: promptOf(puzzle, mode, config),
-      response: [BOS, ...oracleResponse(puzzle.world, puzzle.instance).slice(0, -1)],
-    })),
+    chosen.map<Sequence>(puzzle => {
+      const { world, instance } = puzzle;
+      const tokens = oracleResponse(world, instance);
+      const promptSlots = mode === 'symbolic' ? symbolicPromptSlots(world, instance) : undefined;
+      const slots = responseSlots(world, tokens[0] ?? -1, tokens.length);
+      return {
+        prompt: promptOf(puzzle, mode, config),
+        response: [BOS, ...tokens.slice(0, -1)],
+        ...(promptSlots && { promptSlots }),
+        ...(slots && { responseSlots: slots }),
+      };
+    }),
   );
   const images = modes.includes('image') ? renderPuzzles(chosen, config) : [];
   const { promptPositions, responsePositions, imageSize } = config;
@@ -46,6 +54,7 @@ export async function dumpForward(
     ['image_rows', i32(batch.imageRows)], // (R)
     ['lengths', i32(Int32Array.from(batch.table.spans, ({ length }) => length))], // (S)
     ['prefixes', i32(Int32Array.from(batch.table.spans, ({ prefix }) => prefix))], // (S)
+    ['slots', i32(batch.slots ?? new Int32Array(batch.tokens.length).fill(-1))], // (R)
     ['outputs', i32(batch.outputs)], // (N)
     [
       'logits',
@@ -59,7 +68,7 @@ export async function dumpForward(
       device: model.device.capabilities.backend,
       about:
         'sequences packed one after another: lengths rows each, of which the first prefixes are the prompt; positions index prompt, then response positions; ' +
-        'image_rows is the row of the flattened patch features (images in order) or -1; logits are those of the rows in outputs',
+        'image_rows is the row of the flattened patch features (images in order) or -1; slots is the cell (8 * row + column) that a row stands for by its place, or -1; logits are those of the rows in outputs',
     },
   ];
 }

@@ -7,7 +7,9 @@
 import { actionToken } from '../../models/vocabulary.js';
 import { actionName, type Action } from './grid.js';
 import { parseAnswerText, type ParsedAnswer } from './answers.js';
+import type { WorldLanguage } from './language.js';
 import { solve } from './solver.js';
+import type { SampleFormat } from './stored-sample.js';
 
 /** Where random numbers come from. Everything that draws takes one, so that a seed decides every puzzle and every sample. */
 export interface RandomSource {
@@ -52,6 +54,21 @@ export type TextVariant = 'context' | 'evaluation';
 
 /** What an image looks like: `training`, or another look that the world has drawn for measuring shift. */
 export type RenderStyle = 'training' | 'held-out';
+
+/** What stands in a cell, for drawing: a letter, `.` for free floor, and how to colour it. */
+export type CellLook = readonly [letter: string, kind: 'start' | 'goal' | 'obstacle' | 'floor'];
+
+/** What a perception question asks about, and its true answer. */
+export interface Question {
+  /** Lower-case, for tables: `holes`. */
+  readonly name: string;
+  /**
+   * The answer: one token, or a list (none of them if empty), or for a `table` cells each followed by what is said of it.
+   * Lists and tables are sets: their order does not count.
+   */
+  readonly answer: readonly number[];
+  readonly kind: 'one' | 'list' | 'table';
+}
 
 /** The judgement of a whole plan. */
 export interface Verdict {
@@ -103,6 +120,12 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   render(instance: I, pixels: number, style?: RenderStyle): Uint8Array;
   /** The state in tokens, in a fixed order: the symbolic prompt, the perception target and the head of every plan. */
   recap(instance: I): number[];
+  /** The puzzle that a recap describes; an Error says why it describes none: what a model perceives may not fit together. */
+  readRecap(tokens: readonly number[]): I;
+  /** What stands in a cell of the board as text. */
+  cellLook(instance: I, cell: number): CellLook;
+  /** Whether a wall stands in the way of a move; left out in worlds without walls inside the board. */
+  isWalled?(instance: I, cell: number, move: Action): boolean;
   /** No recap of a puzzle that `generate` returns is longer. */
   maximumRecapLength(level: number): number;
   /**
@@ -110,10 +133,18 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
    * Left out: no token of this world's recaps does. It is a rule of the format and must not depend on the puzzle.
    */
   readonly recapCell?: (size: number, position: number) => number;
+  /** What the parts of a recap are called: its tokens one by one, the last name for all that are left. Left out: not told apart. */
+  readonly recapFields?: readonly string[];
+  /** The perception questions and their answers, at most seven, derived facts included. Left out: nothing is asked. */
+  questions?(instance: I): readonly Question[];
   /** The state as text. `plan` appends the reference-plan line of the privileged context. */
   describe(instance: I, variant: TextVariant, plan?: readonly Action[]): string;
   /** The puzzle that either variant of `describe` wrote; an Error says what is missing or contradicts itself. */
   parseDescription(text: string): I;
+  /** How a puzzle is stored as a file; left out: as its description, in a block `state:`. */
+  readonly sampleFormat?: SampleFormat<I>;
+  /** Prompts and perception questions in natural language, for big models; left out: the world cannot be exported to them. */
+  readonly language?: WorldLanguage<I>;
 
   start(instance: I): PlanState;
   isGoal(instance: I, state: PlanState): boolean;

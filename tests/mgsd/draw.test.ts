@@ -90,7 +90,7 @@ describe('a board that a model wrote down', () => {
   it.each([
     ['', 'does not begin with the size'],
     ['(0,0) size:3', 'does not begin with the size'],
-    ['size:3 (0,0)', 'not on a FrozenLake board'],
+    ['size:3 (0,0)', 'are not all cells'],
     ['size:3 (0,0) (0,0)', 'must be different cells'],
     ['size:3 (0,0) (3,0)', 'not on a FrozenLake board'],
     ['size:3 (0,0) none', 'are not all cells'],

@@ -1,13 +1,17 @@
 /** FrozenLake as a world: what `createWorld` needs, put together from the files beside this one. */
 
-import { TASK_FROZENLAKE, cellIndexToken, sizeToken } from '../../../models/vocabulary.js';
+import { TASK_FROZENLAKE, cellIndexToken } from '../../../models/vocabulary.js';
 import type { Placement } from '../canvas.js';
 import { MOVES, actionName, checkSize, colOf, movesToward, rowOf } from '../grid.js';
 import { Looks } from '../looks.js';
 import { createWorld, type World, type WorldRules } from '../world.js';
 import { generateFrozenLake } from './generator.js';
 import { holeLimit, parseFrozenLakeOptions } from './options.js';
+import { language } from './language.js';
+import { questions } from './questions.js';
+import { readRecap, recap } from './recap.js';
 import { step, type FrozenLakeInstance } from './rules.js';
+import { sampleFormat } from './samples.js';
 import { LOOKS, type FrozenLakeSprite } from './sprites.js';
 import { describe, mapRows, parseDescription } from './text.js';
 
@@ -54,11 +58,21 @@ export function createFrozenLake(rawOptions?: unknown): World<FrozenLakeInstance
     layoutKey: instance => `frozenlake:${mapRows(instance).join('/').replace(/[SG]/g, 'F')}`,
 
     render: (instance, pixels, style = 'training') => looks.paint(instance, pixels, style, placements(instance)),
-    recap: ({ size, start, goal, holes }) => [sizeToken(size), ...[start, goal, ...holes].map(cellIndexToken)],
+    recap,
+    readRecap,
+    cellLook({ start, goal, holes }, cell) {
+      if (cell === start) return ['S', 'start'];
+      if (cell === goal) return ['G', 'goal'];
+      return holes.includes(cell) ? ['H', 'obstacle'] : ['.', 'floor'];
+    },
     maximumRecapLength: level => 3 + holeLimit(options, level),
+    recapFields: ['size', 'start', 'goal', 'holes'],
+    questions,
     describe: (instance, variant, plan) =>
       describe(instance, variant, plan === undefined ? null : plan.map(actionName).join('')),
     parseDescription,
+    sampleFormat: sampleFormat(options),
+    language,
 
     start: instance => instance.start,
     isGoal: (instance, state) => state === instance.goal,

@@ -6,8 +6,11 @@ import { MOVES, actionName, cellAt, checkSize, movesToward } from '../grid.js';
 import { Looks } from '../looks.js';
 import { createWorld, type World, type WorldRules } from '../world.js';
 import { MAXIMUM_DRAWS, bucketOf, drawMaze } from './generator.js';
-import { recap } from './recap.js';
-import { step, type MazeInstance } from './rules.js';
+import { language } from './language.js';
+import { questions } from './questions.js';
+import { readRecap, recap } from './recap.js';
+import { isOpen, step, type MazeInstance } from './rules.js';
+import { sampleFormat } from './samples.js';
 import { LOOKS, placements, type MazeSprite } from './sprites.js';
 import { describe, parseDescription } from './text.js';
 
@@ -40,7 +43,15 @@ export function createMaze(rawOptions?: unknown): World<MazeInstance> {
 
     render: (instance, pixels, style = 'training') => looks.paint(instance, pixels, style, placements(instance)),
     recap,
+    readRecap,
+    cellLook({ start, target }, cell) {
+      if (cell === start) return ['S', 'start'];
+      return cell === target ? ['T', 'goal'] : ['.', 'floor'];
+    },
+    isWalled: (instance, cell, move) => move < MOVES.length && !isOpen(instance, cell, move),
     maximumRecapLength: level => 3 + level * level,
+    recapFields: ['size', 'start', 'target', 'open directions'],
+    questions,
     /** Behind size, start and target come the cells' open directions, row by row. */
     recapCell(size, position) {
       const cell = position - 3;
@@ -49,6 +60,8 @@ export function createMaze(rawOptions?: unknown): World<MazeInstance> {
     describe: (instance, variant, plan) =>
       describe(instance, variant, plan === undefined ? null : plan.map(actionName).join('')),
     parseDescription,
+    sampleFormat: sampleFormat(bucket),
+    language,
 
     start: instance => instance.start,
     isGoal: (instance, state) => state === instance.target,

@@ -18,16 +18,16 @@ export function wallRows({ size, walls }: MazeInstance): string[] {
   return Array.from({ length: size }, (_, row) => walls.slice(row * size, (row + 1) * size).join(' '));
 }
 
-/** `(0,1): right, down`: the open directions of a cell, `none` for a cell between four walls. */
-function openLine(instance: MazeInstance, cell: number): string {
+/** `right, down`: the open directions of a cell, `none` for a cell between four walls. */
+export function openDirections(instance: MazeInstance, cell: number): string {
   const open = DIRECTIONS.filter(([, move]) => isOpen(instance, cell, move)).map(([word]) => word);
-  return `${cellText(cell)}: ${open.length === 0 ? 'none' : open.join(', ')}`;
+  return open.length === 0 ? 'none' : open.join(', ');
 }
 
 /** `plan` is the answer text of a reference plan, appended to the text. */
 export function describe(instance: MazeInstance, variant: TextVariant, plan: string | null): string {
   const { size, start, target } = instance;
-  const open = ['Open directions of each cell:', ...boardCells(size).map(cell => openLine(instance, cell))];
+  const open = ['Open directions of each cell:', ...boardCells(size).map(cell => `${cellText(cell)}: ${openDirections(instance, cell)}`)];
   const lines =
     variant === 'context'
       ? [

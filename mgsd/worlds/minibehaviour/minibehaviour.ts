@@ -6,8 +6,11 @@ import { DROP, MOVES, PICK, actionName, manhattan, movesToward, neighbour, type 
 import { Looks } from '../looks.js';
 import { createWorld, type PlanState, type World, type WorldRules } from '../world.js';
 import { MAXIMUM_DRAWS, bucketOf, drawMiniBehaviour } from './generator.js';
-import { recap } from './recap.js';
+import { language } from './language.js';
+import { questions } from './questions.js';
+import { readRecap, recap } from './recap.js';
 import { DONE, agentCell, checkBoard, distanceToTable, isCarrying, step, type MiniBehaviourInstance } from './rules.js';
+import { sampleFormat } from './samples.js';
 import { LOOKS, placements, type MiniBehaviourSprite } from './sprites.js';
 import { describe, parseDescription } from './text.js';
 
@@ -68,10 +71,20 @@ export function createMiniBehaviour(rawOptions?: unknown): World<MiniBehaviourIn
 
     render: (instance, pixels, style = 'training') => looks.paint(instance, pixels, style, placements(instance)),
     recap,
+    readRecap,
+    cellLook({ agent, printer, table }, cell) {
+      if (cell === agent) return ['A', 'start'];
+      if (cell === printer) return ['P', 'goal'];
+      return distanceToTable(table, cell) === 0 ? ['T', 'obstacle'] : ['.', 'floor'];
+    },
     maximumRecapLength: () => 4,
+    recapFields: ['size', 'agent', 'printer', 'table'],
+    questions,
     describe: (instance, variant, plan) =>
       describe(instance, variant, plan === undefined ? null : plan.map(actionName).join(',')),
     parseDescription,
+    sampleFormat: sampleFormat(bucket),
+    language,
 
     start: instance => instance.agent,
     isGoal: (_, state) => state >= DONE,

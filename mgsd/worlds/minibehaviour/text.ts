@@ -50,6 +50,12 @@ const cellList = (cells: readonly number[]): string => cells.map(cellText).join(
 
 const MOVE_WORDS = ['left', 'down', 'right', 'up'] as const;
 
+/** `left, up`: the moves that the agent may make from where it stands at first, `none` if there is none. */
+export function legalMoves(instance: MiniBehaviourInstance): string {
+  const moves = MOVES.filter(move => rules.step(instance, instance.agent, move).verdict !== 'fatal');
+  return moves.length === 0 ? 'none' : moves.map(move => MOVE_WORDS[move]).join(', ');
+}
+
 /** What both variants say about a state, as names and values; the rest of a text is fixed. */
 function facts(instance: MiniBehaviourInstance): readonly (readonly [name: string, value: string])[] {
   const { size, agent, printer, table } = instance;
@@ -67,10 +73,9 @@ function facts(instance: MiniBehaviourInstance): readonly (readonly [name: strin
 
 /** `plan` is the answer text of a reference plan, appended to the text. */
 export function describe(instance: MiniBehaviourInstance, variant: TextVariant, plan: string | null): string {
-  const moves = MOVES.filter(move => rules.step(instance, instance.agent, move).verdict !== 'fatal');
   const between =
     variant === 'context'
-      ? [`Legal moves now: ${moves.length === 0 ? 'none' : moves.map(move => MOVE_WORDS[move]).join(', ')}`]
+      ? [`Legal moves now: ${legalMoves(instance)}`]
       : [
           'Reminder: table cells can never be entered.',
           "Reminder: the printer's cell is blocked until PICK and free floor afterwards.",

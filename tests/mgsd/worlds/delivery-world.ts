@@ -3,7 +3,7 @@
  * PICK and DROP, a state beyond the cell, walls as open-direction masks in the recap, and comma-separated answers.
  */
 
-import { cellIndexToken, maskToken, reservedToken, sizeToken } from '../../../models/vocabulary.js';
+import { cellIndexToken, cellOf, maskToken, reservedToken, sizeOf, sizeToken } from '../../../models/vocabulary.js';
 import { DROP, MOVES, PICK, boardCells, manhattan, movesToward, neighbour } from '../../../mgsd/worlds/grid.js';
 import { choose, createWorld, type World, type WorldInstance } from '../../../mgsd/worlds/world.js';
 
@@ -47,6 +47,15 @@ export function createDelivery(): World<DeliveryInstance> {
       ...[i.agent, i.parcel, i.door].map(cellIndexToken),
       ...boardCells(i.size).map(cell => maskToken(openMask(i.size, cell))),
     ],
+    readRecap(tokens) {
+      const [agent = -1, parcel = -1, door = -1] = tokens.slice(1, 4).map(cellOf);
+      return { size: sizeOf(tokens[0] ?? -1), agent, parcel, door };
+    },
+    cellLook(i, cell) {
+      if (cell === i.agent) return ['A', 'start'];
+      if (cell === i.parcel) return ['P', 'goal'];
+      return cell === i.door ? ['D', 'obstacle'] : ['.', 'floor'];
+    },
     maximumRecapLength: level => 4 + level * level,
     describe: i => JSON.stringify(i),
     parseDescription: text => JSON.parse(text) as DeliveryInstance,
