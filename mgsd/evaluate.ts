@@ -7,7 +7,7 @@ import type { Puzzle, PuzzleGroup } from './puzzles.js';
 import { generationSlots, patchTensor, promptOf, renderPuzzles } from './samples.js';
 import { clusterBootstrap, meanInterval } from './statistics.js';
 import type { Estimate } from './statistics.js';
-import { maximumResponseLength, parseResponse } from './trace.js';
+import { maximumResponseLength, oracleResponse, parseResponse } from './trace.js';
 import type { RenderStyle } from './worlds/world.js';
 
 /**
@@ -41,6 +41,8 @@ const greedyNoise = { seed: 0, stream: 0, step: 0 };
 export interface EvaluateOptions {
   readonly input: EvaluationInput;
   readonly style?: RenderStyle;
+  /** The image of a puzzle, (imageSize, imageSize, 3), where it is not to be rendered: of a stored sample. */
+  readonly imageOf?: ((puzzle: Puzzle) => Uint8Array) | undefined;
   /** At most this many puzzles per group. */
   readonly limit?: number;
   readonly onProgress?: (done: number, total: number) => void;
@@ -52,16 +54,20 @@ export async function evaluate(
   groups: readonly PuzzleGroup[],
   options: EvaluateOptions,
 ): Promise<ItemResult[]> {
-  const { input, style = 'training', limit = Infinity, onProgress } = options;
+  const { input, style = 'training', imageOf, limit = Infinity, onProgress } = options;
   const total = groups.reduce((sum, { puzzles }) => sum + Math.min(limit, puzzles.length), 0);
   const results: ItemResult[] = [];
   for (const { world, level, puzzles } of groups) {
     const chosen = puzzles.slice(0, limit);
-    const shown = input === 'symbolic' ? undefined : imagesFor(puzzles, chosen.length, model, input, style);
+    const draw = (those: readonly Puzzle[]) =>
+      imageOf ? those.map(imageOf) : renderPuzzles(those, model.config, style);
+    const shown = input === 'symbolic' ? undefined : imagesFor(puzzles, chosen.length, model, input, draw);
+    // Stored puzzles may have more obstacles or longer plans than generated ones.
+    const needed = Math.max(...chosen.map(({ world, instance }) => oracleResponse(world, instance).length));
+    const maxTokens = Math.max(maximumResponseLength(world, level), needed);
     for (let from = 0; from < chosen.length; from += chunkSize) {
       const chunk = chosen.slice(from, from + chunkSize);
       const prompts = chunk.map(puzzle => promptOf(puzzle, shown ? 'image' : 'symbolic', model.config));
-      const maxTokens = maximumResponseLength(world, level);
       const responses = await model.device.scope(() => {
         const patches = shown && patchTensor(model, shown.slice(from, from + chunkSize));
         const slots = generationSlots(shown ? chunk.map(({ world }) => ({ world })) : chunk, model.config);
@@ -97,14 +103,14 @@ function imagesFor(
   count: number,
   model: VisionLanguageModel,
   input: EvaluationInput,
-  style: RenderStyle,
+  draw: (puzzles: readonly Puzzle[]) => Uint8Array[],
 ): Uint8Array[] {
   const bytes = patchCount(model.config) * 3 * model.config.patchSize ** 2;
   if (input === 'blank') return Array.from({ length: count }, () => new Uint8Array(bytes).fill(128));
   const shift = input === 'shuffled' ? 1 : 0; // every puzzle gets the image of its neighbour, so none keeps its own
   if (shift > 0 && puzzles.length < 2) throw new Error('shuffled images need at least two puzzles of a size');
   const shown = Array.from({ length: count }, (_, i) => puzzles[(i + shift) % puzzles.length]!);
-  return renderPuzzles(shown, model.config, style);
+  return draw(shown);
 }
 
 /** A row of the table: rates in [0, 1] with 95 % intervals, bootstrapped over layouts. */

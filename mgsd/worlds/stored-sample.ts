@@ -119,7 +119,10 @@ export interface StoredPuzzle<I extends WorldInstance = WorldInstance> {
  * The puzzle of a sample's text, checked: it can be solved, its fields agree with its board, and the solution that it gives
  * solves it. Fields that nobody knows are passed over.
  */
-export function readSample<I extends WorldInstance>(world: World<I>, { fields, block, rows }: RawSample): StoredPuzzle<I> {
+export function readSample<I extends WorldInstance>(
+  world: World<I>,
+  { fields, block, rows }: RawSample,
+): StoredPuzzle<I> {
   const format = world.sampleFormat ?? defaultFormat(world);
   if (block !== undefined && block !== format.block)
     throw new Error(`the board of ${world.title} stands behind '${format.block}:', not behind '${block}:'`);
@@ -192,7 +195,9 @@ export class SampleFields {
     const [row, col] = [this.whole(`${name}_row`), this.whole(`${name}_col`)];
     const wrong = (row !== undefined && row !== rowOf(expected)) || (col !== undefined && col !== colOf(expected));
     if (wrong)
-      throw new Error(`${name}_row and ${name}_col say (${row ?? '?'},${col ?? '?'}), but the board ${cellText(expected)}`);
+      throw new Error(
+        `${name}_row and ${name}_col say (${row ?? '?'},${col ?? '?'}), but the board ${cellText(expected)}`,
+      );
   }
 
   /** The cell of `NAME_row` and `NAME_col` on a board of side `size`. */

@@ -150,6 +150,8 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   isGoal(instance: I, state: PlanState): boolean;
   /** One action from a state that is not a goal state. */
   step(instance: I, state: PlanState, action: Action): StepResult;
+  /** Fatal reasons that the published training reward passes over: the agent stays. Left out: none (see reference-scoring.ts). */
+  readonly rewardNoOps?: readonly string[];
   /** The cell token that a trace writes after an action that led to `state`. */
   cellAfter(instance: I, state: PlanState): number;
   /** No shortest plan of a puzzle that `generate` returns is longer; traces and rollouts are cut at this many actions. */

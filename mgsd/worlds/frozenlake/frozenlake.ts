@@ -77,6 +77,7 @@ export function createFrozenLake(rawOptions?: unknown): World<FrozenLakeInstance
     start: instance => instance.start,
     isGoal: (instance, state) => state === instance.goal,
     step,
+    rewardNoOps: ['off-board'],
     cellAfter: (_, state) => cellIndexToken(state),
     maximumPlanLength,
     straightAhead: (instance, state) => movesToward(state, instance.goal),

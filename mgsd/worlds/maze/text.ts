@@ -27,7 +27,10 @@ export function openDirections(instance: MazeInstance, cell: number): string {
 /** `plan` is the answer text of a reference plan, appended to the text. */
 export function describe(instance: MazeInstance, variant: TextVariant, plan: string | null): string {
   const { size, start, target } = instance;
-  const open = ['Open directions of each cell:', ...boardCells(size).map(cell => `${cellText(cell)}: ${openDirections(instance, cell)}`)];
+  const open = [
+    'Open directions of each cell:',
+    ...boardCells(size).map(cell => `${cellText(cell)}: ${openDirections(instance, cell)}`),
+  ];
   const lines =
     variant === 'context'
       ? [

@@ -27,7 +27,9 @@ function distanceJson(size: number, distances: Int8Array): string {
   return JSON.stringify(Object.fromEntries(reached.map(cell => [cellPair(cell).join(), distances[cell]])));
 }
 
-export function sampleFormat(difficulty: (instance: MiniBehaviourInstance) => string): SampleFormat<MiniBehaviourInstance> {
+export function sampleFormat(
+  difficulty: (instance: MiniBehaviourInstance) => string,
+): SampleFormat<MiniBehaviourInstance> {
   return {
     block: 'grid',
     fields(instance) {
@@ -51,9 +53,7 @@ export function sampleFormat(difficulty: (instance: MiniBehaviourInstance) => st
         ['table_neighbors', JSON.stringify(besideTable(instance).map(cellPair))],
         [
           'best_paths',
-          JSON.stringify(
-            best.map(({ pick, drop, moves }) => ({ pick: cellPair(pick), drop: cellPair(drop), moves })),
-          ),
+          JSON.stringify(best.map(({ pick, drop, moves }) => ({ pick: cellPair(pick), drop: cellPair(drop), moves }))),
         ],
         ['agent_distance_map', distanceJson(size, toPrinter)],
         ['printer_distance_map', distanceJson(size, gridDistances(size, printer, onTable))],
