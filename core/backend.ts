@@ -2,6 +2,7 @@
  * The contract between tensors and machines: buffers, kernel launches, transfers. Three backends keep it:
  * `cpu` runs the references, `wasm` a SIMD library on threads, `webgpu` WGSL on Dawn.
  */
+import { totalmem } from 'node:os';
 import type { DType, Kernel } from '../kernels/index.js';
 
 export type BackendName = 'cpu' | 'wasm' | 'webgpu';
@@ -44,10 +45,29 @@ export interface Operand {
   readonly length: number;
 }
 
+/** A kernel with what it is to run on. */
+export interface Launch {
+  readonly kernel: Kernel;
+  /** In the order of `kernel.buffers`. */
+  readonly operands: readonly Operand[];
+  /** In the order of `kernel.params`. */
+  readonly params: readonly number[];
+}
+
+/** Launches that were prepared to be repeated. */
+export interface Replay {
+  /** Does all of them, in order, with what the operands hold now. Allocates nothing. */
+  run(): void;
+  /** Gives back what preparing has taken, but not the operands. */
+  dispose(): void;
+}
+
 export interface Backend {
   readonly capabilities: Capabilities;
   /** At least `bytes` of memory with unspecified content. Throws with sizes and a remedy when there is no more. */
   allocate(bytes: number): Allocation;
+  /** True if `bytes` more could be allocated now, in buffers of any size. Takes nothing. */
+  hasMemory(bytes: number): Promise<boolean>;
   /** Gives memory back; launches that use it may still be under way. */
   free(allocation: Allocation): void;
   /** Copies host bytes in; ordered with launches. The source may be changed as soon as the call returns. */
@@ -59,10 +79,21 @@ export interface Backend {
    * work is done where the machine is asynchronous; launches take effect in order.
    */
   launch(kernel: Kernel, operands: readonly Operand[], params: readonly number[]): void;
+  /**
+   * Prepares launches whose operands stay where they are until `dispose`. A backend that gains nothing by it leaves it out: its launches
+   * are repeated one by one.
+   */
+  prepare?(launches: readonly Launch[]): Replay;
   /** Resolves when everything launched so far is done; rejects with the first error since the last call. */
   finish(): Promise<void>;
   /** Ends threads and devices. Nothing may be called afterwards. */
   close(): Promise<void>;
+}
+
+/** Bytes of memory that this process may use: the machine's, or what a container leaves it. */
+export function machineMemory(): number {
+  const limit = process.constrainedMemory(); // 0, or far beyond any machine, where there is no limit
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 /** Params as the object that kernel functions take. */

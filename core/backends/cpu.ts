@@ -2,7 +2,8 @@
 import { availableParallelism, cpus } from 'node:os';
 import { bytesPerElement, decodeElements, encodeElements } from '../../kernels/index.js';
 import type { Kernel, NumberArray } from '../../kernels/index.js';
-import { namedParams } from '../backend.js';
+import { machineMemory, namedParams } from '../backend.js';
+import { DeviceError } from '../faults.js';
 import type { Allocation, Backend, Capabilities, Operand } from '../backend.js';
 
 interface CpuAllocation extends Allocation {
@@ -38,11 +39,19 @@ export class CpuBackend implements Backend {
 
   allocate(bytes: number): CpuAllocation {
     const size = Math.ceil(bytes / 16) * 16;
-    return { bytes: size, data: new ArrayBuffer(size) };
+    try {
+      return { bytes: size, data: new ArrayBuffer(size) };
+    } catch (cause) {
+      throw new DeviceError('memory', `no memory for ${size} bytes more on the cpu backend: use a smaller batch or preset`, { cause }); // prettier-ignore
+    }
   }
 
   free(): void {
     // the garbage collector owns it
+  }
+
+  hasMemory(bytes: number): Promise<boolean> {
+    return Promise.resolve(bytes <= machineMemory());
   }
 
   write(allocation: Allocation, byteOffset: number, data: ArrayBufferView): void {

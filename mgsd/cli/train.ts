@@ -6,14 +6,16 @@ import type { Device } from '../../core/index.js';
 import { modelPresets, parameterSpecs } from '../../models/index.js';
 import type { PresetName } from '../../models/index.js';
 import { heldOutGroups } from '../puzzles.js';
+import { memoryProblem } from '../memory.js';
 import { RunFolder } from '../run-folder.js';
 import { summarize } from '../evaluate.js';
 import type { Metrics, StageName } from '../stages/stage.js';
+import { story } from '../story.js';
 import { rowTitles } from '../table.js';
 import type { TableRow } from '../table.js';
 import { Interrupted, stageNames, train } from '../train.js';
 import type { TrainObserver } from '../train.js';
-import { checkInput } from './errors.js';
+import { checkInput, InputError } from './errors.js';
 import { estimateRun } from './estimate.js';
 import type { RunEstimate } from './estimate.js';
 import { addDeviceOptions, addExamples, oneOf, seedOf, several, wholeNumber, withDevice } from './options.js';
@@ -21,7 +23,7 @@ import type { CommandContext, DeviceFlags } from './options.js';
 import { Profile } from './profile.js';
 import { Progress } from './progress.js';
 import { recordDevice, reportAfterTraining } from './report.js';
-import { resultTable, rowLine, story } from './results.js';
+import { resultTable, rowLine } from './results.js';
 import { chooseRun } from './run-choice.js';
 import type { RunChoice, RunFlags } from './run-choice.js';
 import { catchSignals } from './signals.js';
@@ -82,7 +84,11 @@ async function runTrain(flags: TrainFlags, context: CommandContext): Promise<voi
       report.device(description, device);
       notes.forEach(report.note);
       if (flags.dryRun) await dryRun(choice, device, report);
-      else await runStages(choice, device, flags, report, context);
+      else {
+        const problem = await memoryProblem(choice.config, choice.stages, device);
+        if (problem !== undefined) throw new InputError(problem); // before a folder is made
+        await runStages(choice, device, flags, report, context);
+      }
     },
   );
 }

@@ -1,0 +1,47 @@
+/**
+ * The dry backend: it counts and does nothing. A training step that is run on it asks for exactly the memory that it would ask
+ * for on the device whose capabilities are given, so what a configuration needs is known before any of it is taken.
+ */
+import type { Allocation, Backend, Capabilities } from '../backend.js';
+
+export class DryBackend implements Backend {
+  readonly capabilities: Capabilities;
+
+  /** @param capabilities of the device that is asked about; its largest buffer does not limit what may be counted */
+  constructor(capabilities: Capabilities) {
+    this.capabilities = { ...capabilities, maxBufferBytes: Number.MAX_SAFE_INTEGER };
+  }
+
+  allocate(bytes: number): Allocation {
+    return { bytes: Math.ceil(bytes / 16) * 16 };
+  }
+
+  hasMemory(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  free(): void {
+    // there is nothing to give back
+  }
+
+  write(): void {
+    // nobody will read it
+  }
+
+  /** Zeros. */
+  read(_allocation: Allocation, _byteOffset: number, bytes: number): Promise<ArrayBuffer> {
+    return Promise.resolve(new ArrayBuffer(bytes));
+  }
+
+  launch(): void {
+    // costs nothing
+  }
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
