@@ -5,9 +5,11 @@
 import { bytesPerElement, encodeElements } from '../kernels/index.js';
 import type { DType, Kernel, Kind } from '../kernels/index.js';
 import type { Allocation, Backend, Capabilities, Operand } from './backend.js';
+import { DeviceError } from './faults.js';
 import { formatShape, sizeOf } from './shape.js';
 import type { Shape } from './shape.js';
 import { Tensor } from './tensor.js';
+import type { Trace } from './trace.js';
 
 /** Memory behind one or several tensors (views share it). */
 export class Storage {
@@ -79,6 +81,8 @@ export class Device {
   readonly capabilities: Capabilities;
   /** Set to watch launches; cleared with undefined. */
   observer: LaunchObserver | undefined;
+  /** Set while a step is recorded; see recorder.ts. */
+  trace: Trace | undefined;
   /** Set to look at results; while it is set every launch is done on its own, as it comes. */
   resultObserver: ResultObserver | undefined;
   /** See `DeviceOptions`. */
@@ -109,7 +113,8 @@ export class Device {
     const bytes = Math.max(16, sizeOf(shape) * bytesPerElement[dtype]);
     const size = sizeClass(bytes);
     if (size > this.capabilities.maxBufferBytes)
-      throw new Error(
+      throw new DeviceError(
+        'memory',
         `${label}: a tensor ${formatShape(shape)} of ${dtype} needs ${size} bytes; the largest buffer of ` +
           `${this.capabilities.name} has ${this.capabilities.maxBufferBytes} (use a smaller batch or preset)`,
       );
@@ -125,6 +130,7 @@ export class Device {
     this.#liveBytes += size;
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
     this.#scopes.at(-1)?.add(storage);
+    this.trace?.allocated(storage);
     return new Tensor(storage, shape, dtype);
   }
 
@@ -157,6 +163,7 @@ export class Device {
       (values instanceof Float32Array && tensor.dtype === 'f32') ||
       (values instanceof Int32Array && tensor.dtype === 'i32');
     const bytes = matches ? values : new Uint8Array(encodeElements(values, tensor.dtype));
+    this.trace?.wrote(tensor, operand.byteOffset, bytes);
     this.backend.write(operand.allocation, operand.byteOffset, bytes);
   }
 
@@ -208,6 +215,7 @@ export class Device {
     for (const name in kernel.params) values.push(params[name]);
     const erased = kernel as unknown as Kernel;
     this.observer?.(erased, operands, values);
+    this.trace?.launched(erased, Object.keys(kernel.buffers).map(name => tensors[name as B]), operands, values);
     this.backend.launch(erased, operands, values);
     this.resultObserver?.(erased, tensors);
   }
@@ -253,6 +261,18 @@ export class Device {
       if (!kept.has(storage)) this.free(storage);
       else parent?.add(storage);
     }
+  }
+
+  /** The memory behind all tensors of a structure of arrays and plain objects. */
+  storagesOf(value: unknown): ReadonlySet<Storage> {
+    const storages = new Set<Storage>();
+    collectStorages(value, storages);
+    return storages;
+  }
+
+  /** True if the storage will be freed when a scope ends. */
+  isScoped(storage: Storage): boolean {
+    return this.#scopes.some(scope => scope.has(storage));
   }
 
   /** Takes a tensor out of all scopes: it lives until `free`. For parameters and other long-lived state. */

@@ -39,6 +39,8 @@ export class AdamW {
   readonly #v: Tensor;
   readonly #state: Tensor;
   readonly #hyper = new Map<string, Tensor>();
+  /** Groups with a learning rate above 0. */
+  #active: ReadonlySet<string> = new Set();
 
   constructor(parameters: Parameters, options: AdamWOptions = {}) {
     const { device, flat } = parameters;
@@ -58,31 +60,47 @@ export class AdamW {
    * gradient get zero. @param learningRates per group; a group with 0 (or none) is frozen
    */
   step(learningRates: Readonly<Record<string, number>>): void {
-    const { parameters, options } = this;
+    this.setRates(learningRates);
+    this.update();
+  }
+
+  /**
+   * The half of `step` that the host does: learning rates, and all other numbers that could change, go to the device. Returns the
+   * names of the groups that are not frozen, which is all of it that decides the launches of `update`.
+   */
+  setRates(learningRates: Readonly<Record<string, number>>): string {
+    const { options, parameters } = this;
+    for (const [group, hyper] of this.#hyper) {
+      const decay = options.noDecay.includes(group) ? 0 : options.weightDecay;
+      parameters.device.write(hyper, [
+        learningRates[group] ?? 0,
+        options.beta1,
+        options.beta2,
+        options.epsilon,
+        decay,
+        options.maxNorm,
+      ]);
+    }
+    this.#active = new Set([...parameters.groups.keys()].filter(group => (learningRates[group] ?? 0) > 0));
+    return [...this.#active].join(' ');
+  }
+
+  /** The half of `step` that the device does, with the rates that were set last: launches only, so that it can be recorded. */
+  update(): void {
+    const { parameters } = this;
     const { device, flat } = parameters;
-    const active = [...parameters.groups].filter(([group]) => (learningRates[group] ?? 0) > 0);
     device.scope(() => {
-      this.#gatherGradients(new Set(active.map(([group]) => group)), device);
+      this.#gatherGradients(this.#active, device);
       const count = ceilDivide(flat.size, chunk);
       const partial = device.empty([count], flat.dtype, 'AdamW norm');
       device.launch(sumSquaresKernel, { x: this.#grads, partial }, { n: flat.size, chunk });
-      for (const [group, hyper] of this.#hyper) {
-        const decay = options.noDecay.includes(group) ? 0 : options.weightDecay;
-        device.write(hyper, [
-          learningRates[group] ?? 0,
-          options.beta1,
-          options.beta2,
-          options.epsilon,
-          decay,
-          options.maxNorm,
-        ]);
-      }
       device.launch(
         optimizerPrepareKernel,
         { partial, hyper: [...this.#hyper.values()][0]!, state: this.#state },
         { count },
       );
-      for (const [group, { offset, length }] of active) {
+      for (const [group, { offset, length }] of parameters.groups) {
+        if (!this.#active.has(group)) continue;
         const operands = {
           param: flat,
           grad: this.#grads,

@@ -65,6 +65,7 @@ export class Tensor {
   /** The values, in row-major order of the shape, as soon as the device has computed them. f16 arrives as f32. */
   async read(): Promise<NumberArray> {
     const allocation = this.device.allocationOf(this);
+    this.device.trace?.readBack(this);
     const size = bytesPerElement[this.dtype];
     const extent = this.size === 0 ? 0 : 1 + this.shape.reduce((last, n, k) => last + (n - 1) * this.strides[k]!, 0);
     const start = Math.floor((this.offset * size) / 16) * 16; // backends transfer whole words

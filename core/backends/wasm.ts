@@ -6,12 +6,14 @@ import { availableParallelism, cpus } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { bytesPerElement } from '../../kernels/index.js';
 import type { Kernel, WasmProgram } from '../../kernels/index.js';
-import { namedParams } from '../backend.js';
-import type { Allocation, Backend, Capabilities, Operand } from '../backend.js';
+import { machineMemory, namedParams } from '../backend.js';
+import type { Allocation, Backend, Capabilities, Launch, Operand, Replay } from '../backend.js';
+import { DeviceError } from '../faults.js';
 import { controlBytes } from './wasm-control.js';
 import { Heap } from './wasm-heap.js';
 import { loadLibrary, workerScript } from './wasm-library.js';
 import type { SimdLevel } from './wasm-library.js';
+import { WasmReplay } from './wasm-replay.js';
 import { Threads } from './wasm-threads.js';
 import type { Job } from './wasm-threads.js';
 
@@ -92,8 +94,8 @@ export class WasmBackend implements Backend {
   #bytes!: Uint8Array<SharedArrayBuffer>;
   #integers!: Int32Array;
   #floats!: Float32Array;
-  #sharedScratch = { address: 0, bytes: 0 };
-  #threadScratch = { address: 0, bytes: 0 };
+  readonly #sharedScratch = { address: 0, bytes: 0 };
+  readonly #threadScratch = { address: 0, bytes: 0 };
 
   private constructor(
     { memory, maxBytes }: ReturnType<typeof makeMemory>,
@@ -166,6 +168,11 @@ export class WasmBackend implements Backend {
     return { bytes: this.#heap.sizeOf(address), address };
   }
 
+  /** The memory may be in pieces by now, so this is no promise. */
+  hasMemory(bytes: number): Promise<boolean> {
+    return Promise.resolve(bytes <= Math.min(this.#maxBytes, machineMemory()) - this.#heap.usedBytes);
+  }
+
   free(allocation: Allocation): void {
     const piece = allocation as WasmAllocation;
     if (piece.address === 0) throw new Error('this allocation has been freed already');
@@ -214,6 +221,38 @@ export class WasmBackend implements Backend {
     await this.#threads.close();
   }
 
+  /** See wasm-replay.ts. Launches with f16 operands are repeated one by one: their conversions need memory of their own. */
+  prepare(launches: readonly Launch[]): Replay {
+    if (launches.some(({ operands }) => operands.some(({ dtype }) => dtype === 'f16'))) {
+      const run = () => {
+        for (const { kernel, operands, params } of launches) this.launch(kernel, operands, params);
+      };
+      return { run, dispose: () => undefined };
+    }
+    return new WasmReplay(
+      launches,
+      ({ kernel, operands, params }) => {
+        const addresses = operands.map(({ allocation, byteOffset, length }) =>
+          this.#addressOf(allocation, byteOffset, 4 * length),
+        );
+        const prepared = this.#prepare(kernel);
+        const plan = this.#plan(kernel, prepared, params);
+        this.#reserveScratch(plan);
+        const words = new Int32Array(addresses.length + params.length + plan.constants.length);
+        this.#fillBlock(words, new Float32Array(words.buffer), 0, prepared, plan, addresses, params);
+        return { jobs: plan.jobs, words };
+      },
+      {
+        words: () => new Int32Array(this.#memory.buffer),
+        allocate: bytes => this.#heap.allocate(bytes),
+        free: address => this.#heap.free(address),
+      },
+      this.#threads,
+      { shared: this.#sharedScratch, perThread: this.#threadScratch },
+      (error, { kernel, params }) => this.#explained(error, kernel, params),
+    );
+  }
+
   #run(kernel: Kernel, addresses: readonly number[], params: readonly number[]): void {
     const prepared = this.#prepare(kernel);
     if (addresses.length !== prepared.buffers || params.length !== prepared.floats.length)
@@ -222,27 +261,47 @@ export class WasmBackend implements Backend {
           `not ${addresses.length} and ${params.length}`,
       );
     const plan = this.#plan(kernel, prepared, params);
-    // Scratch first: it may make the memory grow, which renews the views.
-    const shared = plan.sharedScratch > 0 ? this.#scratch(this.#sharedScratch, plan.sharedScratch) : 0;
-    const integers = this.#integers;
-    let at = argsAddress >> 2;
+    this.#reserveScratch(plan); // first: it may make the memory grow, which renews the views
+    const end = this.#fillBlock(this.#integers, this.#floats, argsAddress >> 2, prepared, plan, addresses, params);
+    this.#integers[end] = this.#sharedScratch.address;
+    try {
+      for (const job of plan.jobs) this.#threads.run(job, argsAddress, this.#threadScratch.address);
+    } catch (error) {
+      throw this.#explained(error, kernel, params);
+    }
+  }
+
+  /** Writes buffers, params and constants one after another; returns where the address of the shared scratch memory belongs. */
+  #fillBlock(
+    integers: Int32Array,
+    floats: Float32Array,
+    start: number,
+    { floats: isFloat }: Prepared,
+    { constants }: Plan,
+    addresses: readonly number[],
+    params: readonly number[],
+  ): number {
+    let at = start;
     for (let i = 0; i < addresses.length; i++) integers[at++] = addresses[i]!;
     for (let i = 0; i < params.length; i++) {
-      if (prepared.floats[i]!) this.#floats[at++] = params[i]!;
+      if (isFloat[i]!) floats[at++] = params[i]!;
       else integers[at++] = params[i]!;
     }
-    for (let i = 0; i < plan.constants.length; i++) integers[at++] = plan.constants[i]!;
-    integers[at] = shared;
-    try {
-      for (const job of plan.jobs) {
-        const needed = job.threadScratch * (job.pieces > 1 ? this.capabilities.threads : 1);
-        this.#threads.run(job, argsAddress, needed > 0 ? this.#scratch(this.#threadScratch, needed) : 0);
-      }
-    } catch (error) {
-      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
-      const message = `${kernel.name}(${JSON.stringify(namedParams(kernel, params))}): ${error.message}: do the operands fit the params?`;
-      throw new Error(message, { cause: error });
-    }
+    for (let i = 0; i < constants.length; i++) integers[at++] = constants[i]!;
+    return at;
+  }
+
+  #reserveScratch({ jobs, sharedScratch }: Plan): void {
+    this.#growScratch(this.#sharedScratch, sharedScratch);
+    for (const { threadScratch, pieces } of jobs)
+      this.#growScratch(this.#threadScratch, threadScratch * (pieces > 1 ? this.capabilities.threads : 1));
+  }
+
+  /** A trap says where it happened. */
+  #explained(error: unknown, kernel: Kernel, params: readonly number[]): unknown {
+    if (!(error instanceof WebAssembly.RuntimeError)) return error;
+    const message = `${kernel.name}(${JSON.stringify(namedParams(kernel, params))}): ${error.message}: do the operands fit the params?`;
+    return new Error(message, { cause: error });
   }
 
   #prepare(kernel: Kernel): Prepared {
@@ -288,14 +347,12 @@ export class WasmBackend implements Backend {
   }
 
   /** Makes a scratch area at least as large as asked for; its content may be lost. */
-  #scratch(area: { address: number; bytes: number }, bytes: number): number {
-    if (area.bytes < bytes) {
-      if (area.address !== 0) this.#heap.free(area.address);
-      area.address = area.bytes = 0;
-      area.address = this.#heap.allocate(bytes + endMargin);
-      area.bytes = this.#heap.sizeOf(area.address);
-    }
-    return area.address;
+  #growScratch(area: { address: number; bytes: number }, bytes: number): void {
+    if (area.bytes >= bytes) return;
+    if (area.address !== 0) this.#heap.free(area.address);
+    area.address = area.bytes = 0;
+    area.address = this.#heap.allocate(bytes + endMargin);
+    area.bytes = this.#heap.sizeOf(area.address);
   }
 
   /**
@@ -354,7 +411,8 @@ export class WasmBackend implements Backend {
       this.#memory.grow(Math.max(least, Math.min(wanted, available)));
     } catch (cause) {
       const mib = (n: number) => `${Math.ceil(n / 2 ** 20)} MiB`;
-      throw new Error(
+      throw new DeviceError(
+        'memory',
         `out of memory on the wasm backend: ${mib(bytes)} more are needed, ${mib(this.#heap.usedBytes)} of ${mib(this.#maxBytes)} ` +
           'are in use. Make the batch or the model smaller, or free tensors earlier (scopes)',
         { cause },
