@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { addDataCommand } from './cli/data.js';
 import { errorLine, inputExitCode, InputError } from './cli/errors.js';
 import { addEvalCommand } from './cli/eval.js';
+import { addExperimentCommand } from './cli/experiment.js';
 import { addInfoCommand } from './cli/info.js';
 import type { CommandContext } from './cli/options.js';
 import { addExamples } from './cli/options.js';
@@ -68,6 +69,7 @@ function createProgram(context: CommandContext): Command {
   addPlanCommand(program, context);
   addDataCommand(program, context);
   addReportCommand(program, context);
+  addExperimentCommand(program, context);
   addInfoCommand(program, context);
   return program;
 }

@@ -36,6 +36,7 @@ export { instancePool, splitOf } from './split.js';
 export type { PoolRequest, SplitName } from './split.js';
 export type { Metrics, StageName } from './stages/stage.js';
 export type { Estimate } from './statistics.js';
+export { story } from './story.js';
 export { buildTable, rowTitles, tableMarkdown } from './table.js';
 export type { RowName, TableRow } from './table.js';
 export { oracleResponse, parseResponse, symbolicPrompt } from './trace.js';

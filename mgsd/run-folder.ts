@@ -3,6 +3,7 @@
  *
  *     config.json                         what was asked for; makes a folder a run
  *     log.jsonl                           one line per step, in order
+ *     watch.jsonl                         the same held-out puzzles, solved again and again while it learns
  *     checkpoint-<stage>-<step>.safetensors   the last few of each stage, and the best
  *     best.json                           which checkpoint scored best, and its score
  *     table.json, table.md                the final table, for programs and for people

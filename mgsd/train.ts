@@ -27,6 +27,7 @@ import { distillationStage } from './stages/stage2.js';
 import type { Metrics, Stage, StageName } from './stages/stage.js';
 import { buildTable, rowTitles, tableMarkdown } from './table.js';
 import type { RowName, TableRow } from './table.js';
+import { appendLook, isLookDue, look, watchFile } from './watch.js';
 import fs from 'node:fs';
 
 /** Stages in the order of a run; a run folder is opened with them. */
@@ -114,7 +115,7 @@ export async function train(options: TrainOptions): Promise<TableRow[]> {
     if (start) stage.loadState?.(start.checkpoint.optimizer);
     if (options.resume && (start?.step ?? 0) < stage.steps) folder.rewindLog(name, start?.step ?? 0);
     options.observer?.onStage?.({ stage: name, title: stage.title, step: start?.step ?? 0, steps: stage.steps });
-    await runStage(stage, start?.step ?? 0, model, optimizer, options);
+    await runStage(stage, start?.step ?? 0, model, optimizer, heldOut, options);
     await evaluateRows(name, model, heldOut, options);
     for (const done of [optimizer, model, teacher]) done?.dispose();
   }
@@ -222,12 +223,13 @@ async function saveCheckpoint(
   return folder.saveCheckpoint(stage.name, step, contents);
 }
 
-/** All updates of a stage from `start` on, with logs and checkpoints. */
+/** All updates of a stage from `start` on, with logs, checkpoints, and looks at held-out puzzles. */
 async function runStage(
   stage: Stage,
   start: number,
   model: VisionLanguageModel,
   optimizer: AdamW,
+  heldOut: readonly PuzzleGroup[],
   options: TrainOptions,
 ): Promise<void> {
   const { folder, config, signal, observer, checkpointEvery = 200 } = options;
@@ -257,6 +259,13 @@ async function runStage(
     if (outstanding.length > stepsInFlight) await report();
     if ((step + 1) % checkpointEvery === 0 && step + 1 < stage.steps)
       await saveCheckpoint(options, stage, step + 1, model, optimizer);
+    if (isLookDue(step + 1, stage.steps) && !signal?.aborted) {
+      await drain();
+      const input = stage.name === 'stage0' ? 'symbolic' : 'image';
+      const seen = await look(model, heldOut, input);
+      appendLook(folder.file(watchFile), { stage: stage.name, step: step + 1, input, ...seen });
+      times.splice(0, times.length, performance.now()); // speeds are those of the updates
+    }
     await new Promise(resolve => setImmediate(resolve)); // lets signals and progress bars through
   }
   await drain();

@@ -12,7 +12,6 @@ import { InputError, messageOf } from './errors.js';
 import { addDeviceOptions, addExamples, wholeNumber, withDevice } from './options.js';
 import type { CommandContext, DeviceFlags } from './options.js';
 import { packageVersion } from '../package.js';
-import { story } from './results.js';
 import { storedConfig } from './run-choice.js';
 import { formatBytes, formatDuration } from './terminal.js';
 
@@ -81,7 +80,7 @@ export async function reportAfterTraining(folder: string, config: RunConfig, dev
   }
 }
 
-const pageOptions = () => ({ story, formatDuration, version: packageVersion() });
+const pageOptions = () => ({ formatDuration, version: packageVersion() });
 
 function describeReport({ file, bytes, puzzles }: WrittenReport): string {
   return `${path.normalize(file)} (${formatBytes(bytes)}, ${puzzles} puzzles): open it in a browser`;

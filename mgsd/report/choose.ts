@@ -31,10 +31,19 @@ const kinds: readonly (readonly [share: number, is: (item: ItemResult) => boolea
 /**
  * A mix of successes and failures, detours preferred, spread over worlds and board sizes.
  * @param items outcomes of the row that the choice goes by
+ * @param watched keys of puzzles that were solved on the way too: of each kind they come first
  * @returns at most `count` of them, ordered by world and size
  */
-export function chooseItems(items: readonly ItemResult[], count = 12): ItemResult[] {
-  const pools = kinds.map(([, is]) => spread(items.filter(is)));
+export function chooseItems(
+  items: readonly ItemResult[],
+  count = 12,
+  watched: ReadonlySet<string> = new Set(),
+): ItemResult[] {
+  const isWatched = (item: ItemResult) => watched.has(puzzleKey(item));
+  const pools = kinds.map(([, is]) => [
+    ...spread(items.filter(item => is(item) && isWatched(item))),
+    ...spread(items.filter(item => is(item) && !isWatched(item))),
+  ]);
   const total = kinds.reduce((sum, [share]) => sum + share, 0);
   const chosen = kinds.flatMap(([share], k) => pools[k]!.splice(0, Math.round((share * count) / total)));
   const rest = pools.flat(); // fills up what a kind could not give, kinds in their order

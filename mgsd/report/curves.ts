@@ -14,13 +14,52 @@ interface Spec {
 const specs: readonly Spec[] = [
   { title: 'Loss', scale: 'log', metrics: [['loss', 'loss']] },
   {
-    title: 'Divergence from the teacher, nats per token',
+    title: 'Held-out puzzles, solved greedily on the way',
+    scale: 'share',
+    metrics: [
+      ['watch.success', 'success'],
+      ['watch.optimal', 'optimal'],
+      ['watch.recapExact', 'recap exact'],
+    ],
+  },
+  {
+    title: 'KL from the oracle by span, held-out puzzles, nats per token',
     scale: 'log',
     metrics: [
-      ['reverseKlRecap', 'reverse KL, recap'],
-      ['reverseKlPlan', 'reverse KL, plan'],
-      ['reverseKl', 'reverse KL, all'],
-      ['forwardKl', 'forward KL, all'],
+      ['watch.oracleKlRecap', 'recap'],
+      ['watch.oracleKlAction', 'actions'],
+      ['watch.oracleKlCell', 'cells'],
+    ],
+  },
+  {
+    title: 'Reverse KL to the teacher by span, nats per token',
+    scale: 'log',
+    metrics: [
+      ['reverseKlRecap', 'recap'],
+      ['reverseKlAction', 'actions'],
+      ['reverseKlCell', 'cells'],
+      ['reverseKlPlan', 'plan'],
+      ['reverseKl', 'all'],
+    ],
+  },
+  {
+    title: 'Forward KL to the teacher by span, nats per token',
+    scale: 'log',
+    metrics: [
+      ['forwardKlRecap', 'recap'],
+      ['forwardKlAction', 'actions'],
+      ['forwardKlCell', 'cells'],
+      ['forwardKl', 'all'],
+    ],
+  },
+  {
+    title: 'What the loss is made of, by span',
+    scale: 'linear',
+    metrics: [
+      ['lossRecap', 'recap'],
+      ['lossAction', 'actions'],
+      ['lossCell', 'cells'],
+      ['policyLoss', 'task reward'],
     ],
   },
   {
@@ -28,6 +67,7 @@ const specs: readonly Spec[] = [
     scale: 'share',
     metrics: [
       ['rolloutSuccess', 'success'],
+      ['rolloutOptimal', 'optimal'],
       ['rolloutRecapExact', 'recap exact'],
     ],
   },
@@ -35,8 +75,9 @@ const specs: readonly Spec[] = [
     title: 'Entropy, nats per token',
     scale: 'linear',
     metrics: [
-      ['studentEntropy', 'student'],
-      ['teacherEntropy', 'teacher'],
+      ['watch.entropy', 'held-out puzzles'],
+      ['studentEntropy', 'student, its rollouts'],
+      ['teacherEntropy', 'teacher, the same'],
     ],
   },
   {
@@ -50,13 +91,65 @@ const specs: readonly Spec[] = [
     metrics: [
       ['maskedShare', 'tokens after a fatal one'],
       ['clampedMass', 'probability below the floor'],
+      ['clampedAdvantages', 'advantages at the clamp'],
       ['truncated', 'rollouts without an end'],
     ],
   },
-  { title: 'Tokens per rollout', scale: 'linear', metrics: [['responseLength', 'tokens']] },
-  { title: 'Norm of the gradient, before clipping', scale: 'log', metrics: [['gradNorm', 'norm']] },
+  {
+    title: 'Advantage of sampled tokens, nats',
+    scale: 'linear',
+    metrics: [
+      ['advantageMean', 'mean'],
+      ['advantageDeviation', 'standard deviation'],
+    ],
+  },
+  {
+    title: 'Task reward',
+    scale: 'share',
+    metrics: [
+      ['reward', 'mean reward'],
+      ['groupsWithoutSignal', 'puzzles whose rollouts all fare alike'],
+    ],
+  },
+  { title: 'Sequences that the student wrote', scale: 'share', metrics: [['onPolicyShare', 'share']] },
+  {
+    title: 'Tokens per rollout',
+    scale: 'linear',
+    metrics: [
+      ['responseLength', 'mean'],
+      ['responseLengthMin', 'shortest'],
+      ['responseLengthMax', 'longest'],
+    ],
+  },
+  {
+    title: 'Norm of the gradient before clipping',
+    scale: 'log',
+    metrics: [['gradNorm', 'norm']],
+  },
+  { title: 'Loss scale of half precision', scale: 'log', metrics: [['lossScale', 'factor']] },
+  {
+    title: 'Learning rates',
+    scale: 'linear',
+    metrics: [
+      ['learningRate', 'decoder'],
+      ['visionRate', 'vision'],
+      ['decoderRate', 'decoder'],
+    ],
+  },
+  {
+    title: 'Where the time of an update goes, seconds',
+    scale: 'linear',
+    metrics: [
+      ['rolloutSeconds', 'rollouts'],
+      ['scoringSeconds', 'scoring'],
+      ['updateSeconds', 'gradients and update'],
+    ],
+  },
   { title: 'Speed, puzzles per second', scale: 'linear', metrics: [['samplesPerSecond', 'puzzles per second']] },
 ];
+
+/** Plots that a reader wants first; the others stand behind a fold. */
+const leading = 8;
 
 /** Logged, but not worth a plot of its own; skipped updates are told in words. */
 const notPlotted = ['skipped'];
@@ -74,6 +167,8 @@ export interface Curve {
 export interface Plot {
   readonly title: string;
   readonly scale: Spec['scale'];
+  /** Stands among the first, not behind the fold. */
+  readonly leads: boolean;
   /** Updates. */
   readonly x: readonly number[];
   readonly curves: readonly Curve[];
@@ -84,7 +179,7 @@ export interface Plot {
  * Metrics that this program does not know get plots of their own.
  */
 export function plotsOf(runs: readonly ReportRun[], stage: StageName): Plot[] {
-  const logs = runs.map(({ log }) => log.filter(line => line.stage === stage));
+  const logs = runs.map(run => linesOf(run, stage));
   const logged = new Set(logs.flat().flatMap(({ metrics }) => Object.keys(metrics)));
   const known = specs.flatMap(({ metrics }) => metrics.map(([name]) => name));
   const others = [...logged]
@@ -92,21 +187,40 @@ export function plotsOf(runs: readonly ReportRun[], stage: StageName): Plot[] {
     .map<Spec>(name => ({ title: name, scale: 'linear', metrics: [[name, name]] }));
   const wanted = [...specs, ...others].flatMap(spec => {
     const metrics = spec.metrics.filter(([name]) => logged.has(name));
-    if (runs.length === 1) return metrics.length > 0 ? [{ ...spec, metrics }] : [];
+    const leads = specs.indexOf(spec) >= 0 && specs.indexOf(spec) < leading;
+    if (runs.length === 1) return metrics.length > 0 ? [{ ...spec, leads, metrics }] : [];
     return metrics.map(metric => ({
       ...spec,
+      leads,
       title: metrics.length > 1 ? `${spec.title}: ${metric[1]}` : spec.title,
       metrics: [metric],
     }));
   });
   const last = Math.max(0, ...logs.flat().map(({ step }) => step));
-  return wanted.map(({ title, scale, metrics }) => {
+  return wanted.map(({ title, scale, leads, metrics }) => {
     const bins = Math.min(maximumPoints, last);
     const curves = logs.flatMap((log, r) =>
       metrics.map(([name, label]) => curveOf(log, name, runs.length > 1 ? runs[r]!.name : label, bins, last, scale)),
     );
-    return { title, scale, x: Array.from({ length: bins }, (_, k) => Math.round(((k + 1) * last) / bins)), curves };
+    return {
+      title,
+      scale,
+      leads,
+      x: Array.from({ length: bins }, (_, k) => Math.round(((k + 1) * last) / bins)),
+      curves,
+    };
   });
+}
+
+/** What was logged of a stage, and what was seen of it in between, as `watch.` metrics. */
+function linesOf({ log, looks }: ReportRun, stage: StageName): LoggedStep[] {
+  const seen = looks
+    .filter(entry => entry.stage === stage)
+    .map<LoggedStep>(({ step, metrics }) => {
+      const named = Object.entries(metrics).flatMap(([name, value]) => (value === null ? [] : [[`watch.${name}`, value] as const])); // prettier-ignore
+      return { stage, step, metrics: Object.fromEntries(named) };
+    });
+  return [...log.filter(line => line.stage === stage), ...seen];
 }
 
 function curveOf(

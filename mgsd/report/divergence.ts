@@ -61,13 +61,27 @@ const students: readonly StageName[] = ['stage1', 'stage2', 'direct'];
 /** More positions than any response to a 5x5 board has; a rollout that never ends repeats itself anyway. */
 const maximumTokens = 60;
 
-/** The chosen puzzles in the order of the training, as far as the evaluations tell: no model is run. */
+/** Looks that are shown of a stage: while it grounds, hardly anything is planned. */
+const shownLooks: Readonly<Record<StageName, number>> = { stage0: 0, stage1: 2, stage2: 8, direct: 0 };
+
+/** The chosen puzzles in the order of the training, as far as evaluations and looks tell: no model is run. */
 export function storedSnapshots(run: ReportRun, puzzles: ReadonlyMap<string, Puzzle>): Snapshot[] {
-  return rowAfter.flatMap(([stage, row]) => {
-    const found = (run.rows.get(row) ?? []).filter(item => puzzles.has(puzzleKey(item)));
-    const items = new Map(found.map(item => [puzzleKey(item), item]));
-    return items.size > 0 ? [{ stage, step: null, items, divergences: new Map<string, never>() }] : [];
-  });
+  const of = (all: readonly ItemResult[]) =>
+    new Map(all.filter(item => puzzles.has(puzzleKey(item))).map(item => [puzzleKey(item), item]));
+  return rowAfter
+    .flatMap<Snapshot>(([stage, row]) => {
+      const looks = run.looks.filter(entry => entry.stage === stage && entry.input === 'image');
+      const between = evenly(looks, shownLooks[stage]).map(({ step, items }) => ({ stage, step, items: of(items) }));
+      const end = { stage, step: null, items: of(run.rows.get(row) ?? []) };
+      return [...between, end].map(snapshot => ({ ...snapshot, divergences: new Map<string, never>() }));
+    })
+    .filter(({ items }) => items.size > 0);
+}
+
+/** At most `count` of a list, its first and last among them, evenly spaced. */
+function evenly<T>(list: readonly T[], count: number): T[] {
+  if (list.length <= count) return [...list];
+  return Array.from({ length: count }, (_, k) => list[Math.round((k * (list.length - 1)) / Math.max(1, count - 1))]!);
 }
 
 /**
@@ -93,22 +107,26 @@ export async function computedSnapshots(
   const teacher = newest && (await load(newest));
   const snapshots: Snapshot[] = [];
   for (const [stage] of rowAfter) {
-    const atEnd = stored.find(snapshot => snapshot.stage === stage);
+    const known = stored.filter(snapshot => snapshot.stage === stage);
+    const atEnd = known.find(({ step }) => step === null);
+    snapshots.push(...known.filter(({ step }) => step !== null));
     const files = students.includes(stage) ? run.checkpoints.filter(file => file.stage === stage) : [];
+    const last = files.at(-1);
     for (const file of files) {
+      const isEnd = file === last && atEnd !== undefined;
+      if (file !== last && known.some(({ step }) => step !== null)) continue; // looks show the way well enough
       const model = await load(file);
       if (!model) continue;
-      const isEnd = file === files.at(-1) && atEnd !== undefined;
       const items = isEnd ? atEnd.items : await rollOutGreedily(model, puzzles);
       // Only at the ends of stages: there are enough strips to look at.
       const divergences =
-        teacher && file === files.at(-1)
+        teacher && file === last
           ? await divergencesOf(model, teacher, puzzles, items, run.config.stage2.teacherFloor)
           : new Map<string, never>();
       snapshots.push({ stage, step: file.step, items, divergences });
       model.dispose();
     }
-    if (atEnd && !snapshots.some(snapshot => snapshot.stage === stage)) snapshots.push(atEnd);
+    if (atEnd && !snapshots.some(({ items }) => items === atEnd.items)) snapshots.push(atEnd);
   }
   teacher?.dispose();
   return snapshots;

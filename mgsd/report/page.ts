@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import fs from 'node:fs';
 import type { StageName } from '../stages/stage.js';
-import type { TableRow } from '../table.js';
+import { story } from '../story.js';
 import { stageNames } from '../train.js';
 import type { Puzzle } from '../puzzles.js';
 import { chooseItems, puzzleKey, worstFailures } from './choose.js';
@@ -23,8 +23,6 @@ import { hottest } from './tokens.js';
 export const pageBeginning = '<!doctype html>\n<html lang="en" data-made-by="mgsd-lite report">';
 
 export interface PageOptions {
-  /** What the stages did, in sentences. */
-  readonly story: (rows: readonly TableRow[]) => readonly string[];
   readonly formatDuration: (seconds: number) => string;
   /** Of mgsd-lite. */
   readonly version: string;
@@ -38,7 +36,8 @@ export function chosenPuzzles(
 ): Map<string, Puzzle> {
   const row = finalRow(run);
   const items = (row === undefined ? [] : run.rows.get(row)!).filter(item => puzzles.has(puzzleKey(item)));
-  return new Map(chooseItems(items, count).map(item => [puzzleKey(item), puzzles.get(puzzleKey(item))!]));
+  const watched = new Set(run.looks.flatMap(({ items: seen }) => seen.map(puzzleKey)));
+  return new Map(chooseItems(items, count, watched).map(item => [puzzleKey(item), puzzles.get(puzzleKey(item))!]));
 }
 
 /** The page. @param chosen the puzzles that are shown, in order; @param all those of the runs, by `puzzleKey` */
@@ -51,7 +50,7 @@ export function reportPage(
   const runs = shown.map(({ run }) => run);
   const title = runs.map(({ name }) => name).join(' and ');
   const sections = [
-    ['result', 'Result', resultSection(runs, options)],
+    ['result', 'Result', resultSection(runs)],
     ['gap', 'The modality gap', gapSection(runs)],
     ['curves', 'How it learnt', curveSection(runs)],
     ['puzzles', 'Puzzle by puzzle', puzzleSection(shown, chosen)],
@@ -141,7 +140,7 @@ function factsLine(run: ReportRun, { formatDuration }: PageOptions): string {
   ].join(' · ');
 }
 
-function resultSection(runs: readonly ReportRun[], { story }: PageOptions): Html {
+function resultSection(runs: readonly ReportRun[]): Html {
   if (runs.every(({ table }) => table.length === 0))
     return html`<p>Nothing has been evaluated yet: the table follows when the first stage has ended.</p>`;
   const sentences = runs.map(run => ({ run, lines: story(run.table) }));
@@ -181,9 +180,23 @@ function curveSection(runs: readonly ReportRun[]): Html | null {
     ${stages.map(
       stage =>
         html`<h3>${stageTitles[stage]}</h3>
-          ${skippedNote(runs, stage)}
-          <div class="grid">${plotsOf(runs, stage).map((plot, k) => plotFigure(plot, `plot-${stage}-${k}`))}</div>`,
+          ${skippedNote(runs, stage)} ${stagePlots(runs, stage)}`,
     )}`;
+}
+
+/** The plots that tell most, and the others behind a fold. */
+function stagePlots(runs: readonly ReportRun[], stage: StageName): Html {
+  const figures = plotsOf(runs, stage).map((plot, k) => ({ ...plot, html: plotFigure(plot, `plot-${stage}-${k}`) }));
+  const more = figures.filter(({ leads }) => !leads);
+  return html`<div class="grid">${figures.filter(({ leads }) => leads).map(figure => figure.html)}</div>
+    ${
+      more.length === 0
+        ? null
+        : html`<details class="more">
+            <summary>${more.length} more: ${more.map(({ title }) => title.toLowerCase()).join(', ')}</summary>
+            <div class="grid">${more.map(figure => figure.html)}</div>
+          </details>`
+    }`;
 }
 
 function skippedNote(runs: readonly ReportRun[], stage: StageName): Html | null {

@@ -12,6 +12,8 @@ import type { StageName } from '../stages/stage.js';
 import { buildTable, rowTitles } from '../table.js';
 import type { RowName, TableRow } from '../table.js';
 import { stageNames } from '../train.js';
+import { readLooks, watchFile } from '../watch.js';
+import type { Look } from '../watch.js';
 
 /** One line of the log: numbers by name. What JSON cannot hold (NaN, Infinity) has been written as text and is read back. */
 export interface LoggedStep {
@@ -31,6 +33,8 @@ export interface ReportRun {
   readonly name: string;
   readonly config: RunConfig;
   readonly log: readonly LoggedStep[];
+  /** The same held-out puzzles while it learnt; none in the folders of old runs. */
+  readonly looks: readonly Look[];
   /** Every puzzle's outcome, by row of the table. */
   readonly rows: ReadonlyMap<RowName, readonly ItemResult[]>;
   readonly table: readonly TableRow[];
@@ -77,6 +81,7 @@ export function readRun(folder: string, config: RunConfig, warn: (message: strin
     name: path.basename(path.resolve(folder)),
     config,
     log: readLog(path.join(folder, 'log.jsonl'), warn),
+    looks: readLooks(path.join(folder, watchFile), stageNames),
     rows,
     table: buildTable(comparable(rows, warn)),
     checkpoints: findCheckpoints(folder),

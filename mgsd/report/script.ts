@@ -14,10 +14,10 @@ export const script = `
     const percent = scale === 'share';
     const show = value => value == null ? '–' : percent ? (100 * value).toFixed(1) + ' %' : String(Number(value.toPrecision(3)));
     const axis = { stroke: colour('--soft'), grid: { stroke: colour('--rule'), width: 1 }, ticks: { stroke: colour('--rule'), width: 1 } };
-    const lines = curves.flatMap(({ label }, k) => {
+    const lines = curves.flatMap(({ label, smooth }, k) => {
       const stroke = colour('--series-' + (k % 6));
       const dash = k >= 6 ? [6, 3] : undefined;
-      const points = { show: x.length < 4 };
+      const points = { show: smooth.filter(value => value !== null).length < 25, size: 6, fill: stroke };
       return [
         { label, stroke, width: 0.6, alpha: 0.35, points: { show: false }, spanGaps: true },
         { label, stroke, dash, width: 2.2, points, value: (_, value) => show(value), spanGaps: true },
@@ -45,16 +45,19 @@ export const script = `
     drawn.set(figure, plot);
   }
 
-  const figures = [...document.querySelectorAll('.plot')];
-  for (const figure of figures) draw(figure);
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => figures.forEach(draw));
+  // What is folded away has no width to be drawn in: it is drawn when it is opened.
+  const figures = () => [...document.querySelectorAll('.plot')].filter(figure => !figure.closest('.more:not([open])'));
+  figures().forEach(draw);
+  for (const fold of document.querySelectorAll('.more')) fold.addEventListener('toggle', () => { if (fold.open) fold.querySelectorAll('.plot').forEach(draw); });
+  addEventListener('beforeprint', () => document.querySelectorAll('.more').forEach(fold => { fold.open = true; }));
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => figures().forEach(draw));
   let width = innerWidth;
   let waiting;
   addEventListener('resize', () => {
     if (innerWidth === width) return;
     width = innerWidth;
     clearTimeout(waiting);
-    waiting = setTimeout(() => figures.forEach(draw), 150);
+    waiting = setTimeout(() => figures().forEach(draw), 150);
   });
 
   for (const strip of document.querySelectorAll('.strip')) {

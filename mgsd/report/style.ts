@@ -94,6 +94,8 @@ thead th { font-weight: 600; vertical-align: bottom; border-bottom: 2px solid va
 .uplot .u-cursor-x, .uplot .u-cursor-y { border-color: var(--soft); }
 details { margin-top: .4rem; }
 summary { cursor: pointer; color: var(--accent); }
+.more { margin-top: 1rem; }
+.more > .grid { margin-top: .8rem; }
 .plot table { font-size: .85rem; margin-top: .4rem; }
 
 .badge { margin-left: .25em; vertical-align: .08em; display: inline-block; font-size: .8rem; font-weight: 600; padding: 0 .5em; border: 1px solid currentColor; border-radius: 1em; color: var(--soft); overflow-wrap: anywhere; }

@@ -41,6 +41,9 @@ describe('in a browser', () => {
     if (!browser) return context.skip(why);
     await browser.open(file, { width, height: 800, dark, touch: width < 800 });
     expect(await browser.evaluate('document.querySelectorAll(".plot").length')).toBeGreaterThan(5);
+    expect(await browser.evaluate('document.querySelectorAll(".more:not([open]) .uplot").length')).toBe(0);
+    await browser.evaluate('document.querySelectorAll(".more").forEach(fold => { fold.open = true; })');
+    await browser.evaluate('new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
     expect(await browser.evaluate('document.querySelectorAll(".plot .uplot canvas").length')).toBe(
       await browser.evaluate('document.querySelectorAll(".plot").length'),
     );
