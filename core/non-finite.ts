@@ -2,7 +2,13 @@
  * Where NaN and infinities come from: a computation is done again, and every result of every launch is looked at. The looking
  * is done on the device (two small launches and one number for each result), so nothing large is copied to the host.
  */
-import { broadcastKernels, bytesPerElement, ceilDivide, stridedWriteKernel, sumSquaresKernel } from '../kernels/index.js';
+import {
+  broadcastKernels,
+  bytesPerElement,
+  ceilDivide,
+  stridedWriteKernel,
+  sumSquaresKernel,
+} from '../kernels/index.js';
 import type { DType, Kernel, NumberArray } from '../kernels/index.js';
 import type { Allocation } from './backend.js';
 import type { Device } from './device.js';
@@ -127,8 +133,9 @@ class Flags {
     for (const [b, block] of this.#blocks.entries()) {
       const looks = this.#looks.slice(b * flagsPerBlock, (b + 1) * flagsPerBlock);
       const bytes = new DataView(await this.#device.backend.read(block, 0, flagBytes * looks.length));
-      const found = looks.find(({ flag, dtype }) =>
-        !Number.isFinite(dtype === 'f64' ? bytes.getFloat64(flag, true) : bytes.getFloat32(flag, true)),
+      const found = looks.find(
+        ({ flag, dtype }) =>
+          !Number.isFinite(dtype === 'f64' ? bytes.getFloat64(flag, true) : bytes.getFloat32(flag, true)),
       );
       if (found) return found;
     }

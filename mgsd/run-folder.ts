@@ -5,8 +5,10 @@
  *     log.jsonl                           one line per step, in order
  *     watch.jsonl                         the same held-out puzzles, solved again and again while it learns
  *     checkpoint-<stage>-<step>.safetensors   the last few of each stage, and the best
- *     best.json                           which checkpoint scored best, and its score
+ *     best.json                           which checkpoint of each stage scored best, and its score
  *     table.json, table.md                the final table, for programs and for people
+ *     bad-step-<stage>-<step>.safetensors   a batch whose numbers were not finite, see bad-steps.ts
+ *     set-aside-<n>/                      what came after a checkpoint that the run was taken back to
  *     lock.json, pid                      while a training runs: who holds the folder
  *
  * Each file is written atomically (the log line by line), so at any moment a crash leaves a folder one can resume from.
@@ -182,18 +184,36 @@ export class RunFolder {
     });
   }
 
-  /**
-   * Takes the log back to a checkpoint: drops what came after the given step of the given stage, since a resumed run
-   * writes it again.
-   */
+  /** Takes a stage's log back to a checkpoint: drops what came after the given step, since a resumed run writes it again. */
   rewindLog(stage: string, step: number): void {
-    const position = this.#stages.indexOf(stage);
-    const kept = this.readLog().filter(record => {
-      const at = this.#stages.indexOf(record.stage);
-      return at < position || (at === position && record.step <= step);
-    });
+    const kept = this.readLog().filter(record => record.stage !== stage || record.step <= step);
     this.#closeLog();
     writeFileAtomic(this.file(LOG), kept.map(record => `${JSON.stringify(record)}\n`).join(''));
+  }
+
+  /**
+   * Takes the run back to a checkpoint: later ones, and the files that are named, go into a new folder `set-aside-<n>`, with a
+   * copy of the log.
+   * @returns that folder, undefined if nothing had to be moved
+   */
+  setAside({ stage, step }: CheckpointFile, names: readonly string[]): string | undefined {
+    const order = (name: string): number => this.#stages.indexOf(name);
+    const isLater = (other: CheckpointFile) =>
+      order(other.stage) > order(stage) || (other.stage === stage && other.step > step);
+    const later = this.checkpoints().filter(isLater).map(file => path.basename(file.path)); // prettier-ignore
+    const found = [...later, ...names].filter(name => fs.existsSync(this.file(name)));
+    if (found.length === 0) return undefined;
+    let n = 1;
+    while (fs.existsSync(this.file(`set-aside-${n}`))) n++;
+    const target = this.file(`set-aside-${n}`);
+    try {
+      fs.mkdirSync(target);
+      if (fs.existsSync(this.file(LOG))) fs.copyFileSync(this.file(LOG), path.join(target, LOG));
+      for (const name of found) fs.renameSync(this.file(name), path.join(target, name));
+    } catch (error) {
+      throw explain(error, 'Cannot move files to', target);
+    }
+    return target;
   }
 
   /** The checkpoints in the folder, the newest (by stage, then step) first. Other files are ignored. */
@@ -217,52 +237,44 @@ export class RunFolder {
   saveCheckpoint(stage: string, step: number, contents: Uint8Array, score = NaN): string {
     if (!this.#stages.includes(stage) || !Number.isSafeInteger(step) || step < 0)
       throw new RangeError(`No checkpoint can be named after stage "${stage}" and step ${step}.`);
-    const name = `checkpoint-${stage}-${step}.safetensors`;
-    const file = this.file(name);
+    const file = this.file(checkpointName(stage, step));
     writeFileAtomic(file, contents);
-    if (score > (this.best()?.score ?? -Infinity)) writeJson(this.file(BEST), { file: name, score });
-    const best = this.best()?.path;
+    this.rate(stage, step, score);
+    const best = new Set(this.#stages.map(name => this.best(name)?.path));
     const kept = new Map<string, number>();
     for (const old of this.checkpoints()) {
       const count = (kept.get(old.stage) ?? 0) + 1;
       kept.set(old.stage, count);
-      if (count <= this.#keepLast || old.path === best || old.path === file) continue;
+      if (count <= this.#keepLast || best.has(old.path) || old.path === file) continue;
       fs.rmSync(old.path, { force: true });
     }
     return file;
   }
 
-  /** The best checkpoint so far and its score, or undefined if none was rated (or it is gone). */
-  best(): { path: string; score: number } | undefined {
-    const record = this.file(BEST);
-    if (!fs.existsSync(record)) return undefined;
-    try {
-      const { file, score } = readJson(record) as { file?: unknown; score?: unknown };
-      const found = this.checkpoints().find(checkpoint => path.basename(checkpoint.path) === file);
-      return found && typeof score === 'number' ? { path: found.path, score } : undefined;
-    } catch (error) {
-      this.#warn(`${error instanceof Error ? error.message : String(error)} The best checkpoint is chosen anew.`);
-      return undefined;
-    }
+  /** Notes how good a checkpoint is, if none of its stage was better. @param score larger is better; NaN: not rated */
+  rate(stage: string, step: number, score: number): void {
+    if (!(score > (this.best(stage)?.score ?? -Infinity))) return;
+    writeJson(this.file(BEST), { ...this.#ratings(), [stage]: { file: checkpointName(stage, step), score } });
   }
 
-  /**
-   * The newest checkpoint that can be read: damaged ones are skipped with a warning each.
-   * @param read decodes and checks the contents, and throws if anything is wrong with them
-   * @returns undefined if there is no good one
-   */
-  newestGood<T>(
-    read: (contents: Buffer<ArrayBuffer>, file: CheckpointFile) => T,
-  ): (CheckpointFile & { value: T }) | undefined {
-    for (const checkpoint of this.checkpoints()) {
-      try {
-        return { ...checkpoint, value: read(readFile(checkpoint.path), checkpoint) };
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        this.#warn(`${checkpoint.path} is skipped: ${reason}`);
-      }
+  /** The best checkpoint of a stage so far and its score, or undefined if none was rated (or it is gone). */
+  best(stage: string): { path: string; score: number } | undefined {
+    const { file, score } = (this.#ratings()[stage] ?? {}) as { file?: unknown; score?: unknown };
+    const found = this.checkpoints().find(checkpoint => path.basename(checkpoint.path) === file);
+    return found && typeof score === 'number' ? { path: found.path, score } : undefined;
+  }
+
+  #ratings(): Record<string, unknown> {
+    const record = this.file(BEST);
+    if (!fs.existsSync(record)) return {};
+    try {
+      const ratings = readJson(record);
+      return typeof ratings === 'object' && ratings !== null ? { ...ratings } : {};
+    } catch (error) {
+      this.#warn(`${error instanceof Error ? error.message : String(error)} The best checkpoint is chosen anew.`);
+      fs.rmSync(record, { force: true }); // said once
+      return {};
     }
-    return undefined;
   }
 
   /** The final table, as data and as Markdown. */
@@ -271,6 +283,8 @@ export class RunFolder {
     writeFileAtomic(this.file('table.md'), markdown.endsWith('\n') ? markdown : `${markdown}\n`);
   }
 }
+
+const checkpointName = (stage: string, step: number) => `checkpoint-${stage}-${step}.safetensors`;
 
 function isRecord(value: unknown): value is LogRecord {
   const { stage, step } = (value ?? {}) as Partial<LogRecord>;

@@ -206,7 +206,8 @@ describe('the log', () => {
     for (const line of all) run.appendLog(line);
     run.rewindLog('stage-1', 1);
     run.appendLog(record(2, 'stage-1'));
-    expect(run.readLog()).toEqual(all.slice(0, 4));
+    // what other stages have written stays: they are not run again
+    expect(run.readLog()).toEqual([...all.slice(0, 3), record(1, 'stage-2'), record(2, 'stage-1')]);
     run.close();
   });
 });
@@ -243,50 +244,55 @@ describe('checkpoints', () => {
       'checkpoint-stage-0-2.safetensors',
       'checkpoint-stage-0-1.safetensors',
     ]);
-    expect(run.best()).toEqual({ path: run.file('checkpoint-stage-1-1.safetensors'), score: 0.8 });
+    expect(run.best('stage-1')).toEqual({ path: run.file('checkpoint-stage-1-1.safetensors'), score: 0.8 });
+    expect(run.best('stage-0')).toBeUndefined();
+    run.rate('stage-0', 1, 0.1);
+    run.rate('stage-0', 2, 0.2);
+    run.rate('stage-0', 2, NaN);
+    expect(run.best('stage-0')).toEqual({ path: run.file('checkpoint-stage-0-2.safetensors'), score: 0.2 });
+    expect(run.best('stage-1')?.score).toBe(0.8);
     run.close();
   });
 
   it('have no best one while none is rated, or when its record is damaged', () => {
     const { run, warnings } = create();
     run.saveCheckpoint('stage-0', 1, bytes(1));
-    expect(run.best()).toBeUndefined();
+    expect(run.best('stage-0')).toBeUndefined();
     run.saveCheckpoint('stage-0', 2, bytes(1), 0.5);
-    expect(run.best()?.score).toBe(0.5);
-    fs.writeFileSync(run.file('best.json'), '{"file": "../../etc/passwd", "score": 9}');
-    expect(run.best()).toBeUndefined();
+    expect(run.best('stage-0')?.score).toBe(0.5);
+    fs.writeFileSync(run.file('best.json'), '{"stage-0": {"file": "../../etc/passwd", "score": 9}}');
+    expect(run.best('stage-0')).toBeUndefined();
+    fs.writeFileSync(run.file('best.json'), '{"stage-0": null}');
+    expect(run.best('stage-0')).toBeUndefined();
     fs.writeFileSync(run.file('best.json'), '{"file"');
-    expect(run.best()).toBeUndefined();
+    expect(run.best('stage-0')).toBeUndefined();
     expect(warnings).toHaveLength(1);
     run.saveCheckpoint('stage-0', 3, bytes(1), 0.4);
-    expect(run.best()?.score).toBe(0.4);
+    expect(run.best('stage-0')?.score).toBe(0.4);
     run.close();
   });
 
-  it('are resumed from the newest good one', () => {
-    const { run, warnings } = create({ keepLast: 3 });
-    for (const [step, byte] of [
-      [1, 7],
-      [2, 7],
-      [3, 0],
-    ] as const)
-      run.saveCheckpoint('stage-2', step, bytes(byte));
-    const read = (contents: Buffer): number => {
-      if (contents[0] !== 7) throw new Error('the first byte is wrong');
-      return contents[0];
-    };
-    expect(run.newestGood(read)).toEqual({
-      path: run.file('checkpoint-stage-2-2.safetensors'),
-      stage: 'stage-2',
-      step: 2,
-      value: 7,
-    });
-    expect(warnings).toEqual([`${run.file('checkpoint-stage-2-3.safetensors')} is skipped: the first byte is wrong`]);
-    expect(
-      run.newestGood(() => {
-        throw new Error('bad');
-      }),
-    ).toBeUndefined();
+  it('that came after one are set aside with the log, and nothing is lost', () => {
+    const { run } = create({ keepLast: 9 });
+    for (const step of [1, 2, 3]) run.saveCheckpoint('stage-1', step, bytes(step));
+    run.saveCheckpoint('stage-0', 9, bytes(9));
+    run.saveCheckpoint('stage-2', 1, bytes(1));
+    run.appendLog({ stage: 'stage-1', step: 3 });
+    fs.writeFileSync(run.file('table.json'), '[]');
+    const target = run.setAside(run.checkpoints().find(({ stage, step }) => stage === 'stage-1' && step === 2)!, ['table.json', 'none']); // prettier-ignore
+    expect(target).toBe(run.file('set-aside-1'));
+    expect(fs.readdirSync(target!).sort()).toEqual([
+      'checkpoint-stage-1-3.safetensors',
+      'checkpoint-stage-2-1.safetensors',
+      'log.jsonl',
+      'table.json',
+    ]);
+    expect(names(run)).toEqual([
+      'checkpoint-stage-1-2.safetensors',
+      'checkpoint-stage-1-1.safetensors',
+      'checkpoint-stage-0-9.safetensors',
+    ]);
+    expect(run.setAside(run.checkpoints()[0]!, ['table.json'])).toBeUndefined();
     run.close();
   });
 });
