@@ -2,13 +2,37 @@
 import { z } from 'zod';
 import { modelPresets } from '../models/index.js';
 import type { PresetName } from '../models/index.js';
-import { distillationDefaults, distillationSwitches, senselessSettings } from './stages/distillation-config.js';
+import { noGate, presets } from './presets.js';
+import { distillationSwitches, senselessSettings } from './stages/distillation-config.js';
 import { WORLD_NAMES } from './worlds/registry.js';
 
 const count = z.int().min(1);
 const steps = z.int().min(0);
 const rate = z.number().min(0).max(1);
 const probability = z.number().min(0).max(1);
+
+/** Symbolic samples, as in stage 0, among those of a later stage: what a stage does not see it forgets. */
+const replay = probability
+  .default(0)
+  .describe('Symbolic samples with plans, as in stage 0, per puzzle of a batch; and the weight of their loss beside 1');
+
+const gateSchema = z
+  .strictObject({
+    recapExact: probability.describe(
+      'Share of exact recaps that every board size must reach before it takes part in stage 2; 0: no gate',
+    ),
+    puzzles: count.describe('Puzzles per board size that are asked about; none of them is trained on in stage 1'),
+    steps: count.describe('Updates of an extension, half of whose puzzles come from the sizes that failed'),
+    extensions: steps.describe('Extensions of stage 1 at most'),
+    failed: z
+      .enum(['ground', 'join'])
+      .describe(
+        'In stage 2, sizes that still fail: go on being grounded and are asked again every `steps` updates; or join at once',
+      ),
+  })
+  .describe('Between stages 1 and 2');
+
+export { presets };
 
 /** Linear warm-up, then a cosine from the peak to `floor` times the peak. */
 const schedule = {
@@ -46,6 +70,10 @@ export const configSchema = z.strictObject({
     .describe('Decides every puzzle, weight and sample'),
   stages: z.array(stageName).min(1).optional().describe('Stages of the run; left out: stage0, stage1 and stage2'),
   tasks: z.array(taskSchema).min(1),
+  lossAverage: z
+    .enum(['world', 'token'])
+    .default('world')
+    .describe('A loss is the mean over worlds of the means over their tokens, or over all tokens alike'),
   optimizer: z.strictObject({
     beta1: rate,
     beta2: rate,
@@ -66,12 +94,20 @@ export const configSchema = z.strictObject({
     visionRate: rate,
     decoderRate: rate.describe('0 freezes the decoder'),
     images: count.describe('Different images per board size'),
+    questions: probability
+      .default(0)
+      .describe(
+        'Samples that answer all perception questions (mode:perceive), per puzzle of a batch; and the weight of their loss',
+      ),
+    replay,
+    gate: gateSchema.default(noGate),
   }),
   stage2: z.strictObject({
     ...schedule,
     visionRate: rate,
     decoderRate: rate,
     prompts: count.describe('Different puzzles per board size'),
+    replay,
     ...distillationSwitches,
   }),
   evaluation: z.strictObject({
@@ -81,147 +117,6 @@ export const configSchema = z.strictObject({
 
 export type RunConfig = z.infer<typeof configSchema>;
 export type TaskConfig = RunConfig['tasks'][number];
-
-const frozenLakeSmall: TaskConfig = {
-  world: 'frozenlake',
-  levels: [3, 4, 5],
-  pool: { '3': 3000, '4': 15000, '5': 20000 },
-};
-
-const optimizer = { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.01, maxNorm: 1 };
-const noise = { recapSamples: 0.3, recapTokens: 0.15, detourSamples: 0.3, detourSteps: 0.25 };
-const distillation = {
-  ...distillationDefaults,
-  divergence: 'reverse_kl',
-  estimator: 'full',
-  temperature: 1,
-  teacherFloor: -12,
-  maskAfterFatal: true,
-} as const;
-
-/** Complete configurations. `tiny` is measured (README); `small` and `base` are extrapolated from it and not yet measured. */
-export const presets: Readonly<Record<PresetName, RunConfig>> = {
-  tiny: {
-    preset: 'tiny',
-    seed: 1,
-    tasks: [frozenLakeSmall],
-    optimizer,
-    stage0: {
-      steps: 2000,
-      batch: 64,
-      balance: 0.3,
-      learningRate: 2e-3,
-      warmup: 100,
-      floor: 0.1,
-      noise,
-      planContext: 0,
-    },
-    stage1: {
-      steps: 800,
-      batch: 64,
-      balance: 0,
-      visionRate: 2e-3,
-      decoderRate: 5e-4,
-      warmup: 50,
-      floor: 0.1,
-      images: 1500,
-    },
-    stage2: {
-      steps: 400,
-      batch: 64,
-      balance: 0.5,
-      visionRate: 5e-4,
-      decoderRate: 5e-4,
-      warmup: 20,
-      floor: 0.3,
-      prompts: 15000,
-      ...distillation,
-    },
-    evaluation: { puzzles: 200 },
-  },
-  small: {
-    preset: 'small',
-    seed: 1,
-    tasks: [{ world: 'frozenlake', levels: [3, 4, 5, 6], pool: { '3': 3000, '4': 15000, '5': 30000, '6': 30000 } }],
-    optimizer,
-    stage0: {
-      steps: 8000,
-      batch: 128,
-      balance: 0.3,
-      learningRate: 1e-3,
-      warmup: 200,
-      floor: 0.1,
-      noise,
-      planContext: 0,
-    },
-    stage1: {
-      steps: 1500,
-      batch: 128,
-      balance: 0,
-      visionRate: 1e-3,
-      decoderRate: 3e-4,
-      warmup: 100,
-      floor: 0.1,
-      images: 1500,
-    },
-    stage2: {
-      steps: 1000,
-      batch: 128,
-      balance: 0.5,
-      visionRate: 5e-4,
-      decoderRate: 5e-4,
-      warmup: 50,
-      floor: 0.3,
-      prompts: 5000,
-      ...distillation,
-    },
-    evaluation: { puzzles: 200 },
-  },
-  base: {
-    preset: 'base',
-    seed: 1,
-    tasks: [
-      {
-        world: 'frozenlake',
-        levels: [3, 4, 5, 6, 7, 8],
-        pool: { '3': 3000, '4': 15000, '5': 50000, '6': 50000, '7': 50000, '8': 50000 },
-      },
-    ],
-    optimizer,
-    stage0: {
-      steps: 20000,
-      batch: 256,
-      balance: 0.3,
-      learningRate: 6e-4,
-      warmup: 500,
-      floor: 0.1,
-      noise,
-      planContext: 0,
-    },
-    stage1: {
-      steps: 3000,
-      batch: 256,
-      balance: 0,
-      visionRate: 6e-4,
-      decoderRate: 2e-4,
-      warmup: 200,
-      floor: 0.1,
-      images: 1500,
-    },
-    stage2: {
-      steps: 2000,
-      batch: 256,
-      balance: 0.5,
-      visionRate: 3e-4,
-      decoderRate: 3e-4,
-      warmup: 100,
-      floor: 0.3,
-      prompts: 10000,
-      ...distillation,
-    },
-    evaluation: { puzzles: 100 },
-  },
-};
 
 /** Plain objects are merged key by key, and lists where `over` names places in them (`{ 0: ... }`); all else is replaced. */
 function merge(base: unknown, over: unknown): unknown {

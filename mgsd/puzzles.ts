@@ -1,7 +1,9 @@
 /** The puzzles of a run: pools for training and held-out ones for evaluation, decided by the seed alone. */
 import { Random } from '../core/index.js';
 import type { RunConfig } from './config.js';
-import { instancePool } from './split.js';
+import type { ModelConfig } from '../models/index.js';
+import { assertNoLeak, instancePool } from './split.js';
+import { assertOracleFits, maximumResponseLength, symbolicPrompt } from './trace.js';
 import { createWorldByName } from './worlds/registry.js';
 import type { World, WorldInstance } from './worlds/world.js';
 
@@ -29,6 +31,9 @@ export const streams = {
   stage2: 22,
   rollouts: 23,
   direct: 24,
+  replay: 26,
+  questions: 27,
+  grounding: 28,
   shuffle: 30,
   bootstrap: 31,
 } as const;
@@ -48,12 +53,36 @@ function poolGroups(
     return task.levels.map(level => {
       const random = new Random(seed, stream, 100 * t + level);
       const instances = instancePool(world, level, random, { split, count: count(task.pool[level]!) });
-      const puzzles = instances.map(instance => ({ world, instance }));
-      const classes = world.difficulties.map(name =>
-        puzzles.filter(({ instance }) => world.difficulty(instance) === name),
+      return groupOf(
+        world,
+        level,
+        instances.map(instance => ({ world, instance })),
       );
-      return { world, level, puzzles, byDifficulty: classes.filter(list => list.length > 0) };
     });
+  });
+}
+
+function groupOf(world: World, level: number, puzzles: readonly Puzzle[]): PuzzleGroup {
+  const classes = world.difficulties.map(name => puzzles.filter(({ instance }) => world.difficulty(instance) === name));
+  return { world, level, puzzles, byDifficulty: classes.filter(list => list.length > 0) };
+}
+
+/** `maze 4`, for people. */
+export function groupName({ world, level }: Pick<PuzzleGroup, 'world' | 'level'>): string {
+  return `${world.name} ${level}`;
+}
+
+/**
+ * Puzzles that stage 1's gate asks about: `stage1.gate.puzzles` per world and size from the training side of the split, but
+ * none of those that stage 1 trains on.
+ */
+export function gateGroups(config: RunConfig): PuzzleGroup[] {
+  const { images, gate } = config.stage1;
+  const drawn = (pool: number) => Math.min(pool, images);
+  const groups = poolGroups(config, 'train', config.seed, streams.pools, pool => drawn(pool) + gate.puzzles);
+  return groups.map(({ world, level, puzzles }) => {
+    const { pool } = config.tasks.find(task => task.world === world.name && task.levels.includes(level))!;
+    return groupOf(world, level, puzzles.slice(drawn(pool[level]!)));
   });
 }
 
@@ -83,9 +112,15 @@ export function groupShares(groups: readonly PuzzleGroup[]): number[] {
  * `batch` puzzles of a step, drawn with replacement, the groups by their shares.
  * @param balance share of puzzles that are drawn evenly from the difficulty classes of their group, so that hard ones come
  *   more often than chance brings them; the rest are drawn as they come
+ * @param shares of the groups in the batch; they sum to 1
  */
-export function drawPuzzles(groups: readonly PuzzleGroup[], random: Random, batch: number, balance = 0): Puzzle[] {
-  const shares = groupShares(groups);
+export function drawPuzzles(
+  groups: readonly PuzzleGroup[],
+  random: Random,
+  batch: number,
+  balance = 0,
+  shares: readonly number[] = groupShares(groups),
+): Puzzle[] {
   let group = 0;
   let end = shares[0]!;
   return Array.from({ length: batch }, (_, i) => {
@@ -94,4 +129,35 @@ export function drawPuzzles(groups: readonly PuzzleGroup[], random: Random, batc
     const pool = random.uniform() < balance ? byDifficulty[random.integer(byDifficulty.length)]! : puzzles;
     return pool[random.integer(pool.length)]!;
   });
+}
+
+/**
+ * Throws unless the training puzzles and the held-out ones have no layout in common and the oracle's own traces of all of
+ * them fit the limits: those that rollouts and evaluation are cut at, and the model's position tables. A limit that is too
+ * short caps success silently.
+ */
+export function checkPuzzles(
+  { responsePositions, promptPositions }: Pick<ModelConfig, 'responsePositions' | 'promptPositions'>,
+  training: readonly PuzzleGroup[],
+  heldOut: readonly PuzzleGroup[],
+): void {
+  for (const { world, level, puzzles } of [...training, ...heldOut]) {
+    const limit = Math.min(maximumResponseLength(world, level), responsePositions);
+    for (const { instance } of puzzles) {
+      assertOracleFits(world, instance, limit);
+      const prompt = symbolicPrompt(world, instance).length;
+      if (prompt > promptPositions)
+        throw new Error(
+          `${world.title} level ${level}: a symbolic prompt of ${prompt} tokens does not fit the model's ${promptPositions} prompt positions`,
+        );
+    }
+  }
+  for (const { world, level, puzzles } of heldOut)
+    for (const other of training)
+      if (other.world.name === world.name && other.level === level)
+        assertNoLeak(
+          world,
+          other.puzzles.map(({ instance }) => instance),
+          puzzles.map(({ instance }) => instance),
+        );
 }

@@ -4,14 +4,21 @@ import type { Batch, GenerateOptions, ModelConfig, Sequence, VisionLanguageModel
 import type { Tensor } from '../core/index.js';
 import type { Puzzle } from './puzzles.js';
 import { imagePrompt, responseSlots, symbolicPrompt, symbolicPromptSlots } from './trace.js';
+import type { Mode } from './trace.js';
 import type { TrainingTrace } from './trace-samples.js';
 import type { RenderStyle } from './worlds/world.js';
 
 /** How a model is shown a puzzle. */
 export type InputMode = 'image' | 'symbolic';
 
-export function promptOf({ world, instance }: Puzzle, mode: InputMode, config: ModelConfig): number[] {
-  return mode === 'image' ? imagePrompt(world, patchCount(config)) : symbolicPrompt(world, instance);
+/** @param asked for a recap and a plan, or (`perceive`) for answers to the perception questions */
+export function promptOf(
+  { world, instance }: Puzzle,
+  mode: InputMode,
+  config: ModelConfig,
+  asked: Mode = 'plan',
+): number[] {
+  return mode === 'image' ? imagePrompt(world, patchCount(config), asked) : symbolicPrompt(world, instance, asked);
 }
 
 /** Puzzles as pictures: (imageSize, imageSize, 3) bytes each. */
@@ -38,13 +45,14 @@ export function packTraces(
   traces: readonly TrainingTrace[],
   mode: InputMode,
   config: ModelConfig,
+  asked: Mode = 'plan',
 ): Batch {
   const sequences = puzzles.map<Sequence>((puzzle, i) => {
     const { inputs } = traces[i]!;
     const promptSlots = mode === 'symbolic' ? symbolicPromptSlots(puzzle.world, puzzle.instance) : undefined;
     const slots = inputs.length > 1 ? responseSlots(puzzle.world, inputs[1]!, inputs.length) : undefined;
     return {
-      prompt: promptOf(puzzle, mode, config),
+      prompt: promptOf(puzzle, mode, config, asked),
       response: inputs,
       ...(promptSlots && { promptSlots }),
       ...(slots && { responseSlots: slots }),
@@ -83,16 +91,46 @@ export function targetTensor(model: VisionLanguageModel, traces: readonly Traini
   return model.device.tensor(values, [rows.length, V], { dtype: model.dtype });
 }
 
-/** Weights of all positions, divided by their sum, so that a weighted sum of losses is a mean over tokens: (N). */
-export function weightTensor(model: VisionLanguageModel, traces: readonly TrainingTrace[]): Tensor {
-  const weights = Float64Array.from(traces.flatMap(trace => Array.from(trace.weights)));
-  const total = Math.max(
-    1,
-    weights.reduce((sum, w) => sum + w, 0),
+/**
+ * How the tokens of a batch share its loss: every world alike (and the tokens of a world alike), or every token alike, so that
+ * worlds with long responses (Maze) weigh more.
+ */
+export type LossAverage = 'world' | 'token';
+
+/**
+ * Weights of tokens, sequence by sequence, divided so that a weighted sum of their losses is a mean: over all tokens, or for
+ * `world` over the worlds present of the means over their tokens. All zero where nothing counts. The shapes are those given.
+ */
+export function averagingWeights(
+  puzzles: readonly Puzzle[],
+  weights: readonly ArrayLike<number>[],
+  average: LossAverage,
+): Float64Array[] {
+  const shareOf = ({ world }: Puzzle) => (average === 'world' ? world.name : '');
+  const totals = new Map<string, number>();
+  puzzles.forEach((puzzle, i) => {
+    const total = Array.from(weights[i]!).reduce((sum, w) => sum + w, 0);
+    totals.set(shareOf(puzzle), (totals.get(shareOf(puzzle)) ?? 0) + total);
+  });
+  const present = [...totals.values()].filter(total => total > 0).length;
+  return puzzles.map((puzzle, i) => {
+    const divisor = totals.get(shareOf(puzzle))! * present;
+    return Float64Array.from(weights[i]!, w => (divisor > 0 ? w / divisor : 0));
+  });
+}
+
+/** The weights of all positions on the device, averaged as asked: (N). */
+export function weightTensor(
+  model: VisionLanguageModel,
+  puzzles: readonly Puzzle[],
+  traces: readonly TrainingTrace[],
+  average: LossAverage,
+): Tensor {
+  const sequences = averagingWeights(
+    puzzles,
+    traces.map(({ weights }) => weights),
+    average,
   );
-  return model.device.tensor(
-    weights.map(w => w / total),
-    [weights.length],
-    { dtype: model.dtype },
-  );
+  const values = Float64Array.from(sequences.flatMap(sequence => Array.from(sequence)));
+  return model.device.tensor(values, [values.length], { dtype: model.dtype });
 }

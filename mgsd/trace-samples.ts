@@ -20,6 +20,7 @@ import {
 } from '../models/vocabulary.js';
 import {
   DEFAULT_FORMAT,
+  SPAN_RECAP,
   oracleResponse,
   responseMask,
   walkResponse,
@@ -27,6 +28,7 @@ import {
   type TraceFormat,
   type WalkOptions,
 } from './trace.js';
+import { questionResponse } from './questions.js';
 import { boardCells, type Action } from './worlds/grid.js';
 import { choose, type RandomSource, type World, type WorldInstance } from './worlds/world.js';
 
@@ -103,6 +105,18 @@ export function recapTrace<I extends WorldInstance>(
   const tokens = [...world.recap(instance), closing];
   const walk = walkResponse(world, instance, tokens, options);
   return traceOf(tokens, walk, new Float32Array(tokens.length).fill(1));
+}
+
+/** The answers to all perception questions, for mode:perceive; see questions.ts. */
+export function questionTrace<I extends WorldInstance>(world: World<I>, instance: I): TrainingTrace {
+  const tokens = questionResponse(world, instance);
+  const inputs = Int32Array.of(BOS, ...tokens.slice(0, -1));
+  return {
+    inputs,
+    targets: tokens.map(token => [token]),
+    spans: new Uint8Array(tokens.length).fill(SPAN_RECAP),
+    weights: new Float32Array(tokens.length).fill(1),
+  };
 }
 
 /**

@@ -17,10 +17,11 @@ import type { RunConfig } from './config.js';
 import { evaluate } from './evaluate.js';
 import type { EvaluationInput, ItemResult } from './evaluate.js';
 import { readFile, readJson, writeJson } from './files.js';
-import { heldOutGroups, trainingGroups } from './puzzles.js';
+import { checkPuzzles, gateGroups, heldOutGroups, trainingGroups } from './puzzles.js';
 import type { PuzzleGroup } from './puzzles.js';
 import type { RunFolder } from './run-folder.js';
 import { directStage } from './stages/direct.js';
+import { Gate, gateTensor } from './stages/gate.js';
 import { planningStage } from './stages/stage0.js';
 import { groundingStage } from './stages/stage1.js';
 import { distillationStage } from './stages/stage2.js';
@@ -111,7 +112,7 @@ export async function train(options: TrainOptions): Promise<TableRow[]> {
     const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
     if (start) restoreOptimizer(optimizer, start.checkpoint);
     const teacher = name === 'stage2' ? await teacherModel(config, device, folder) : undefined;
-    const stage = makeStage(name, config, model, teacher, optimizer);
+    const stage = makeStage(name, options, heldOut, model, teacher, optimizer);
     if (start) stage.loadState?.(start.checkpoint.optimizer);
     if (options.resume && (start?.step ?? 0) < stage.steps) folder.rewindLog(name, start?.step ?? 0);
     options.observer?.onStage?.({ stage: name, title: stage.title, step: start?.step ?? 0, steps: stage.steps });
@@ -126,21 +127,42 @@ export async function train(options: TrainOptions): Promise<TableRow[]> {
 
 function makeStage(
   name: StageName,
-  config: RunConfig,
+  { config, folder }: Pick<TrainOptions, 'config' | 'folder'>,
+  heldOut: readonly PuzzleGroup[],
   model: VisionLanguageModel,
   teacher: VisionLanguageModel | undefined,
   optimizer: AdamW,
 ): Stage {
+  const groups = (limit?: number) => {
+    const training = trainingGroups(config, limit);
+    checkPuzzles(model.config, training, heldOut);
+    return training;
+  };
   switch (name) {
     case 'stage0':
-      return planningStage(config, model, optimizer, trainingGroups(config));
+      return planningStage(config, model, optimizer, groups());
     case 'stage1':
-      return groundingStage(config, model, optimizer, trainingGroups(config, config.stage1.images));
+      return groundingStage(config, model, optimizer, groups(config.stage1.images));
     case 'stage2':
-      return distillationStage(config, model, teacher!, optimizer, trainingGroups(config, config.stage2.prompts));
+      return distillationStage(
+        config,
+        model,
+        teacher!,
+        optimizer,
+        groups(config.stage2.prompts),
+        gateOf(config, folder),
+      );
     case 'direct':
-      return directStage(config, model, optimizer, trainingGroups(config, config.stage2.prompts));
+      return directStage(config, model, optimizer, groups(config.stage2.prompts));
   }
+}
+
+/** What stage 1's gate has measured at its end; undefined without a gate. */
+function gateOf(config: RunConfig, folder: RunFolder): Gate | undefined {
+  if (config.stage1.gate.recapExact === 0) return undefined;
+  const gate = new Gate(config, gateGroups(config));
+  gate.load(lastCheckpoint(folder, 'stage1', config).optimizer.get(gateTensor));
+  return gate;
 }
 
 /** Fresh weights for stage 0, else those that the stage before ended with. */
@@ -254,7 +276,8 @@ async function runStage(
       await drain();
       throw new Interrupted(step > start ? await saveCheckpoint(options, stage, step, model, optimizer) : undefined);
     }
-    const { metrics } = await stage.step(step);
+    const { metrics, notes } = await stage.step(step);
+    for (const note of notes ?? []) observer?.onNote?.(note);
     outstanding.push({ step: step + 1, metrics });
     if (outstanding.length > stepsInFlight) await report();
     if ((step + 1) % checkpointEvery === 0 && step + 1 < stage.steps)

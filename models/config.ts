@@ -63,12 +63,14 @@ function fromScale({ imageSize, visionWidth, visionLayers, width, layers }: Scal
   };
 }
 
-export type PresetName = 'tiny' | 'small' | 'base';
+export type PresetName = 'tiny' | 'worlds' | 'small' | 'base';
 
 /** Model sizes; what each is trained on and for how long stands in mgsd/config.ts. */
 export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
   /** About 0.36 M parameters: minutes on two processor cores. */
   tiny: fromScale({ imageSize: 48, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
+  /** The same size; on three worlds instead of one. */
+  worlds: fromScale({ imageSize: 48, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
   /** About 1.1 M parameters. */
   small: fromScale({ imageSize: 64, visionWidth: 96, visionLayers: 3, width: 96, layers: 6 }),
   /** About 4.5 M parameters. */

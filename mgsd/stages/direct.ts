@@ -30,7 +30,7 @@ export function directStage(
       const puzzles = drawPuzzles(groups, random, batch, config.stage2.balance);
       const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise: NO_NOISE }));
       const result = model.device.scope(() => {
-        const loss = supervisedLoss(model, puzzles, traces, 'image'); // scalar: mean over tokens
+        const loss = supervisedLoss(model, puzzles, traces, 'image', { average: config.lossAverage }); // scalar: mean over tokens
         loss.backward();
         const vision = cosineLearningRate(step, { steps, warmup, floor, peak: visionRate });
         const decoder = cosineLearningRate(step, { steps, warmup, floor, peak: decoderRate });

@@ -21,7 +21,8 @@ import {
 } from '../../core/index.js';
 import type { Tensor } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
-import { packTraces, patchTensor } from '../samples.js';
+import { averagingWeights, packTraces, patchTensor } from '../samples.js';
+import type { LossAverage } from '../samples.js';
 import { parseResponse, responseMask, SPAN_ACTION, SPAN_CELL, SPAN_RECAP } from '../trace.js';
 import type { DistillationConfig } from './distillation-config.js';
 import type { Rollouts } from './rollout.js';
@@ -46,6 +47,7 @@ export function distillationObjective(
   student: VisionLanguageModel,
   teacher: Teacher,
   rollouts: Rollouts,
+  average: LossAverage = 'world',
 ): Objective {
   const { puzzles, images, responses, traces } = rollouts;
   const teacherLogits = teacher.score(puzzles, traces); // (N, V)
@@ -59,7 +61,7 @@ export function distillationObjective(
   const onDevice = (values: Float64Array) => student.device.tensor(values, [values.length], { dtype: student.dtype });
 
   const distil = () => {
-    const weight = onDevice(distillationWeights(config, traces)); // (N)
+    const weight = onDevice(distillationWeights(config, puzzles, traces, average)); // (N)
     switch (config.estimator) {
       case 'full':
         return divergenceOf(config, studentLogits, teacherLogits, weight, floor);
@@ -77,7 +79,7 @@ export function distillationObjective(
   const rewards = rewardsOf(config, rollouts);
   const policy =
     config.rewardCoef > 0
-      ? sum(policyGradient(studentLogits, tokens, onDevice(rewardWeights(config, rollouts, rewards))))
+      ? sum(policyGradient(studentLogits, tokens, onDevice(rewardWeights(config, rollouts, rewards, average))))
       : undefined;
   const parts = [...(distillation ? [sum(distillation)] : []), ...(policy ? [policy] : [])];
   return { loss: parts.reduce((a, b) => add(a, b)), distillation, policy, stats, rewards };
@@ -130,7 +132,9 @@ function policyGradient(logits: Tensor, tokens: Tensor, weight: Tensor): Tensor 
 /** How much each token counts in the divergence, its coefficient included: (N). */
 export function distillationWeights(
   { spanWeights, lossAggMode, distillationCoef }: DistillationConfig,
+  puzzles: Rollouts['puzzles'],
   traces: Rollouts['traces'],
+  average: LossAverage = 'world',
 ): Float64Array {
   const bySpan: Readonly<Record<number, number>> = {
     [SPAN_RECAP]: spanWeights.recap,
@@ -140,26 +144,25 @@ export function distillationWeights(
   const sequences = traces.map(({ weights, spans }) =>
     Float64Array.from(weights, (w, t) => w * (bySpan[spans[t]!] ?? 0)),
   );
-  return aggregate(sequences, lossAggMode, distillationCoef);
+  return aggregate(puzzles, sequences, lossAggMode, average, distillationCoef);
 }
 
 /**
  * Weights divided so that a weighted sum over all tokens is a mean, times `factor`: over the tokens of all sequences, or over
- * sequences of the means over their tokens. What counts nothing throughout stays zero. (N)
+ * sequences of the means over their tokens; within every world by itself if worlds count alike. What counts nothing
+ * throughout stays zero. (N)
  */
 function aggregate(
+  puzzles: Rollouts['puzzles'],
   sequences: readonly Float64Array[],
   mode: DistillationConfig['lossAggMode'],
+  average: LossAverage,
   factor: number,
 ): Float64Array {
   const totals = sequences.map(weights => weights.reduce((a, b) => a + b, 0));
-  const counted = totals.filter(total => total > 0).length;
-  const all = sequences.reduce((a, weights) => weights.reduce((b, w) => b + w, a), 0);
-  const scaled = sequences.map((weights, s) => {
-    const divisor = mode === 'token-mean' ? all : totals[s]! * counted;
-    return Array.from(weights, w => (divisor > 0 ? (factor * w) / divisor : 0));
-  });
-  return Float64Array.from(scaled.flat());
+  const means = sequences.map((weights, s) => weights.map(w => (totals[s]! > 0 ? w / totals[s]! : 0)));
+  const averaged = averagingWeights(puzzles, mode === 'token-mean' ? sequences : means, average);
+  return Float64Array.from(averaged.flatMap(weights => Array.from(weights, w => factor * w)));
 }
 
 function rewardsOf({ reward }: DistillationConfig, { puzzles, responses }: Rollouts): number[] {
@@ -189,11 +192,12 @@ function rewardWeights(
   { n, scaleRewards, lossAggMode, rewardCoef }: DistillationConfig,
   { puzzles, responses }: Rollouts,
   rewards: readonly number[],
+  average: LossAverage,
 ): Float64Array {
   const masks = puzzles.map(({ world, instance }, i) =>
     Float64Array.from(responseMask(parseResponse(world, instance, responses[i]!).walk, false)),
   );
   const advantages = groupAdvantages(rewards, n, scaleRewards);
   const byToken = advantages.flatMap((advantage, i) => new Array<number>(responses[i]!.length).fill(advantage));
-  return aggregate(masks, lossAggMode, rewardCoef).map((w, t) => w * byToken[t]!);
+  return aggregate(puzzles, masks, lossAggMode, average, rewardCoef).map((w, t) => w * byToken[t]!);
 }

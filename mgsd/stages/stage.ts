@@ -1,10 +1,11 @@
 /** What the three stages of training have in common. */
 import type { AdamW, Tensor } from '../../core/index.js';
-import { crossEntropy, stateFields, sum } from '../../core/index.js';
+import { add, crossEntropy, mul, stateFields, sum } from '../../core/index.js';
 import type { ParameterGroup, VisionLanguageModel } from '../../models/index.js';
 import type { Puzzle } from '../puzzles.js';
 import { packTraces, patchTensor, renderPuzzles, targetTensor, weightTensor } from '../samples.js';
-import type { InputMode } from '../samples.js';
+import type { InputMode, LossAverage } from '../samples.js';
+import type { Mode } from '../trace.js';
 import type { TrainingTrace } from '../trace-samples.js';
 
 export type StageName = 'stage0' | 'stage1' | 'stage2' | 'direct';
@@ -12,17 +13,24 @@ export type StageName = 'stage0' | 'stage1' | 'stage2' | 'direct';
 /** What a step reports: numbers by name, all of them means over the batch. */
 export type Metrics = Readonly<Record<string, number>>;
 
+/** What an update tells. */
+export interface StageStep {
+  readonly metrics: Promise<Metrics>;
+  /** Sentences for people about what was decided in it. */
+  readonly notes?: readonly string[];
+}
+
 export interface Stage {
   readonly name: StageName;
   /** One line for people. */
   readonly title: string;
-  /** Updates in all. */
+  /** Updates in all. A stage that is not content with itself may raise it while it runs (see gate.ts). */
   readonly steps: number;
   /**
    * Performs update `step` (from 0): everything in it follows from the seed and the step, so a resumed run repeats the
    * straight one. Metrics arrive when the device has computed them; awaiting them late keeps it busy.
    */
-  step(step: number): Promise<{ readonly metrics: Promise<Metrics> }>;
+  step(step: number): Promise<StageStep>;
   /** Tensors beside the model and the optimiser that a checkpoint needs to go on from, by name. */
   saveState?(): Promise<ReadonlyMap<string, Float32Array>>;
   /** Takes them back, before the first step. */
@@ -41,18 +49,32 @@ export async function readStepMetrics(loss: Tensor, optimizer: AdamW): Promise<M
   return { loss: value, gradNorm: field('norm'), skipped: field('skipped') };
 }
 
+/** What supervision may leave to its defaults. */
+export interface LossOptions {
+  /** What the prompt asks for, see `promptOf`. */
+  readonly asked?: Mode;
+  /** See `LossAverage`. Default `world`. */
+  readonly average?: LossAverage;
+}
+
 /**
- * Next-token loss of given traces, the mean over their N tokens: a scalar. Stages 0 and 1 and direct supervision differ only
- * in what the prompt shows and what the traces hold.
+ * Next-token loss of given traces, the mean over their N tokens (by worlds, see `LossAverage`): a scalar. Stages 0 and 1 and
+ * direct supervision differ only in what the prompt shows and what the traces hold.
  */
 export function supervisedLoss(
   model: VisionLanguageModel,
   puzzles: readonly Puzzle[],
   traces: readonly TrainingTrace[],
   mode: InputMode,
+  { asked = 'plan', average = 'world' }: LossOptions = {},
 ): Tensor {
-  const packed = packTraces(puzzles, traces, mode, model.config);
+  const packed = packTraces(puzzles, traces, mode, model.config, asked);
   const patches = mode === 'image' ? patchTensor(model, renderPuzzles(puzzles, model.config)) : undefined;
   const logits = model.forward(packed, patches); // (N, V)
-  return sum(crossEntropy(logits, targetTensor(model, traces), weightTensor(model, traces)));
+  return sum(crossEntropy(logits, targetTensor(model, traces), weightTensor(model, puzzles, traces, average)));
+}
+
+/** `loss` + `weight` * `other`: scalars. */
+export function addWeighted(loss: Tensor, other: Tensor, weight: number): Tensor {
+  return add(loss, sum(mul(other, loss.device.tensor([weight], [1], { dtype: loss.dtype }))));
 }

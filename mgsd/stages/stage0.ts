@@ -36,7 +36,8 @@ export function planningStage(
       const contexts = isTold.map<Context>(told => (told ? 'state+plan' : 'state'));
       const result = model.device.scope(() => {
         const logits = model.forward(packForTeacher(puzzles, traces, contexts, model)); // (N, V)
-        const loss = sum(crossEntropy(logits, targetTensor(model, traces), weightTensor(model, traces))); // mean over tokens
+        const weight = weightTensor(model, puzzles, traces, config.lossAverage); // (N)
+        const loss = sum(crossEntropy(logits, targetTensor(model, traces), weight)); // scalar: mean over tokens
         loss.backward();
         const rate = cosineLearningRate(step, { steps, warmup, floor, peak: learningRate });
         optimizer.step({ 'decoder.matrix': rate, 'decoder.vector': rate });

@@ -3,17 +3,22 @@
  * planner of stage 0, sees the symbolic state and scores every token of that rollout; the student minimises the reverse KL to
  * it on the prefixes that it visits itself. No plan label and no reward is used. `distillation-config.ts` lists the switches.
  */
-import { cosineLearningRate } from '../../core/index.js';
-import type { AdamW } from '../../core/index.js';
+import { cosineLearningRate, Random } from '../../core/index.js';
+import type { AdamW, Tensor } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../config.js';
+import { drawPuzzles, groupShares, streams } from '../puzzles.js';
 import type { PuzzleGroup } from '../puzzles.js';
+import { recapTrace } from '../trace-samples.js';
 import { distillationMetrics } from './distillation-metrics.js';
 import { distillationObjective } from './objective.js';
 import type { Objective } from './objective.js';
+import { gateTensor } from './gate.js';
+import type { Gate } from './gate.js';
+import { withReplay } from './replay.js';
 import { rollOut } from './rollout.js';
 import type { Rollouts } from './rollout.js';
-import { groupRates, readStepMetrics } from './stage.js';
+import { addWeighted, groupRates, readStepMetrics, supervisedLoss } from './stage.js';
 import type { Metrics, Stage } from './stage.js';
 import { createTeacher } from './teacher.js';
 
@@ -26,37 +31,44 @@ export interface Rates {
   readonly decoder: number;
 }
 
+type LossConfig = Pick<RunConfig, 'stage2'> & Partial<Pick<RunConfig, 'lossAverage'>>;
+
 /**
  * The loss of a step on given rollouts: a scalar, and the statistics of every token.
  * @param planner the model of stage 0, which teaches unless the configuration says otherwise
  */
 export function distillationLoss(
-  { stage2 }: Pick<RunConfig, 'stage2'>,
+  { stage2, lossAverage = 'world' }: LossConfig,
   student: VisionLanguageModel,
   planner: VisionLanguageModel,
   rollouts: Rollouts,
 ): Objective {
-  return distillationObjective(stage2, student, createTeacher(stage2, student, planner), rollouts);
+  return distillationObjective(stage2, student, createTeacher(stage2, student, planner), rollouts, lossAverage);
 }
 
-/** One update of the student on given rollouts, and of a teacher that follows it; seconds are those of this thread. */
+/**
+ * One update of the student on given rollouts, and of a teacher that follows it; seconds are those of this thread.
+ * @param beside makes the whole loss from the divergence's, for supervision beside it
+ */
 export function distil(
-  { stage2 }: Pick<RunConfig, 'stage2'>,
+  { stage2, lossAverage = 'world' }: LossConfig,
   student: VisionLanguageModel,
   planner: VisionLanguageModel,
   optimizer: AdamW,
   rollouts: Rollouts,
   rates: Rates,
+  beside: (loss: Tensor) => Tensor = loss => loss,
 ): { readonly metrics: Promise<Metrics>; readonly scoringSeconds: number; readonly updateSeconds: number } {
   const teacher = createTeacher(stage2, student, planner);
   return student.device.scope(() => {
     const start = performance.now();
-    const objective = distillationObjective(stage2, student, teacher, rollouts);
+    const objective = distillationObjective(stage2, student, teacher, rollouts, lossAverage);
+    const loss = beside(objective.loss);
     const scored = performance.now();
-    objective.loss.backward();
+    loss.backward();
     optimizer.step(groupRates(rates.vision, rates.decoder));
     teacher.follow();
-    const metrics = distillationMetrics(stage2, readStepMetrics(objective.loss, optimizer), objective, rollouts, rates);
+    const metrics = distillationMetrics(stage2, readStepMetrics(loss, optimizer), objective, rollouts, rates);
     return {
       metrics,
       scoringSeconds: (scored - start) / 1000,
@@ -75,17 +87,69 @@ export interface DistillationStage extends Stage {
 
 const emaWeights = 'teacher';
 
+/**
+ * Groups that failed stage 1's gate and stay out of the rollouts until they pass: in their place every batch grounds as many
+ * of their puzzles, in the manner of stage 1.
+ */
+class WaitingGroups {
+  readonly #gate: Gate;
+  readonly #every: number;
+  readonly #groups: readonly PuzzleGroup[];
+
+  constructor({ stage1 }: RunConfig, gate: Gate, groups: readonly PuzzleGroup[]) {
+    this.#gate = gate;
+    this.#every = stage1.gate.failed === 'ground' ? stage1.gate.steps : Infinity;
+    this.#groups = groups;
+  }
+
+  /** Places of the groups; none if they need not wait, or if no other is left to begin with. */
+  get #waiting(): readonly number[] {
+    const { failed } = this.#gate;
+    return this.#every === Infinity || failed.length === this.#groups.length ? [] : failed;
+  }
+
+  /** The groups that roll out. */
+  get joined(): readonly PuzzleGroup[] {
+    const waiting = this.#waiting;
+    return this.#groups.filter((_, g) => !waiting.includes(g));
+  }
+
+  /** Asks those that wait once more, every so many updates; says who joins. */
+  async ask(step: number, student: VisionLanguageModel): Promise<string[]> {
+    const waiting = this.#waiting;
+    if (waiting.length === 0 || step === 0 || step % this.#every !== 0) return [];
+    await this.#gate.measure(student, waiting);
+    const still = this.#gate.failed;
+    return [`gate: ${this.#gate.describe(waiting)}; ${still.length === 0 ? 'all join' : `still out: ${this.#gate.describe(still)}`}`]; // prettier-ignore
+  }
+
+  /** `loss` with the grounding of those that wait, weighed by their share of a batch. */
+  withGrounding(loss: Tensor, config: RunConfig, student: VisionLanguageModel, step: number): Tensor {
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return loss;
+    const shares = groupShares(this.#groups);
+    const share = waiting.reduce((sum, g) => sum + shares[g]!, 0);
+    const groups = waiting.map(g => this.#groups[g]!);
+    const random = new Random(config.seed, streams.grounding, step);
+    const puzzles = drawPuzzles(groups, random, Math.ceil(share * config.stage2.batch));
+    const traces = puzzles.map(({ world, instance }) => recapTrace(world, instance));
+    return addWeighted(loss, supervisedLoss(student, puzzles, traces, 'image', { average: config.lossAverage }), share);
+  }
+}
+
 export function distillationStage(
   config: RunConfig,
   student: VisionLanguageModel,
   planner: VisionLanguageModel,
   optimizer: AdamW,
   groups: readonly PuzzleGroup[],
+  gate?: Gate,
 ): DistillationStage {
   const { stage2 } = config;
   const { visionRate, decoderRate, steps, warmup, floor } = stage2;
   const teacher = createTeacher(stage2, student, planner);
   const isEma = stage2.teacher === 'ema';
+  const waiting = gate && new WaitingGroups(config, gate, groups);
   /** The update that the ema teacher's weights are for; undefined when they were just restored. */
   let next: number | undefined = 0;
   return {
@@ -99,22 +163,29 @@ export function distillationStage(
             'so this run cannot go on; begin stage 2 anew',
         );
       next = step + 1;
+      const notes = await waiting?.ask(step, student);
       const start = performance.now();
-      const rollouts = await rollOut(config, student, groups, step, teacher);
+      const rollouts = await rollOut(config, student, waiting?.joined ?? groups, step, teacher);
       const rolloutSeconds = (performance.now() - start) / 1000;
       const rates = {
         vision: cosineLearningRate(step, { steps, warmup, floor, peak: visionRate }),
         decoder: cosineLearningRate(step, { steps, warmup, floor, peak: decoderRate }),
       };
-      const { metrics, ...seconds } = distil(config, student, planner, optimizer, rollouts, rates);
-      return { metrics: metrics.then(values => ({ ...values, rolloutSeconds, ...seconds })) };
+      const { metrics, ...seconds } = distil(config, student, planner, optimizer, rollouts, rates, loss => {
+        const grounded = waiting ? waiting.withGrounding(loss, config, student, step) : loss;
+        return withReplay(grounded, config, stage2, student, groups, 2, step);
+      });
+      return { metrics: metrics.then(values => ({ ...values, rolloutSeconds, ...seconds })), ...(notes && { notes }) };
     },
     async saveState() {
       const state = new Map<string, Float32Array>();
       if (isEma) state.set(emaWeights, Float32Array.from(await planner.parameters.flat.read()));
+      const measured = gate?.save();
+      if (measured) state.set(gateTensor, measured);
       return state;
     },
     loadState(tensors) {
+      gate?.load(tensors.get(gateTensor));
       const weights = tensors.get(emaWeights);
       if (!isEma || !weights) return;
       planner.device.write(planner.parameters.flat, weights);

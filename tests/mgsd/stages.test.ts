@@ -167,8 +167,8 @@ describe('targets and weights', () => {
   it('weights sum to 1 over a batch, masked tokens weigh nothing, and an empty mask gives a loss of 0', async () => {
     const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, new Random(5), { noise: NO_NOISE }));
     const halved = traces.map((trace, i) => (i % 2 === 0 ? trace : { ...trace, weights: trace.weights.map(() => 0) }));
-    expect(await sum(weightTensor(model, traces)).item()).toBeCloseTo(1, 5);
-    expect(await sum(weightTensor(model, halved)).item()).toBeCloseTo(1, 5);
+    expect(await sum(weightTensor(model, puzzles, traces, 'world')).item()).toBeCloseTo(1, 5);
+    expect(await sum(weightTensor(model, puzzles, halved, 'token')).item()).toBeCloseTo(1, 5);
     const whole = await supervisedLoss(model, puzzles, halved, 'symbolic').item();
     const kept = (_: unknown, i: number) => i % 2 === 0;
     expect(whole).toBeCloseTo(

@@ -1,0 +1,36 @@
+/**
+ * Supervision beside a stage's own loss: symbolic samples of stage 0, so that planning from symbols is not forgotten while the
+ * model learns to see, and questions about images.
+ */
+import { Random } from '../../core/index.js';
+import type { Tensor } from '../../core/index.js';
+import type { VisionLanguageModel } from '../../models/index.js';
+import type { RunConfig } from '../config.js';
+import { drawPuzzles, streams } from '../puzzles.js';
+import type { PuzzleGroup } from '../puzzles.js';
+import { planTrace } from '../trace-samples.js';
+import { addWeighted, supervisedLoss } from './stage.js';
+
+/**
+ * `loss` with that of `replay * batch` symbolic samples of stage 0 beside it: recap, plan, noise and soft targets as there.
+ * @param stream the stage's own number, so that its stages replay different samples
+ */
+export function withReplay(
+  loss: Tensor,
+  config: RunConfig,
+  { replay, batch }: { readonly replay: number; readonly batch: number },
+  model: VisionLanguageModel,
+  groups: readonly PuzzleGroup[],
+  stream: number,
+  step: number,
+): Tensor {
+  const count = Math.round(replay * batch);
+  if (count === 0) return loss;
+  const random = new Random(config.seed, streams.replay + 100 * stream, step);
+  const puzzles = drawPuzzles(groups, random, count, config.stage0.balance);
+  const traces = puzzles.map(({ world, instance }) =>
+    planTrace(world, instance, random, { noise: config.stage0.noise }),
+  );
+  const options = { average: config.lossAverage };
+  return addWeighted(loss, supervisedLoss(model, puzzles, traces, 'symbolic', options), replay);
+}
