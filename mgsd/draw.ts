@@ -168,6 +168,12 @@ function line(
   }
 }
 
+/** A round spot with a light rim, at a place in pixels. */
+export function drawSpot(image: RgbImage, at: readonly [x: number, y: number], radius: number): void {
+  line(image, at, at, 1.35 * radius, CASING);
+  line(image, at, at, radius, PATH_COLOUR);
+}
+
 function arrowHead(
   image: RgbImage,
   [tx, ty]: Point,

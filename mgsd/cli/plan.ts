@@ -3,6 +3,8 @@ import fs from 'node:fs';
 import type { Command } from 'commander';
 import { Random } from '../../core/index.js';
 import { loadModel } from '../../models/index.js';
+import { planFrames } from '../animation.js';
+import { encodeApng } from '../apng.js';
 import { boardPicture, boardText, enlarge, pathOf, readBoard, sideBySide } from '../draw.js';
 import type { BoardColours } from '../draw.js';
 import { judge } from '../evaluate.js';
@@ -33,6 +35,7 @@ interface PlanFlags extends DeviceFlags {
   readonly level: number;
   readonly seed: number;
   readonly png?: string;
+  readonly animate?: string;
   readonly json?: boolean;
 }
 
@@ -62,11 +65,13 @@ export function addPlanCommand(program: Command, context: CommandContext): void 
     .option('--level <size>', 'board size of the generated puzzle', levelOf, 4)
     .option('--seed <n>', 'another puzzle for every number', seedOf, 1)
     .option('--png <file>', 'draw the image, and the plan on the board that the model wrote down')
+    .option('--animate <file>', 'a moving picture (APNG) of the plan being carried out')
     .option('--json', 'the result as JSON on standard output');
   addDeviceOptions(command).action((image: string | undefined, flags: PlanFlags) => runPlan(image, flags, context));
   addExamples(command, [
     ['plan', 'a held-out puzzle with the model that comes with the package'],
     ['plan --level 5 --seed 7 --png plan.png', 'another one, drawn as a picture'],
+    ['plan --seed 3 --animate plan.apng', 'its plan, step by step, for a browser or a slide'],
     ['plan puzzle.png --checkpoint runs/mine --json', 'an image of your own, for a program'],
   ]);
 }
@@ -97,6 +102,7 @@ async function runPlan(file: string | undefined, flags: PlanFlags, { terminal }:
       const plan = await planner.plan(task.image, { world: flags.world });
       const board = readBoard(world, plan.recap);
       if (flags.png !== undefined) writeFileAtomic(flags.png, encodePng(picture(world, task.image, plan, board)));
+      if (flags.animate !== undefined) animate(flags.animate, world, task, plan, board);
       if (flags.json)
         terminal.out(
           JSON.stringify(
@@ -106,7 +112,8 @@ async function runPlan(file: string | undefined, flags: PlanFlags, { terminal }:
           ),
         );
       else show(terminal, world, task, plan, board);
-      if (flags.png !== undefined && !flags.json) terminal.out(`drawn in ${flags.png}`);
+      for (const file of [flags.png, flags.animate])
+        if (file !== undefined && !flags.json) terminal.out(`drawn in ${file}`);
     },
   );
 }
@@ -202,6 +209,13 @@ function picture(world: World, image: RgbImage, plan: Plan, board: Board): RgbIm
   if (!('instance' in board)) return seen;
   const path = pathOf(world, board.instance, plan.actions);
   return sideBySide([seen, boardPicture(world, board.instance, path, seen.width)], cellPixels / 4);
+}
+
+/** The plan on the real board where that is known, else on the one that the model wrote down. */
+function animate(file: string, world: World, { puzzle }: Task, { actions }: Plan, board: Board): void {
+  const instance = puzzle?.instance ?? ('instance' in board ? board.instance : undefined);
+  if (!instance) throw new Error(`no plan can be shown in ${file}: what the model wrote down is no board`);
+  writeFileAtomic(file, encodeApng(planFrames(world, instance, actions, cellPixels * instance.size)));
 }
 
 export function boardColours({ colours }: Terminal): BoardColours {
