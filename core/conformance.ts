@@ -18,20 +18,21 @@ export interface ConformanceCase {
 
 /**
  * Fills the buffers of an example with values up to +-`scale`, or as the example says.
- * @param dtype of the float buffers; wide ones are f32, index ones i32
+ * @param dtype of the float buffers, the same for all or by name; wide ones are f32, index ones i32
  * @param noise any integer: the same one gives the same values
  */
 export function conformanceCase(
   kernel: Kernel,
   example: Example<string, string>,
-  dtype: 'f32' | 'f16',
+  dtype: 'f32' | 'f16' | Readonly<Record<string, DType>>,
   scale: number,
   noise: number,
 ): ConformanceCase {
   const dtypes: Record<string, DType> = {};
   const inputs: Record<string, NumberArray> = {};
   Object.entries(kernel.buffers).forEach(([name, spec], position) => {
-    const type = spec.kind === 'index' ? 'i32' : spec.kind === 'wide' ? 'f32' : dtype;
+    const type =
+      spec.kind === 'index' ? 'i32' : spec.kind === 'wide' ? 'f32' : typeof dtype === 'string' ? dtype : dtype[name]!;
     const fill = example.fills?.[name];
     const random = uniformSequence(noise + position);
     const values = Float64Array.from({ length: example.lengths[name]! }, (_, i) => {

@@ -6,6 +6,7 @@
  * that changes from step to step (learning rate, seed, temperature) travels in a buffer, never in compiled code.
  */
 import type { DType, NumberArray } from './dtype.js';
+import type { WgslMachine, WgslProfile } from './machine.js';
 
 /** How a kernel touches a buffer: `update` reads and writes in place. */
 export type Access = 'read' | 'write' | 'update';
@@ -55,8 +56,14 @@ export interface WasmProgram {
 /** What a WGSL generator may know about the device it writes for. */
 export interface WgslTarget<B extends string = string> {
   readonly dtypes: Readonly<Record<B, DType>>;
-  /** `software`: tiny workgroups, no barriers, no workgroup memory. `gpu`: everything. */
-  readonly profile: 'software' | 'gpu';
+  readonly profile: WgslProfile;
+  /** Facts of the adapter; without them, the least that WebGPU promises. */
+  readonly machine?: WgslMachine;
+  /**
+   * How f16 buffers are declared: `native` (default) as f16, `packed` as words of two halves, for adapters without `shader-f16`.
+   * Only kernels that get round the helpers of wgsl.ts need to look.
+   */
+  readonly halfStorage?: 'native' | 'packed';
 }
 
 export interface WgslPass {
@@ -64,6 +71,15 @@ export interface WgslPass {
   readonly body: string;
   /** Workgroups along x, y, z. */
   workgroups(params: Readonly<Record<string, number>>): readonly [number, number, number];
+  /** What this pass is among its kernel's passes, where there are several: goes into the record of what was selected. */
+  readonly variant?: string;
+  /**
+   * Elements of f32 scratch that the pass uses (`load_scratch`, `store_scratch`, ...): one buffer that all passes of a launch
+   * share, with unspecified content before the first.
+   */
+  scratch?(params: Readonly<Record<string, number>>): number;
+  /** WGSL extensions to enable, as in `enable subgroups;`. */
+  readonly enables?: readonly string[];
 }
 
 /** Draws test cases: backed by fast-check in tests, by a plain generator in benchmarks. */

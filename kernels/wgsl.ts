@@ -5,7 +5,13 @@
  * - `load_<buffer>(i)` and `store_<buffer>(i, value)`: one element, f32 whatever the storage type is (i32 for index buffers);
  * - `load4_<buffer>(i)` and `store4_<buffer>(i, value)`: elements 4i..4i+3 as a vec4; a pass that mentions these gets its
  *   buffer declared as an array of vec4, and must only run where offsets and rows are multiples of four elements;
+ * - `words_<buffer>`: the buffer as an array of vec4u, 16 bytes as they are stored; `data_<buffer>`, mentioned by a pass that uses
+ *   none of the above: the buffer as an array of its element type, for built-ins that take a pointer;
+ * - all of these for `scratch`, f32 memory of the launch, if the pass says how much it needs (`WgslPass.scratch`);
  * - `workgroup_index(id)`: the number of a workgroup in a grid folded by `grid`.
+ *
+ * f16 buffers are arrays of f16, or of words with two halves each where the adapter has no `shader-f16`
+ * (`target.halfStorage`): the same memory, and the same helpers in front of it.
  */
 import type { DType } from './dtype.js';
 import { ceilDivide } from './kernel.js';
@@ -22,51 +28,83 @@ export function grid(count: number): readonly [number, number, number] {
   return [Math.min(count, foldWidth), ceilDivide(count, foldWidth), 1];
 }
 
-/** The buffers that a pass touches, as positions in the kernel's list: only these are declared and bound. */
+/** The name behind the names of a kernel's buffers. */
+const scratch = 'scratch';
+
+/**
+ * The buffers that a pass touches, as positions in the kernel's list: only these are declared and bound. The position behind the
+ * last is that of the scratch buffer.
+ */
 export function boundBuffers(kernel: Kernel, pass: WgslPass): number[] {
-  return Object.keys(kernel.buffers).flatMap((name, position) => (mentions(pass.body, name) ? [position] : []));
+  return [...Object.keys(kernel.buffers), scratch].flatMap((name, position) =>
+    mentions(pass.body, name) ? [position] : [],
+  );
 }
 
 function mentions(body: string, name: string): boolean {
-  return new RegExp(`\\b(load|store)4?_${name}\\b`).test(body);
+  return new RegExp(`\\b((load|store)4?|words|data)_${name}\\b`).test(body);
+}
+
+/** True if a pass may write the buffer at a position of `boundBuffers`. */
+export function isWritten(kernel: Kernel, pass: WgslPass, position: number): boolean {
+  const access = Object.values(kernel.buffers)[position]?.access;
+  return access ? access !== 'read' : /\b(store4?|data)_scratch\b/.test(pass.body);
 }
 
 /** The complete module of one pass of `kernel`. */
 export function wgslModule(kernel: Kernel, pass: WgslPass, target: WgslTarget): string {
-  const names = Object.keys(kernel.buffers);
+  const names = [...Object.keys(kernel.buffers), scratch];
   const bound = boundBuffers(kernel, pass).map(position => names[position]!);
   const half = bound.some(name => target.dtypes[name] === 'f16');
+  const packed = target.halfStorage === 'packed';
   const params = Object.entries(kernel.params).map(([name, type]) => `  ${name}: ${type},`);
   const parts = [
-    half ? 'enable f16;' : '',
+    ...[...(half && !packed ? ['f16'] : []), ...(pass.enables ?? [])].map(extension => `enable ${extension};`),
     ['struct Params {', ...params, '}', 'var<immediate> params: Params;'].join('\n'),
     `fn workgroup_index(id: vec3u) -> u32 { return id.x + id.y * ${foldWidth}u; }`,
-    half ? toHalf : '',
-    ...bound.map(name => bufferDeclaration(kernel, name, names.indexOf(name), pass.body, target.dtypes[name]!)),
+    half ? (packed ? toHalfBits : toHalf) : '',
+    ...bound.map(name => {
+      const dtype = name === scratch ? 'f32' : target.dtypes[name]!;
+      const binding = names.indexOf(name);
+      const variable = `@group(0) @binding(${binding}) var<storage, ${isWritten(kernel, pass, binding) ? 'read_write' : 'read'}>`;
+      if (new RegExp(`\\bwords_${name}\\b`).test(pass.body)) return `${variable} words_${name}: array<vec4u>;`;
+      const declare = dtype === 'f16' && packed ? packedDeclaration : bufferDeclaration;
+      return declare(variable, name, pass.body, dtype);
+    }),
     pass.body.trim(),
   ];
   return parts.filter(part => part !== '').join('\n') + '\n';
 }
 
-/** WGSL leaves the conversion of numbers beyond 65504 open; ours gives infinity, like IEEE 754. */
+/**
+ * WGSL leaves the conversion of numbers beyond 65504 open, and compilers may assume that there are no infinities: bits decide.
+ * From 65520 on there is infinity, like IEEE 754, and what is not a number stays none.
+ */
+const special = `let magnitude = bitcast<u32>(value) & 0x7fffffffu;
+  let special = ((bitcast<u32>(value) >> 16u) & 0x8000u) | select(0x7c00u, 0x7e00u, magnitude > 0x7f800000u);`;
+
 const toHalf = `fn to_f16(value: f32) -> f16 {
-  let infinity = bitcast<vec2<f16>>(((bitcast<u32>(value) >> 16u) & 0x8000u) | 0x7c00u).x;
-  return select(f16(value), infinity, abs(value) >= 65520.0);
+  ${special}
+  return select(f16(value), bitcast<vec2<f16>>(special).x, magnitude >= 0x477ff000u);
 }`;
+
+/** The bits of a half in the low half of a word, for adapters without `shader-f16`. */
+const toHalfBits = `fn to_f16_bits(value: f32) -> u32 {
+  ${special}
+  return select(pack2x16float(vec2f(value, 0.0)) & 0xffffu, special, magnitude >= 0x477ff000u);
+}
+fn to_f16_pair(low: f32, high: f32) -> u32 { return to_f16_bits(low) | (to_f16_bits(high) << 16u); }`;
 
 const storageType: Readonly<Record<DType, string>> = { f64: 'f64', f32: 'f32', f16: 'f16', i32: 'i32' };
 
-function bufferDeclaration(kernel: Kernel, name: string, binding: number, body: string, dtype: DType): string {
-  const { access } = kernel.buffers[name]!;
+/** @param variable address space and binding, up to the name */
+function bufferDeclaration(variable: string, name: string, body: string, dtype: DType): string {
   const type = storageType[dtype];
   const value = dtype === 'i32' ? 'i32' : 'f32';
   const half = dtype === 'f16';
   const wide = new RegExp(`\\b(load|store)4_${name}\\b`).test(body);
   const element = wide ? `data_${name}[i >> 2u][i & 3u]` : `data_${name}[i]`;
-  const mode = access === 'read' ? 'read' : 'read_write';
-  const lines = [
-    `@group(0) @binding(${binding}) var<storage, ${mode}> data_${name}: array<${wide ? `vec4<${type}>` : type}>;`,
-  ];
+  const lines = [`${variable} data_${name}: array<${wide ? `vec4<${type}>` : type}>;`];
   const has = (helper: string) => new RegExp(`\\b${helper}_${name}\\b`).test(body);
   if (has('load')) lines.push(`fn load_${name}(i: u32) -> ${value} { return ${value}(${element}); }`);
   if (has('load4'))
@@ -76,6 +114,46 @@ function bufferDeclaration(kernel: Kernel, name: string, binding: number, body: 
   if (has('store4')) {
     const rounded = half ? 'vec4<f16>(to_f16(value.x), to_f16(value.y), to_f16(value.z), to_f16(value.w))' : 'value';
     lines.push(`fn store4_${name}(i: u32, value: vec4<${value}>) { data_${name}[i] = ${rounded}; }`);
+  }
+  return lines.join('\n');
+}
+
+/**
+ * f16 without `shader-f16`: two elements share a word. A pass that stores by vec4 alone writes whole words. In one that stores
+ * single elements, two lanes may own the halves of one word: each clears and sets its own bits by integer atomics, which
+ * leaves the other's alone in whatever order they come, so every kernel is right as it is written.
+ */
+function packedDeclaration(variable: string, name: string, body: string): string {
+  const has = (helper: string) => new RegExp(`\\b${helper}_${name}\\b`).test(body);
+  const atomic = has('store');
+  const pairs = !atomic && (has('load4') || has('store4'));
+  const type = atomic ? 'atomic<u32>' : pairs ? 'vec2u' : 'u32';
+  const word = (i: string) =>
+    atomic
+      ? `atomicLoad(&data_${name}[${i}])`
+      : pairs
+        ? `data_${name}[(${i}) >> 1u][(${i}) & 1u]`
+        : `data_${name}[${i}]`;
+  const lines = [`${variable} data_${name}: array<${type}>;`];
+  if (has('load')) lines.push(`fn load_${name}(i: u32) -> f32 { return unpack2x16float(${word('i >> 1u')})[i & 1u]; }`);
+  if (has('load4')) {
+    const [low, high] = pairs ? [`data_${name}[i].x`, `data_${name}[i].y`] : [word('2u * i'), word('2u * i + 1u')];
+    lines.push(
+      `fn load4_${name}(i: u32) -> vec4f { return vec4f(unpack2x16float(${low}), unpack2x16float(${high})); }`,
+    );
+  }
+  if (atomic)
+    lines.push(`fn store_${name}(i: u32, value: f32) {
+  let shift = 16u * (i & 1u);
+  atomicAnd(&data_${name}[i >> 1u], 0xffff0000u >> shift);
+  atomicOr(&data_${name}[i >> 1u], to_f16_bits(value) << shift);
+}`);
+  if (has('store4')) {
+    const [low, high] = ['to_f16_pair(value.x, value.y)', 'to_f16_pair(value.z, value.w)'];
+    const stores = atomic
+      ? `atomicStore(&data_${name}[2u * i], ${low}); atomicStore(&data_${name}[2u * i + 1u], ${high});`
+      : `data_${name}[i] = vec2u(${low}, ${high});`;
+    lines.push(`fn store4_${name}(i: u32, value: vec4f) { ${stores} }`);
   }
   return lines.join('\n');
 }

@@ -3,15 +3,22 @@
  * on, and finds out what it got.
  */
 import type * as Dawn from 'webgpu';
+import type { WgslMachine, WgslProfile } from '../../kernels/index.js';
 import type { Capabilities } from '../backend.js';
+import { chooseProfile, describeMachine, isSoftware } from './webgpu-machine.js';
 
 export interface WebGpuOptions {
   /** Part of the adapter's name, where a machine has several; MGSD_ADAPTER if not given. */
   readonly adapter?: string;
   /** `debug` keeps Dawn's bounds checks in shaders and validates the generated code; `production` (default) does not. */
   readonly mode?: 'production' | 'debug';
-  /** How kernels are written: chosen from the adapter if not given. Tests run `gpu` kernels on software adapters. */
-  readonly profile?: 'software' | 'gpu';
+  /** How kernels are written: chosen from the adapter if not given. Tests run `alu` kernels on software adapters. */
+  readonly profile?: WgslProfile;
+  /**
+   * How f16 is stored: `native` needs the feature `shader-f16`, `packed` (two halves to a word) only integers. Chosen from the
+   * adapter if not given; tests run `packed` kernels where both would do.
+   */
+  readonly halfStorage?: 'native' | 'packed';
   /** Dawn's backend, the platform's best if not given. `null` computes nothing: it checks shaders without an adapter. */
   readonly backend?: 'vulkan' | 'metal' | 'd3d12' | 'null';
 }
@@ -19,17 +26,9 @@ export interface WebGpuOptions {
 export interface OpenedDevice {
   readonly device: GPUDevice;
   readonly usage: typeof GPUBufferUsage;
-  readonly profile: 'software' | 'gpu';
+  readonly profile: WgslProfile;
+  readonly machine: WgslMachine;
   readonly capabilities: Capabilities;
-}
-
-/** What Dawn's subgroup-matrix extension adds to the adapter's information. */
-interface MatrixConfig {
-  readonly componentType: string;
-  readonly resultComponentType: string;
-  readonly M: number;
-  readonly N: number;
-  readonly K: number;
 }
 
 /** Asked for where the adapter offers them. */
@@ -106,15 +105,20 @@ export async function openDevice(options: WebGpuOptions = {}): Promise<OpenedDev
   if (!adapter) throw noAdapter(wanted);
   if (adapter.info.device === 'null-backend' && backend !== 'null') throw noAdapter(wanted);
 
-  const features = wantedFeatures.filter(name => adapter.features.has(name)) as GPUFeatureName[];
+  if (options.halfStorage === 'native' && !adapter.features.has('shader-f16'))
+    throw new Error(`${adapter.info.description} has no \`shader-f16\`: leave halfStorage out, f16 is packed into words then`);
+  const wantsFeature = (name: string) => name !== 'shader-f16' || options.halfStorage !== 'packed';
+  const features = wantedFeatures.filter(name => adapter.features.has(name) && wantsFeature(name)) as GPUFeatureName[];
   const limits = adapterLimits(adapter);
   const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits: limits });
-  const profile = options.profile ?? (isSoftware(adapter.info) ? 'software' : 'gpu');
-  const capabilities = describe(adapter, device, { mode, profile, toggles: on });
+  const machine = describeMachine(adapter.info, device);
+  const profile = options.profile ?? chooseProfile(machine);
+  const capabilities = describe(adapter, device, { mode, profile, machine, toggles: on });
   return {
     device,
     usage: (globals as { GPUBufferUsage: typeof GPUBufferUsage }).GPUBufferUsage,
     profile,
+    machine,
     capabilities,
   };
 }
@@ -137,24 +141,19 @@ function adapterLimits(adapter: GPUAdapter): Record<string, number> {
   return Object.fromEntries(names.flatMap(name => (offered[name] === undefined ? [] : [[name, offered[name]]])));
 }
 
-function isSoftware(info: GPUAdapterInfo): boolean {
-  const name = `${info.device} ${info.description}`;
-  return (
-    info.isFallbackAdapter ||
-    info.architecture === 'software' ||
-    /llvmpipe|lavapipe|swiftshader|basic render/i.test(name)
-  );
-}
-
 function describe(
   adapter: GPUAdapter,
   device: GPUDevice,
-  asked: { readonly mode: string; readonly profile: string; readonly toggles: readonly string[] },
+  asked: {
+    readonly mode: string;
+    readonly profile: string;
+    readonly machine: WgslMachine;
+    readonly toggles: readonly string[];
+  },
 ): Capabilities {
   const { info } = adapter;
   const { limits } = device;
-  const configs = (info as { subgroupMatrixConfigs?: readonly MatrixConfig[] }).subgroupMatrixConfigs ?? [];
-  const matrices = configs.map(c => `${c.M}x${c.N}x${c.K} ${c.componentType}->${c.resultComponentType}`);
+  const matrices = asked.machine.matrices.map(c => `${c.M}x${c.N}x${c.K} ${c.componentType}->${c.resultComponentType}`);
   const has = (name: string) => device.features.has(name);
   // Unknown or refused toggles are ignored silently, so whether one worked shows only in what it was to bring.
   const experimental = [...adapter.features].some(name => name.startsWith('chromium-experimental'));
@@ -163,13 +162,14 @@ function describe(
     name: [info.description.split(':')[0], info.device, info.vendor].find(Boolean) ?? 'unnamed adapter',
     driver: [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(', '),
     software: isSoftware(info),
-    dtypes: has('shader-f16') ? ['f32', 'f16', 'i32'] : ['f32', 'i32'],
+    dtypes: ['f32', 'f16', 'i32'],
     maxBufferBytes: Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
     threads: 1,
     features: {
       profile: asked.profile,
+      'tuned as': asked.machine.adapter,
       mode: asked.mode,
-      'shader-f16': has('shader-f16'),
+      'f16 storage': has('shader-f16') ? 'native' : 'packed',
       subgroups: has('subgroups'),
       'subgroup size': `${info.subgroupMinSize}..${info.subgroupMaxSize}`,
       'subgroup matrices': has('chromium-experimental-subgroup-matrix') ? matrices.join('; ') || 'none listed' : 'no',

@@ -4,6 +4,8 @@
  * runs in order, so whoever gets the buffer next comes later.
  */
 
+import { DeviceError } from '../faults.js';
+
 /** A GPU buffer and what the backend knows about it. */
 export interface Block {
   /** Unique within the process, never used again. */
@@ -53,7 +55,8 @@ export class BufferPool {
   take(bytes: number): Block {
     const size = Math.min(sizeClass(bytes), Math.floor(this.#options.maxBytes / 16) * 16);
     if (bytes > size)
-      throw new Error(
+      throw new DeviceError(
+        'memory',
         `A buffer of ${megabytes(bytes)} is more than this adapter can bind (${megabytes(size)}): use a smaller batch, shorter ` +
           'sequences or f16.',
       );

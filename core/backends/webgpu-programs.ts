@@ -1,15 +1,31 @@
 /** From kernels to pipelines: compiles the WGSL of a kernel for the dtypes it is launched with, once. */
 import { bytesPerElement } from '../../kernels/index.js';
-import type { DType, Kernel, WgslPass } from '../../kernels/index.js';
-import { boundBuffers, wgslModule } from '../../kernels/wgsl.js';
+import type { DType, Kernel, WgslMachine, WgslPass, WgslProfile, WgslTarget } from '../../kernels/index.js';
+import { boundBuffers, isWritten, wgslModule } from '../../kernels/wgsl.js';
 import type { Operand } from '../backend.js';
 
+/** How often a pass of a kernel was launched. */
+export interface Selection {
+  readonly kernel: string;
+  /** Which of the kernel's passes: the variant that its generator names, or the position. */
+  readonly variant: string;
+  readonly launches: number;
+}
+
+/** What kernels are written for, whatever their dtypes. */
+export type KernelTarget = Required<Omit<WgslTarget, 'dtypes'>>;
+
 export interface PassProgram {
-  /** Positions of the operands that the pass touches. */
+  readonly variant: string;
+  /** Counted by the backend. */
+  launches: number;
+  /** Positions of the operands that the pass touches; one beyond the last is the scratch buffer. */
   readonly bound: readonly number[];
   readonly layout: GPUBindGroupLayout;
   readonly layoutId: number;
   workgroups(params: Readonly<Record<string, number>>): readonly [number, number, number];
+  /** Elements of f32 scratch. */
+  scratch(params: Readonly<Record<string, number>>): number;
   /** Compiles at the first call; throws if an earlier call has found the shader not to be valid. */
   pipeline(): GPUComputePipeline;
 }
@@ -22,7 +38,9 @@ export interface Program {
   /** Positions of operands that some pass writes, and that some pass reads. */
   readonly written: readonly number[];
   readonly onlyRead: readonly number[];
-  /** Bytes per element of every operand. */
+  /** True if some pass wants scratch. */
+  readonly usesScratch: boolean;
+  /** Bytes per element of every operand, and of scratch. */
   readonly elementBytes: readonly number[];
 }
 
@@ -36,15 +54,20 @@ interface Layout {
 
 export class Programs {
   readonly #device: GPUDevice;
-  readonly #profile: 'software' | 'gpu';
+  readonly target: KernelTarget;
   readonly #track: (check: Promise<void>) => void;
   readonly #programs = new Map<Kernel, Map<number, Program>>();
   readonly #layouts = new Map<string, Layout>();
 
   /** `track` gets a promise per compiled shader, which rejects with the message of a shader that is not valid. */
-  constructor(device: GPUDevice, profile: 'software' | 'gpu', track: (check: Promise<void>) => void) {
+  constructor(
+    device: GPUDevice,
+    { profile, machine }: { readonly profile: WgslProfile; readonly machine: WgslMachine },
+    track: (check: Promise<void>) => void,
+  ) {
     this.#device = device;
-    this.#profile = profile;
+    const halfStorage = device.features.has('shader-f16') ? 'native' : 'packed';
+    this.target = { profile, machine, halfStorage };
     this.#track = track;
   }
 
@@ -58,6 +81,16 @@ export class Programs {
     return program;
   }
 
+  /** What was launched so far, by kernel and variant, in the order of first use. */
+  selections(): Selection[] {
+    const selections: Selection[] = [];
+    for (const [kernel, programs] of this.#programs)
+      for (const { passes } of programs.values())
+        for (const { variant, launches } of passes)
+          if (launches > 0) selections.push({ kernel: kernel.name, variant, launches });
+    return selections;
+  }
+
   #build(kernel: Kernel, operands: readonly Operand[]): Program {
     const names = Object.keys(kernel.buffers);
     if (operands.length !== names.length)
@@ -69,38 +102,41 @@ export class Programs {
       dtypes[name] = operands[i]!.dtype;
       this.#checkDtype(kernel, name, dtypes[name]);
     });
-    const passes = kernel.wgsl({ dtypes, profile: this.#profile });
+    const passes = kernel.wgsl(this.#target(dtypes));
     const bound = new Set(passes.flatMap(pass => boundBuffers(kernel, pass)));
-    const isWritten = (position: number) => kernel.buffers[names[position]!]!.access !== 'read';
+    const operand = [...bound].filter(position => position < names.length);
+    const written = (position: number) => kernel.buffers[names[position]!]!.access !== 'read';
     return {
       kernel,
       params: Object.entries(kernel.params),
-      passes: passes.map((pass, i) =>
-        this.#buildPass(kernel, pass, dtypes, passes.length > 1 ? `${kernel.name} (${i})` : kernel.name),
-      ),
-      written: [...bound].filter(isWritten),
-      onlyRead: [...bound].filter(position => !isWritten(position)),
-      elementBytes: operands.map(({ dtype }) => bytesPerElement[dtype]),
+      passes: passes.map((pass, i) => this.#buildPass(kernel, pass, dtypes, pass.variant ?? String(i))),
+      written: operand.filter(written),
+      onlyRead: operand.filter(position => !written(position)),
+      usesScratch: bound.has(names.length),
+      elementBytes: [...operands.map(({ dtype }) => bytesPerElement[dtype]), bytesPerElement.f32],
     };
+  }
+
+  #target(dtypes: Readonly<Record<string, DType>>): WgslTarget {
+    return { ...this.target, dtypes };
   }
 
   #checkDtype(kernel: Kernel, name: string, dtype: DType): void {
     const { kind } = kernel.buffers[name]!;
     const problem = (text: string) => new Error(`kernel ${kernel.name}, buffer ${name}: ${text}`);
     if (dtype === 'f64') throw problem('WGSL has no f64; use f32 here, or the cpu backend for gradient checks');
-    if (dtype === 'f16' && !this.#device.features.has('shader-f16'))
-      throw problem('this adapter offers no f16 (`shader-f16`); use f32');
     const allowed = kind === 'index' ? ['i32'] : kind === 'wide' ? ['f32'] : ['f32', 'f16'];
     if (!allowed.includes(dtype)) throw problem(`is ${dtype}, but must be ${allowed.join(' or ')}`);
   }
 
-  #buildPass(kernel: Kernel, pass: WgslPass, dtypes: Readonly<Record<string, DType>>, label: string): PassProgram {
+  #buildPass(kernel: Kernel, pass: WgslPass, dtypes: Readonly<Record<string, DType>>, variant: string): PassProgram {
     const bound = boundBuffers(kernel, pass);
-    const layout = this.#layout(kernel, bound);
+    const layout = this.#layout(kernel, pass, bound);
+    const label = `${kernel.name} (${variant})`;
     let pipeline: GPUComputePipeline | undefined;
     let failure: Error | undefined;
     const compile = () => {
-      const code = wgslModule(kernel, pass, { dtypes, profile: this.#profile });
+      const code = wgslModule(kernel, pass, this.#target(dtypes));
       const { compiled, check } = this.#compile(label, layout.pipeline, code);
       this.#track(
         check.catch((error: unknown) => {
@@ -111,10 +147,13 @@ export class Programs {
       return compiled;
     };
     return {
+      variant,
+      launches: 0,
       bound,
       layout: layout.group,
       layoutId: layout.id,
       workgroups: params => pass.workgroups(params),
+      scratch: params => pass.scratch?.(params) ?? 0,
       pipeline() {
         if (failure) throw failure;
         return (pipeline ??= compile());
@@ -123,17 +162,17 @@ export class Programs {
   }
 
   /** Kernels with the same accesses share a layout, and so their bind groups. */
-  #layout(kernel: Kernel, bound: readonly number[]): Layout {
-    const specs = Object.values(kernel.buffers);
+  #layout(kernel: Kernel, pass: WgslPass, bound: readonly number[]): Layout {
+    const mode = (position: number) => (isWritten(kernel, pass, position) ? 'storage' : 'read-only-storage');
     const immediateSize = 4 * Object.keys(kernel.params).length;
-    const key = `${immediateSize};${bound.map(position => `${position}${specs[position]!.access === 'read' ? 'r' : 'w'}`).join()}`;
+    const key = `${immediateSize};${bound.map(position => `${position}${mode(position)}`).join()}`;
     const known = this.#layouts.get(key);
     if (known) return known;
     const group = this.#device.createBindGroupLayout({
       entries: bound.map(position => ({
         binding: position,
         visibility: 4, // GPUShaderStage.COMPUTE
-        buffer: { type: specs[position]!.access === 'read' ? 'read-only-storage' : 'storage' },
+        buffer: { type: mode(position) },
       })),
     });
     const layout = {

@@ -6,13 +6,16 @@
 import { stridedWriteKernel } from '../../kernels/index.js';
 import type { Kernel } from '../../kernels/index.js';
 import { namedParams } from '../backend.js';
-import type { Allocation, Backend, Capabilities, Operand } from '../backend.js';
+import { DeviceError } from '../faults.js';
+import type { Allocation, Backend, Capabilities, Launch, Operand, Replay } from '../backend.js';
 import { openDevice } from './webgpu-device.js';
 import type { OpenedDevice, WebGpuOptions } from './webgpu-device.js';
 import { BindGroupCache, BufferPool, megabytes, StagingRing } from './webgpu-memory.js';
 import type { Binding, Block } from './webgpu-memory.js';
 import { Programs } from './webgpu-programs.js';
-import type { PassProgram, Program } from './webgpu-programs.js';
+import type { KernelTarget, PassProgram, Program, Selection } from './webgpu-programs.js';
+import { CommandList, isCopy } from './webgpu-replay.js';
+import { ScratchRing } from './webgpu-scratch.js';
 import { settle } from './webgpu-wait.js';
 
 export type { WebGpuOptions } from './webgpu-device.js';
@@ -49,11 +52,16 @@ export async function openWebGpuBackend(options: WebGpuOptions = {}): Promise<We
 
 export class WebGpuBackend implements Backend {
   readonly capabilities: Capabilities;
+  /** What kernels are written for here. */
+  readonly target: KernelTarget;
   readonly #device: GPUDevice;
   readonly #pool: BufferPool;
   readonly #groups: BindGroupCache;
   readonly #programs: Programs;
   readonly #staging: StagingRing;
+  readonly #scratch: ScratchRing;
+  /** Of the buffers behind tensors. */
+  readonly #usage: number;
 
   /** The open batch. */
   #encoder: GPUCommandEncoder | undefined;
@@ -71,32 +79,39 @@ export class WebGpuBackend implements Backend {
   #lost: Error | undefined;
   #closed = false;
 
+  /** While launches are prepared, what they would record goes here instead. */
+  #capture: CommandList | undefined;
+
   readonly #immediates = new Uint32Array(16);
   readonly #immediateFloats = new Float32Array(this.#immediates.buffer);
 
   constructor(
-    { device, usage, profile, capabilities }: OpenedDevice,
+    { device, usage, profile, machine, capabilities }: OpenedDevice,
     limits: CacheLimits = { bindGroups: 8192, keepBytes: 2 ** 30 },
   ) {
     this.capabilities = capabilities;
     this.#device = device;
+    this.#usage = usage.STORAGE | usage.COPY_SRC | usage.COPY_DST;
     this.#pool = new BufferPool({
       keepBytes: limits.keepBytes,
       maxBytes: capabilities.maxBufferBytes,
-      create: bytes => this.#createBuffer(bytes, usage.STORAGE | usage.COPY_SRC | usage.COPY_DST),
+      create: bytes => this.#createBuffer(bytes, this.#usage),
       beforeDestroy: block => {
         this.#groups.forget(block);
         if (block.batch === this.#batch) this.flush();
       },
     });
+    this.#scratch = new ScratchRing(this.#pool);
     this.#groups = new BindGroupCache(device, limits.bindGroups);
     this.#staging = new StagingRing(bytes => this.#createBuffer(bytes, usage.MAP_READ | usage.COPY_DST));
-    this.#programs = new Programs(device, profile, check => this.#track(check, true));
+    this.#programs = new Programs(device, { profile, machine }, check => this.#track(check, true));
+    this.target = this.#programs.target;
     device.addEventListener('uncapturederror', event => this.#errors.push(new Error(event.error.message)));
     void device.lost.then(({ reason, message }) => {
-      if (reason !== 'destroyed')
-        this.#lost = new Error(
-          `The GPU device was lost (${message}). Its memory is gone: start again from the last checkpoint. Common causes are a driver that ` +
+      if (!this.#closed)
+        this.#lost = new DeviceError(
+          'lost',
+          `The GPU device was lost (${message || reason}). Its memory is gone: start again from the last checkpoint. Common causes are a driver that ` +
             'was reset because one launch took too long, memory that ran out, or a GPU that was taken away.',
         );
     });
@@ -114,9 +129,29 @@ export class WebGpuBackend implements Backend {
     };
   }
 
+  /** Which variants of which kernels were launched so far: what profiles and tuning tables have chosen. */
+  selections(): readonly Selection[] {
+    return this.#programs.selections();
+  }
+
   allocate(bytes: number): Allocation {
     this.#assertUsable();
     return new WebGpuAllocation(this.#pool.take(bytes));
+  }
+
+  /** Asks the driver for it and gives it back at once: WebGPU does not tell how much there is. */
+  async hasMemory(bytes: number): Promise<boolean> {
+    this.#assertUsable();
+    const largest = Math.floor(this.capabilities.maxBufferBytes / 16) * 16;
+    const buffers: GPUBuffer[] = [];
+    this.#device.pushErrorScope('out-of-memory');
+    for (let left = bytes - this.#pool.keptBytes; left > 0; left -= largest)
+      buffers.push(
+        this.#device.createBuffer({ size: Math.ceil(Math.min(left, largest) / 16) * 16, usage: this.#usage }),
+      );
+    const error = await this.#device.popErrorScope();
+    for (const buffer of buffers) buffer.destroy();
+    return error === null;
   }
 
   free(allocation: Allocation): void {
@@ -181,17 +216,57 @@ export class WebGpuBackend implements Backend {
     this.#assertUsable();
     const program = this.#programs.get(kernel, operands);
     const named = namedParams(kernel, params);
-    const separate = this.#separateReads(program, operands);
+    let bound = this.#separateReads(program, operands);
+    if (program.usesScratch) bound = this.#withScratch(program, bound, named);
     program.params.forEach(([, type], i) => {
       if (type === 'u32') this.#immediates[i] = params[i]!;
       else this.#immediateFloats[i] = params[i]!;
     });
     for (const pass of program.passes) {
       const [x, y, z] = pass.workgroups(named);
-      if (x > 0 && y > 0 && z > 0) this.#encode(program, pass, separate, x, y, z);
+      if (x > 0 && y > 0 && z > 0) this.#encode(program, pass, bound, x, y, z);
     }
+    if (this.#capture) return;
     if (this.#queued >= longestBatch || (this.#queued >= batchLaunches && this.#inFlight < batchesInFlight))
       this.flush();
+  }
+
+  /** See webgpu-replay.ts: bind groups are made once, and a run is one pass and one submission. */
+  prepare(launches: readonly Launch[]): Replay {
+    const list = new CommandList();
+    this.#capture = list;
+    try {
+      for (const { kernel, operands, params } of launches) this.launch(kernel, operands, params);
+    } finally {
+      this.#capture = undefined;
+    }
+    return {
+      run: () => {
+        this.#repeat(list);
+      },
+      dispose: () => {
+        for (const block of list.owned.splice(0)) this.#pool.give(block);
+      },
+    };
+  }
+
+  #repeat({ commands, blocks }: CommandList): void {
+    this.#assertUsable();
+    for (const block of blocks) block.batch = this.#batch;
+    for (const command of commands) {
+      if (isCopy(command)) {
+        this.#copy(command.from, command.fromOffset, command.to.buffer, 0, command.bytes);
+        continue;
+      }
+      const { program, pipeline, group, immediates, workgroups } = command;
+      const encoder = this.#openPass();
+      if (pipeline !== this.#pipeline) encoder.setPipeline((this.#pipeline = pipeline));
+      if (group !== this.#group) encoder.setBindGroup(0, (this.#group = group));
+      if (immediates.length > 0) encoder.setImmediates(0, immediates, 0, immediates.length);
+      encoder.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
+      program.launches++;
+    }
+    this.flush();
   }
 
   #encode(program: Program, pass: PassProgram, operands: readonly Operand[], x: number, y: number, z: number): void {
@@ -207,14 +282,29 @@ export class WebGpuBackend implements Backend {
       block.batch = this.#batch;
       return { binding: position, block, offset: byteOffset, size };
     });
-    const encoder = this.#openPass();
     const pipeline = pass.pipeline();
     const group = this.#groups.get(pass.layout, pass.layoutId, bindings);
+    if (this.#capture) {
+      const immediates = this.#immediates.slice(0, program.params.length);
+      const blocks = bindings.map(({ block }) => block);
+      this.#capture.dispatch({ program: pass, pipeline, group, immediates, workgroups: [x, y, z] }, blocks);
+      return;
+    }
+    const encoder = this.#openPass();
     if (pipeline !== this.#pipeline) encoder.setPipeline((this.#pipeline = pipeline));
     if (group !== this.#group) encoder.setBindGroup(0, (this.#group = group));
     if (program.params.length > 0) encoder.setImmediates(0, this.#immediates, 0, program.params.length);
     encoder.dispatchWorkgroups(x, y, z);
+    pass.launches++;
     this.#queued++;
+  }
+
+  /** The operands, and behind them the launch's scratch buffer if a pass wants one. */
+  #withScratch(program: Program, operands: readonly Operand[], params: Readonly<Record<string, number>>) {
+    const length = Math.max(...program.passes.map(pass => pass.scratch(params)));
+    if (length === 0) return operands;
+    const allocation = new WebGpuAllocation(this.#scratch.next(4 * length));
+    return [...operands, { allocation, dtype: 'f32', byteOffset: 0, length } as const];
   }
 
   /**
@@ -229,10 +319,14 @@ export class WebGpuBackend implements Backend {
       if (!program.written.some(other => operands[other]!.allocation === operand.allocation)) continue;
       const size = Math.max(16, Math.ceil((operand.length * program.elementBytes[position]!) / 16) * 16);
       const copy = this.#pool.take(size);
-      copy.batch = this.#batch;
-      this.#copy(blockOf(operand.allocation, program.kernel.name), operand.byteOffset, copy.buffer, 0, size);
+      const from = blockOf(operand.allocation, program.kernel.name);
+      if (this.#capture) this.#capture.copy({ from, fromOffset: operand.byteOffset, to: copy, bytes: size });
+      else {
+        copy.batch = this.#batch;
+        this.#copy(from, operand.byteOffset, copy.buffer, 0, size);
+        copies.push(copy);
+      }
       result = result.with(position, { ...operand, allocation: new WebGpuAllocation(copy), byteOffset: 0 });
-      copies.push(copy);
     }
     for (const copy of copies) this.#pool.give(copy); // whoever takes one next is queued behind this launch
     return result;
@@ -304,12 +398,16 @@ export class WebGpuBackend implements Backend {
     });
     await settle(settled, this.capabilities.software);
     await settle(Promise.all(checks), this.capabilities.software);
+    // What fails on a device that is gone may be known before its loss is.
+    const failed = () => failure !== undefined || this.#errors.length > 0;
+    for (let turns = 0; turns < 10 && failed() && !this.#isLost; turns++) await new Promise(setImmediate);
     if (this.#lost) throw this.#lost;
     if (this.#errors.length > 0) {
       const [first, ...others] = this.#errors;
       this.#errors = [];
       // A shader that does not compile makes every launch of it fail as well: only the first message matters.
       const more = others.length > 0 ? `\n(and ${others.length} more, the next one: ${others[0]!.message})` : '';
+      if (first instanceof DeviceError) throw first;
       throw new Error(first!.message + more, { cause: first });
     }
     if (failure) throw failure;
@@ -336,17 +434,20 @@ export class WebGpuBackend implements Backend {
     const buffer = this.#device.createBuffer({ size, usage });
     const problem = this.#device.popErrorScope();
     const { liveBytes, keptBytes } = this.#pool;
-    this.#track(
-      problem.then(error =>
-        this.#reject(
-          error
-            ? `No device memory for ${megabytes(size)} more (${megabytes(liveBytes)} in use, ${megabytes(keptBytes)} kept for reuse): ` +
-                'use a smaller batch, shorter sequences or f16.'
-            : undefined,
-        ),
-      ),
-    );
+    const check = async () => {
+      if (await problem)
+        throw new DeviceError(
+          'memory',
+          `No device memory for ${megabytes(size)} more (${megabytes(liveBytes)} in use, ${megabytes(keptBytes)} kept for reuse): ` +
+            'use a smaller batch, shorter sequences or f16.',
+        );
+    };
+    this.#track(check(), true);
     return buffer;
+  }
+
+  get #isLost(): boolean {
+    return this.#lost !== undefined;
   }
 
   #assertUsable(): void {

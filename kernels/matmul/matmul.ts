@@ -6,6 +6,7 @@
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { matmulWgsl } from './matmul.wgsl.js';
+import type { TuningRow } from './tuning.js';
 
 export type MatmulLayout = 'nn' | 'nt' | 'tn';
 
@@ -28,8 +29,11 @@ const elementsPerPackUnit = 8192;
 /** Where C has few rows, its columns are split too, until there is enough to share. */
 const wantedUnits = 16;
 
-/** Buffers that a variant has no use for (`bias`, `residual`) take any other operand; they are never read. */
-function defineMatmul(variant: MatmulVariant) {
+/**
+ * Buffers that a variant has no use for (`bias`, `residual`) take any other operand; they are never read.
+ * @param rows in place of the tuning table: benchmarks and tests choose a tile by this
+ */
+export function defineMatmul(variant: MatmulVariant, rows?: readonly TuningRow[]) {
   const { layout, bias: hasBias, activation, residual: hasResidual } = variant;
   // flags of the wasm kernel: see Finish in kernels/wasm/tile.as.ts
   const finish = (hasBias ? 2 : 0) + (activation === 'relu' ? 4 : 0) + (hasResidual ? 8 : 0);
@@ -89,7 +93,7 @@ function defineMatmul(variant: MatmulVariant) {
         sharedScratch: 4 * (panelElements + (strips ? batch * k * 16 * ceilDivide(m, 16) : 0)),
       };
     },
-    wgsl: target => matmulWgsl(variant, target),
+    wgsl: target => matmulWgsl(variant, target, rows),
     example(draw: Draw) {
       const size = () => draw.pick([1, 2, 7, 16, 33, 64, 100]);
       const [m, n, k] = [size(), size(), size()];
@@ -114,7 +118,8 @@ function matmulName({ layout, bias, activation, residual }: MatmulVariant): stri
   return `matmul_${layout}${bias ? '_bias' : ''}${activation === 'relu' ? '_relu' : ''}${residual ? '_residual' : ''}`;
 }
 
-const variants: readonly MatmulVariant[] = (['nn', 'nt', 'tn'] as const).flatMap(layout => [
+/** Every variant that the op table uses. */
+export const matmulVariants: readonly MatmulVariant[] = (['nn', 'nt', 'tn'] as const).flatMap(layout => [
   { layout, bias: false, activation: 'none', residual: false } as const,
   ...(layout === 'nn'
     ? ([
@@ -125,8 +130,7 @@ const variants: readonly MatmulVariant[] = (['nn', 'nt', 'tn'] as const).flatMap
     : []),
 ]);
 
-/** Every variant that the op table uses. */
-export const matmulKernels = variants.map(defineMatmul);
+export const matmulKernels = matmulVariants.map(variant => defineMatmul(variant));
 const byName = new Map(matmulKernels.map(kernel => [kernel.name, kernel]));
 
 /** The kernel of a variant; throws if nobody asked for that combination of epilogue and layout yet. */

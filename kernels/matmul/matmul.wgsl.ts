@@ -1,191 +1,162 @@
 /**
- * WGSL of matrix multiplication.
- *
- * `software`: every lane keeps an 8 x 8 tile of C in registers; no workgroup memory, no barriers (a processor has real
- * caches, and pays for both). `gpu`: a workgroup of 16 x 16 lanes stages 64 x 16 and 16 x 64 tiles of A and B in
- * workgroup memory, and every lane keeps 4 x 4 of the 64 x 64 tile of C.
+ * WGSL of matrix multiplication: all ways of doing it that a target may need, of which every launch takes one. The ladder, a file
+ * per rung: software.wgsl.ts (registers only), alu.wgsl.ts (workgroup memory), sgmat.wgsl.ts (subgroup matrices), and
+ * split.wgsl.ts, which cuts a long k into slices for either of the last two.
  */
-import { ceilDivide } from '../kernel.js';
 import type { WgslPass, WgslTarget } from '../kernel.js';
-import { grid, lanePass } from '../wgsl.js';
+import { leastMachine, trainingMatrices } from '../machine.js';
+import type { WgslMachine } from '../machine.js';
+import { grid } from '../wgsl.js';
+import { alignedToFour, aluLanes, aluName, aluPass, aluWorkgroupBytes } from './alu.wgsl.js';
+import type { AluTile } from './alu.wgsl.js';
+import type { Params } from './epilogue.wgsl.js';
 import type { MatmulVariant } from './matmul.js';
+import {
+  alignedToLoads,
+  directPass,
+  matrixLanes,
+  matrixName,
+  matrixWorkgroupBytes,
+  stagedPass,
+  tileSuits,
+  wholeTiles,
+} from './sgmat.wgsl.js';
+import type { MatrixTile, MatrixUnit } from './sgmat.wgsl.js';
+import { softwarePasses } from './software.wgsl.js';
+import { reduceSlices, sliceCount } from './split.wgsl.js';
+import type { SplitGoal } from './split.wgsl.js';
+import { bucketOf, tuningRows } from './tuning.js';
+import type { Tile, TuningRow } from './tuning.js';
 
-type Params = Readonly<Record<string, number>>;
+type MatmulTarget = WgslTarget<'a' | 'b' | 'bias' | 'residual' | 'c'>;
 
-export function matmulWgsl(variant: MatmulVariant, target: WgslTarget): readonly WgslPass[] {
-  if (target.profile === 'gpu') return [tiled(variant)];
-  return [registers(variant, target, true), registers(variant, target, false)];
+/** One way of computing a product: passes that run together. */
+interface Way {
+  /** Shapes that it may be used for; how fast it is there is the table's business. */
+  fits(p: Params): boolean;
+  readonly passes: readonly WgslPass[];
 }
-
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
-const lines = (text: readonly string[], indent = '  ') => text.join(`\n${indent}`);
-
-/** WGSL statements that take `value` (f32, or vec4f with four = true) through bias, activation and residual and store it. */
-function epilogue(
-  { bias, activation, residual }: MatmulVariant,
-  four: boolean,
-  value: string,
-  at: string,
-  column: string,
-): string {
-  const load = four ? 'load4' : 'load';
-  const index = (i: string) => (four ? `(${i}) / 4u` : i);
-  let sum = value;
-  if (bias) sum = `${sum} + ${load}_bias(${index(column)})`;
-  if (activation === 'relu') sum = `max(${sum}, ${four ? 'vec4f(0.0)' : '0.0'})`;
-  if (residual) sum = `${sum} + ${load}_residual(${index(at)})`;
-  return `${four ? 'store4' : 'store'}_c(${index(at)}, ${sum});`;
-}
-
-const tileRows = 8;
-const tileColumns = 8;
 
 /**
- * Rows and columns beyond the edge are clamped to the last one: computed twice, stored never. `four`: rows of B and C are
- * read and written by vec4, which asks for n (and the batch stride of B) in multiples of four.
+ * The passes of every way that `target` may need; exactly one way's passes have workgroups for any given params.
+ * @param rows instead of the tuning table's: benchmarks and tests choose a tile by this
  */
-function registers(variant: MatmulVariant, target: WgslTarget, four: boolean): WgslPass {
-  const { layout } = variant;
-  const aligned = (p: Params) => p['n']! % 4 === 0 && p['strideB']! % 4 === 0;
-  const count = (p: Params) => p['batch']! * ceilDivide(p['m']!, tileRows) * ceilDivide(p['n']!, tileColumns);
-  const rows = range(tileRows);
-  const columns = range(tileColumns);
-  const halves = range(tileColumns / 4);
-
-  const loadB = () => {
-    if (layout === 'nt') {
-      const column = (h: number, c: number) => `load_b(b${4 * h + c} + l)`;
-      return halves.map(
-        h =>
-          `let y${h} = vec4f(${range(4)
-            .map(c => column(h, c))
-            .join(', ')});`,
-      );
+export function matmulWgsl(
+  variant: MatmulVariant,
+  target: MatmulTarget,
+  rows?: readonly TuningRow[],
+): readonly WgslPass[] {
+  if (target.profile === 'software') return softwarePasses(variant, target);
+  const { machine = leastMachine } = target;
+  const table = rows ?? tuningRows(machine.adapter, variant.layout);
+  const known = new Map<string, readonly Way[]>();
+  const candidates = table.map(row => {
+    const name = JSON.stringify([row.tile, row.split]);
+    let ways = known.get(name);
+    if (!ways) known.set(name, (ways = waysOf(variant, target, machine, row)));
+    return { bucket: row.bucket, ways };
+  });
+  const choose = (p: Params): Way => {
+    const bucket = bucketOf(p);
+    for (const row of candidates) {
+      if (row.bucket !== bucket && row.bucket !== 'any') continue;
+      const way = row.ways.find(({ fits }) => fits(p));
+      if (way) return way;
     }
-    if (four) return halves.map(h => `let y${h} = load4_b(b${h} + l * (params.n / 4u));`);
-    return halves.map(
-      h =>
-        `let y${h} = vec4f(${range(4)
-          .map(c => `load_b(b${4 * h + c} + l * params.n)`)
-          .join(', ')});`,
+    throw new Error(
+      `no way to multiply ${variant.layout} ${JSON.stringify(p)} in the tuning table: the rows of \`default\` must end with one for any bucket`,
     );
   };
-  const lastColumn = (c: number) => `min(column + ${c}u, params.n - 1u)`;
-  const startB = () => {
-    if (layout === 'nt') return columns.map(c => `let b${c} = z * params.strideB + ${lastColumn(c)} * params.k;`);
-    if (four) return halves.map(h => `let b${h} = (z * params.strideB + min(column + ${4 * h}u, params.n - 4u)) / 4u;`);
-    return columns.map(c => `let b${c} = z * params.strideB + ${lastColumn(c)};`);
-  };
-  const lastRow = (r: number) => `min(row + ${r}u, params.m - 1u)`;
-  const startA = rows.map(r =>
-    layout === 'tn'
-      ? `let a${r} = z * params.strideA + ${lastRow(r)};`
-      : `let a${r} = z * params.strideA + ${lastRow(r)} * params.k;`,
+  // the passes of a launch are asked one after the other, with the same object
+  let last: { readonly params: Params; readonly way: Way } | undefined;
+  const chosen = (p: Params) => (last?.params === p ? last : (last = { params: p, way: choose(p) })).way;
+  return [...known.values()].flat().flatMap(way =>
+    way.passes.map((pass): WgslPass => ({
+      ...pass,
+      workgroups: p => (chosen(p) === way ? pass.workgroups(p) : grid(0)),
+      ...(pass.scratch && { scratch: p => (chosen(p) === way ? pass.scratch!(p) : 0) }),
+    })),
   );
-  const loadA = rows.map(r => `let x${r} = load_a(a${r} + l${layout === 'tn' ? ' * params.m' : ''});`);
-  const products = rows.flatMap(r => halves.map(h => `c${r}${h} = fma(vec4f(x${r}), y${h}, c${r}${h});`));
+}
 
-  const store = (r: number) => {
-    const at = '(z * params.m + r) * params.n';
-    const stores = four
-      ? halves.map(
-          h =>
-            `if (column + ${4 * h}u < params.n) { ${epilogue(variant, true, `c[${h}]`, `${at} + column + ${4 * h}u`, `column + ${4 * h}u`)} }`,
-        )
+/** The ways in which a tile can be used on a machine, the fastest first; none if the machine cannot run it. */
+function waysOf(variant: MatmulVariant, target: MatmulTarget, machine: WgslMachine, { tile, split }: TuningRow): Way[] {
+  if (tile.kind === 'alu') return aluWays(variant, machine, tile, split);
+  const unit = matrixUnit(target, machine, tile);
+  if (!unit) return [];
+  return matrixWays(variant, tile, unit, split);
+}
+
+const isSplit = (p: Params, tile: Tile, split: SplitGoal) => sliceCount(p, tile, split) > 1;
+
+function aluWays(variant: MatmulVariant, machine: WgslMachine, tile: AluTile, split: SplitGoal | undefined): Way[] {
+  if (aluLanes(tile) > machine.workgroupLanes || aluWorkgroupBytes(tile) > machine.workgroupMemory) return [];
+  return [true, false].flatMap((four): Way[] => {
+    const aligned = (p: Params) => !four || (alignedToFour(variant, p) && p['k']! >= 4);
+    return [
+      ...(split
+        ? [
+            {
+              fits: (p: Params) => isSplit(p, tile, split) && aligned(p),
+              passes: [aluPass(variant, tile, four, split), ...reduces(variant, tile, split)],
+            },
+          ]
+        : []),
+      { fits: aligned, passes: [aluPass(variant, tile, four)] },
+    ];
+  });
+}
+
+function matrixWays(variant: MatmulVariant, tile: MatrixTile, unit: MatrixUnit, split: SplitGoal | undefined): Way[] {
+  const aligned = (p: Params) => alignedToLoads(variant, unit.config, p);
+  const whole = (p: Params) => p['k']! % tile.depth === 0;
+  const kinds: readonly Pick<Way & { make(goal?: SplitGoal): WgslPass }, 'fits' | 'make'>[] =
+    tile.kind === 'direct'
+      ? [{ fits: p => wholeTiles(tile, p), make: goal => directPass(variant, tile, unit, goal) }]
       : [
-          `for (var j = 0u; j < ${tileColumns}u && column + j < params.n; j++) { ${epilogue(variant, false, 'c[j / 4u][j % 4u]', `${at} + column + j`, 'column + j')} }`,
+          { fits: p => whole(p), make: goal => stagedPass(variant, tile, unit, false, goal) },
+          { fits: () => true, make: goal => stagedPass(variant, tile, unit, true, goal) },
         ];
-    return [`store_row(z, row + ${r}u, column, array<vec4f, 2>(c${r}0, c${r}1));`, stores] as const;
-  };
-
-  return lanePass(
-    target,
-    p => (aligned(p) === four ? count(p) : 0),
-    `params.batch * ((params.m + ${tileRows - 1}u) / ${tileRows}u) * ((params.n + ${tileColumns - 1}u) / ${tileColumns}u)`,
-    `let across = (params.n + ${tileColumns - 1}u) / ${tileColumns}u;
-  let down = (params.m + ${tileRows - 1}u) / ${tileRows}u;
-  let column = i % across * ${tileColumns}u;
-  let row = i / across % down * ${tileRows}u;
-  let z = i / across / down;
-  ${lines([...startA, ...startB()])}
-  ${lines(rows.flatMap(r => halves.map(h => `var c${r}${h} = vec4f(0.0);`)))}
-  for (var l = 0u; l < params.k; l++) {
-    ${lines([...loadB(), ...loadA, ...products], '    ')}
-  }
-  ${lines(rows.map(r => store(r)[0]))}`,
-    {
-      work: 'much',
-      declarations: `fn store_row(z: u32, r: u32, column: u32, c: array<vec4f, 2>) {
-  if (r >= params.m) { return; }
-  ${lines(store(0)[1])}
-}`,
-    },
-  );
+  return kinds.flatMap(({ fits, make }): Way[] => [
+    ...(split
+      ? [
+          {
+            fits: (p: Params) => isSplit(p, tile, split) && aligned(p) && fits(p),
+            passes: [make(split), ...reduces(variant, tile, split)],
+          },
+        ]
+      : []),
+    { fits: p => aligned(p) && fits(p), passes: [make()] },
+  ]);
 }
 
-const tile = 64;
-const depth = 16;
+/** Both widths of the second pass; the one that n allows runs. */
+function reduces(variant: MatmulVariant, tile: Tile, split: SplitGoal): readonly WgslPass[] {
+  return [true, false].map(four => {
+    const pass = reduceSlices(variant, tile, split, four);
+    return { ...pass, workgroups: p => ((p['n']! % 4 === 0) === four ? pass.workgroups(p) : grid(0)) };
+  });
+}
 
-function tiled(variant: MatmulVariant): WgslPass {
-  const { layout } = variant;
-  // Neighbouring lanes read neighbouring addresses: along k where rows of the operand run along k, else along m or n.
-  const alongK = { a: layout !== 'tn', b: layout === 'nt' };
-  const spot = (x: 'a' | 'b') =>
-    alongK[x]
-      ? `let k_${x} = lane % 16u; let four_${x} = lane / 16u;`
-      : `let k_${x} = lane / 16u; let four_${x} = lane % 16u;`;
-  return {
-    body: `
-var<workgroup> tile_a: array<vec4f, ${(tile / 4) * depth}>; // [k][row / 4]
-var<workgroup> tile_b: array<vec4f, ${(tile / 4) * depth}>; // [k][column / 4]
-fn element_a(z: u32, row: u32, k: u32) -> f32 {
-  if (row >= params.m || k >= params.k) { return 0.0; }
-  return load_a(z * params.strideA + ${layout === 'tn' ? 'k * params.m + row' : 'row * params.k + k'});
+/**
+ * The matrices to build a tile from: the largest that divide its parts. Undefined if the profile or the machine has none for the
+ * operands' type, or too little room.
+ */
+export function matrixUnit(target: MatmulTarget, machine: WgslMachine, tile: MatrixTile): MatrixUnit | undefined {
+  const { a, b, c } = target.dtypes;
+  const { min, max } = machine.subgroupSize;
+  if (target.profile !== 'sgmat' || a !== b || target.halfStorage === 'packed' || max === 0) return undefined;
+  const [config] = trainingMatrices(machine, a)
+    .filter(config => tileSuits(tile, config))
+    .sort((x, y) => y.M * y.N * y.K - x.M * x.N * x.K);
+  if (!config) return undefined;
+  const unit = { config, lanes: max, varies: min !== max, storesF32: c === 'f32' };
+  const fits =
+    matrixLanes(tile, unit) <= machine.workgroupLanes && matrixWorkgroupBytes(tile, unit) <= machine.workgroupMemory;
+  return fits ? unit : undefined;
 }
-fn element_b(z: u32, k: u32, column: u32) -> f32 {
-  if (column >= params.n || k >= params.k) { return 0.0; }
-  return load_b(z * params.strideB + ${layout === 'nt' ? 'column * params.k + k' : 'k * params.n + column'});
-}
-fn store_row(z: u32, row: u32, column: u32, c: vec4f) {
-  if (row >= params.m) { return; }
-  for (var j = 0u; j < 4u && column + j < params.n; j++) {
-    ${epilogue(variant, false, 'c[j]', '(z * params.m + row) * params.n + column + j', 'column + j')}
-  }
-}
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let across = (params.n + ${tile - 1}u) / ${tile}u;
-  let down = (params.m + ${tile - 1}u) / ${tile}u;
-  let index = workgroup_index(group);
-  let z = index / across / down;
-  if (z >= params.batch) { return; }
-  let row0 = index / across % down * ${tile}u;
-  let column0 = index % across * ${tile}u;
-  ${spot('a')}
-  ${spot('b')}
-  let x = lane % 16u;
-  let y = lane / 16u;
-  ${lines(range(4).map(r => `var c${r} = vec4f(0.0);`))}
-  for (var k0 = 0u; k0 < params.k; k0 += ${depth}u) {
-    workgroupBarrier(); // nobody reads the previous tiles any more
-    tile_a[k_a * 16u + four_a] = vec4f(${range(4)
-      .map(r => `element_a(z, row0 + 4u * four_a + ${r}u, k0 + k_a)`)
-      .join(', ')});
-    tile_b[k_b * 16u + four_b] = vec4f(${range(4)
-      .map(c => `element_b(z, k0 + k_b, column0 + 4u * four_b + ${c}u)`)
-      .join(', ')});
-    workgroupBarrier();
-    for (var k = 0u; k < ${depth}u; k++) {
-      let a = tile_a[k * 16u + y];
-      let b = tile_b[k * 16u + x];
-      ${lines(
-        range(4).map(r => `c${r} = fma(vec4f(a[${r}]), b, c${r});`),
-        '      ',
-      )}
-    }
-  }
-  ${lines(range(4).map(r => `store_row(z, row0 + 4u * y + ${r}u, column0 + 4u * x, c${r});`))}
-}`,
-    workgroups: p => grid(p['batch']! * ceilDivide(p['m']!, tile) * ceilDivide(p['n']!, tile)),
-  };
+
+/** Name of a tile as it begins the `variant` of its passes. */
+export function tileName(tile: Tile): string {
+  return tile.kind === 'alu' ? aluName(tile) : matrixName(tile);
 }

@@ -30,9 +30,15 @@ describe('modules on the null backend', () => {
   for (const kernel of kernels)
     it(kernel.name, async () => {
       const { device } = opened;
-      for (const profile of ['software', 'gpu'] as const)
-        for (const float of ['f32', 'f16', 'mixed'] as const) {
-          const target = { dtypes: dtypesOf(kernel, float), profile };
+      for (const profile of ['software', 'alu', 'sgmat'] as const)
+        for (const [float, halfStorage] of [
+          ['f32', 'native'],
+          ['f16', 'native'],
+          ['mixed', 'native'],
+          ['f16', 'packed'],
+          ['mixed', 'packed'],
+        ] as const) {
+          const target = { dtypes: dtypesOf(kernel, float), profile, halfStorage };
           for (const pass of kernel.wgsl(target)) {
             const code = wgslModule(kernel, pass, target);
             device.pushErrorScope('validation');
@@ -48,7 +54,7 @@ describe('modules on the null backend', () => {
 
 /** `unary_copy` with another body. */
 function brokenKernel(expression: string): Kernel {
-  const [pass] = unaryKernels.copy.wgsl({ dtypes: { x: 'f32', y: 'f32' }, profile: 'gpu' });
+  const [pass] = unaryKernels.copy.wgsl({ dtypes: { x: 'f32', y: 'f32' }, profile: 'alu' });
   return {
     ...(unaryKernels.copy as unknown as Kernel),
     name: 'broken',

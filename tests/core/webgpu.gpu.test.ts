@@ -4,9 +4,15 @@ import { describeConformance } from '../kernels/conformance.js';
 import { describeWithAdapter } from './webgpu.js';
 
 describeWithAdapter('webgpu', () => {
-  for (const profile of ['software', 'gpu'] as const)
+  for (const profile of ['software', 'alu'] as const) {
     describeConformance(`${profile} profile`, () => openWebGpuBackend({ profile }), {
       dtypes: ['f32', 'f16'],
       runs: 4,
     });
+    describeConformance(
+      `${profile} profile, f16 packed into words`,
+      () => openWebGpuBackend({ profile, halfStorage: 'packed' }),
+      { dtypes: ['f16'], runs: 4 },
+    );
+  }
 });

@@ -1,0 +1,28 @@
+/**
+ * Scratch memory that lives for one launch: partial sums, for one. A few buffers take turns, so that launches which do not depend
+ * on each other need not wait for each other's scratch either.
+ */
+import type { Block, BufferPool } from './webgpu-memory.js';
+
+const turns = 4;
+
+export class ScratchRing {
+  readonly #pool: BufferPool;
+  readonly #ring: Block[] = [];
+  #turn = 0;
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  /**
+   * The next buffer, of at least `bytes`. Sizes are powers of two, so buffers grow only a few times; one that was outgrown is
+   * never given away, because recorded work may still name it.
+   */
+  next(bytes: number): Block {
+    this.#turn = (this.#turn + 1) % turns;
+    const known = this.#ring[this.#turn];
+    if (known && known.bytes >= bytes) return known;
+    return (this.#ring[this.#turn] = this.#pool.take(2 ** Math.ceil(Math.log2(bytes))));
+  }
+}

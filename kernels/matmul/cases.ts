@@ -1,0 +1,152 @@
+/**
+ * Every way of multiplying matrices that a target can run, each with the smallest shapes that select it and reach its edges: whoever
+ * has an adapter runs these against the reference, and asserts that what ran is what was meant.
+ */
+import type { DType } from '../dtype.js';
+import type { Example, Kernel, WgslTarget } from '../kernel.js';
+import { leastMachine } from '../machine.js';
+import type { AluTile } from './alu.wgsl.js';
+import type { Params } from './epilogue.wgsl.js';
+import { defineMatmul, matmulVariants } from './matmul.js';
+import type { MatmulVariant } from './matmul.js';
+import { matrixUnit, tileName } from './matmul.wgsl.js';
+import { elementsPerLoad } from './sgmat.wgsl.js';
+import type { MatrixTile } from './sgmat.wgsl.js';
+import { tuningRows } from './tuning.js';
+import type { Tile, TuningRow } from './tuning.js';
+
+export interface MatmulCase {
+  /** A kernel that knows one tile only, so that small shapes select it too. */
+  readonly kernel: Kernel;
+  readonly dtypes: Readonly<Record<'a' | 'b' | 'bias' | 'residual' | 'c', DType>>;
+  readonly example: Example<string, string>;
+  /** `variant` of the pass that must have been launched. */
+  readonly selects: string;
+}
+
+type Target = Omit<WgslTarget, 'dtypes'>;
+interface Size {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly batch: number;
+}
+
+/** Shapes for a tile, with what its name gets appended where they select it. */
+interface Shapes {
+  readonly suffix: string;
+  readonly split: boolean;
+  readonly sizes: readonly Size[];
+}
+
+/** The cases of all tiles in the tuning table that `target` can run; none for the `software` profile, which has no choice of tiles. */
+export function matmulCases(target: Target): MatmulCase[] {
+  if (target.profile === 'software') return [];
+  const { machine = leastMachine } = target;
+  const tiles = new Map<string, Tile>();
+  for (const { tile } of (['nn', 'nt', 'tn'] as const).flatMap(layout => tuningRows(machine.adapter, layout)))
+    tiles.set(tileName(tile), tile);
+  return [...tiles.values()].flatMap(tile => matmulVariants.flatMap(variant => casesOf(target, tile, variant)));
+}
+
+function casesOf(target: Target, tile: Tile, variant: MatmulVariant): MatmulCase[] {
+  const { machine = leastMachine } = target;
+  const plain = !variant.bias && variant.activation === 'none' && !variant.residual;
+  // C of another type than A and B: gradients of f16 weights are f32
+  const types = [['f32', 'f32'], ['f16', 'f16'], ...(plain ? [['f16', 'f32'] as const] : [])] as const; // prettier-ignore
+  return types.flatMap(([operand, result]) => {
+    const dtypes = { a: operand, b: operand, bias: result, residual: result, c: result };
+    let shapes: readonly Shapes[];
+    if (tile.kind === 'alu') shapes = aluShapes(variant, tile);
+    else {
+      const unit = matrixUnit({ ...target, dtypes }, machine, tile);
+      if (!unit) return [];
+      shapes = matrixShapes(variant, tile, elementsPerLoad(unit.config));
+    }
+    return shapes.flatMap(({ suffix, split, sizes }) => {
+      const row: TuningRow = {
+        adapter: machine.adapter,
+        layout: 'any',
+        bucket: 'any',
+        tile,
+        ...(split && { split: { workgroups: 64, minDepth: tile.depth } }),
+      };
+      const kernel = defineMatmul(variant, [row]) as unknown as Kernel;
+      return sizes.map(size => ({
+        kernel,
+        dtypes,
+        example: exampleOf(size),
+        selects: `${tileName(tile)}${suffix}${split ? ' split' : ''}`,
+      }));
+    });
+  });
+}
+
+/** Buffers of a product; B is shared by the matrices of a batch of two, and has a matrix for each of three. */
+function exampleOf({ m, n, k, batch }: Size): Example<string, string> {
+  const shared = batch < 3;
+  const params: Params = { m, n, k, batch, strideA: m * k, strideB: shared ? 0 : k * n };
+  const lengths = {
+    a: batch * m * k,
+    b: (shared ? 1 : batch) * k * n,
+    bias: n,
+    residual: batch * m * n,
+    c: batch * m * n,
+  };
+  return { params, lengths };
+}
+
+/** What the rows of A and B in memory are made of: `layout` says which of m, n and k must be multiples of the length of a read. */
+function ragged({ layout }: MatmulVariant, multiple: number) {
+  const free = { m: 3, n: multiple, k: 3 };
+  return layout === 'tn' ? { ...free, m: multiple } : { ...free, k: multiple };
+}
+
+function aluShapes(variant: MatmulVariant, { m, n, depth }: AluTile): readonly Shapes[] {
+  const four = ragged(variant, 4);
+  const deep = 3 * depth;
+  return [
+    {
+      suffix: '',
+      split: false,
+      sizes: [
+        { m, n, k: depth, batch: 1 },
+        { m: m + four.m, n: n + four.n, k: depth + four.k, batch: 2 },
+      ],
+    },
+    {
+      suffix: ' scalar',
+      split: false,
+      sizes: [
+        { m: 1, n: 1, k: 1, batch: 1 },
+        { m: m + 3, n: n + 5, k: depth + 1, batch: 3 },
+      ],
+    },
+    { suffix: '', split: true, sizes: [{ m: four.m, n: n + four.n, k: deep + four.k, batch: 1 }] },
+    { suffix: ' scalar', split: true, sizes: [{ m: m + 1, n: 3, k: deep + 5, batch: 3 }] },
+  ];
+}
+
+function matrixShapes(variant: MatmulVariant, { kind, m, n, depth }: MatrixTile, perLoad: number): readonly Shapes[] {
+  const whole = { m: 2 * m, n: 2 * n, k: 2 * depth, batch: 2 };
+  if (kind === 'direct')
+    return [
+      { suffix: '', split: false, sizes: [{ m, n, k: depth, batch: 1 }, whole] },
+      { suffix: '', split: true, sizes: [{ m, n, k: 4 * depth, batch: 1 }] },
+    ];
+  const edge = ragged(variant, perLoad);
+  const beyond = { m: m + edge.m, n: n + edge.n };
+  return [
+    {
+      suffix: '',
+      split: false,
+      sizes: [
+        { m, n, k: depth, batch: 1 },
+        { ...beyond, k: 3 * depth, batch: 3 },
+      ],
+    },
+    { suffix: ' ragged', split: false, sizes: [{ ...beyond, k: 2 * depth + edge.k, batch: 2 }] },
+    { suffix: '', split: true, sizes: [{ ...beyond, k: 4 * depth, batch: 1 }] },
+    { suffix: ' ragged', split: true, sizes: [{ m, n, k: 3 * depth + edge.k, batch: 3 }] },
+  ];
+}

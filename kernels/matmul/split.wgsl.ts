@@ -1,0 +1,90 @@
+/**
+ * Split-K: where C has few tiles and k is long (weight gradients: k counts tokens), slices of k go to different workgroups.
+ * Each writes its sums as f32 to scratch, and a second pass adds the slices up, always in the same order: no atomics, and the
+ * same bits every time. It is faster because a GPU has many more processors than such a C has tiles.
+ */
+import { ceilDivide } from '../kernel.js';
+import type { WgslPass } from '../kernel.js';
+import { grid } from '../wgsl.js';
+import { epilogue } from './epilogue.wgsl.js';
+import type { Params } from './epilogue.wgsl.js';
+import type { MatmulVariant } from './matmul.js';
+
+export interface SplitGoal {
+  /** Workgroups to aim at: one or two for every processor. */
+  readonly workgroups: number;
+  /** Smallest depth of a slice that is worth the second pass. */
+  readonly minDepth: number;
+}
+
+export interface TileShape {
+  readonly m: number;
+  readonly n: number;
+  readonly depth: number;
+}
+
+/** Depth of a slice: a multiple of the tile's depth. */
+function sliceDepth(p: Params, tile: TileShape, goal: SplitGoal): number {
+  const tiles = p['batch']! * ceilDivide(p['m']!, tile.m) * ceilDivide(p['n']!, tile.n);
+  const wanted = Math.max(1, Math.min(Math.floor(goal.workgroups / tiles), ceilDivide(p['k']!, goal.minDepth)));
+  return ceilDivide(ceilDivide(p['k']!, wanted), tile.depth) * tile.depth;
+}
+
+/** Slices that a product is cut into; 1 where splitting is not worth it. */
+export function sliceCount(p: Params, tile: TileShape, goal: SplitGoal): number {
+  return ceilDivide(p['k']!, sliceDepth(p, tile, goal));
+}
+
+const up = (value: string, to: number) => `((${value} + ${to - 1}u) / ${to}u)`;
+
+/** `sliceDepth` in WGSL, step by step the same integers. */
+export function sliceDepthWgsl(tile: TileShape, goal: SplitGoal): string {
+  return `fn slice_depth() -> u32 {
+  let tiles = params.batch * ${up('params.m', tile.m)} * ${up('params.n', tile.n)};
+  let wanted = max(1u, min(${goal.workgroups}u / tiles, ${up('params.k', goal.minDepth)}));
+  return ${up('((params.k + wanted - 1u) / wanted)', tile.depth)} * ${tile.depth}u;
+}`;
+}
+
+/** Partial sums are stored in whole tiles, so that nobody looks for edges: [slice, batch, rows, columns]. */
+export function partialShape(p: Params, tile: TileShape): { readonly rows: number; readonly columns: number } {
+  return { rows: ceilDivide(p['m']!, tile.m) * tile.m, columns: ceilDivide(p['n']!, tile.n) * tile.n };
+}
+
+/** WGSL: where row 0, column 0 of `slice` and `z` starts, and the length of a row, as `partial_at` and `partial_columns`. */
+export function partialOrigin(tile: TileShape): string {
+  return `let partial_columns = ${up('params.n', tile.n)} * ${tile.n}u;
+  let partial_at = (group.z * params.batch + z) * (${up('params.m', tile.m)} * ${tile.m}u) * partial_columns;`;
+}
+
+export function partialElements(p: Params, tile: TileShape, goal: SplitGoal): number {
+  const { rows, columns } = partialShape(p, tile);
+  return sliceCount(p, tile, goal) * p['batch']! * rows * columns;
+}
+
+const lanes = 64;
+
+/** Adds the slices up and finishes the rows. `four`: n is a multiple of four. */
+export function reduceSlices(variant: MatmulVariant, tile: TileShape, goal: SplitGoal, four: boolean): WgslPass {
+  const width = four ? 4 : 1;
+  return {
+    variant: `reduce of ${tile.m}x${tile.n}${four ? '' : ' scalar'}`,
+    body: `${sliceDepthWgsl(tile, goal)}
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (workgroup_index(group) * ${lanes}u + lane) * ${width}u;
+  if (i >= params.batch * params.m * params.n) { return; }
+  let depth = slice_depth();
+  let slices = (params.k + depth - 1u) / depth;
+  let columns = ${up('params.n', tile.n)} * ${tile.n}u;
+  let rows = ${up('params.m', tile.m)} * ${tile.m}u;
+  let column = i % params.n;
+  let at = (i / params.n / params.m * rows + i / params.n % params.m) * columns + column;
+  var sum = ${four ? 'vec4f(0.0)' : '0.0'};
+  for (var s = 0u; s < slices; s++) { sum += ${four ? 'load4_scratch((at + s * params.batch * rows * columns) / 4u)' : 'load_scratch(at + s * params.batch * rows * columns)'}; }
+  ${epilogue(variant, four, 'sum', 'i', 'column')}
+}`,
+    workgroups: p => grid(ceilDivide(p['batch']! * p['m']! * p['n']!, width * lanes)),
+    scratch: p => partialElements(p, tile, goal),
+  };
+}

@@ -1,0 +1,63 @@
+/**
+ * The tuning table of matrix multiplication; tuning.ts says how it is read. Rows are tried in order, and the first that suits
+ * shape, types and profile is taken. Rows with `measured` are written by `npm run bench:tune`; all others were derived by hand, from
+ * how much memory, registers and workgroups a tile needs, and are not measured.
+ */
+import type { AluTile } from './alu.wgsl.js';
+import type { MatrixTile } from './sgmat.wgsl.js';
+import type { TuningRow } from './tuning.js';
+
+const alu = (m: number, n: number, depth: number, rows: number, columns: number): AluTile => ({ kind: 'alu', m, n, depth, rows, columns }); // prettier-ignore
+const staged = (m: number, n: number, depth: number, warpM: number, warpN: number): MatrixTile => ({ kind: 'staged', m, n, depth, warpM, warpN }); // prettier-ignore
+const direct = (m: number, n: number, depth: number, warpM: number, warpN: number): MatrixTile => ({ kind: 'direct', m, n, depth, warpM, warpN }); // prettier-ignore
+
+/** One or two workgroups for each of the 132 processors of an H100. */
+const hopperSplit = { workgroups: 264, minDepth: 512 };
+const split = { workgroups: 128, minDepth: 512 };
+
+export const tuningTable: readonly TuningRow[] = [
+  // NVIDIA's data-centre chip: 48 KiB of workgroup memory, and many processors to keep busy
+  {
+    adapter: 'nvidia-hopper',
+    layout: 'any',
+    bucket: 'small-deep',
+    tile: staged(64, 64, 32, 32, 32),
+    split: hopperSplit,
+  },
+  {
+    adapter: 'nvidia-hopper',
+    layout: 'any',
+    bucket: 'medium-deep',
+    tile: staged(128, 128, 32, 64, 64),
+    split: hopperSplit,
+  },
+  { adapter: 'nvidia-hopper', layout: 'any', bucket: 'medium', tile: staged(64, 128, 32, 32, 64) },
+
+  // NVIDIA: warps of 32 lanes, matrices of 16 x 16 x 16
+  { adapter: 'nvidia', layout: 'any', bucket: 'few-rows', tile: staged(32, 128, 64, 32, 32) },
+  { adapter: 'nvidia', layout: 'any', bucket: 'small', tile: direct(64, 64, 16, 32, 32) },
+  { adapter: 'nvidia', layout: 'any', bucket: 'small', tile: staged(64, 64, 32, 32, 32) },
+  { adapter: 'nvidia', layout: 'any', bucket: 'small-deep', tile: staged(64, 64, 32, 32, 32), split },
+  { adapter: 'nvidia', layout: 'any', bucket: 'medium-deep', tile: staged(128, 128, 32, 64, 64), split },
+  { adapter: 'nvidia', layout: 'any', bucket: 'large', tile: staged(128, 128, 32, 64, 64) },
+  { adapter: 'nvidia', layout: 'any', bucket: 'medium', tile: staged(128, 128, 32, 64, 64) },
+  { adapter: 'nvidia', layout: 'any', bucket: 'large', tile: alu(128, 128, 16, 8, 8) },
+
+  // Apple: simdgroup matrices of 8 x 8 x 8, so a subgroup's part of 32 x 32 is 16 of them
+  { adapter: 'apple', layout: 'any', bucket: 'small-deep', tile: staged(64, 64, 32, 32, 32), split },
+  { adapter: 'apple', layout: 'any', bucket: 'medium-deep', tile: staged(64, 64, 32, 32, 32), split },
+  { adapter: 'apple', layout: 'any', bucket: 'any', tile: staged(64, 64, 32, 32, 32) },
+
+  // every other GPU
+  { adapter: 'default', layout: 'any', bucket: 'few-rows', tile: staged(32, 64, 32, 16, 32) },
+  { adapter: 'default', layout: 'any', bucket: 'small-deep', tile: staged(64, 64, 32, 32, 32), split },
+  { adapter: 'default', layout: 'any', bucket: 'medium-deep', tile: staged(64, 64, 32, 32, 32), split },
+  { adapter: 'default', layout: 'any', bucket: 'large', tile: staged(128, 128, 32, 64, 32) },
+  { adapter: 'default', layout: 'any', bucket: 'any', tile: staged(64, 64, 32, 32, 32) },
+  { adapter: 'default', layout: 'any', bucket: 'few-rows', tile: alu(16, 64, 32, 4, 4) },
+  { adapter: 'default', layout: 'any', bucket: 'small', tile: alu(32, 32, 16, 4, 4) },
+  { adapter: 'default', layout: 'any', bucket: 'small-deep', tile: alu(64, 64, 16, 8, 4), split },
+  { adapter: 'default', layout: 'any', bucket: 'medium-deep', tile: alu(64, 64, 16, 8, 4), split },
+  { adapter: 'default', layout: 'any', bucket: 'large', tile: alu(128, 64, 16, 8, 8) },
+  { adapter: 'default', layout: 'any', bucket: 'any', tile: alu(64, 64, 16, 8, 4) },
+];

@@ -1,0 +1,61 @@
+/**
+ * Which way of multiplying matrices suits which shape on which adapter: rows of tuning-table.ts, never a guess or a trial at start-up.
+ * `npm run bench:tune` measures all candidates on the adapter at hand and writes its rows.
+ */
+import type { AdapterClass } from '../machine.js';
+import type { AluTile } from './alu.wgsl.js';
+import type { Params } from './epilogue.wgsl.js';
+import type { MatmulLayout } from './matmul.js';
+import type { MatrixTile } from './sgmat.wgsl.js';
+import type { SplitGoal } from './split.wgsl.js';
+import { tuningTable } from './tuning-table.js';
+
+export type Tile = AluTile | MatrixTile;
+
+/**
+ * Shapes that behave alike. `few-rows`: C has at most 32 rows (decoding). Else by the elements of C, over all matrices of a batch: `small`
+ * below 2^18, `medium` below 2^22, `large`. `-deep`: k is 2048 or more, as in weight gradients, where k counts tokens.
+ */
+export const buckets = ['few-rows', 'small', 'small-deep', 'medium', 'medium-deep', 'large'] as const;
+export type Bucket = (typeof buckets)[number];
+
+export interface TuningRow {
+  readonly adapter: AdapterClass;
+  readonly layout: MatmulLayout | 'any';
+  readonly bucket: Bucket | 'any';
+  readonly tile: Tile;
+  /** Cut k into slices where C has fewer tiles than this asks for. */
+  readonly split?: SplitGoal;
+  /** Adapter and GFLOP/s by which `bench:tune` chose the row; a row without was derived by hand and is not measured. */
+  readonly measured?: string;
+}
+
+export function bucketOf({ batch, m, n, k }: Params): Bucket {
+  if (batch! * m! <= 32) return 'few-rows';
+  const elements = batch! * m! * n!;
+  if (elements >= 2 ** 22) return 'large';
+  const size = elements < 2 ** 18 ? 'small' : 'medium';
+  return k! >= 2048 ? `${size}-deep` : size;
+}
+
+/** A class falls back on the rows of the next one. */
+const fallback: Readonly<Record<AdapterClass, readonly AdapterClass[]>> = {
+  'nvidia-hopper': ['nvidia-hopper', 'nvidia', 'default'],
+  nvidia: ['nvidia', 'default'],
+  amd: ['amd', 'default'],
+  intel: ['intel', 'default'],
+  apple: ['apple', 'default'],
+  default: ['default'],
+  software: ['default'],
+};
+
+/** Rows for an adapter and a layout, the best first; which of them may be used depends on bucket, shape and profile. */
+export function tuningRows(
+  adapter: AdapterClass,
+  layout: MatmulLayout,
+  table: readonly TuningRow[] = tuningTable,
+): readonly TuningRow[] {
+  return fallback[adapter].flatMap(name =>
+    table.filter(row => row.adapter === name && (row.layout === layout || row.layout === 'any')),
+  );
+}
