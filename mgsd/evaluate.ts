@@ -5,10 +5,10 @@ import type { VisionLanguageModel } from '../models/index.js';
 import { streams } from './puzzles.js';
 import type { Puzzle, PuzzleGroup } from './puzzles.js';
 import { generationSlots, patchTensor, promptOf, renderPuzzles } from './samples.js';
-import { clusterBootstrap, meanInterval } from './statistics.js';
+import { boundedBootstrap, clusterBootstrap, rateInterval } from './statistics.js';
 import type { Estimate } from './statistics.js';
 import { maximumResponseLength, oracleResponse, parseResponse } from './trace.js';
-import type { RenderStyle } from './worlds/world.js';
+import type { RenderStyle, World } from './worlds/world.js';
 
 /**
  * What the model is shown: the puzzle's image, its symbolic state, or, to prove that it looks, a uniform grey image
@@ -30,6 +30,14 @@ export interface ItemResult {
   readonly recapExact: boolean;
   /** `goal`, or why not. */
   readonly reason: string;
+  /** Share of a shortest plan that was walked before the first action off it, 0..1. The first runs lack what follows. */
+  readonly progress?: number;
+  /** The response keeps to the grammar, ends, and holds at least one action. */
+  readonly parsed?: boolean;
+  /** The failure is an action that the world's rules forbid. */
+  readonly illegal?: boolean;
+  /** Which parts of the recap are right, by the world's `recapFields`. */
+  readonly fields?: Readonly<Record<string, boolean>>;
   /** Tokens after BOS. */
   readonly response: readonly number[];
 }
@@ -82,7 +90,7 @@ export async function evaluate(
 
 /** The verdict on one response. */
 export function judge({ world, instance }: Puzzle, response: readonly number[]): ItemResult {
-  const { verdict, recapExact } = parseResponse(world, instance, response);
+  const { verdict, recap, recapExact, fatalIndex } = parseResponse(world, instance, response);
   return {
     world: world.name,
     level: instance.size,
@@ -93,8 +101,23 @@ export function judge({ world, instance }: Puzzle, response: readonly number[]):
     optimal: verdict.optimal,
     recapExact,
     reason: verdict.reason,
+    progress: verdict.progress,
+    parsed: verdict.parsed,
+    illegal: fatalIndex >= 0 && verdict.parsed && !verdict.success,
+    fields: rightFields(world, world.recap(instance), recap),
     response,
   };
+}
+
+/** Which fields of a written recap are the true ones, by name; empty for a world that does not name them. */
+function rightFields(
+  { recapFields = [] }: World,
+  truth: readonly number[],
+  written: readonly number[],
+): Record<string, boolean> {
+  const last = recapFields.length - 1;
+  const part = (tokens: readonly number[], at: number) => tokens.slice(at, at === last ? undefined : at + 1).join();
+  return Object.fromEntries(recapFields.map((name, at) => [name, part(truth, at) === part(written, at)]));
 }
 
 /** What the first `count` puzzles of a group are shown. */
@@ -124,6 +147,13 @@ export interface RowSummary {
   readonly recapExact: Estimate;
   /** Success where the recap was right; null if it never was. */
   readonly successGivenRecap: Estimate | null;
+  /**
+   * Mean progress along a shortest plan; share of responses that could be read as a plan; share that failed by an action that
+   * the rules forbid. All means over worlds, null for the first runs, which did not keep them.
+   */
+  readonly progress: Estimate | null;
+  readonly parsed: Estimate | null;
+  readonly illegal: Estimate | null;
   /** Success rate by `world level`. */
   readonly byLevel: Readonly<Record<string, number>>;
   /** How failures ended, by reason. */
@@ -134,7 +164,7 @@ export interface RowSummary {
 type Statistic = (weights: Float64Array) => number;
 
 /** What intervals are clustered by. */
-const clusterOf = ({ world, level, layout }: ItemResult) => `${world} ${level} ${layout}`;
+export const clusterOf = ({ world, level, layout }: ItemResult) => `${world} ${level} ${layout}`;
 
 const bootstrap = () => ({ random: new Random(0, streams.bootstrap) });
 
@@ -142,7 +172,7 @@ const bootstrap = () => ({ random: new Random(0, streams.bootstrap) });
 export function summarize(items: readonly ItemResult[]): RowSummary {
   const clusters = items.map(clusterOf);
   const among = (subset: readonly ItemResult[], value: (item: ItemResult) => boolean) =>
-    subset.length === 0 ? null : meanInterval(subset.map(value), subset.map(clusterOf), bootstrap());
+    subset.length === 0 ? null : rateInterval(subset.map(value), subset.map(clusterOf), bootstrap());
   const byLevel: Record<string, number> = {};
   for (const name of new Set(items.map(({ world, level }) => `${world} ${level}`))) {
     const group = items.filter(({ world, level }) => `${world} ${level}` === name);
@@ -150,8 +180,9 @@ export function summarize(items: readonly ItemResult[]): RowSummary {
   }
   const failures: Record<string, number> = {};
   for (const { success, reason } of items) if (!success) failures[reason] = (failures[reason] ?? 0) + 1;
-  const macro = (value: (item: ItemResult) => boolean) =>
-    clusterBootstrap(clusters, macroAverage(items, value), bootstrap());
+  const macro = (value: (item: ItemResult) => number | boolean) =>
+    boundedBootstrap(clusters, macroAverage(items, value), bootstrap());
+  const known = items.every(({ progress, parsed, illegal }) => [progress, parsed, illegal].every(v => v !== undefined));
   return {
     items: items.length,
     success: macro(({ success }) => success),
@@ -165,13 +196,16 @@ export function summarize(items: readonly ItemResult[]): RowSummary {
       items.filter(({ recapExact }) => recapExact),
       ({ success }) => success,
     ),
+    progress: known ? macro(({ progress = 0 }) => progress) : null,
+    parsed: known ? macro(({ parsed = false }) => parsed) : null,
+    illegal: known ? macro(({ illegal = false }) => illegal) : null,
     byLevel,
     failures,
   };
 }
 
 /** The paper's headline: the unweighted mean over worlds of each world's rate, as a statistic of weighted items. */
-function macroAverage(items: readonly ItemResult[], value: (item: ItemResult) => boolean): Statistic {
+function macroAverage(items: readonly ItemResult[], value: (item: ItemResult) => number | boolean): Statistic {
   const worlds = [...new Set(items.map(({ world }) => world))];
   return weights => {
     const rates = worlds.map(world => {

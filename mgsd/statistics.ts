@@ -81,6 +81,21 @@ export function clusterBootstrap(
   return { value, low: quantile(values, tail) ?? value, high: quantile(values, 1 - tail) ?? value };
 }
 
+/**
+ * The same for a statistic that lies in 0..1. At 0 and at 1 all resamples agree and their interval would be empty, though
+ * nobody knows so much: there the bound is Wilson's for as many trials as there are clusters.
+ */
+export function boundedBootstrap(
+  clusters: readonly string[],
+  statistic: (weights: Float64Array) => number,
+  options: BootstrapOptions,
+): Estimate {
+  const estimate = clusterBootstrap(clusters, statistic, options);
+  if (estimate.low < estimate.high || (estimate.value > 0 && estimate.value < 1)) return estimate;
+  const trials = new Set(clusters).size;
+  return wilsonInterval(Math.round(estimate.value) * trials, trials);
+}
+
 /** The q-quantile of ascending values by linear interpolation, undefined of none. */
 function quantile(sorted: readonly number[], q: number): number | undefined {
   const place = q * (sorted.length - 1);
@@ -116,6 +131,16 @@ export function meanInterval(
 ): Estimate {
   checkPaired(clusters, row);
   return clusterBootstrap(clusters, weights => weightedMean(row, weights), options);
+}
+
+/** The same for values in 0..1, see `boundedBootstrap`. */
+export function rateInterval(
+  row: readonly (number | boolean)[],
+  clusters: readonly string[],
+  options: BootstrapOptions,
+): Estimate {
+  checkPaired(clusters, row);
+  return boundedBootstrap(clusters, weights => weightedMean(row, weights), options);
 }
 
 /**

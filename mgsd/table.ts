@@ -1,4 +1,6 @@
 /** The table of a run: what every stage did, in numbers. */
+import { breakDown, gapByTask } from './breakdown.js';
+import type { Breakdown } from './breakdown.js';
 import { gapOf, summarize } from './evaluate.js';
 import type { ItemResult, RowSummary } from './evaluate.js';
 import type { Estimate } from './statistics.js';
@@ -17,11 +19,13 @@ export const rowTitles = {
 
 export type RowName = keyof typeof rowTitles;
 
-export interface TableRow extends RowSummary {
+export interface TableRow extends RowSummary, Breakdown {
   readonly name: RowName;
   readonly title: string;
   /** (row - base image) / (symbolic - base image), for rows that see images; null where it has no meaning. */
   readonly gapClosed: Estimate | null;
+  /** The same by world; empty for rows that do not see images. */
+  readonly gapByTask: Readonly<Record<string, Estimate | null>>;
 }
 
 /** Rows that are present, in order, with the gap they close. */
@@ -32,8 +36,11 @@ export function buildTable(evaluations: ReadonlyMap<RowName, readonly ItemResult
   return (Object.keys(rowTitles) as RowName[]).flatMap(name => {
     const items = evaluations.get(name);
     if (!items) return [];
-    const gapClosed = base && symbolic && closesGap.includes(name) ? gapOf(items, base, symbolic) : null;
-    return [{ name, title: rowTitles[name], ...summarize(items), gapClosed }];
+    const gap =
+      base && symbolic && closesGap.includes(name)
+        ? { gapClosed: gapOf(items, base, symbolic), gapByTask: gapByTask(items, base, symbolic) }
+        : { gapClosed: null, gapByTask: {} };
+    return [{ name, title: rowTitles[name], ...summarize(items), ...breakDown(items), ...gap }];
   });
 }
 
@@ -65,12 +72,29 @@ export function tableCells(row: TableRow): string[] {
   ];
 }
 
-/** The table as Markdown. */
+/** Head and cells of the second table: success of every row in every world, and the gap it closes there. */
+export function worldTable(rows: readonly TableRow[]): { readonly head: string[]; readonly cells: string[][] } {
+  const worlds = Object.keys(rows[0]?.byTask ?? {});
+  const gaps = (row: TableRow) => Object.keys(row.gapByTask).length > 0;
+  return {
+    head: ['row', ...worlds.flatMap(name => [`${name}: success %`, 'gap closed %'])],
+    cells: rows.map(row => [
+      row.title,
+      ...worlds.flatMap(name => [
+        formatEstimate(row.byTask[name]?.success ?? null),
+        gaps(row) ? formatEstimate(row.gapByTask[name] ?? null) : '–',
+      ]),
+    ]),
+  };
+}
+
+/** The table as Markdown, and where there are several worlds a second one for them. */
 export function tableMarkdown(rows: readonly TableRow[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [
-    line(tableHeader),
-    line(tableHeader.map((_, k) => (k === 0 ? '---' : '---:'))),
-    ...rows.map(row => line(tableCells(row))),
-  ].join('\n');
+  const table = (head: readonly string[], cells: readonly (readonly string[])[]) =>
+    [line(head), line(head.map((_, k) => (k === 0 ? '---' : '---:'))), ...cells.map(line)].join('\n');
+  const main = table(tableHeader, rows.map(tableCells));
+  if (Object.keys(rows[0]?.byTask ?? {}).length < 2) return main;
+  const { head, cells } = worldTable(rows);
+  return `${main}\n\n${table(head, cells)}`;
 }
