@@ -1,6 +1,6 @@
 /**
- * Complete configurations, and what their parts have in common. `tiny` is measured (README); `worlds`, `small` and `base` are
- * not yet.
+ * Complete configurations, and what their parts have in common. `tiny` is measured (README); `worlds`, `small`, `base`
+ * and `large` are not yet.
  */
 import type { PresetName } from '../models/index.js';
 import type { RunConfig, TaskConfig } from './config.js';
@@ -44,6 +44,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
   tiny: {
     preset: 'tiny',
     seed: 1,
+    precision: 'f32',
     tasks: [smallBoards[0]!],
     lossAverage: 'world',
     optimizer,
@@ -87,6 +88,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
   worlds: {
     preset: 'worlds',
     seed: 1,
+    precision: 'f32',
     tasks: smallBoards,
     lossAverage: 'world',
     optimizer,
@@ -130,6 +132,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
   small: {
     preset: 'small',
     seed: 1,
+    precision: 'f32',
     tasks: allBoards,
     lossAverage: 'world',
     optimizer,
@@ -173,6 +176,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
   base: {
     preset: 'base',
     seed: 1,
+    precision: 'f32',
     tasks: allBoards,
     lossAverage: 'world',
     optimizer,
@@ -206,6 +210,50 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
       visionRate: 3e-4,
       decoderRate: 3e-4,
       warmup: 100,
+      floor: 0.1,
+      prompts: 15000,
+      replay: 0.125,
+      ...distillation,
+    },
+    evaluation: { puzzles: 200 },
+  },
+  large: {
+    preset: 'large',
+    seed: 1,
+    precision: 'f32',
+    tasks: allBoards,
+    lossAverage: 'world',
+    optimizer,
+    stage0: {
+      steps: 20000,
+      batch: 512,
+      balance: 0.3,
+      learningRate: 4e-4,
+      warmup: 1000,
+      floor: 0.05,
+      noise,
+      planContext: 0,
+    },
+    stage1: {
+      steps: 4000,
+      batch: 512,
+      balance: 0,
+      visionRate: 4e-4,
+      decoderRate: 1e-4,
+      warmup: 300,
+      floor: 0.1,
+      images: 3000,
+      questions: 0,
+      replay: 0.125,
+      gate,
+    },
+    stage2: {
+      steps: 2000,
+      batch: 512,
+      balance: 0.5,
+      visionRate: 2e-4,
+      decoderRate: 2e-4,
+      warmup: 200,
       floor: 0.1,
       prompts: 15000,
       replay: 0.125,

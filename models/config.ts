@@ -34,20 +34,19 @@ export function patchCount(config: ModelConfig): number {
 
 interface Scale {
   readonly imageSize: number;
+  /** Channels per head. */
+  readonly headChannels: number;
   readonly visionWidth: number;
   readonly visionLayers: number;
   readonly width: number;
   readonly layers: number;
 }
 
-/** Heads of 16 channels: at these widths more heads beat wider ones. */
-const headChannels = 16;
-
 /**
  * Position tables hold the largest boards of all three worlds: a symbolic 8x8 prompt with its plan has 103 tokens, the
  * longest response 160.
  */
-function fromScale({ imageSize, visionWidth, visionLayers, width, layers }: Scale): ModelConfig {
+function fromScale({ imageSize, headChannels, visionWidth, visionLayers, width, layers }: Scale): ModelConfig {
   return {
     vocabulary: 128,
     imageSize,
@@ -63,18 +62,23 @@ function fromScale({ imageSize, visionWidth, visionLayers, width, layers }: Scal
   };
 }
 
-export type PresetName = 'tiny' | 'worlds' | 'small' | 'base';
+export type PresetName = 'tiny' | 'worlds' | 'small' | 'base' | 'large';
 
-/** Model sizes; what each is trained on and for how long stands in mgsd/config.ts. */
+/**
+ * Model sizes; what each is trained on and for how long stands in mgsd/presets.ts. Heads have 16 channels where the model is narrow,
+ * since there more heads beat wider ones. Widths from `small` on are multiples of 128, the tile of a matrix unit.
+ */
 export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
   /** About 0.36 M parameters: minutes on two processor cores. */
-  tiny: fromScale({ imageSize: 48, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
+  tiny: fromScale({ imageSize: 48, headChannels: 16, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
   /** The same size; on three worlds instead of one. */
-  worlds: fromScale({ imageSize: 48, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
-  /** About 1.1 M parameters. */
-  small: fromScale({ imageSize: 64, visionWidth: 96, visionLayers: 3, width: 96, layers: 6 }),
-  /** About 4.5 M parameters. */
-  base: fromScale({ imageSize: 64, visionWidth: 128, visionLayers: 4, width: 192, layers: 8 }),
+  worlds: fromScale({ imageSize: 48, headChannels: 16, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
+  /** About 1.9 M parameters. */
+  small: fromScale({ imageSize: 64, headChannels: 16, visionWidth: 128, visionLayers: 3, width: 128, layers: 6 }),
+  /** About 7.3 M parameters. */
+  base: fromScale({ imageSize: 64, headChannels: 32, visionWidth: 128, visionLayers: 4, width: 256, layers: 8 }),
+  /** About 30 M parameters, for one GPU: large enough that its speed says something about the machine. */
+  large: fromScale({ imageSize: 64, headChannels: 64, visionWidth: 256, visionLayers: 6, width: 512, layers: 8 }),
 };
 
 /** @throws Error that names the first number that does not fit. */

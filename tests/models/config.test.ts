@@ -14,8 +14,9 @@ describe('model configs', () => {
     const millions = (config: ModelConfig) =>
       parameterSpecs(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0) / 1e6;
     expect(millions(modelPresets.tiny)).toBeCloseTo(0.36, 1);
-    expect(millions(modelPresets.small)).toBeCloseTo(1.1, 1);
-    expect(millions(modelPresets.base)).toBeCloseTo(4.5, 1);
+    expect(millions(modelPresets.small)).toBeCloseTo(1.9, 1);
+    expect(millions(modelPresets.base)).toBeCloseTo(7.3, 1);
+    expect(millions(modelPresets.large)).toBeCloseTo(30.4, 1);
   });
 
   it('counts patches', () => {

@@ -1,0 +1,214 @@
+/**
+ * Everything that there is to find out on a machine with a GPU, in one go and in a few minutes: what the adapter offers, whether every
+ * kernel is right on it, what it can do at most, how near our products, attention, training steps and rollouts come, a real short
+ * run, and the same work in PyTorch. `npm run bench:gpu`
+ *
+ * Each part is a process of its own with a time limit and writes what it has as soon as it has it, so a part that hangs or takes the
+ * driver down costs no more than itself.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { reportCapabilities } from './gpu/capabilities.js';
+import { checkKernels } from './gpu/correctness.js';
+import { measureLimits } from './gpu/limits.js';
+import { nameOf, workOf } from './gpu/products.js';
+import { parts, scales } from './gpu/scale.js';
+import type { GpuScale, Part } from './gpu/scale.js';
+import { summary } from './gpu/summary.js';
+import type { GpuDay } from './gpu/summary.js';
+import { sweep } from './gpu/sweep.js';
+import { measureTraining, stepShape } from './gpu/training.js';
+import { modelPresets } from '../models/index.js';
+
+const usage = `node dist/bench/gpu-day.js [options]
+  --out FOLDER     where gpu-day.json and gpu-day.md go (default: bench/results/gpu)
+  --scale NAME     full, for a GPU; or small, to try the script on a software adapter (default: full)
+  --only A,B       only these parts: ${parts.join(', ')}
+  --skip A,B       all but these
+  --minutes N      stop beginning parts after this long (default: 9)`;
+
+const { values } = parseArgs({
+  options: {
+    out: { type: 'string', default: 'bench/results/gpu' },
+    scale: { type: 'string', default: 'full' },
+    only: { type: 'string' },
+    skip: { type: 'string' },
+    minutes: { type: 'string', default: '9' },
+    part: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+function fail(message: string): never {
+  console.error(`${message}\n${usage}`);
+  process.exit(2);
+}
+
+if (values.help) {
+  console.log(usage);
+  process.exit(0);
+}
+if (values.scale !== 'full' && values.scale !== 'small') fail(`--scale ${values.scale}: choose full or small`);
+const scale = scales[values.scale];
+
+function partsOf(list: string | undefined): Part[] {
+  return (list ?? '').split(',').flatMap(name => {
+    if (name === '') return [];
+    const part = parts.find(candidate => candidate === name);
+    return part ? [part] : fail(`there is no part ${name}`);
+  });
+}
+
+const folder = path.resolve(values.out);
+const fileOf = (part: string) => path.join(folder, `${part}.json`);
+
+/** A reader never sees half a file. */
+function write(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text);
+  renameSync(`${file}.new`, file);
+}
+
+const save = (part: Part) => (result: unknown) => {
+  write(fileOf(part), JSON.stringify(result, undefined, 1));
+};
+
+/** What a part does, in its own process. */
+const programs: Readonly<Record<Part, (scale: GpuScale) => Promise<unknown>>> = {
+  capabilities: async () => save('capabilities')(await reportCapabilities()),
+  correctness: chosen => checkKernels(chosen, save('correctness')),
+  limits: async chosen => save('limits')(await measureLimits(chosen)),
+  kernels: chosen => sweep(chosen, save('kernels')),
+  training: chosen => measureTraining(chosen, save('training')),
+  run: async chosen => save('run')(await realRun(chosen)),
+  pytorch: chosen => pytorch(chosen),
+};
+
+/** `mgsd-lite train` as a user would start it. */
+async function realRun(chosen: GpuScale): Promise<unknown> {
+  const program = new URL('../mgsd/cli.js', import.meta.url).href; // the launcher is no part of what a build makes
+  const script = `process.exitCode = await (await import(${JSON.stringify(program)})).main(process.argv.slice(1));`;
+  const start = performance.now();
+  const out = path.join(folder, 'run');
+  const args = [
+    '--input-type=module',
+    '-e',
+    script,
+    '--',
+    'train',
+    '--device',
+    'webgpu',
+    '--json',
+    '--out',
+    out,
+    ...chosen.run,
+  ];
+  const { code, output } = await runProcess(process.execPath, args);
+  if (code !== 0) throw new Error(`mgsd-lite train ended with ${code}: ${output.slice(-2000)}`);
+  const events = output
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as Record<string, unknown>);
+  const end = events.findLast(({ event }) => event === 'end');
+  return { seconds: (performance.now() - start) / 1000, table: end?.['table'], story: end?.['story'] };
+}
+
+/** The same work in PyTorch, where a python3 with it is found. */
+async function pytorch(chosen: GpuScale): Promise<void> {
+  const found = spawnSync('python3', ['-c', 'import torch'], { stdio: 'ignore' });
+  if (found.status !== 0) throw new Error('python3 with torch was not found');
+  const script = fileURLToPath(new URL('../../bench/gpu/pytorch.py', import.meta.url));
+  const work = workOf(chosen).map(item => ({ ...item, name: nameOf(item) }));
+  const steps = chosen.training.map(({ preset, batch }) => ({
+    preset,
+    ...stepShape(modelPresets[preset], batch, chosen.responseLength),
+  }));
+  const { code, output } = await runProcess('python3', [script, fileOf('pytorch')], JSON.stringify({ work, steps }));
+  if (code !== 0) throw new Error(`PyTorch's part ended with ${code}: ${output.slice(-2000)}`);
+}
+
+function runProcess(command: string, args: readonly string[], input = ''): Promise<{ code: number; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    let output = '';
+    let errors = '';
+    child.stdout.on('data', (data: Buffer) => (output += data.toString()));
+    child.stderr.on('data', (data: Buffer) => (errors += data.toString()));
+    child.on('error', reject);
+    child.on('close', code => {
+      resolve({ code: code ?? 1, output: code === 0 ? output : output + errors });
+    });
+    child.stdin.end(input);
+  });
+}
+
+if (values.part !== undefined) {
+  const [part] = partsOf(values.part);
+  await programs[part!](scale);
+  process.exit(0); // whatever a driver still has running
+}
+
+const only = partsOf(values.only);
+const skip = partsOf(values.skip);
+const chosen = parts.filter(part => (only.length === 0 || only.includes(part)) && !skip.includes(part));
+mkdirSync(folder, { recursive: true });
+
+const start = Date.now();
+const deadline = start + 60_000 * Number(values.minutes);
+const day: GpuDay = {
+  date: new Date().toISOString(),
+  node: process.version,
+  scale: scale.name,
+  parts: {},
+  problems: {},
+};
+
+/** Takes up what a part has written, finished or not. */
+function collect(part: Part): void {
+  if (existsSync(fileOf(part))) day.parts[part] = JSON.parse(readFileSync(fileOf(part), 'utf8')) as never;
+  write(path.join(folder, 'gpu-day.json'), `${JSON.stringify(day, undefined, 1)}\n`);
+  write(path.join(folder, 'gpu-day.md'), summary(day));
+}
+
+for (const part of chosen) {
+  const left = deadline - Date.now();
+  if (left < 5000) {
+    day.problems[part] = `not begun: the ${values.minutes} minutes were over (--minutes)`;
+    collect(part);
+    continue;
+  }
+  const limit = Math.min(left, 1000 * scale.seconds[part]);
+  const began = Date.now();
+  const log = openSync(path.join(folder, `${part}.log`), 'w');
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(import.meta.url), '--part', part, '--scale', scale.name, '--out', folder],
+    { stdio: ['ignore', log, log], detached: process.platform !== 'win32' },
+  );
+  const status = await new Promise<string>(resolve => {
+    const timer = setTimeout(() => {
+      // the whole group: a part may have children of its own
+      if (process.platform === 'win32' || child.pid === undefined) child.kill('SIGKILL');
+      else process.kill(-child.pid, 'SIGKILL');
+      resolve(`stopped after ${Math.round(limit / 1000)} s; what it had by then counts`);
+    }, limit);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve(code === 0 ? 'ok' : `ended with ${signal ?? code ?? 'nothing'}`);
+    });
+  });
+  closeSync(log);
+  if (status !== 'ok') {
+    const lines = readFileSync(path.join(folder, `${part}.log`), 'utf8')
+      .trim()
+      .split('\n');
+    const reason = lines.findLast(line => /^\s*\w*(Error|Exception)\b.*: /.test(line)) ?? lines.at(-1)!;
+    day.problems[part] = status.startsWith('ended') ? `${status}: ${reason.trim()}` : status;
+  }
+  collect(part);
+  console.log(`${part.padEnd(13)} ${((Date.now() - began) / 1000).toFixed(0).padStart(4)} s  ${status}`);
+}
+console.log(`\n${summary(day)}`);
+if (Object.keys(day.problems).length > 0) process.exitCode = 1;

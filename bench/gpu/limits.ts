@@ -1,0 +1,204 @@
+/**
+ * What the machine can do at most, measured with shaders that do one thing each: how fast launches follow each other, how fast
+ * memory is copied, how fast the arithmetic and the matrix units run on registers alone. Kernels are judged against these.
+ */
+import { openDevice } from '../../core/backends/webgpu-device.js';
+import type { OpenedDevice } from '../../core/backends/webgpu-device.js';
+import { median } from './format.js';
+import type { GpuScale } from './scale.js';
+
+export interface Limits {
+  /** Microseconds per launch when each needs the result of the one before, and when none does. */
+  readonly dependentLaunch: number;
+  readonly independentLaunch: number;
+  /** Microseconds of host time to encode and submit one of them. */
+  readonly hostPerLaunch: number;
+  /** GB/s, bytes read and written, of a vec4 copy. */
+  readonly copy: number;
+  /** TFLOP/s of f32 fused multiply-adds on registers. */
+  readonly f32: number;
+  /** TFLOP/s of the matrix units on registers, per configuration that the adapter lists for f16 -> f32. */
+  readonly matrix: Readonly<Record<string, number>>;
+  /** Microseconds from the end of the work to its result on the host. */
+  readonly readBack: number;
+}
+
+interface Shader {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: (...buffers: GPUBuffer[]) => GPUBindGroup;
+}
+
+function compile({ device }: OpenedDevice, code: string): Shader {
+  const module = device.createShaderModule({ code });
+  const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } });
+  const layout = pipeline.getBindGroupLayout(0);
+  return {
+    pipeline,
+    group: (...buffers) =>
+      device.createBindGroup({
+        layout,
+        entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })),
+      }),
+  };
+}
+
+interface Shortest {
+  /** Milliseconds until the work was done, and of those the host's. */
+  readonly total: number;
+  readonly host: number;
+}
+
+/** One compute pass, submitted several times; the least of the times, since other users of a machine only add to it. */
+async function shortest(device: GPUDevice, encode: (pass: GPUComputePassEncoder) => void): Promise<Shortest> {
+  let [total, host] = [Infinity, Infinity];
+  for (let i = 0; i < 6; i++) {
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    const start = performance.now();
+    encode(pass);
+    pass.end();
+    device.queue.submit([encoder.finish()]);
+    const submitted = performance.now() - start;
+    await device.queue.onSubmittedWorkDone();
+    if (i === 0) continue; // compiles
+    total = Math.min(total, performance.now() - start);
+    host = Math.min(host, submitted);
+  }
+  return { total, host };
+}
+
+const touch = `@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+@compute @workgroup_size(1) fn main() { x[0] = x[0] + 1.0; }`;
+
+const copyShader = `@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let stride = groups.x * 256u;
+  for (var i = id.x; i < arrayLength(&y); i += stride) { y[i] = x[i]; }
+}`;
+
+/** Sixteen chains of vec4 fused multiply-adds: 128 operations per lane and round. */
+function fmaShader(rounds: number): string {
+  const chains = Array.from({ length: 16 }, (_, i) => i);
+  return `@group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let a = vec4f(y[id.x].x * 1e-9 + 0.999);
+  ${chains.map(i => `var c${i} = vec4f(f32(id.x + ${i}u));`).join('\n  ')}
+  for (var r = 0u; r < ${rounds}u; r++) {
+    ${chains.map(i => `c${i} = fma(c${i}, a, a);`).join('\n    ')}
+  }
+  y[id.x] = ${chains.map(i => `c${i}`).join(' + ')};
+}`;
+}
+
+interface Matrix {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+
+/** Eight independent chains of matrix multiply-adds per subgroup, operands loaded once. */
+function matrixShader({ M, N, K }: Matrix, rounds: number, lanes: number): string {
+  const chains = Array.from({ length: 8 }, (_, i) => i);
+  return `enable f16;
+enable chromium_experimental_subgroup_matrix;
+@group(0) @binding(0) var<storage, read> a: array<f16>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) group: vec3u) {
+  let left = subgroupMatrixLoad<subgroup_matrix_left<f16, ${K}, ${M}>, row_major>(&a, 0u, ${K}u);
+  let right = subgroupMatrixLoad<subgroup_matrix_right<f16, ${N}, ${K}>, row_major>(&a, 0u, ${N}u);
+  ${chains.map(i => `var c${i} = subgroup_matrix_result<f32, ${N}, ${M}>(${i}.0);`).join('\n  ')}
+  for (var r = 0u; r < ${rounds}u; r++) {
+    ${chains.map(i => `c${i} = subgroupMatrixMultiplyAccumulate(left, right, c${i});`).join('\n    ')}
+  }
+  ${chains.map(i => `subgroupMatrixStore<row_major>(&y, ${i * M * N}u, c${i}, ${N}u);`).join('\n  ')}
+}`;
+}
+
+/** Measures all of it on the adapter that a run would take. */
+export async function measureLimits(scale: GpuScale): Promise<Limits> {
+  const opened = await openDevice();
+  const { device, usage, machine } = opened;
+  const storage = usage.STORAGE | usage.COPY_SRC | usage.COPY_DST;
+  const buffer = (size: number) => device.createBuffer({ size, usage: storage });
+  const launches = scale.launches;
+
+  const small = compile(opened, touch);
+  const one = small.group(buffer(256));
+  const dependent = await shortest(device, pass => {
+    pass.setPipeline(small.pipeline);
+    pass.setBindGroup(0, one);
+    for (let i = 0; i < launches; i++) pass.dispatchWorkgroups(1);
+  });
+  const many = Array.from({ length: 64 }, () => small.group(buffer(256)));
+  const independent = await shortest(device, pass => {
+    pass.setPipeline(small.pipeline);
+    for (let i = 0; i < launches; i++) {
+      pass.setBindGroup(0, many[i % many.length]!);
+      pass.dispatchWorkgroups(1);
+    }
+  });
+
+  const copyBytes = Math.min(scale.copyBytes, opened.capabilities.maxBufferBytes) & ~0xff;
+  const copy = compile(opened, copyShader);
+  const source = buffer(copyBytes);
+  const target = buffer(copyBytes);
+  const [there, back] = [copy.group(source, target), copy.group(target, source)];
+  const copied = await shortest(device, pass => {
+    pass.setPipeline(copy.pipeline);
+    for (let i = 0; i < 8; i++) {
+      pass.setBindGroup(0, i % 2 === 0 ? there : back);
+      pass.dispatchWorkgroups(scale.workgroups * 8);
+    }
+  });
+
+  const arithmetic = compile(opened, fmaShader(scale.rounds));
+  const registers = arithmetic.group(buffer(scale.workgroups * 8 * 256 * 16));
+  const computed = await shortest(device, pass => {
+    pass.setPipeline(arithmetic.pipeline);
+    pass.setBindGroup(0, registers);
+    pass.dispatchWorkgroups(scale.workgroups * 8);
+  });
+
+  const matrix: Record<string, number> = {};
+  for (const { M, N, K, componentType, resultComponentType } of machine.matrices) {
+    if (componentType !== 'f16' || resultComponentType !== 'f32') continue;
+    const lanes = 128; // four subgroups of 32, two of 64: a multiple of either
+    const shader = compile(opened, matrixShader({ M, N, K }, scale.rounds, lanes));
+    const group = shader.group(buffer(4096), buffer(8 * M * N * 4));
+    const workgroups = scale.workgroups * 8;
+    const { total } = await shortest(device, pass => {
+      pass.setPipeline(shader.pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(workgroups);
+    });
+    const subgroups = (workgroups * lanes) / machine.subgroupSize.max;
+    matrix[`${M}x${N}x${K}`] = (subgroups * scale.rounds * 8 * 2 * M * N * K) / total / 1e9;
+  }
+
+  const waits: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    const staging = device.createBuffer({ size: 256, usage: usage.MAP_READ | usage.COPY_DST });
+    const encoder = device.createCommandEncoder();
+    encoder.copyBufferToBuffer(source, 0, staging, 0, 256);
+    const start = performance.now();
+    device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(1 /* GPUMapMode.READ */);
+    waits.push(performance.now() - start);
+    staging.destroy();
+  }
+
+  device.destroy();
+  return {
+    dependentLaunch: (1000 * dependent.total) / launches,
+    independentLaunch: (1000 * independent.total) / launches,
+    hostPerLaunch: (1000 * dependent.host) / launches,
+    copy: (8 * 2 * copyBytes) / copied.total / 1e6,
+    f32: (scale.workgroups * 8 * 256 * scale.rounds * 128) / computed.total / 1e9,
+    matrix,
+    readBack: 1000 * median(waits),
+  };
+}

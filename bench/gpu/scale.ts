@@ -1,0 +1,89 @@
+/** How much work the parts of the GPU day do: enough for a data-centre GPU, or little enough to be tried on a software adapter. */
+import type { PresetName } from '../../models/index.js';
+
+export interface GpuScale {
+  readonly name: 'full' | 'small';
+  /** Launches of the latency measurement, and bytes of the copy. */
+  readonly launches: number;
+  readonly copyBytes: number;
+  /** A few per multiprocessor. */
+  readonly workgroups: number;
+  /** Rounds of the loops on registers. */
+  readonly rounds: number;
+  /** Random calls per kernel and dtype in the check of correctness. */
+  readonly calls: number;
+  /** Sides of square products, and rows of the products of our models. */
+  readonly squares: readonly number[];
+  readonly rows: readonly number[];
+  /** Widths of our models whose products are measured. */
+  readonly widths: readonly number[];
+  /** Sequences and length of the attention sweep. */
+  readonly attention: readonly { readonly sequences: number; readonly length: number }[];
+  /** Models that are trained and sampled from, with their batches. */
+  readonly training: readonly { readonly preset: PresetName; readonly batch: number }[];
+  /** Tokens per response in training and rollouts. */
+  readonly responseLength: number;
+  /** Settings of the real run. */
+  readonly run: readonly string[];
+  /** Seconds that each part may take. */
+  readonly seconds: Readonly<Record<Part, number>>;
+}
+
+export const parts = ['capabilities', 'correctness', 'limits', 'kernels', 'training', 'run', 'pytorch'] as const;
+export type Part = (typeof parts)[number];
+
+export const scales: Readonly<Record<GpuScale['name'], GpuScale>> = {
+  full: {
+    name: 'full',
+    launches: 2000,
+    copyBytes: 2 ** 30,
+    workgroups: 528,
+    rounds: 4096,
+    calls: 12,
+    squares: [512, 1024, 2048, 4096, 8192],
+    rows: [11_136, 89_088],
+    widths: [128, 256, 512],
+    attention: [
+      { sequences: 64, length: 174 },
+      { sequences: 512, length: 174 },
+    ],
+    training: [
+      { preset: 'small', batch: 64 },
+      { preset: 'small', batch: 512 },
+      { preset: 'base', batch: 64 },
+      { preset: 'base', batch: 512 },
+      { preset: 'large', batch: 64 },
+      { preset: 'large', batch: 512 },
+    ],
+    responseLength: 110,
+    run: ['--preset', 'tiny', '--precision', 'f16', '--set', 'evaluation.puzzles=50'],
+    seconds: { capabilities: 20, correctness: 110, limits: 20, kernels: 60, training: 90, run: 120, pytorch: 90 },
+  },
+  small: {
+    name: 'small',
+    launches: 50,
+    copyBytes: 2 ** 20,
+    workgroups: 1,
+    rounds: 8,
+    calls: 1,
+    squares: [64],
+    rows: [96],
+    widths: [64],
+    attention: [{ sequences: 2, length: 24 }],
+    training: [{ preset: 'tiny', batch: 2 }],
+    responseLength: 6,
+    run: [
+      '--preset',
+      'tiny',
+      '--precision',
+      'f16',
+      '--set',
+      'tasks=[{"world":"frozenlake","levels":[3],"pool":{"3":24}}]',
+    ]
+      .concat(
+        ['stage0', 'stage1', 'stage2'].flatMap(stage => ['--set', `${stage}.steps=2`, '--set', `${stage}.batch=2`]),
+      )
+      .concat(['--set', 'evaluation.puzzles=2']),
+    seconds: { capabilities: 60, correctness: 400, limits: 60, kernels: 120, training: 200, run: 400, pytorch: 200 },
+  },
+};

@@ -1,0 +1,111 @@
+/** Our products and attention, timed one by one: launches that wait for each other, enough of them that the fence does not count. */
+import { Device } from '../../core/index.js';
+import type { Tensor } from '../../core/index.js';
+import { openWebGpuBackend } from '../../core/backends/webgpu.js';
+import { kernels } from '../../kernels/index.js';
+import type { Kernel } from '../../kernels/index.js';
+import { median } from './format.js';
+import { flopsOf, nameOf, workOf } from './products.js';
+import type { Attention, Product, Work } from './products.js';
+import type { GpuScale } from './scale.js';
+
+export interface SweepRow {
+  readonly name: string;
+  readonly dtype: 'f32' | 'f16';
+  /** Milliseconds: median of several samples. */
+  readonly milliseconds: number;
+  readonly teraflops: number;
+}
+
+type Half = 'f32' | 'f16';
+
+function kernelNamed(name: string): Kernel {
+  const kernel = kernels.find(candidate => candidate.name === name);
+  if (!kernel) throw new Error(`no kernel is called ${name}`);
+  return kernel;
+}
+
+const uniform = kernelNamed('random_uniform');
+
+/** Random numbers, made where they are needed: large matrices take long to upload. */
+function random(device: Device, length: number, dtype: Half): Tensor {
+  const y = device.empty([length], dtype, 'benchmark');
+  const control = device.tensor([1, 2, 3, 2, 0], [5], { dtype: 'i32' });
+  device.launch(uniform, { control, y }, { n: length });
+  return y;
+}
+
+function launchProduct(device: Device, { layout, m, n, k }: Product, dtype: Half): () => void {
+  const [a, b, c] = [m * k, k * n, m * n].map(length => random(device, length, dtype));
+  const kernel = kernelNamed(`matmul_${layout}`);
+  const tensors = { a: a!, b: b!, bias: a!, residual: a!, c: c! };
+  return () => {
+    device.launch(kernel, tensors, { m, n, k, batch: 1, strideA: 0, strideB: 0 });
+  };
+}
+
+function launchAttention(device: Device, work: Attention, dtype: Half): () => void {
+  const { sequences, length, heads, headDim } = work;
+  const rows = sequences * length;
+  const width = heads * headDim;
+  // every query sees every key, as with the image tokens of a prompt
+  const spans = Array.from({ length: sequences }, (_, s) => [s * length, length, s * length, length, length, 0]);
+  const table = device.tensor(spans.flat(), [sequences * 6], { dtype: 'i32' });
+  const qkv = random(device, rows * 3 * width, dtype);
+  const out = random(device, rows * width, dtype);
+  const lse = random(device, rows * heads, 'f32');
+  const scale = 1 / Math.sqrt(headDim);
+  const forward = () => {
+    const params = {
+      ...{ sequences, heads, headDim, strideQ: 3 * width, strideKv: 3 * width, offsetK: width, offsetV: 2 * width },
+      ...{ maxQueries: length, maxKeys: length, scale },
+    };
+    device.launch(kernelNamed('attention'), { q: qkv, kv: qkv, table, out, lse }, params);
+  };
+  if (work.kind === 'attention') return forward;
+  forward();
+  const dout = random(device, rows * width, dtype);
+  const dqkv = random(device, rows * 3 * width, dtype);
+  return () => {
+    const params = { sequences, heads, headDim, maxQueries: length, scale };
+    device.launch(kernelNamed('attention_grad'), { qkv, table, out, lse, dout, dqkv }, params);
+  };
+}
+
+/** A sample lasts about this long, in milliseconds. */
+const sampleMilliseconds = 15;
+
+async function timeOf(device: Device, launch: () => void): Promise<number> {
+  const sample = async (repeat: number) => {
+    const start = performance.now();
+    for (let i = 0; i < repeat; i++) launch();
+    await device.finish();
+    return (performance.now() - start) / repeat;
+  };
+  await sample(1); // compiles
+  const first = await sample(1);
+  const repeat = Math.max(1, Math.min(200, Math.ceil(sampleMilliseconds / first)));
+  const times: number[] = [];
+  for (let i = 0; i < 5; i++) times.push(await sample(repeat));
+  return median(times);
+}
+
+/** Times everything in f16, and the square products in f32 too. */
+export async function sweep(scale: GpuScale, onRows: (rows: readonly SweepRow[]) => void): Promise<SweepRow[]> {
+  const device = new Device(await openWebGpuBackend());
+  const rows: SweepRow[] = [];
+  const isWanted = (work: Work, dtype: Half) => dtype === 'f16' || (work.kind === 'matmul' && work.what === 'square');
+  for (const work of workOf(scale))
+    for (const dtype of ['f16', 'f32'] as const) {
+      if (!isWanted(work, dtype) || !device.capabilities.dtypes.includes(dtype)) continue;
+      const milliseconds = await device.scope(async () => {
+        const make = work.kind === 'matmul' ? launchProduct(device, work, dtype) : launchAttention(device, work, dtype);
+        return await timeOf(device, make);
+      });
+      device.trim();
+      rows.push({ name: nameOf(work), dtype, milliseconds, teraflops: flopsOf(work) / milliseconds / 1e9 });
+      onRows(rows);
+    }
+  await device.close();
+  return rows;
+}
