@@ -66,11 +66,15 @@ export async function withDevice<T>(
   body: (device: Device, description: string) => Promise<T>,
 ): Promise<T> {
   const device = await openDevice(choice, { onNote, ...(threads !== undefined && { threads }) });
+  let result: T;
   try {
-    return await body(device, describeDevice(device.capabilities));
-  } finally {
-    await device.close();
+    result = await body(device, describeDevice(device.capabilities));
+  } catch (error) {
+    await device.close().catch(() => {}); // a device that has failed may not close either; the first error says why
+    throw error;
   }
+  await device.close();
+  return result;
 }
 
 /** Adds examples below a command's help. */
