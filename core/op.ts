@@ -94,6 +94,24 @@ export function wideDType(tensor: Tensor): DType {
   return tensor.dtype === 'f64' ? 'f64' : 'f32';
 }
 
+/**
+ * The dtype of d(loss)/d(`tensor`): that of the tensor, but f32 at a trainable leaf in f16, whose gradient is a sum over rows
+ * and goes to an optimiser with f32 weights; and that of its source at the result of a cast, which would convert it anyway.
+ */
+export function gradientDType(tensor: Tensor): DType {
+  const { node } = tensor;
+  if (node?.op.name === 'cast') return node.inputs[0]!.dtype;
+  return node ? tensor.dtype : wideDType(tensor);
+}
+
+/** @throws Error unless `tensor` has the dtype of `main`, or is f32 beside an f16 one: kernels read both, and sum in f32. */
+export function requireSameOrWide(what: string, main: Tensor, name: string, tensor: Tensor): void {
+  if (tensor.dtype !== main.dtype && tensor.dtype !== wideDType(main))
+    throw new Error(
+      `${what}: ${name} is ${tensor.dtype} beside ${main.dtype} operands; it must be ${main.dtype} or ${wideDType(main)}`,
+    );
+}
+
 /** @throws Error unless all tensors have the dtype of the first. */
 export function requireSameDType(what: string, tensors: readonly Tensor[]): void {
   const [first, ...others] = tensors;

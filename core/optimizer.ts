@@ -2,12 +2,36 @@
  * AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) with clipping by global norm over the flat buffers of `Parameters`.
  * Every number that changes is read from device memory; a step whose gradient is not finite leaves everything as it was.
  */
-import { adamwKernel, ceilDivide, optimizerPrepareKernel, stateFields, sumSquaresKernel } from '../kernels/index.js';
+import {
+  adamwCopyKernel,
+  adamwKernel,
+  ceilDivide,
+  hyperFields,
+  optimizerPrepareKernel,
+  stateFields,
+  sumSquaresKernel,
+} from '../kernels/index.js';
 import type { Device } from './device.js';
 import type { Parameters } from './parameters.js';
 import { assign } from './primitives.js';
 import { contiguousStrides } from './shape.js';
+import type { BackwardOptions } from './tape.js';
 import type { Tensor } from './tensor.js';
+
+/**
+ * Dynamic loss scaling, on the device alone: gradients are multiplied by a power of two so that they do not vanish in f16, and
+ * divided by it in the update. See kernels/optimizer.
+ */
+export interface LossScaling {
+  /** Default 2^15. */
+  readonly initial?: number;
+  /** Updates without overflow after which the scale doubles. Default 1000. */
+  readonly growthInterval?: number;
+  /** Default 2^24. */
+  readonly maximum?: number;
+}
+
+const scalingDefaults: Required<LossScaling> = { initial: 2 ** 15, growthInterval: 1000, maximum: 2 ** 24 };
 
 export interface AdamWOptions {
   /** Decay rates of the first and second moment. Default 0.9 and 0.98. */
@@ -20,6 +44,8 @@ export interface AdamWOptions {
   readonly maxNorm?: number;
   /** Groups that weight decay leaves alone (biases, gains, embeddings). */
   readonly noDecay?: readonly string[];
+  /** Default: for parameters with copies in f16, which cannot do without it, and for no others. */
+  readonly lossScaling?: LossScaling | false;
 }
 
 export interface OptimizerState {
@@ -33,7 +59,9 @@ const chunk = 4096;
 
 export class AdamW {
   readonly parameters: Parameters;
-  readonly options: Required<AdamWOptions>;
+  readonly options: Required<Omit<AdamWOptions, 'lossScaling'>>;
+  /** Undefined without loss scaling. */
+  readonly lossScaling: Required<LossScaling> | undefined;
   readonly #grads: Tensor;
   readonly #m: Tensor;
   readonly #v: Tensor;
@@ -42,21 +70,32 @@ export class AdamW {
   /** Groups with a learning rate above 0. */
   #active: ReadonlySet<string> = new Set();
 
-  constructor(parameters: Parameters, options: AdamWOptions = {}) {
+  /** @throws Error if loss scaling is switched off for parameters with copies in f16 */
+  constructor(parameters: Parameters, { lossScaling, ...options }: AdamWOptions = {}) {
     const { device, flat } = parameters;
     const zeros = () => device.keep(device.zeros(flat.shape, { dtype: flat.dtype }));
     this.parameters = parameters;
     this.options = { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.01, maxNorm: 1, noDecay: [], ...options };
+    const isHalf = parameters.halves.size > 0;
+    if (lossScaling === false && isHalf)
+      throw new Error('AdamW: training in f16 needs loss scaling: its gradients would vanish. Leave `lossScaling: false` out');
+    this.lossScaling = lossScaling || isHalf ? { ...scalingDefaults, ...(lossScaling || {}) } : undefined;
     this.#grads = zeros();
     this.#m = zeros();
     this.#v = zeros();
-    this.#state = device.keep(device.tensor(initialState(), [stateFields.length], { dtype: flat.dtype }));
+    this.#state = device.keep(device.tensor(this.#initialState(), [stateFields.length], { dtype: flat.dtype }));
     for (const group of parameters.groups.keys())
-      this.#hyper.set(group, device.keep(device.zeros([6], { dtype: flat.dtype })));
+      this.#hyper.set(group, device.keep(device.zeros([hyperFields.length], { dtype: flat.dtype })));
+  }
+
+  /** d(loss)/d(parameter) for all of them, times the loss scale if there is one: what `step` wants to find. */
+  backward(loss: Tensor, options: Omit<BackwardOptions, 'grad' | 'lossScale'> = {}): void {
+    if (!this.lossScaling) loss.backward(options);
+    else loss.backward({ ...options, lossScale: this.#state.view([], [], stateFields.indexOf('lossScale')) });
   }
 
   /**
-   * One update from the gradients that `backward` has left at the parameters, which are cleared. Parameters without a
+   * One update from the gradients that `backward` of this optimiser has left at the parameters, which are cleared. Parameters without a
    * gradient get zero. @param learningRates per group; a group with 0 (or none) is frozen
    */
   step(learningRates: Readonly<Record<string, number>>): void {
@@ -79,6 +118,8 @@ export class AdamW {
         options.epsilon,
         decay,
         options.maxNorm,
+        this.lossScaling?.growthInterval ?? 0,
+        this.lossScaling?.maximum ?? 1,
       ]);
     }
     this.#active = new Set([...parameters.groups.keys()].filter(group => (learningRates[group] ?? 0) > 0));
@@ -109,7 +150,9 @@ export class AdamW {
           hyper: this.#hyper.get(group)!,
           state: this.#state,
         };
-        device.launch(adamwKernel, operands, { offset, n: length });
+        const copy = parameters.halves.get(group);
+        if (copy) device.launch(adamwCopyKernel, { ...operands, copy }, { offset, n: length });
+        else device.launch(adamwKernel, operands, { offset, n: length });
       }
     });
     parameters.clearGradients();
@@ -127,7 +170,7 @@ export class AdamW {
     }
   }
 
-  /** [stateFields.length]: step, skipped, finite, norm before clipping, ... of the last update. Read it when convenient. */
+  /** [stateFields.length]: step, skipped, finite, norm before clipping, ..., loss scale. Read it when convenient. */
   get state(): Tensor {
     return this.#state;
   }
@@ -141,7 +184,13 @@ export class AdamW {
     const { device } = this.parameters;
     device.write(this.#m, m);
     device.write(this.#v, v);
-    device.write(this.#state, state);
+    const initial = this.#initialState();
+    const restored = initial.map((value, i) => state[i] ?? value); // files of older versions have fewer fields
+    for (const field of this.lossScaling ? [] : (['lossScale', 'goodSteps'] as const)) {
+      const i = stateFields.indexOf(field);
+      restored[i] = initial[i]!; // nobody multiplies by a scale here
+    }
+    device.write(this.#state, restored);
   }
 
   /** Frees moments and gradients. */
@@ -149,17 +198,19 @@ export class AdamW {
     for (const tensor of [this.#grads, this.#m, this.#v, this.#state, ...this.#hyper.values()])
       this.parameters.device.free(tensor);
   }
-}
 
-function initialState(): number[] {
-  const state: Record<(typeof stateFields)[number], number> = {
-    step: 0,
-    skipped: 0,
-    finite: 1,
-    norm: 0,
-    clip: 1,
-    beta1Power: 1,
-    beta2Power: 1,
-  };
-  return stateFields.map(field => state[field]);
+  #initialState(): number[] {
+    const state: Record<(typeof stateFields)[number], number> = {
+      step: 0,
+      skipped: 0,
+      finite: 1,
+      norm: 0,
+      clip: 1,
+      beta1Power: 1,
+      beta2Power: 1,
+      lossScale: this.lossScaling?.initial ?? 1,
+      goodSteps: 0,
+    };
+    return stateFields.map(field => state[field]);
+  }
 }

@@ -1,9 +1,10 @@
 /**
  * Parameters of a model: named views into one flat buffer, sorted by group, so that the optimiser treats all of them in a
- * few launches and a checkpoint is one transfer.
+ * few launches and a checkpoint is one transfer. For mixed precision, some groups have a copy in f16 beside the f32 weights.
  */
 import type { DType } from '../kernels/index.js';
 import type { Device } from './device.js';
+import { assign } from './primitives.js';
 import type { Random } from './random.js';
 import { contiguousStrides, sizeOf } from './shape.js';
 import type { Shape } from './shape.js';
@@ -24,8 +25,20 @@ export interface ParameterRange {
   readonly length: number;
 }
 
-/** Views begin on multiples of 64 elements: 256 bytes in f32, the alignment of a WebGPU binding. */
-const alignment = 64;
+export interface ParametersOptions {
+  /** Of the weights: f32 (default), or f64 for gradient checks. */
+  readonly dtype?: DType;
+  /** False for frozen weights. Default true. */
+  readonly trainable?: boolean;
+  /**
+   * Groups that are operands of matrix products in f16: `get` gives a copy in f16 of them, which is refreshed whenever the
+   * weights change (by AdamW in the same launch). The weights themselves stay f32, and so do gradients. Default: none.
+   */
+  readonly halfGroups?: readonly string[];
+}
+
+/** Views begin on multiples of 256 bytes, the alignment of a WebGPU binding: so many elements of f32, or of f16 if there are copies. */
+const alignment = { f32: 64, f16: 128 };
 
 export class Parameters {
   readonly device: Device;
@@ -35,14 +48,17 @@ export class Parameters {
   /** Where each group lies in `flat`. */
   readonly groups: ReadonlyMap<string, ParameterRange>;
   readonly ranges: ReadonlyMap<string, ParameterRange>;
+  /** The f16 copies of whole groups, as long as their ranges. */
+  readonly halves: ReadonlyMap<string, Tensor>;
   readonly #tensors = new Map<string, Tensor>();
 
-  /** All zero until `initialize` or `load`. @param dtype f32, or f64 for gradient checks */
+  /** All zero until `initialize`, `load` or `write`. @throws Error for names that occur twice or groups that do not */
   constructor(
     device: Device,
     specs: readonly ParameterSpec[],
-    { dtype = 'f32', trainable = true }: { dtype?: DType; trainable?: boolean } = {},
+    { dtype = 'f32', trainable = true, halfGroups = [] }: ParametersOptions = {},
   ) {
+    const step = alignment[halfGroups.length > 0 ? 'f16' : 'f32'];
     const groupOrder = [...new Set(specs.map(spec => spec.group))];
     const sorted = [...specs].sort((a, b) => groupOrder.indexOf(a.group) - groupOrder.indexOf(b.group));
     const ranges = new Map<string, ParameterRange>();
@@ -53,7 +69,7 @@ export class Parameters {
       const length = sizeOf(shape);
       ranges.set(name, { offset: end, length });
       const groupStart = groups.get(group)?.offset ?? end;
-      end += Math.ceil(length / alignment) * alignment;
+      end += Math.ceil(length / step) * step;
       groups.set(group, { offset: groupStart, length: end - groupStart });
     }
     this.device = device;
@@ -61,8 +77,19 @@ export class Parameters {
     this.ranges = ranges;
     this.groups = groups;
     this.flat = device.keep(device.zeros([end], { dtype }));
-    for (const { name, shape } of sorted) {
-      const view = this.flat.view(shape, contiguousStrides(shape), ranges.get(name)!.offset);
+    const halves = new Map<string, Tensor>();
+    for (const group of halfGroups) {
+      const range = groups.get(group);
+      if (!range) throw new Error(`no group ${group} to keep in f16; there are ${groupOrder.join(', ')}`);
+      halves.set(group, device.keep(device.zeros([range.length], { dtype: 'f16' })));
+    }
+    this.halves = halves;
+    for (const { name, shape, group } of sorted) {
+      const half = halves.get(group);
+      const { offset } = ranges.get(name)!;
+      const view = half
+        ? half.view(shape, contiguousStrides(shape), offset - groups.get(group)!.offset)
+        : this.flat.view(shape, contiguousStrides(shape), offset);
       this.#tensors.set(name, trainable ? view.trainable() : view);
     }
   }
@@ -72,7 +99,12 @@ export class Parameters {
     return this.specs.reduce((total, { shape }) => total + sizeOf(shape), 0);
   }
 
-  /** @throws Error that lists the names there are. */
+  /** Bytes on the device, copies included. */
+  get bytes(): number {
+    return [this.flat, ...this.halves.values()].reduce((total, { storage }) => total + storage.bytes, 0);
+  }
+
+  /** What to compute with: the weights, or their copy in f16. @throws Error that lists the names there are. */
   get(name: string): Tensor {
     const tensor = this.#tensors.get(name);
     if (!tensor) throw new Error(`no parameter ${name}; there are ${[...this.#tensors.keys()].join(', ')}`);
@@ -91,7 +123,21 @@ export class Parameters {
       for (let i = 0; i < length; i++)
         values[offset + i] = 'constant' in init ? init.constant : init.normal * random.normal();
     }
-    this.device.write(this.flat, Float32Array.from(values));
+    this.write(Float32Array.from(values));
+  }
+
+  /** Overwrites all values, as they lie in `flat`. */
+  write(values: ArrayLike<number>): void {
+    this.device.write(this.flat, values);
+    this.refresh();
+  }
+
+  /** Brings the f16 copies up to date, after `flat` was written to by others than AdamW. */
+  refresh(): void {
+    for (const [group, half] of this.halves) {
+      const { offset, length } = this.groups.get(group)!;
+      assign(half, this.flat.view([length], [1], offset));
+    }
   }
 
   /** Overwrites named values; others keep theirs. @throws Error for an unknown name or a wrong number of values. */
@@ -104,7 +150,7 @@ export class Parameters {
         throw new Error(`parameter ${name} has ${range.length} values, ${from.length} were given`);
       all.set(Array.from(from), range.offset);
     }
-    this.device.write(this.flat, this.flat.dtype === 'f32' ? Float32Array.from(all) : all);
+    this.write(this.flat.dtype === 'f32' ? Float32Array.from(all) : all);
   }
 
   /** A copy of all values, by name. */
@@ -119,5 +165,10 @@ export class Parameters {
   /** Forgets gradients that `backward` has left at the parameters. */
   clearGradients(): void {
     for (const tensor of this.#tensors.values()) tensor.grad = undefined;
+  }
+
+  /** Frees the weights. */
+  dispose(): void {
+    for (const tensor of [this.flat, ...this.halves.values()]) this.device.free(tensor);
   }
 }

@@ -64,6 +64,11 @@ export function unary(name: UnaryName, x: Tensor, dtype: DType = x.dtype): Tenso
   return y;
 }
 
+/** `x` itself if it has this dtype, else a copy that has. */
+export function converted(x: Tensor, dtype: DType): Tensor {
+  return x.dtype === dtype ? x : unary('copy', x, dtype);
+}
+
 /** y = f(a, b) with broadcasting. */
 export function binary(name: BinaryName, a: Tensor, b: Tensor): Tensor {
   const shape = broadcastShapes(a.shape, b.shape, name);
@@ -86,10 +91,10 @@ export function binary(name: BinaryName, a: Tensor, b: Tensor): Tensor {
   return y;
 }
 
-/** Reduction along one axis, which stays with size 1. */
-export function reduceAxis(name: ReductionName, x: Tensor, axis: number): Tensor {
+/** Reduction along one axis, which stays with size 1. @param dtype of the result */
+export function reduceAxis(name: ReductionName, x: Tensor, axis: number, dtype: DType = x.dtype): Tensor {
   const shape = x.shape.map((n, k) => (k === axis ? 1 : n));
-  const y = x.device.empty(shape, x.dtype, `reduce_${name}`);
+  const y = x.device.empty(shape, dtype, `reduce_${name}`);
   const outer = sizeOf(x.shape.slice(0, axis));
   const inner = sizeOf(x.shape.slice(axis + 1));
   if (outer * inner > 0)
@@ -97,18 +102,18 @@ export function reduceAxis(name: ReductionName, x: Tensor, axis: number): Tensor
   return y;
 }
 
-/** Sums a broadcast result back to the shape of the operand it came from: the gradient of broadcasting. */
-export function sumTo(x: Tensor, shape: Shape): Tensor {
-  if (sameShape(x.shape, shape)) return x;
+/** Sums a broadcast result back to the shape of the operand it came from: the gradient of broadcasting. @param dtype of the sums */
+export function sumTo(x: Tensor, shape: Shape, dtype: DType = x.dtype): Tensor {
+  if (sameShape(x.shape, shape)) return converted(x, dtype);
   const lead = x.rank - shape.length;
   let y = contiguous(x);
   if (lead > 0) {
     const rows = sizeOf(x.shape.slice(0, lead));
-    y = reduceAxis('sum', y.view([rows, ...x.shape.slice(lead)]), 0);
+    y = reduceAxis('sum', y.view([rows, ...x.shape.slice(lead)]), 0, dtype);
     y = y.view(x.shape.slice(lead));
   }
   shape.forEach((n, k) => {
-    if (n === 1 && y.shape[k] !== 1) y = reduceAxis('sum', y, k);
+    if (n === 1 && y.shape[k] !== 1) y = reduceAxis('sum', y, k, dtype);
   });
   return y;
 }
@@ -128,13 +133,16 @@ export interface MatmulEpilogue {
   readonly bias?: Tensor | undefined;
   readonly activation?: 'none' | 'relu';
   readonly residual?: Tensor | undefined;
+  /** Of the result; default that of the first operand. Sums are in f32 (f64) whatever it is. */
+  readonly dtype?: DType | undefined;
 }
 
 /**
  * c[batch, m, n] = a[batch, m, k] b[batch, k, n] for 3-d operands with equal batch, or a b with b[k, n] shared. Transposed views
  * cost nothing without an epilogue: the kernel's layout absorbs one of them.
  */
-export function matmulRaw(a: Tensor, b: Tensor, { bias, activation = 'none', residual }: MatmulEpilogue = {}): Tensor {
+export function matmulRaw(a: Tensor, b: Tensor, epilogue: MatmulEpilogue = {}): Tensor {
+  const { bias, activation = 'none', residual, dtype = a.dtype } = epilogue;
   const { device } = a;
   const fused = bias !== undefined || residual !== undefined || activation !== 'none';
   const transposedB = !fused && isTransposed(b); // the fused kernels read both as they are named: a view is copied then
@@ -145,7 +153,7 @@ export function matmulRaw(a: Tensor, b: Tensor, { bias, activation = 'none', res
   const batch = sizeOf(a.shape.slice(0, -2));
   const left = transposedA ? contiguous(transposeView(a)) : contiguous(a);
   const right = transposedB ? contiguous(transposeView(b)) : contiguous(b);
-  const c = device.empty([...a.shape.slice(0, -1), n], a.dtype, 'matmul');
+  const c = device.empty([...a.shape.slice(0, -1), n], dtype, 'matmul');
   if (c.size === 0) return c;
   const kernel = matmulKernel({ layout, bias: bias !== undefined, activation, residual: residual !== undefined });
   const operands = {

@@ -2,9 +2,9 @@
  * The tape. Every op on a tensor that needs a gradient leaves a node with its inputs and what it saved; `backward` visits
  * the nodes in reverse order of creation, which is a topological order, and asks each op for the gradients of its inputs.
  */
-import { asOp } from './op.js';
+import { asOp, gradientDType } from './op.js';
 import type { OpRow } from './op.js';
-import { binary } from './primitives.js';
+import { binary, contiguous, converted } from './primitives.js';
 import { formatShape, sameShape } from './shape.js';
 import type { Storage } from './device.js';
 import type { Tensor } from './tensor.js';
@@ -53,12 +53,17 @@ export function record(
 export interface BackwardOptions {
   /** d(loss)/d(this tensor); default 1, for a scalar. */
   readonly grad?: Tensor;
+  /**
+   * One number on the device that all gradients are to be multiplied by, so that those that pass through f16 do not vanish
+   * there; `AdamW.backward` gives its own, and divides by it later. f16 weights ask for it.
+   */
+  readonly lossScale?: Tensor;
   /** Keep the graph for another backward; its gradients add up. */
   readonly retain?: boolean;
 }
 
 /** See `Tensor.backward`. */
-export function backward(root: Tensor, { grad, retain = false }: BackwardOptions): void {
+export function backward(root: Tensor, { grad, lossScale, retain = false }: BackwardOptions): void {
   const { device } = root;
   if (!root.node)
     throw new Error(
@@ -73,16 +78,25 @@ export function backward(root: Tensor, { grad, retain = false }: BackwardOptions
   if (!grad && root.size !== 1)
     throw new Error(`backward() starts from one number, not from ${formatShape(root.shape)}: sum it, or pass { grad }`);
 
+  if (grad && lossScale) throw new Error('backward: { grad } and { lossScale } do not go together; scale the gradient yourself');
+
   const order = reachableNodes(root);
+  if (!grad && !lossScale && order.some(({ inputs }) => inputs.some(x => x.requiresGrad && x.dtype === 'f16')))
+    throw new Error(
+      'backward: there are f16 weights, whose gradients vanish without loss scaling: call optimizer.backward(loss) instead of ' +
+        'loss.backward(), or pass { lossScale } and divide the gradients by it',
+    );
   const pending = new Map<TapeNode, Tensor>();
   const uses = new Map<Storage, number>(); // gradients may share memory: free it when the last one is consumed
   const hold = (tensor: Tensor) => uses.set(tensor.storage, (uses.get(tensor.storage) ?? 0) + 1);
   const release = (tensor: Tensor) => {
     const left = uses.get(tensor.storage)! - 1;
     uses.set(tensor.storage, left);
-    if (left === 0 && tensor.storage !== grad?.storage) device.free(tensor.storage);
+    const given = tensor.storage === grad?.storage || tensor.storage === lossScale?.storage;
+    if (left === 0 && !given) device.free(tensor.storage);
   };
-  const seed = grad ?? device.full(root.shape, 1, { dtype: root.dtype });
+  const scale = lossScale && converted(contiguous(lossScale.view(root.shape)), root.dtype);
+  const seed = grad ?? scale ?? device.full(root.shape, 1, { dtype: root.dtype });
   hold(seed);
   pending.set(root.node, seed);
 
@@ -103,8 +117,14 @@ export function backward(root: Tensor, { grad, retain = false }: BackwardOptions
           throw new Error(
             `op ${node.op.name}: the gradient of input ${i} is ${formatShape(gradient.shape)}, the input ${formatShape(input.shape)}`,
           );
+        const dtype = gradientDType(input);
+        if (input.node && gradient.dtype !== dtype && gradient.dtype !== input.dtype)
+          throw new Error(
+            `op ${node.op.name}: the gradient of input ${i} is ${gradient.dtype}, the input ${input.dtype}; it must be ${dtype}`,
+          );
         const previous = input.node ? pending.get(input.node) : input.grad;
-        const sum = previous ? binary('add', previous, gradient) : gradient;
+        const own = converted(gradient, dtype);
+        const sum = previous ? binary('add', previous, own) : own;
         hold(sum);
         if (input.node) pending.set(input.node, sum);
         else input.grad = sum;

@@ -12,7 +12,7 @@ import {
   topKKernel,
 } from './loss/loss.js';
 import { matmulKernels } from './matmul/matmul.js';
-import { adamwKernel, optimizerPrepareKernel, sumSquaresKernel } from './optimizer/optimizer.js';
+import { adamwCopyKernel, adamwKernel, optimizerPrepareKernel, sumSquaresKernel } from './optimizer/optimizer.js';
 import { randomUniformKernel, sampleTokensKernel } from './random/random.js';
 import { reduceKernels } from './reduce/reduce.js';
 import { gatherRowsKernel, scatterAddRowsKernel, scatterRowsKernel } from './rows/rows.js';
@@ -52,6 +52,7 @@ export const kernels: readonly Kernel[] = [
   sumSquaresKernel,
   optimizerPrepareKernel,
   adamwKernel,
+  adamwCopyKernel,
   randomUniformKernel,
   sampleTokensKernel,
 ].map(widen);

@@ -68,6 +68,10 @@ export const configSchema = z.strictObject({
     .min(0)
     .max(2 ** 31 - 1)
     .describe('Decides every puzzle, weight and sample'),
+  precision: z
+    .enum(['f32', 'f16'])
+    .default('f32')
+    .describe('f16: matrix products and activations in half precision, weights and sums in f32, with loss scaling'),
   stages: z.array(stageName).min(1).optional().describe('Stages of the run; left out: stage0, stage1 and stage2'),
   tasks: z.array(taskSchema).min(1),
   lossAverage: z

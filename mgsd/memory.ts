@@ -49,11 +49,11 @@ async function needOf(
   batch: number,
 ): Promise<MemoryNeed> {
   const device = new Device(new DryBackend(capabilities));
-  const model = new VisionLanguageModel(device, modelPresets[config.preset]);
+  const model = new VisionLanguageModel(device, modelPresets[config.preset], { precision: config.precision });
   const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
   const teacher =
     stage === 'stage2'
-      ? new VisionLanguageModel(device, model.config, { dtype: model.dtype, trainable: false })
+      ? new VisionLanguageModel(device, model.config, { precision: config.precision, trainable: false })
       : model;
   let largestBuffer = 0;
   let bytes = 0;

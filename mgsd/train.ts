@@ -108,7 +108,8 @@ export async function train(options: TrainOptions): Promise<TableRow[]> {
   const heldOut = heldOutGroups(config);
   for (const name of stages) {
     const start = options.resume ? newestCheckpoint(folder, name, options.observer) : undefined;
-    const model = start ? await loadModel(device, start.checkpoint) : await startingModel(name, config, device, folder);
+    const { precision } = config;
+    const model = start ? await loadModel(device, start.checkpoint, { precision }) : await startingModel(name, config, device, folder);
     const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
     if (start) restoreOptimizer(optimizer, start.checkpoint);
     const teacher = name === 'stage2' ? await teacherModel(config, device, folder) : undefined;
@@ -173,13 +174,17 @@ async function startingModel(
   folder: RunFolder,
 ): Promise<VisionLanguageModel> {
   const { after } = plan[name];
-  if (!after) return new VisionLanguageModel(device, modelPresets[config.preset]).initialize(config.seed);
-  return await loadModel(device, lastCheckpoint(folder, after, config));
+  const { precision } = config;
+  if (!after) return new VisionLanguageModel(device, modelPresets[config.preset], { precision }).initialize(config.seed);
+  return await loadModel(device, lastCheckpoint(folder, after, config), { precision });
 }
 
 /** The frozen planner of stage 0. */
 async function teacherModel(config: RunConfig, device: Device, folder: RunFolder): Promise<VisionLanguageModel> {
-  return await loadModel(device, lastCheckpoint(folder, 'stage0', config), { trainable: false });
+  return await loadModel(device, lastCheckpoint(folder, 'stage0', config), {
+    precision: config.precision,
+    trainable: false,
+  });
 }
 
 /** The stage whose weights a stage starts from, if any. */

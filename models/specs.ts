@@ -11,6 +11,9 @@ export type ParameterGroup = 'vision.matrix' | 'vision.vector' | 'decoder.matrix
 
 export const noDecayGroups: readonly ParameterGroup[] = ['vision.vector', 'decoder.vector'];
 
+/** What is multiplied with activations: in f16 where the model computes in mixed precision. */
+export const matrixGroups: readonly ParameterGroup[] = ['vision.matrix', 'decoder.matrix'];
+
 /** Standard deviation of embedding tables at the start. */
 const embeddingScale = 0.1;
 /**

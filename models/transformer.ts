@@ -7,7 +7,7 @@ export type Attend = (qkv: Tensor, layer: number) => Tensor;
 
 /**
  * x + attention(norm(x)), then x + mlp(norm(x)) with ReLU.
- * @param x (R, C), R packed rows
+ * @param x (R, C), R packed rows: the residual stream, whose dtype stays as it is. All between is in the dtype of the weights
  * @param name prefix of the parameters, as `decoder.block`
  */
 export function transformerBlock(
@@ -18,11 +18,13 @@ export function transformerBlock(
   attend: Attend,
 ): Tensor {
   const p = (suffix: string) => parameters.get(`${name}.${layer}.${suffix}`);
-  const normed = layerNorm(x, p('attention.norm.gain'), p('attention.norm.bias')); // (R, C)
+  const { dtype } = p('attention.qkv.weight');
+  const normed = layerNorm(x, p('attention.norm.gain'), p('attention.norm.bias'), { dtype }); // (R, C)
   const qkv = linear(normed, p('attention.qkv.weight'), p('attention.qkv.bias')); // (R, 3C)
   const attended = attend(qkv, layer); // (R, C)
-  const y = linear(attended, p('attention.out.weight'), p('attention.out.bias'), { residual: x }); // (R, C)
-  const normedY = layerNorm(y, p('mlp.norm.gain'), p('mlp.norm.bias')); // (R, C)
+  const wide = { dtype: x.dtype };
+  const y = linear(attended, p('attention.out.weight'), p('attention.out.bias'), { residual: x, ...wide }); // (R, C)
+  const normedY = layerNorm(y, p('mlp.norm.gain'), p('mlp.norm.bias'), { dtype }); // (R, C)
   const hidden = linear(normedY, p('mlp.in.weight'), p('mlp.in.bias'), { activation: 'relu' }); // (R, 4C)
-  return linear(hidden, p('mlp.out.weight'), p('mlp.out.bias'), { residual: y }); // (R, C)
+  return linear(hidden, p('mlp.out.weight'), p('mlp.out.bias'), { residual: y, ...wide }); // (R, C)
 }

@@ -7,6 +7,7 @@
 import {
   add,
   attention,
+  cast,
   concat,
   gatherRows,
   layerNorm,
@@ -23,17 +24,25 @@ import { requirePatches } from './batch.js';
 import type { Batch } from './batch.js';
 import { patchCount, validateModelConfig } from './config.js';
 import type { ModelConfig } from './config.js';
-import { parameterSpecs } from './specs.js';
+import { matrixGroups, parameterSpecs } from './specs.js';
 import { transformerBlock } from './transformer.js';
 import type { Attend } from './transformer.js';
 import { cellCol, cellRow, GRID_SIDE } from './vocabulary.js';
 
 export interface ModelOptions {
-  /** f32, or f64 on cpu for gradient checks. */
+  /** Of the weights: f32, or f64 on cpu for gradient checks. */
   readonly dtype?: DType;
+  /** Default f32, or rather `dtype`. */
+  readonly precision?: Precision;
   /** False for a frozen copy. Default true. */
   readonly trainable?: boolean;
 }
+
+/**
+ * In which numbers a model computes. `f16` is mixed precision: matrix products, attention and what lies between them read and
+ * write f16, and sum in f32; weights, gradients of weights, the residual stream, statistics, logits and losses stay f32.
+ */
+export type Precision = 'f32' | 'f16';
 
 /** Rows to embed, see `Batch`; tokens are on the device, where sampling has put them. */
 export interface EmbeddedRows {
@@ -54,9 +63,16 @@ export class VisionLanguageModel {
   readonly #cellCol: Tensor;
 
   /** All parameters are zero until `initialize` or a checkpoint fills them. */
-  constructor(device: Device, config: ModelConfig, { dtype = 'f32', trainable = true }: ModelOptions = {}) {
+  constructor(device: Device, config: ModelConfig, options: ModelOptions = {}) {
+    const { dtype = 'f32', precision = 'f32', trainable = true } = options;
+    if (precision === 'f16' && dtype !== 'f32')
+      throw new Error(`mixed precision (f16) needs f32 weights, not ${dtype}: leave one of the two options out`);
     this.config = validateModelConfig(config);
-    this.parameters = new Parameters(device, parameterSpecs(config), { dtype, trainable });
+    this.parameters = new Parameters(device, parameterSpecs(config), {
+      dtype,
+      trainable,
+      halfGroups: precision === 'f16' ? matrixGroups : [],
+    });
     this.#cellRow = device.keep(
       device.tensor(cellRow.subarray(0, config.vocabulary), [config.vocabulary], { dtype: 'i32' }),
     );
@@ -69,8 +85,18 @@ export class VisionLanguageModel {
     return this.parameters.device;
   }
 
+  /** Of weights, residual stream, logits and losses. */
   get dtype(): DType {
     return this.parameters.flat.dtype;
+  }
+
+  get precision(): Precision {
+    return this.parameters.halves.size > 0 ? 'f16' : 'f32';
+  }
+
+  /** Of the operands of matrix products and of cached keys and values: f16 in mixed precision. */
+  get computeDType(): DType {
+    return this.precision === 'f16' ? 'f16' : this.dtype;
   }
 
   /** Fresh weights from a seed: the same on every backend. */
@@ -81,7 +107,8 @@ export class VisionLanguageModel {
 
   /** A frozen copy of the present weights: the teacher. */
   async frozenCopy(): Promise<VisionLanguageModel> {
-    const copy = new VisionLanguageModel(this.device, this.config, { dtype: this.dtype, trainable: false });
+    const { dtype, precision } = this;
+    const copy = new VisionLanguageModel(this.device, this.config, { dtype, precision, trainable: false });
     await copy.parameters.load(await this.parameters.save());
     return copy;
   }
@@ -94,12 +121,13 @@ export class VisionLanguageModel {
     const E = this.config.visionWidth;
     const table = new SequenceTable(Array.from({ length: B }, () => ({ length: P, prefix: P })));
     const images = { heads: this.config.visionHeads, table: table.toTensor(this.device), maxLength: P };
-    const embedded = linear(patches, p('patch.weight'), p('patch.bias')); // (B * P, E)
+    const { dtype, computeDType } = this;
+    const embedded = linear(cast(patches, computeDType), p('patch.weight'), p('patch.bias'), { dtype }); // (B * P, E)
     let x = reshape(add(reshape(embedded, [B, P, E]), p('position')), [B * P, E]); // (B * P, E)
     for (let layer = 0; layer < this.config.visionLayers; layer++)
       x = transformerBlock(this.parameters, 'vision.block', layer, x, qkv => attention(qkv, images)); // (B * P, E)
-    x = layerNorm(x, p('norm.gain'), p('norm.bias')); // (B * P, E)
-    return linear(x, p('projector.weight'), p('projector.bias')); // (B * P, C)
+    x = layerNorm(x, p('norm.gain'), p('norm.bias'), { dtype: computeDType }); // (B * P, E)
+    return linear(x, p('projector.weight'), p('projector.bias'), { dtype }); // (B * P, C)
   }
 
   /**
@@ -145,8 +173,10 @@ export class VisionLanguageModel {
   /** Final norm and head: (N, C) -> (N, V). */
   logits(x: Tensor): Tensor {
     const p = (name: string) => this.parameters.get(`decoder.${name}`);
-    const normed = layerNorm(x, p('norm.gain'), p('norm.bias')); // (N, C)
-    return add(matmul(normed, transpose(this.#tokenTable('decoder.head'))), p('head.bias')); // (N, V)
+    const { dtype, computeDType } = this;
+    const normed = layerNorm(x, p('norm.gain'), p('norm.bias'), { dtype: computeDType }); // (N, C)
+    const head = cast(transpose(this.#tokenTable('decoder.head')), computeDType); // (C, V)
+    return add(matmul(normed, head, { dtype }), p('head.bias')); // (N, V)
   }
 
   /** A table over the vocabulary in which cells share the vectors of their row and column: (V, C). */
@@ -164,6 +194,7 @@ export class VisionLanguageModel {
 
   /** Frees the weights. */
   dispose(): void {
-    for (const tensor of [this.parameters.flat, this.#cellRow, this.#cellCol]) this.device.free(tensor);
+    this.parameters.dispose();
+    for (const tensor of [this.#cellRow, this.#cellCol]) this.device.free(tensor);
   }
 }

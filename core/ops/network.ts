@@ -14,10 +14,10 @@ import {
   softmaxGradKernel,
   softmaxKernel,
 } from '../../kernels/index.js';
-import type { Draw } from '../../kernels/index.js';
-import { applyOp, defineOp, requireSameDType, wideDType } from '../op.js';
+import type { Draw, DType } from '../../kernels/index.js';
+import { applyOp, defineOp, gradientDType, requireSameDType, requireSameOrWide, wideDType } from '../op.js';
 import type { OpRow } from '../op.js';
-import { binary, contiguous, matmulRaw, reduceAxis, sumTo, transposeView } from '../primitives.js';
+import { binary, contiguous, converted, matmulRaw, reduceAxis, sumTo, transposeView } from '../primitives.js';
 import { formatShape, sizeOf } from '../shape.js';
 import { SequenceTable } from '../sequences.js';
 import type { Tensor } from '../tensor.js';
@@ -55,10 +55,16 @@ function softmaxOp(name: 'softmax' | 'logSoftmax'): OpRow<None> {
   });
 }
 
-export interface LinearOptions {
+/** Ops that multiply matrices or normalise write their result in another dtype on demand, at no cost: f32 sums are rounded once. */
+export interface OutputOptions {
+  /** Of the result; default that of the first operand. */
+  readonly dtype?: DType;
+}
+
+export interface LinearOptions extends OutputOptions {
   /** Default `none`. */
   readonly activation?: 'none' | 'relu';
-  /** [rows, out], added after the activation. */
+  /** [rows, out] in the dtype of the result, added after the activation. */
   readonly residual?: Tensor;
 }
 
@@ -71,7 +77,7 @@ export interface AttentionAttributes {
 }
 
 export const networkOps = {
-  matmul: defineOp<None>({
+  matmul: defineOp<OutputOptions>({
     name: 'matmul',
     shape([a, b]) {
       requireSameDType('matmul', [a!, b!]);
@@ -86,18 +92,19 @@ export const networkOps = {
         );
       return [...a!.shape.slice(0, -1), b!.shape.at(-1)!];
     },
-    forward: ([a, b]) => ({ output: matmulRaw(a!, b!) }),
-    // C = A B  =>  dA = dC B^T, dB = A^T dC
+    forward: ([a, b], { dtype }) => ({ output: matmulRaw(a!, b!, { dtype }) }),
+    // C = A B  =>  dA = dC B^T, dB = A^T dC; dC is an operand now, so it takes their dtype
     gradient({ grad, inputs: [a, b], wanted }) {
-      const g = contiguous(grad);
+      const g = converted(contiguous(grad), a!.dtype);
       const shared = b!.rank === 2 && a!.rank > 2;
       const flat = (x: Tensor) => contiguous(x).view([sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!]);
+      const [forA, forB] = [{ dtype: gradientDType(a!) }, { dtype: gradientDType(b!) }];
       return [
-        wanted[0] ? matmulRaw(g, transposeView(b!)) : undefined,
+        wanted[0] ? matmulRaw(g, transposeView(b!), forA) : undefined,
         wanted[1]
           ? shared
-            ? matmulRaw(transposeView(flat(a!)), flat(g))
-            : matmulRaw(transposeView(a!), g)
+            ? matmulRaw(transposeView(flat(a!)), flat(g), forB)
+            : matmulRaw(transposeView(a!), g, forB)
           : undefined,
       ];
     },
@@ -113,10 +120,13 @@ export const networkOps = {
     },
   }),
   /** Inputs x[rows, in], w[in, out], b[out] and perhaps residual[rows, out]. */
-  linear: defineOp<{ activation: 'none' | 'relu' }>({
+  linear: defineOp<{ activation: 'none' | 'relu'; dtype?: DType }>({
     name: 'linear',
-    shape([x, w, b, residual], { activation }) {
-      requireSameDType('linear', residual ? [x!, w!, b!, residual] : [x!, w!, b!]);
+    shape([x, w, b, residual], { activation, dtype = x!.dtype }) {
+      requireSameDType('linear', [x!, w!]);
+      requireSameOrWide('linear', x!, 'b', b!);
+      if (residual && residual.dtype !== dtype)
+        throw new Error(`linear: residual is ${residual.dtype}, but must be ${dtype} like the result`);
       const [rows, out] = [x!.shape[0]!, w!.shape[1]!];
       if (x!.rank !== 2 || w!.rank !== 2 || x!.shape[1] !== w!.shape[0] || b!.size !== out)
         throw new Error(
@@ -128,15 +138,16 @@ export const networkOps = {
         throw new Error('linear: activation and residual do not go together; add the residual yourself');
       return [rows, out];
     },
-    forward: ([x, w, b, residual], { activation }) => ({
-      output: matmulRaw(x!, w!, { bias: b!, activation, residual }),
+    forward: ([x, w, b, residual], { activation, dtype }) => ({
+      output: matmulRaw(x!, w!, { bias: b!, activation, residual, dtype }),
     }),
     gradient({ grad, inputs: [x, w, b, residual], output, wanted, attributes: { activation } }) {
       const g = activation === 'relu' ? binary('relu_grad', contiguous(grad), output) : contiguous(grad);
+      const operand = wanted[0] || wanted[1] ? converted(g, x!.dtype) : g;
       return [
-        wanted[0] ? matmulRaw(g, transposeView(w!)) : undefined,
-        wanted[1] ? matmulRaw(transposeView(x!), g) : undefined,
-        wanted[2] ? sumTo(g, b!.shape) : undefined,
+        wanted[0] ? matmulRaw(operand, transposeView(w!), { dtype: gradientDType(x!) }) : undefined,
+        wanted[1] ? matmulRaw(transposeView(x!), operand, { dtype: gradientDType(w!) }) : undefined,
+        wanted[2] ? sumTo(g, b!.shape, gradientDType(b!)) : undefined,
         residual && wanted[3] ? g : undefined,
       ];
     },
@@ -163,20 +174,21 @@ export const networkOps = {
   softmax: softmaxOp('softmax'),
   logSoftmax: softmaxOp('logSoftmax'),
   /** Inputs x[..., cols], gamma[cols], beta[cols]. */
-  layerNorm: defineOp<{ eps: number }>({
+  layerNorm: defineOp<{ eps: number; dtype?: DType }>({
     name: 'layerNorm',
     shape([x, gamma, beta]) {
-      requireSameDType('layerNorm', [x!, gamma!, beta!]);
+      requireSameOrWide('layerNorm', x!, 'gamma', gamma!);
+      requireSameOrWide('layerNorm', x!, 'beta', beta!);
       if (x!.rank < 1 || gamma!.size !== x!.shape.at(-1) || beta!.size !== gamma!.size)
         throw new Error(
           `layerNorm: gamma ${formatShape(gamma!.shape)} and beta ${formatShape(beta!.shape)} must be as long as the rows of x ${formatShape(x!.shape)}`,
         );
       return x!.shape;
     },
-    forward([x, gamma, beta], { eps }, shape) {
+    forward([x, gamma, beta], { eps, dtype = x!.dtype }, shape) {
       const { device } = x!;
       const { rows, cols } = rowsAndCols(x!);
-      const y = device.empty(shape, x!.dtype, 'layerNorm');
+      const y = device.empty(shape, dtype, 'layerNorm');
       const stats = device.empty([rows, 2], wideDType(x!), 'layerNorm statistics');
       device.launch(
         layerNormKernel,
@@ -185,12 +197,12 @@ export const networkOps = {
       );
       return { output: y, saved: [stats] };
     },
-    gradient({ grad, inputs: [x, gamma], saved: [stats], wanted }) {
+    gradient({ grad, inputs: [x, gamma, beta], saved: [stats], wanted }) {
       const { device } = x!;
       const { rows, cols } = rowsAndCols(x!);
       const dy = contiguous(grad);
       const source = contiguous(x!);
-      const dx = device.empty(x!.shape, x!.dtype, 'layerNorm gradient');
+      const dx = device.empty(x!.shape, gradientDType(x!), 'layerNorm gradient');
       if (wanted[0])
         device.launch(
           layerNormGradInputKernel,
@@ -207,7 +219,7 @@ export const networkOps = {
       );
       const total = reduceAxis('sum', partial, 0).view([2, cols]);
       const part = (k: number) => contiguous(total.view([cols], [1], k * cols));
-      return [dx, part(0), part(1)];
+      return [dx, converted(part(0), gradientDType(gamma!)), converted(part(1), gradientDType(beta!))];
     },
     tolerance: 1e-5,
     example: draw => {
@@ -291,7 +303,7 @@ export const networkOps = {
     },
     gradient({ grad, inputs: [table, index] }) {
       const [tableRows, cols] = table!.shape as [number, number];
-      const dTable = table!.device.empty(table!.shape, table!.dtype, 'gatherRows gradient');
+      const dTable = table!.device.empty(table!.shape, gradientDType(table!), 'gatherRows gradient');
       const params = { rows: index!.size, cols, tableRows };
       table!.device.launch(scatterAddRowsKernel, { x: contiguous(grad), index: index!, table: dTable }, params);
       return [dTable, undefined];
@@ -308,21 +320,32 @@ export const networkOps = {
 } as const;
 
 /** a[..., m, k] times b[k, n] or b[..., k, n]; transposed views cost nothing. Same float dtype. */
-export const matmul = (a: Tensor, b: Tensor): Tensor => applyOp(networkOps.matmul, [a, b], {});
-/** activation(x w + b) + residual in one kernel: x[rows, in], w[in, out], b[out] -> [rows, out]. Same float dtype. */
+export const matmul = (a: Tensor, b: Tensor, options: OutputOptions = {}): Tensor =>
+  applyOp(networkOps.matmul, [a, b], options);
+/**
+ * activation(x w + b) + residual in one kernel: x[rows, in], w[in, out], b[out] -> [rows, out]. x and w have the same float
+ * dtype; b may be f32 beside f16; the residual has the dtype of the result.
+ */
 export const linear = (
   x: Tensor,
   w: Tensor,
   b: Tensor,
-  { activation = 'none', residual }: LinearOptions = {},
-): Tensor => applyOp(networkOps.linear, residual ? [x, w, b, residual] : [x, w, b], { activation });
+  { activation = 'none', residual, dtype = x.dtype }: LinearOptions = {},
+): Tensor => applyOp(networkOps.linear, residual ? [x, w, b, residual] : [x, w, b], { activation, dtype });
 /** Softmax over the last dimension. */
 export const softmax = (x: Tensor): Tensor => applyOp(networkOps.softmax, [x], {});
 /** Logarithm of softmax over the last dimension. */
 export const logSoftmax = (x: Tensor): Tensor => applyOp(networkOps.logSoftmax, [x], {});
-/** Layer normalisation over the last dimension (arXiv 1607.06450): x[..., cols], gamma[cols], beta[cols]. */
-export const layerNorm = (x: Tensor, gamma: Tensor, beta: Tensor, eps = 1e-5): Tensor =>
-  applyOp(networkOps.layerNorm, [x, gamma, beta], { eps });
+/**
+ * Layer normalisation over the last dimension (arXiv 1607.06450): x[..., cols], gamma[cols], beta[cols], eps 1e-5 by default.
+ * Statistics are f32; gamma and beta may be f32 beside an f16 x.
+ */
+export const layerNorm = (
+  x: Tensor,
+  gamma: Tensor,
+  beta: Tensor,
+  { eps = 1e-5, dtype = x.dtype }: OutputOptions & { readonly eps?: number } = {},
+): Tensor => applyOp(networkOps.layerNorm, [x, gamma, beta], { eps, dtype });
 /**
  * Multi-head self-attention over packed sequences with a prefix mask: qkv[rows, 3 * width] -> [rows, width]. Every row must
  * belong to exactly one sequence of the table (see `SequenceTable`).

@@ -42,6 +42,8 @@ class HyperParameters {
   epsilon: f32;
   weightDecay: f32;
   maxNorm: f32;
+  growthInterval: f32;
+  maxLossScale: f32;
 }
 
 @unmanaged
@@ -53,6 +55,8 @@ class OptimizerState {
   clip: f32;
   beta1Power: f32;
   beta2Power: f32;
+  lossScale: f32;
+  goodSteps: f32;
 }
 
 @unmanaged
@@ -69,13 +73,14 @@ export function optimizer_prepare(args: OptimizerPrepareArgs, begin: i32, end: i
   const state = args.state;
   let sum: f64 = 0;
   for (let i: i32 = 0; i < args.count; i++) sum += <f64>load<f32>(at(args.partial, i));
-  const norm = sqrt<f64>(sum);
+  const scale = state.lossScale;
+  const norm = sqrt<f64>(sum) / <f64>scale;
   const maxNorm = <f64>hyper.maxNorm;
-  if (norm - norm == 0) {
-    // a finite number
+  const finite = norm - norm == 0;
+  if (finite) {
     state.step = state.step + 1;
     state.finite = 1;
-    state.clip = maxNorm > 0 && norm > maxNorm ? <f32>(maxNorm / norm) : 1;
+    state.clip = (maxNorm > 0 && norm > maxNorm ? <f32>(maxNorm / norm) : <f32>1) / scale;
     state.beta1Power = state.beta1Power * hyper.beta1;
     state.beta2Power = state.beta2Power * hyper.beta2;
   } else {
@@ -84,6 +89,12 @@ export function optimizer_prepare(args: OptimizerPrepareArgs, begin: i32, end: i
     state.clip = 0;
   }
   state.norm = <f32>norm;
+  if (hyper.growthInterval == 0) return;
+  const good: f32 = finite ? state.goodSteps + 1 : 0;
+  const grow = good >= hyper.growthInterval;
+  if (!finite) state.lossScale = max<f32>(1, scale / 2);
+  if (grow) state.lossScale = min<f32>(hyper.maxLossScale, 2 * scale);
+  state.goodSteps = grow ? 0 : good;
 }
 
 @unmanaged
@@ -98,10 +109,43 @@ class AdamwArgs {
   n: i32;
 }
 
+@unmanaged
+class AdamwCopyArgs {
+  param: usize;
+  grad: usize;
+  m: usize;
+  v: usize;
+  hyper: HyperParameters;
+  state: OptimizerState;
+  copy: usize;
+  offset: i32;
+  n: i32;
+}
+
 /** One unit is 4096 elements. */
 export function adamw(args: AdamwArgs, begin: i32, end: i32, scratch: usize): void {
-  const hyper = args.hyper;
-  const state = args.state;
+  update(args.param, args.grad, args.m, args.v, args.hyper, args.state, args.offset, args.n, begin, end, 0);
+}
+
+/** The same, with a copy of the new values. */
+export function adamw_copy(args: AdamwCopyArgs, begin: i32, end: i32, scratch: usize): void {
+  update(args.param, args.grad, args.m, args.v, args.hyper, args.state, args.offset, args.n, begin, end, args.copy);
+}
+
+/** @param copy 0 for none */
+function update(
+  param: usize,
+  grad: usize,
+  moment1: usize,
+  moment2: usize,
+  hyper: HyperParameters,
+  state: OptimizerState,
+  offset: i32,
+  n: i32,
+  begin: i32,
+  end: i32,
+  copy: usize,
+): void {
   if (state.finite == 0) return;
   const clip = f32x4.splat(state.clip);
   const beta1 = f32x4.splat(hyper.beta1);
@@ -113,17 +157,19 @@ export function adamw(args: AdamwArgs, begin: i32, end: i32, scratch: usize): vo
   const epsilon = f32x4.splat(hyper.epsilon);
   const decay = f32x4.splat(hyper.weightDecay);
   const learningRate = f32x4.splat(hyper.learningRate);
-  const stop = args.offset + min(args.n, end * elementsPerUnit);
-  for (let i = args.offset + begin * elementsPerUnit; i < stop; i += 4) {
+  const stop = offset + min(n, end * elementsPerUnit);
+  for (let i = offset + begin * elementsPerUnit; i < stop; i += 4) {
     const count = stop - i;
-    const g = f32x4.mul(v128.load(at(args.grad, i)), clip);
-    const m = madd(beta1, v128.load(at(args.m, i)), f32x4.mul(rest1, g));
-    const v = madd(beta2, v128.load(at(args.v, i)), f32x4.mul(f32x4.mul(rest2, g), g));
-    const p = v128.load(at(args.param, i));
+    const g = f32x4.mul(v128.load(at(grad, i)), clip);
+    const m = madd(beta1, v128.load(at(moment1, i)), f32x4.mul(rest1, g));
+    const v = madd(beta2, v128.load(at(moment2, i)), f32x4.mul(f32x4.mul(rest2, g), g));
+    const p = v128.load(at(param, i));
     const scale = f32x4.add(f32x4.sqrt(f32x4.mul(v, unbias2)), epsilon);
     const step = madd(decay, p, f32x4.div(f32x4.mul(m, unbias1), scale));
-    storeLanes(at(args.m, i), m, count);
-    storeLanes(at(args.v, i), v, count);
-    storeLanes(at(args.param, i), f32x4.sub(p, f32x4.mul(learningRate, step)), count);
+    storeLanes(at(moment1, i), m, count);
+    storeLanes(at(moment2, i), v, count);
+    const updated = f32x4.sub(p, f32x4.mul(learningRate, step));
+    storeLanes(at(param, i), updated, count);
+    if (copy != 0) storeLanes(at(copy, i - offset), updated, count);
   }
 }

@@ -1,9 +1,15 @@
 /**
  * AdamW with clipping by global norm, in three kernels over flat buffers that hold all parameters one after another:
- * sum_squares (partials) -> optimizer_prepare (norm, clip factor, bias corrections; skips a step whose gradient is not
- * finite) -> adamw. All numbers that change are read from device memory, so the calls can be recorded once and replayed.
+ * sum_squares (partials) -> optimizer_prepare (norm, clip factor, bias corrections, loss scale; skips a step whose gradient
+ * is not finite) -> adamw. All numbers that change are read from device memory, so the calls can be recorded once and replayed.
+ *
+ * Gradients may come multiplied by a loss scale (Micikevicius et al. 2018, arXiv 1710.03740), which keeps those that pass
+ * through f16 away from its smallest numbers. The scale lives in the state: optimizer_prepare divides it out together with
+ * clipping, halves it when a gradient overflowed, and doubles it after `growthInterval` updates without an overflow.
  */
+import type { NumberArray } from '../dtype.js';
 import { ceilDivide, defineKernel } from '../kernel.js';
+import type { Draw } from '../kernel.js';
 import { adamwWgsl, optimizerPrepareWgsl, sumSquaresWgsl } from './optimizer.wgsl.js';
 
 export const sumSquaresKernel = defineKernel({
@@ -30,20 +36,42 @@ export const sumSquaresKernel = defineKernel({
 });
 
 /** Hyper-parameters, f32, as `optimizer_prepare` and `adamw` read them; the host writes them before every step. */
-export const hyperFields = ['learningRate', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'maxNorm'] as const;
+export const hyperFields = [
+  'learningRate',
+  'beta1',
+  'beta2',
+  'epsilon',
+  'weightDecay',
+  'maxNorm',
+  'growthInterval',
+  'maxLossScale',
+] as const;
 
 /**
  * Optimiser state, f32: `step` counts updates that were taken, `skipped` those that were not because the gradient was
- * not finite; `finite` and `norm` (before clipping) describe the last gradient; the rest is what adamw needs.
- * beta1Power and beta2Power are beta^step, kept as running products so that no backend computes a power.
+ * not finite; `finite` and `norm` (before clipping, without the loss scale) describe the last gradient; `clip` is the factor
+ * of clipping over the loss scale that the gradient came with. beta1Power and beta2Power are beta^step, kept as running
+ * products so that no backend computes a power. `lossScale` is for the next gradient; `goodSteps` counts updates since it changed.
  */
-export const stateFields = ['step', 'skipped', 'finite', 'norm', 'clip', 'beta1Power', 'beta2Power'] as const;
+export const stateFields = [
+  'step',
+  'skipped',
+  'finite',
+  'norm',
+  'clip',
+  'beta1Power',
+  'beta2Power',
+  'lossScale',
+  'goodSteps',
+] as const;
 
 export const optimizerPrepareKernel = defineKernel({
   name: 'optimizer_prepare',
   summary:
-    `state[${stateFields.length}] = next ${stateFields.join(', ')} from partial[count] sums of squares: norm = sqrt(sum), ` +
-    'clip = min(1, maxNorm / norm) (1 if maxNorm is 0); a norm that is not finite sets finite = 0 and counts as skipped',
+    `state[${stateFields.length}] = next ${stateFields.join(', ')} from partial[count] sums of squares: norm = sqrt(sum) / ` +
+    'lossScale, clip = min(1, maxNorm / norm) / lossScale (1 / lossScale if maxNorm is 0); a norm that is not finite sets finite = 0 ' +
+    'and counts as skipped. With a growthInterval above 0 such a step halves lossScale (not below 1), and as many good ones in a ' +
+    'row double it (not above maxLossScale)',
   buffers: {
     partial: { access: 'read', kind: 'wide' },
     hyper: { access: 'read', kind: 'wide' },
@@ -53,19 +81,13 @@ export const optimizerPrepareKernel = defineKernel({
   reference({ partial, hyper, state }, { count }) {
     let sum = 0;
     for (let i = 0; i < count; i++) sum += partial[i]!;
-    const norm = Math.sqrt(sum);
-    const [, beta1, beta2, , , maxNorm] = hyper as ArrayLike<number> as readonly [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    const [, beta1, beta2, , , maxNorm, growthInterval, maxLossScale] = hyper as ArrayLike<number> as Eight;
+    const scale = state[7]!;
+    const norm = Math.sqrt(sum) / scale;
     if (Number.isFinite(norm)) {
       state[0] = state[0]! + 1;
       state[2] = 1;
-      state[4] = maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1;
+      state[4] = (maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1) / scale;
       state[5] = state[5]! * beta1;
       state[6] = state[6]! * beta2;
     } else {
@@ -74,6 +96,11 @@ export const optimizerPrepareKernel = defineKernel({
       state[4] = 0;
     }
     state[3] = norm;
+    if (growthInterval === 0) return;
+    const good = state[2] === 1 ? state[8]! + 1 : 0;
+    if (state[2] === 0) state[7] = Math.max(1, scale / 2);
+    else if (good >= growthInterval) state[7] = Math.min(maxLossScale, 2 * scale);
+    state[8] = good >= growthInterval ? 0 : good;
   },
   cost: ({ count }) => ({ flops: count, elements: count }),
   wasm: () => ({ passes: [{ fn: 'optimizer_prepare', units: 1 }] }),
@@ -86,63 +113,96 @@ export const optimizerPrepareKernel = defineKernel({
       lengths: { partial: count, hyper: hyperFields.length, state: stateFields.length },
       fills: {
         partial: { kind: 'values', values: Array.from({ length: count }, (_, i) => (i === 0 ? broken : 1 / (i + 1))) },
-        hyper: { kind: 'values', values: [1e-3, 0.9, 0.98, 1e-8, 0.01, draw.pick([0, 1, 100])] },
-        state: { kind: 'values', values: [3, 1, 1, 0.5, 1, 0.9 ** 3, 0.98 ** 3] },
+        hyper: {
+          kind: 'values',
+          values: [1e-3, 0.9, 0.98, 1e-8, 0.01, draw.pick([0, 1, 100]), draw.pick([0, 1, 4]), 2 ** 16],
+        },
+        state: {
+          kind: 'values',
+          values: [3, 1, 1, 0.5, 1, 0.9 ** 3, 0.98 ** 3, draw.pick([1, 2 ** 12, 2 ** 16]), draw.pick([0, 3])],
+        },
       },
     };
   },
   tolerance: 1e-5,
 });
 
+type Eight = readonly [number, number, number, number, number, number, number, number];
+
+const adamwBuffers = {
+  param: { access: 'update', kind: 'wide' },
+  grad: { access: 'read', kind: 'wide' },
+  m: { access: 'update', kind: 'wide' },
+  v: { access: 'update', kind: 'wide' },
+  hyper: { access: 'read', kind: 'wide' },
+  state: { access: 'read', kind: 'wide' },
+} as const;
+
+type AdamwBuffers = Readonly<Record<keyof typeof adamwBuffers, NumberArray>>;
+
+function adamwReference(
+  { param, grad, m, v, hyper, state }: AdamwBuffers,
+  { offset, n }: { readonly offset: number; readonly n: number },
+): void {
+  const [lr, beta1, beta2, eps, decay] = hyper as ArrayLike<number> as Eight;
+  const [finite, clip] = [state[2]!, state[4]!];
+  const [correction1, correction2] = [1 - state[5]!, 1 - state[6]!];
+  if (finite === 0) return;
+  for (let i = offset; i < offset + n; i++) {
+    const g = grad[i]! * clip;
+    m[i] = beta1 * m[i]! + (1 - beta1) * g;
+    v[i] = beta2 * v[i]! + (1 - beta2) * g * g;
+    param[i] = param[i]! - lr * (decay * param[i]! + m[i]! / correction1 / (Math.sqrt(v[i]! / correction2) + eps));
+  }
+}
+
+function adamwExample(draw: Draw) {
+  const offset = draw.pick([0, 64]);
+  const n = draw.pick([1, 5, 64, 1000]);
+  const size = offset + n + 3;
+  return {
+    params: { offset, n },
+    lengths: { param: size, grad: size, m: size, v: size, hyper: hyperFields.length, state: stateFields.length },
+    fills: {
+      m: { kind: 'uniform', minimum: -1, maximum: 1 },
+      v: { kind: 'uniform', minimum: 0, maximum: 1 },
+      hyper: { kind: 'values', values: [1e-2, 0.9, 0.98, 1e-8, 0.01, 1, 0, 1] },
+      state: { kind: 'values', values: [3, 0, draw.pick([1, 1, 0]), 2, 0.5, 0.9 ** 3, 0.98 ** 3, 1, 0] },
+    },
+  } as const;
+}
+
 export const adamwKernel = defineKernel({
   name: 'adamw',
   summary:
     'AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) on elements offset..offset+n: m, v, then ' +
     'param -= lr * (weightDecay * param + mhat / (sqrt(vhat) + eps)); no-op if state.finite is 0',
-  buffers: {
-    param: { access: 'update', kind: 'wide' },
-    grad: { access: 'read', kind: 'wide' },
-    m: { access: 'update', kind: 'wide' },
-    v: { access: 'update', kind: 'wide' },
-    hyper: { access: 'read', kind: 'wide' },
-    state: { access: 'read', kind: 'wide' },
-  },
+  buffers: adamwBuffers,
   params: { offset: 'u32', n: 'u32' },
-  reference({ param, grad, m, v, hyper, state }, { offset, n }) {
-    const [lr, beta1, beta2, eps, decay] = hyper as ArrayLike<number> as readonly [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-    const [finite, clip] = [state[2]!, state[4]!];
-    const [correction1, correction2] = [1 - state[5]!, 1 - state[6]!];
-    if (finite === 0) return;
-    for (let i = offset; i < offset + n; i++) {
-      const g = grad[i]! * clip;
-      m[i] = beta1 * m[i]! + (1 - beta1) * g;
-      v[i] = beta2 * v[i]! + (1 - beta2) * g * g;
-      param[i] = param[i]! - lr * (decay * param[i]! + m[i]! / correction1 / (Math.sqrt(v[i]! / correction2) + eps));
-    }
-  },
+  reference: adamwReference,
   cost: ({ n }) => ({ flops: 14 * n, elements: 7 * n }),
   wasm: ({ n }) => ({ passes: [{ fn: 'adamw', units: ceilDivide(n, 4096) }] }),
-  wgsl: adamwWgsl,
+  wgsl: target => adamwWgsl(target, false),
+  example: adamwExample,
+  tolerance: 1e-5,
+});
+
+export const adamwCopyKernel = defineKernel({
+  name: 'adamw_copy',
+  summary: 'adamw, and copy[i] = param[offset + i] for i < n: what matrix products read where they compute in f16',
+  buffers: { ...adamwBuffers, copy: { access: 'update', kind: 'float' } },
+  params: { offset: 'u32', n: 'u32' },
+  reference(buffers, params) {
+    adamwReference(buffers, params);
+    if (buffers.state[2] === 0) return;
+    for (let i = 0; i < params.n; i++) buffers.copy[i] = buffers.param[params.offset + i]!;
+  },
+  cost: ({ n }) => ({ flops: 14 * n, elements: 8 * n }),
+  wasm: ({ n }) => ({ passes: [{ fn: 'adamw_copy', units: ceilDivide(n, 4096) }] }),
+  wgsl: target => adamwWgsl(target, true),
   example(draw) {
-    const offset = draw.pick([0, 64]);
-    const n = draw.pick([1, 5, 64, 1000]);
-    const size = offset + n + 3;
-    return {
-      params: { offset, n },
-      lengths: { param: size, grad: size, m: size, v: size, hyper: hyperFields.length, state: stateFields.length },
-      fills: {
-        m: { kind: 'uniform', minimum: -1, maximum: 1 },
-        v: { kind: 'uniform', minimum: 0, maximum: 1 },
-        hyper: { kind: 'values', values: [1e-2, 0.9, 0.98, 1e-8, 0.01, 1] },
-        state: { kind: 'values', values: [3, 0, draw.pick([1, 1, 0]), 2, 0.5, 0.9 ** 3, 0.98 ** 3] },
-      },
-    };
+    const example = adamwExample(draw);
+    return { ...example, lengths: { ...example.lengths, copy: example.params.n } };
   },
   tolerance: 1e-5,
 });

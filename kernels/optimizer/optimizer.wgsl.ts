@@ -31,12 +31,14 @@ export function optimizerPrepareWgsl(target: WgslTarget): readonly WgslPass[] {
   for (var j = first; j < params.count; j += step) { total += load_partial(j); }
   let sum = row_sum(total, lane);
   if (!leader) { return; }
-  let norm = sqrt(sum);
-  if ((bitcast<u32>(sum) & 0x7fffffffu) < 0x7f800000u) {
+  let scale = load_state(7u);
+  let norm = sqrt(sum) / scale;
+  let finite = (bitcast<u32>(sum) & 0x7fffffffu) < 0x7f800000u;
+  if (finite) {
     let max_norm = load_hyper(5u);
     store_state(0u, load_state(0u) + 1.0);
     store_state(2u, 1.0);
-    store_state(4u, select(1.0, max_norm / norm, max_norm > 0.0 && norm > max_norm));
+    store_state(4u, select(1.0, max_norm / norm, max_norm > 0.0 && norm > max_norm) / scale);
     store_state(5u, load_state(5u) * load_hyper(1u));
     store_state(6u, load_state(6u) * load_hyper(2u));
   } else {
@@ -44,12 +46,20 @@ export function optimizerPrepareWgsl(target: WgslTarget): readonly WgslPass[] {
     store_state(2u, 0.0);
     store_state(4u, 0.0);
   }
-  store_state(3u, norm);`,
+  store_state(3u, norm);
+  let interval = load_hyper(6u);
+  if (interval == 0.0) { return; }
+  let good = select(0.0, load_state(8u) + 1.0, finite);
+  let grow = good >= interval;
+  if (!finite) { store_state(7u, max(1.0, 0.5 * scale)); }
+  if (grow) { store_state(7u, min(load_hyper(7u), 2.0 * scale)); }
+  store_state(8u, select(good, 0.0, grow));`,
     ),
   ];
 }
 
-export function adamwWgsl(target: WgslTarget): readonly WgslPass[] {
+/** `copies`: writes the new values into `copy` too. */
+export function adamwWgsl(target: WgslTarget, copies: boolean): readonly WgslPass[] {
   return byWidth(
     p => p['offset']! % 4 === 0 && p['n']! % 4 === 0,
     w =>
@@ -68,7 +78,8 @@ export function adamwWgsl(target: WgslTarget): readonly WgslPass[] {
   let param = ${w.load}_param(at);
   ${w.store}_m(at, m);
   ${w.store}_v(at, v);
-  ${w.store}_param(at, param - load_hyper(0u) * (load_hyper(4u) * param + step));`,
+  let updated = param - load_hyper(0u) * (load_hyper(4u) * param + step);
+  ${w.store}_param(at, updated);${copies ? `\n  ${w.store}_copy(i, updated);` : ''}`,
       ),
   );
 }

@@ -51,7 +51,9 @@ export async function estimateRun(
 ): Promise<RunEstimate> {
   const small = smallPools(config);
   const groups = trainingGroups(small);
-  const model = new VisionLanguageModel(device, modelPresets[config.preset]).initialize(config.seed);
+  const model = new VisionLanguageModel(device, modelPresets[config.preset], { precision: config.precision }).initialize(
+    config.seed,
+  );
   const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
   const generation = await generationSeconds(model, groups);
   const items = heldOutGroups(small).length * config.evaluation.puzzles;

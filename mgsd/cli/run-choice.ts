@@ -21,6 +21,7 @@ export interface ConfigFlags {
   readonly config?: string;
   readonly set?: readonly string[];
   readonly seed?: number;
+  readonly precision?: RunConfig['precision'];
   readonly stage?: readonly StageName[];
   readonly direct?: boolean;
 }
@@ -54,7 +55,8 @@ export function chooseRun(flags: RunFlags): RunChoice {
 }
 
 /** The configuration that the options describe, checked. @throws InputError */
-export function configFrom({ preset, config: file, set = [], seed, stage, direct }: ConfigFlags): RunConfig {
+export function configFrom(flags: ConfigFlags): RunConfig {
+  const { preset, config: file, set = [], stage, direct } = flags;
   const fromFile = file === undefined ? {} : readConfigFile(file);
   const presetInFile = (fromFile as { preset?: unknown }).preset;
   if (preset !== undefined && presetInFile !== undefined && preset !== presetInFile)
@@ -67,7 +69,7 @@ export function configFrom({ preset, config: file, set = [], seed, stage, direct
       `configuration: there is no preset ${JSON.stringify(base)}; choose from ${Object.keys(presets).join(', ')}`,
     );
   return checkInput(() => {
-    const changes = [fromFile, ...set.map(parseOverride), seed === undefined ? {} : { seed }];
+    const changes = [fromFile, ...set.map(parseOverride), ownOptions(flags)];
     const config = resolveConfig(base as PresetName, ...changes, stage === undefined ? {} : { stages: [...stage] });
     const checked = direct
       ? { ...config, stages: stageNames.filter(s => s === 'direct' || stagesOf(config).includes(s)) }
@@ -75,6 +77,11 @@ export function configFrom({ preset, config: file, set = [], seed, stage, direct
     for (const task of checked.tasks) createWorldByName(task.world, task.options); // refuses wrong generator options
     return checked;
   });
+}
+
+/** Settings that have an option of their own. */
+function ownOptions({ seed, precision }: Pick<ConfigFlags, 'seed' | 'precision'>): Partial<RunConfig> {
+  return { ...(seed !== undefined && { seed }), ...(precision !== undefined && { precision }) };
 }
 
 function readConfigFile(file: string): object {
@@ -130,7 +137,7 @@ export function storedConfig(folder: string): RunConfig {
 }
 
 /** What a run's configuration would be with the options that are given now. */
-function changedConfig(stored: RunConfig, { preset, config, set = [], seed }: ConfigFlags): RunConfig {
+function changedConfig(stored: RunConfig, { preset, config, set = [], ...flags }: ConfigFlags): RunConfig {
   return checkInput(() =>
     resolveConfig(
       stored.preset,
@@ -138,7 +145,7 @@ function changedConfig(stored: RunConfig, { preset, config, set = [], seed }: Co
       preset === undefined ? {} : { preset },
       config === undefined ? {} : readConfigFile(config),
       ...set.map(parseOverride),
-      seed === undefined ? {} : { seed },
+      ownOptions(flags),
     ),
   );
 }

@@ -56,6 +56,12 @@ export function addTrainCommand(program: Command, context: CommandContext): void
     .option('--config <file>', 'JSON with what differs from the preset')
     .option('--set <path=value>', 'one setting, as in stage0.steps=1000 (may be repeated)', several(String))
     .option('--seed <n>', 'decides every puzzle, weight and sample (default: 1)', seedOf)
+    .addOption(
+      new Option('--precision <name>', 'f16: half-precision matrix products, f32 weights (default: of the preset)').choices([
+        'f32',
+        'f16',
+      ]),
+    )
     .option('--out <folder>', 'folder of the run (default: runs/<preset>-seed<n>-<time>)')
     .option('--resume [folder]', 'go on with an interrupted run, by default the newest in runs/')
     .option('--checkpoint-every <n>', 'updates between two checkpoints', wholeNumber(1), 200)

@@ -31,7 +31,7 @@ export function directStage(
       const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise: NO_NOISE }));
       const result = model.device.scope(() => {
         const loss = supervisedLoss(model, puzzles, traces, 'image', { average: config.lossAverage }); // scalar: mean over tokens
-        loss.backward();
+        optimizer.backward(loss);
         const vision = cosineLearningRate(step, { steps, warmup, floor, peak: visionRate });
         const decoder = cosineLearningRate(step, { steps, warmup, floor, peak: decoderRate });
         optimizer.step(groupRates(vision, decoder));

@@ -46,7 +46,8 @@ export function groupRates(vision: number, decoder: number): Readonly<Record<Par
 export async function readStepMetrics(loss: Tensor, optimizer: AdamW): Promise<Metrics> {
   const [value, state] = await Promise.all([loss.item(), optimizer.state.read()]);
   const field = (name: (typeof stateFields)[number]) => state[stateFields.indexOf(name)]!;
-  return { loss: value, gradNorm: field('norm'), skipped: field('skipped') };
+  const scale = optimizer.lossScaling && { lossScale: field('lossScale') };
+  return { loss: value, gradNorm: field('norm'), skipped: field('skipped'), ...scale };
 }
 
 /** What supervision may leave to its defaults. */

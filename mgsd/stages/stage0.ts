@@ -38,7 +38,7 @@ export function planningStage(
         const logits = model.forward(packForTeacher(puzzles, traces, contexts, model)); // (N, V)
         const weight = weightTensor(model, puzzles, traces, config.lossAverage); // (N)
         const loss = sum(crossEntropy(logits, targetTensor(model, traces), weight)); // scalar: mean over tokens
-        loss.backward();
+        optimizer.backward(loss);
         const rate = cosineLearningRate(step, { steps, warmup, floor, peak: learningRate });
         optimizer.step({ 'decoder.matrix': rate, 'decoder.vector': rate });
         return { metrics: readStepMetrics(loss, optimizer) };

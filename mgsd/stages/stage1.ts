@@ -78,7 +78,7 @@ export function groundingStage(
           loss = addWeighted(loss, supervisedLoss(model, questioned, answers, 'image', options), questions);
         }
         loss = withReplay(loss, config, stage1, model, groups, 1, step);
-        loss.backward();
+        optimizer.backward(loss);
         const { peak, ...at } = groundingSchedule(stage1, step);
         const vision = cosineLearningRate(at.step, { ...at, floor, peak: peak * visionRate });
         const decoder = cosineLearningRate(at.step, { ...at, floor, peak: peak * decoderRate });

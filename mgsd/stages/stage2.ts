@@ -65,7 +65,7 @@ export function distil(
     const objective = distillationObjective(stage2, student, teacher, rollouts, lossAverage);
     const loss = beside(objective.loss);
     const scored = performance.now();
-    loss.backward();
+    optimizer.backward(loss);
     optimizer.step(groupRates(rates.vision, rates.decoder));
     teacher.follow();
     const metrics = distillationMetrics(stage2, readStepMetrics(loss, optimizer), objective, rollouts, rates);
@@ -188,7 +188,7 @@ export function distillationStage(
       gate?.load(tensors.get(gateTensor));
       const weights = tensors.get(emaWeights);
       if (!isEma || !weights) return;
-      planner.device.write(planner.parameters.flat, weights);
+      planner.parameters.write(weights);
       next = undefined;
     },
   };

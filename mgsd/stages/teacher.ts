@@ -110,6 +110,7 @@ function moveTowards(planner: VisionLanguageModel, student: VisionLanguageModel,
       const factor = (value: number) => device.tensor([value], [1], { dtype });
       const kept = mul(planner.parameters.flat, factor(decay));
       assign(planner.parameters.flat, add(kept, mul(student.parameters.flat, factor(1 - decay))));
+      planner.parameters.refresh();
     });
   });
 }

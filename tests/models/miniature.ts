@@ -32,7 +32,7 @@ export function randomModel(device: Device, seed = 1, options: ModelOptions = {}
       values[offset + i] =
         'constant' in init ? init.constant + 0.2 * random.normal() : 1.5 * init.normal * random.normal();
   }
-  device.write(model.parameters.flat, Float32Array.from(values)); // f32 values, whatever the model's dtype
+  model.parameters.write(Float32Array.from(values)); // f32 values, whatever the model's dtype
   return model;
 }
 
