@@ -1,58 +1,96 @@
 /**
  * Every kernel against its reference, in f32 and f16, as a run would compile it (`production`) and with Dawn's bounds checks
- * (`debug`). Kernels that choose between variants by shape also get the smallest shapes that choose each.
+ * (`debug`). Then every way of multiplying matrices that the adapter can run, whether its tuning table takes it or not.
  */
-import { openWebGpuBackend } from '../../core/backends/webgpu.js';
+import { openDevice } from '../../core/backends/webgpu-device.js';
+import { WebGpuBackend } from '../../core/backends/webgpu.js';
 import { checkCase, conformanceCase, seededDraw } from '../../core/conformance.js';
-import { kernels } from '../../kernels/index.js';
+import { kernels, matmulCases } from '../../kernels/index.js';
+import type { Kernel, WgslMachine, WgslProfile } from '../../kernels/index.js';
 import type { GpuScale } from './scale.js';
 
 export interface CorrectnessReport {
   readonly mode: 'production' | 'debug';
-  readonly dtype: 'f32' | 'f16';
-  readonly kernels: number;
-  readonly calls: number;
-  /** One line for each kernel that differs or fails. */
+  /** What was checked: the kernels of a dtype, or the ways of multiplying of a profile. */
+  readonly what: string;
+  readonly checked: number;
+  /** One line for each kernel or way that differs or fails. */
   readonly problems: readonly string[];
 }
 
-/** Runs until all is checked; `onReport` gets each part as soon as it is known. */
-export async function checkKernels(
-  scale: GpuScale,
-  onReport: (reports: readonly CorrectnessReport[]) => void,
-): Promise<CorrectnessReport[]> {
-  const reports: CorrectnessReport[] = [];
-  for (const mode of ['production', 'debug'] as const) {
-    const backend = await openWebGpuBackend({ mode });
-    for (const dtype of ['f32', 'f16'] as const) {
-      if (!backend.capabilities.dtypes.includes(dtype)) continue;
-      const problems: string[] = [];
-      let calls = 0;
-      let checked = 0;
-      for (const [position, kernel] of kernels.entries()) {
-        const hasFloats = Object.values(kernel.buffers).some(({ kind }) => kind === 'float');
-        if (dtype === 'f16' && !hasFloats) continue;
-        checked++;
-        for (let call = 0; call < scale.calls; call++) {
-          const draw = seededDraw(606, 1000 * position + call);
-          const example = kernel.example(draw);
-          const values = draw.pick([1, 0.01, 10]);
-          const test = conformanceCase(kernel, example, dtype, values, 31 * call);
-          calls++;
-          try {
-            const problem = await checkCase(backend, kernel, test);
-            if (problem !== undefined) problems.push(problem);
-            if (problem === undefined) continue;
-          } catch (error) {
-            problems.push(`${kernel.name}: ${error instanceof Error ? error.message : String(error)}`);
-          }
-          break; // one line per kernel is enough
-        }
-      }
-      reports.push({ mode, dtype, kernels: checked, calls, problems });
-      onReport(reports);
+type Mode = CorrectnessReport['mode'];
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+/** Random calls of every kernel with floats of one dtype; the first problem of each. */
+async function checkRegistry(
+  backend: WebGpuBackend,
+  mode: Mode,
+  dtype: 'f32' | 'f16',
+  calls: number,
+): Promise<CorrectnessReport> {
+  const hasFloats = (kernel: Kernel) => Object.values(kernel.buffers).some(({ kind }) => kind === 'float');
+  const chosen = kernels.filter(kernel => dtype === 'f32' || hasFloats(kernel));
+  const problems: string[] = [];
+  for (const [position, kernel] of chosen.entries()) {
+    let problem: string | undefined;
+    for (let call = 0; call < calls && problem === undefined; call++) {
+      const draw = seededDraw(606, 1000 * position + call);
+      const example = kernel.example(draw);
+      const test = conformanceCase(kernel, example, dtype, draw.pick([1, 0.01, 10]), 31 * call);
+      problem = await checkCase(backend, kernel, test).catch((error: unknown) => `${kernel.name}: ${messageOf(error)}`);
     }
-    await backend.close();
+    if (problem !== undefined) problems.push(problem);
   }
-  return reports;
+  return { mode, what: `kernels in ${dtype}, profile ${String(backend.capabilities.features['profile'])}`, checked: chosen.length, problems }; // prettier-ignore
+}
+
+/** Every tile that the adapter can run, on the shapes that select it; another way than the one meant is a problem too. */
+async function checkWays(
+  backend: WebGpuBackend,
+  mode: Mode,
+  profile: WgslProfile,
+  machine: WgslMachine,
+): Promise<CorrectnessReport> {
+  const problems: string[] = [];
+  const cases = matmulCases({ profile, machine });
+  for (const { kernel, dtypes, example, selects } of cases) {
+    const name = `${kernel.name} ${dtypes.a} to ${dtypes.c}, ${selects}, ${JSON.stringify(example.params)}`;
+    const before = backend.selections().length;
+    try {
+      const problem = await checkCase(backend, kernel, conformanceCase(kernel, example, dtypes, 1, 7));
+      const taken = backend.selections().slice(before);
+      if (problem !== undefined) problems.push(`${name}: ${problem}`);
+      else if (taken.length > 0 && !taken.some(({ variant }) => variant === selects))
+        problems.push(`${name}: ran as ${taken.map(({ variant }) => variant).join(', ')}`);
+    } catch (error) {
+      problems.push(`${name}: ${messageOf(error)}`);
+    }
+  }
+  return { mode, what: `ways of multiplying, profile ${profile}`, checked: cases.length, problems };
+}
+
+/** Runs until all is checked; `onReports` gets what is known so far after each part. */
+export async function checkKernels(
+  { calls }: GpuScale,
+  onReports: (reports: readonly CorrectnessReport[]) => void,
+): Promise<void> {
+  const reports: CorrectnessReport[] = [];
+  const add = (report: CorrectnessReport) => {
+    reports.push(report);
+    onReports(reports);
+  };
+  for (const mode of ['production', 'debug'] as const) {
+    const opened = await openDevice({ mode });
+    const backend = new WebGpuBackend(opened);
+    add(await checkRegistry(backend, mode, 'f32', calls));
+    add(await checkRegistry(backend, mode, 'f16', calls));
+    add(await checkWays(backend, mode, opened.profile, opened.machine));
+    await backend.close();
+    if (opened.profile === 'alu') continue;
+    const plain = await openDevice({ mode, profile: 'alu' });
+    const alu = new WebGpuBackend(plain);
+    add(await checkWays(alu, mode, 'alu', plain.machine));
+    await alu.close();
+  }
 }
