@@ -2,6 +2,7 @@
 import { divergenceFields } from '../../core/index.js';
 import type { NumberArray } from '../../core/index.js';
 import { parseResponse, SPAN_ACTION, SPAN_CELL, SPAN_RECAP } from '../trace.js';
+import { groupName } from '../puzzles.js';
 import type { DistillationConfig } from './distillation-config.js';
 import { groupAdvantages } from './objective.js';
 import type { Objective } from './objective.js';
@@ -108,10 +109,20 @@ function advantageMetrics(
   };
 }
 
-function rolloutMetrics({ puzzles, responses, onPolicy }: Rollouts): Metrics {
-  const own = puzzles.flatMap(({ world, instance }, i) =>
-    onPolicy?.[i] === false ? [] : [{ tokens: responses[i]!, ...parseResponse(world, instance, responses[i]!) }],
+/** A share of each world and board size, `rolloutSuccess maze 4`. */
+function byGroup<T extends { readonly group: string }>(name: string, own: readonly T[], counts: (item: T) => boolean) {
+  const groups = [...new Set(own.map(({ group }) => group))];
+  return Object.fromEntries(
+    groups.map(group => [`${name} ${group}`, share(own.filter(item => item.group === group).map(counts))]),
   );
+}
+
+function rolloutMetrics({ puzzles, responses, onPolicy }: Rollouts): Metrics {
+  const own = puzzles.flatMap(({ world, instance }, i) => {
+    if (onPolicy?.[i] === false) return [];
+    const group = groupName({ world, level: instance.size });
+    return [{ group, tokens: responses[i]!, ...parseResponse(world, instance, responses[i]!) }];
+  });
   const onPolicyShare = onPolicy && { onPolicyShare: share(onPolicy) };
   if (own.length === 0) return { ...onPolicyShare };
   const lengths = own.map(({ tokens }) => tokens.length);
@@ -120,6 +131,8 @@ function rolloutMetrics({ puzzles, responses, onPolicy }: Rollouts): Metrics {
     rolloutSuccess: share(own.map(({ verdict }) => verdict.success)),
     rolloutOptimal: share(own.map(({ verdict }) => verdict.optimal)),
     rolloutRecapExact: share(own.map(({ recapExact }) => recapExact)),
+    ...byGroup('rolloutSuccess', own, ({ verdict }) => verdict.success),
+    ...byGroup('rolloutRecapExact', own, ({ recapExact }) => recapExact),
     responseLength: lengths.reduce((sum, length) => sum + length, 0) / own.length,
     responseLengthMin: Math.min(...lengths),
     responseLengthMax: Math.max(...lengths),
