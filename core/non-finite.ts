@@ -6,6 +6,7 @@ import {
   broadcastKernels,
   bytesPerElement,
   ceilDivide,
+  scatterRowsKernel,
   stridedWriteKernel,
   sumSquaresKernel,
 } from '../kernels/index.js';
@@ -38,9 +39,12 @@ interface Look extends NonFinite {
 const flagBytes = 256;
 const flagsPerBlock = 1024;
 const chunk = 4096;
-/** Squares of finite values do not overflow after this factor, sums of a few thousand of them neither as a rule. */
-const scale = 1e-20;
+/** After this factor finite values, their squares, sums of those and squares of the sums do not overflow. */
+const scale: Readonly<Record<'f32' | 'f64', number>> = { f32: 1e-36, f64: 1e-300 };
 const scaleKernel = broadcastKernels.mul;
+
+/** They copy into a part of a tensor whose other parts may not have been written yet; what is copied has been looked at. */
+const partialCopies: ReadonlySet<string> = new Set([scatterRowsKernel.name, stridedWriteKernel.name]);
 
 /** Whether all numbers are finite. */
 export function allFinite(values: NumberArray): boolean {
@@ -82,8 +86,7 @@ class Flags {
   }
 
   look(kernel: Kernel, tensors: Readonly<Record<string, Tensor>>): void {
-    // Copies into a part of a tensor, whose other parts may not have been written yet; what is copied has been looked at.
-    if (kernel.name === stridedWriteKernel.name) return;
+    if (partialCopies.has(kernel.name)) return;
     const inputs = Object.keys(kernel.buffers).flatMap(name =>
       kernel.buffers[name]!.access === 'write' ? [] : [{ name, tensor: tensors[name]! }],
     );
@@ -122,7 +125,7 @@ class Flags {
     let factor = this.#factors.get(dtype);
     if (!factor) {
       factor = this.#device.backend.allocate(16);
-      const values = dtype === 'f64' ? Float64Array.of(scale, 0) : Float32Array.of(scale, 0, 0, 0);
+      const values = dtype === 'f64' ? Float64Array.of(scale.f64, 0) : Float32Array.of(scale.f32, 0, 0, 0);
       this.#device.backend.write(factor, 0, values);
       this.#factors.set(dtype, factor);
     }

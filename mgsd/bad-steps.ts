@@ -115,7 +115,7 @@ export class StepGuard {
     const finding = `${where}: ${what}; the update was left out. ${await this.#examineSafely(step)}`;
     if (this.#inARow >= badStepsInARow || this.#inAll >= badStepsInAll)
       throw new TooManyBadSteps(
-        `${finding} This was the ${this.#inARow >= badStepsInARow ? `${this.#inARow}th bad update in a row` : `${this.#inAll}th bad update`}: ` +
+        `${finding} This was ${this.#inARow >= badStepsInARow ? `bad update number ${this.#inARow} in a row` : `bad update number ${this.#inAll}`}: ` +
           'try a smaller learning rate or clip harder (optimizer.maxNorm)',
       );
     onNote(`${finding} ${this.#options.lastGood()}`);

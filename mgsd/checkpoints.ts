@@ -118,6 +118,11 @@ export function finalCheckpoint(
   }
 }
 
+/** A checkpoint of such weights would be of no use. */
+export class WeightsNotFinite extends Error {
+  override name = 'WeightsNotFinite';
+}
+
 /** Gives an optimiser back what a checkpoint holds of it. The state of files from before loss scales is completed. */
 export function restoreOptimizer(optimizer: AdamW, { optimizer: tensors }: Checkpoint): void {
   const [m, v, stored] = ['m', 'v', 'state'].map(name => tensors.get(name)!) as [
@@ -160,13 +165,13 @@ export async function captureState(
 /**
  * Writes a checkpoint into the run's folder.
  * @param score see `RunFolder.saveCheckpoint`
- * @throws Error if a weight is not finite: such a file would be of no use
+ * @throws WeightsNotFinite
  */
 export function saveState(folder: RunFolder, config: RunConfig, state: RunState, score?: number): string {
   const { stage, step, model, parameters, optimizer } = state;
   for (const [name, values] of parameters)
     if (!allFinite(values))
-      throw new Error(`${stage}, update ${step}: ${name} is not finite, so no checkpoint is saved`);
+      throw new WeightsNotFinite(`${stage}, update ${step}: ${name} is not finite, so no checkpoint is saved`);
   const metadata = { stage, step: String(step), seed: String(config.seed), run: JSON.stringify(config) };
   return folder.saveCheckpoint(
     stage,

@@ -4,8 +4,10 @@
  */
 import { AdamW, Device } from '../core/index.js';
 import type { Capabilities } from '../core/index.js';
+import type { PresetName } from '../models/index.js';
 import { DryBackend } from '../core/backends/dry.js';
 import { modelPresets, noDecayGroups, VisionLanguageModel } from '../models/index.js';
+import { presets } from './config.js';
 import type { RunConfig } from './config.js';
 import { evaluate } from './evaluate.js';
 import { trainingGroups } from './puzzles.js';
@@ -128,4 +130,20 @@ export async function memoryProblem(
     );
   }
   return undefined;
+}
+
+/** What would fit now that a stage has run out of memory: the largest batch, by halves, or else the largest preset. */
+export async function memoryAdvice(config: RunConfig, stage: StageName, device: Device): Promise<string> {
+  device.trim();
+  const { capabilities, backend } = device;
+  const fits = async ({ bytes, largestBuffer }: MemoryNeed) =>
+    largestBuffer <= capabilities.maxBufferBytes && (await backend.hasMemory(bytes));
+  const batch = await fittingBatch(config, stage, capabilities, fits);
+  if (batch > 0) return `A new run with --set ${stage === 'direct' ? 'stage1' : stage}.batch=${batch} would fit`;
+  const names = Object.keys(presets) as PresetName[];
+  for (const preset of names.slice(0, names.indexOf(config.preset)).reverse()) {
+    const [need] = await predictMemory(presets[preset], [stage], capabilities);
+    if (need && (await fits(need))) return `A new run with --preset ${preset} would fit`;
+  }
+  return 'Not even one puzzle with the smallest preset would fit: take another device (--device wasm)';
 }

@@ -2,24 +2,30 @@
  * A whole run: data, stage 0, stage 1, stage 2, and an evaluation after each, with checkpoints on the way. Everything random
  * hangs on the seed and the step, so a run that was stopped goes on as if it had not been.
  */
-import { AdamW } from '../core/index.js';
-import type { Device } from '../core/index.js';
+import { AdamW, DeviceError } from '../core/index.js';
+import type { Device, DeviceFault } from '../core/index.js';
+import { loadModel, modelPresets, noDecayGroups, VisionLanguageModel } from '../models/index.js';
+import type { ModelConfig } from '../models/index.js';
+import { StepGuard, TooManyBadSteps } from './bad-steps.js';
 import {
-  decodeCheckpoint,
-  encodeCheckpoint,
-  loadModel,
-  modelPresets,
-  noDecayGroups,
-  VisionLanguageModel,
-} from '../models/index.js';
-import type { Checkpoint } from '../models/index.js';
+  captureState,
+  finalCheckpoint,
+  newestCheckpoint,
+  readRunState,
+  Rescue,
+  restoreOptimizer,
+  saveState,
+  WeightsNotFinite,
+} from './checkpoints.js';
 import type { RunConfig } from './config.js';
 import { evaluate } from './evaluate.js';
 import type { EvaluationInput, ItemResult } from './evaluate.js';
-import { readFile, readJson, writeJson } from './files.js';
+import { readJson, writeJson } from './files.js';
+import { memoryMarkdown, memoryNow, peakMemory } from './memory-use.js';
 import { checkPuzzles, gateGroups, heldOutGroups, trainingGroups } from './puzzles.js';
 import type { PuzzleGroup } from './puzzles.js';
 import type { RunFolder } from './run-folder.js';
+import { scoreOf, watchedItems } from './score.js';
 import { directStage } from './stages/direct.js';
 import { Gate, gateTensor } from './stages/gate.js';
 import { planningStage } from './stages/stage0.js';
@@ -30,6 +36,7 @@ import { buildTable, rowTitles, tableMarkdown } from './table.js';
 import type { RowName, TableRow } from './table.js';
 import { appendLook, isLookDue, look, watchFile } from './watch.js';
 import fs from 'node:fs';
+import path from 'node:path';
 
 /** Stages in the order of a run; a run folder is opened with them. */
 export const stageNames: readonly StageName[] = ['stage0', 'stage1', 'stage2', 'direct'];
@@ -68,6 +75,10 @@ export interface TrainOptions {
   readonly stages?: readonly StageName[];
   /** Goes on from the newest good checkpoint in the folder. */
   readonly resume?: boolean;
+  /** With `resume`: goes on from this checkpoint of the folder instead; what came after it is set aside there. */
+  readonly from?: string;
+  /** Sizes of the model, where they are not those of the configuration's preset. */
+  readonly model?: ModelConfig;
   /** Updates between checkpoints. Default 200. */
   readonly checkpointEvery?: number;
   /** Ends the run after the present step, with a checkpoint. */
@@ -83,6 +94,19 @@ export class Interrupted extends Error {
   constructor(checkpoint: string | undefined) {
     super('interrupted');
     this.checkpoint = checkpoint;
+  }
+}
+
+/** The run cannot go on: its device failed, or its numbers did. The message says where, why, and what is left. */
+export class RunStopped extends Error {
+  override name = 'RunStopped';
+  readonly reason: DeviceFault | 'numbers';
+  readonly stage: StageName;
+
+  constructor(reason: DeviceFault | 'numbers', stage: StageName, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+    this.stage = stage;
   }
 }
 
@@ -106,25 +130,56 @@ const stepsInFlight = 2;
 export async function train(options: TrainOptions): Promise<TableRow[]> {
   const { config, device, folder, stages = stagesOf(config) } = options;
   const heldOut = heldOutGroups(config);
+  if (options.from !== undefined) setAsideAfter(options.from, options);
   for (const name of stages) {
-    const start = options.resume ? newestCheckpoint(folder, name, options.observer) : undefined;
-    const { precision } = config;
-    const model = start ? await loadModel(device, start.checkpoint, { precision }) : await startingModel(name, config, device, folder);
-    const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
-    if (start) restoreOptimizer(optimizer, start.checkpoint);
-    const teacher = name === 'stage2' ? await teacherModel(config, device, folder) : undefined;
-    const stage = makeStage(name, options, heldOut, model, teacher, optimizer);
-    if (start) stage.loadState?.(start.checkpoint.optimizer);
-    if (options.resume && (start?.step ?? 0) < stage.steps) folder.rewindLog(name, start?.step ?? 0);
-    options.observer?.onStage?.({ stage: name, title: stage.title, step: start?.step ?? 0, steps: stage.steps });
-    await runStage(stage, start?.step ?? 0, model, optimizer, heldOut, options);
-    await evaluateRows(name, model, heldOut, options);
-    for (const done of [optimizer, model, teacher]) done?.dispose();
+    const start = options.resume
+      ? newestCheckpoint(folder, name, config, note => options.observer?.onNote?.(note))
+      : undefined;
+    const owned: { dispose(): void }[] = [];
+    const own = <T extends { dispose(): void }>(made: T): T => {
+      owned.push(made);
+      return made;
+    };
+    try {
+      const { precision } = config;
+      const model = own(
+        start ? await loadModel(device, start.checkpoint, { precision }) : await startingModel(name, options),
+      );
+      const optimizer = own(new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups }));
+      if (start) restoreOptimizer(optimizer, start.checkpoint);
+      const teacher = name === 'stage2' ? own(await teacherModel(config, device, folder)) : undefined;
+      const build = (m: VisionLanguageModel, t: VisionLanguageModel | undefined, o: AdamW) =>
+        makeStage(name, options, heldOut, m, t, o);
+      const stage = build(model, teacher, optimizer);
+      own({ dispose: () => stage.dispose?.() });
+      if (start) stage.loadState?.(start.checkpoint.optimizer);
+      const step = start?.step ?? 0;
+      if (options.resume && step < stage.steps) folder.rewindLog(name, step);
+      options.observer?.onStage?.({ stage: name, title: stage.title, step, steps: stage.steps });
+      const guard = own(await guardOf(stage, model, teacher, optimizer, build, options));
+      await runStage(stage, step, model, optimizer, guard, heldOut, options);
+      await evaluateRows(stage, model, heldOut, options);
+    } finally {
+      for (const made of owned.reverse()) made.dispose();
+    }
   }
   const table = buildTable(readEvaluations(folder));
-  folder.writeTable(table, tableMarkdown(table));
+  folder.writeTable(table, `${tableMarkdown(table)}\n\n${memoryMarkdown(peakMemory(folder.readLog()))}`);
   return table;
 }
+
+/** Everything that came after a checkpoint goes into a folder of its own, so that the run can go on from there. */
+function setAsideAfter(from: string, { folder, config, observer }: TrainOptions): void {
+  const file = folder.checkpoints().find(checkpoint => isSameFile(checkpoint.path, from));
+  if (!file) throw new Error(`${from} is no checkpoint of ${folder.path}`);
+  readRunState(file, config); // refuses a bad one before anything is moved
+  const later = stageNames.slice(stageNames.indexOf(file.stage as StageName));
+  const rows = later.flatMap(evaluatedRows).map(row => path.basename(evaluationFile(folder, row)));
+  const moved = folder.setAside(file, [...rows, 'table.json', 'table.md']);
+  if (moved !== undefined) observer?.onNote?.(`what came after ${file.path} was moved to ${moved}`);
+}
+
+const isSameFile = (a: string, b: string) => path.resolve(a) === path.resolve(b);
 
 function makeStage(
   name: StageName,
@@ -162,29 +217,25 @@ function makeStage(
 function gateOf(config: RunConfig, folder: RunFolder): Gate | undefined {
   if (config.stage1.gate.recapExact === 0) return undefined;
   const gate = new Gate(config, gateGroups(config));
-  gate.load(lastCheckpoint(folder, 'stage1', config).optimizer.get(gateTensor));
+  gate.load(finalCheckpoint(folder, 'stage1', config).optimizer.get(gateTensor));
   return gate;
 }
 
 /** Fresh weights for stage 0, else those that the stage before ended with. */
 async function startingModel(
   name: StageName,
-  config: RunConfig,
-  device: Device,
-  folder: RunFolder,
+  { config, device, folder, model }: TrainOptions,
 ): Promise<VisionLanguageModel> {
   const { after } = plan[name];
   const { precision } = config;
-  if (!after) return new VisionLanguageModel(device, modelPresets[config.preset], { precision }).initialize(config.seed);
-  return await loadModel(device, lastCheckpoint(folder, after, config), { precision });
+  if (after) return await loadModel(device, finalCheckpoint(folder, after, config), { precision });
+  return new VisionLanguageModel(device, model ?? modelPresets[config.preset], { precision }).initialize(config.seed);
 }
 
 /** The frozen planner of stage 0. */
 async function teacherModel(config: RunConfig, device: Device, folder: RunFolder): Promise<VisionLanguageModel> {
-  return await loadModel(device, lastCheckpoint(folder, 'stage0', config), {
-    precision: config.precision,
-    trainable: false,
-  });
+  const { precision } = config;
+  return await loadModel(device, finalCheckpoint(folder, 'stage0', config), { precision, trainable: false });
 }
 
 /** The stage whose weights a stage starts from, if any. */
@@ -197,57 +248,45 @@ export function evaluatedRows(name: StageName): RowName[] {
   return plan[name].rows.map(([row]) => row);
 }
 
-/** The weights a stage ended with. @throws Error if the folder has none, or the stage was not finished */
-function lastCheckpoint(folder: RunFolder, stage: 'stage0' | 'stage1' | 'stage2', config: RunConfig): Checkpoint {
+/** Where a run would go on, as a sentence. */
+function lastGood(folder: RunFolder, stage: StageName): string {
   const file = folder.checkpoints().find(checkpoint => checkpoint.stage === stage);
-  if (!file)
-    throw new Error(`${folder.path} has no checkpoint of ${stage}, which this stage starts from: run ${stage} first.`);
-  const { steps } = config[stage];
-  if (file.step < steps)
-    throw new Error(
-      `${folder.path} has ${stage} up to update ${file.step} of ${steps}: let it finish first, with --resume.`,
-    );
-  return decodeCheckpoint(readFile(file.path));
+  if (file) return `The last good checkpoint is ${file.path} (update ${file.step}).`;
+  const { after } = plan[stage];
+  return `There is no checkpoint of ${stage} yet; it would begin anew${after ? ` from the end of ${after}` : ''}.`;
 }
 
-/** The newest good checkpoint of a stage, or undefined if it has not begun. */
-function newestCheckpoint(
-  folder: RunFolder,
-  stage: StageName,
-  observer: TrainObserver | undefined,
-): { step: number; checkpoint: Checkpoint } | undefined {
-  for (const file of folder.checkpoints()) {
-    if (file.stage !== stage) continue;
-    try {
-      return { step: file.step, checkpoint: decodeCheckpoint(readFile(file.path)) };
-    } catch (error) {
-      observer?.onNote?.(`${file.path} is skipped: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-  return undefined;
+function guardOf(
+  stage: Stage,
+  model: VisionLanguageModel,
+  teacher: VisionLanguageModel | undefined,
+  optimizer: AdamW,
+  rebuild: (m: VisionLanguageModel, t: VisionLanguageModel | undefined, o: AdamW) => Stage,
+  { config, folder, observer }: TrainOptions,
+): Promise<StepGuard> {
+  return StepGuard.start({
+    ...{ config, stage, model, teacher, optimizer, folder, rebuild },
+    window: stepsInFlight + 1,
+    lastGood: () => lastGood(folder, stage.name),
+    onNote: note => observer?.onNote?.(note),
+  });
 }
 
-function restoreOptimizer(optimizer: AdamW, { optimizer: tensors }: Checkpoint): void {
-  const [m, v, state] = [tensors.get('m'), tensors.get('v'), tensors.get('state')];
-  if (m && v && state) optimizer.load({ m, v, state });
-}
-
-async function saveCheckpoint(
-  { folder, config }: Pick<TrainOptions, 'folder' | 'config'>,
+/** What is made of an error in the middle of a stage: what can be saved is, and the message says what that is. */
+function stopped(
+  error: unknown,
   stage: Stage,
   step: number,
-  model: VisionLanguageModel,
-  optimizer: AdamW,
-): Promise<string> {
-  const [parameters, { m, v, state }] = [await model.parameters.save(), await optimizer.save()];
-  const more = (await stage.saveState?.()) ?? [];
-  const contents = encodeCheckpoint({
-    config: model.config,
-    parameters,
-    optimizer: new Map([['m', m], ['v', v], ['state', state], ...more]), // prettier-ignore
-    metadata: { stage: stage.name, step: String(step), run: JSON.stringify(config) },
-  });
-  return folder.saveCheckpoint(stage.name, step, contents);
+  rescue: Rescue,
+  { folder, config }: TrainOptions,
+): unknown {
+  const { name } = stage;
+  if (error instanceof TooManyBadSteps || error instanceof WeightsNotFinite)
+    return new RunStopped('numbers', name, `${error.message}. ${lastGood(folder, name)}`, { cause: error });
+  if (!(error instanceof DeviceError)) return error;
+  const saved = error.fault === 'lost' ? rescue.save(folder, config) : undefined;
+  const kept = saved === undefined ? lastGood(folder, name) : `What was known good of it is saved in ${saved}.`;
+  return new RunStopped(error.fault, name, `${name}, update ${step + 1}: ${error.message} ${kept}`, { cause: error });
 }
 
 /** All updates of a stage from `start` on, with logs, checkpoints, and looks at held-out puzzles. */
@@ -256,6 +295,7 @@ async function runStage(
   start: number,
   model: VisionLanguageModel,
   optimizer: AdamW,
+  guard: StepGuard,
   heldOut: readonly PuzzleGroup[],
   options: TrainOptions,
 ): Promise<void> {
@@ -264,52 +304,67 @@ async function runStage(
   const { batch } = stage.name === 'direct' ? config.stage1 : config[stage.name];
   const outstanding: { step: number; metrics: Promise<Metrics> }[] = [];
   const times: number[] = [performance.now()];
+  const rescue = new Rescue(model);
   const report = async () => {
     const { step, metrics: promise } = outstanding.shift()!;
     const metrics = await promise;
     times.push(performance.now());
     if (times.length > 21) times.shift();
     const samplesPerSecond = (1000 * batch * (times.length - 1)) / (times.at(-1)! - times[0]!);
-    folder.appendLog({ stage: stage.name, step, ...metrics, samplesPerSecond });
+    folder.appendLog({ stage: stage.name, step, ...metrics, samplesPerSecond, ...memoryNow(model.device) });
     observer?.onStep?.({ stage: stage.name, title: stage.title, step, steps: stage.steps, metrics, samplesPerSecond });
+    await guard.after(step - 1, metrics);
   };
   const drain = async () => {
     while (outstanding.length > 0) await report();
   };
-  for (let step = start; step < stage.steps; step++) {
-    if (signal?.aborted) {
-      await drain();
-      throw new Interrupted(step > start ? await saveCheckpoint(options, stage, step, model, optimizer) : undefined);
+  const capture = (step: number) => captureState(stage, step, model, optimizer);
+  const save = async (step: number, score?: number) => saveState(folder, config, await capture(step), score);
+  let step = start;
+  try {
+    for (; step < stage.steps; step++) {
+      if (signal?.aborted) {
+        await drain();
+        throw new Interrupted(step > start ? await save(step) : undefined);
+      }
+      guard.before(step);
+      const { metrics, notes } = await stage.step(step);
+      for (const note of notes ?? []) observer?.onNote?.(note);
+      metrics.catch(() => {}); // whoever awaits it hears of it, and nobody if another error comes first
+      outstanding.push({ step: step + 1, metrics });
+      if (outstanding.length > stepsInFlight) await report();
+      const isLooking = isLookDue(step + 1, stage.steps) && !signal?.aborted;
+      let score: number | undefined;
+      if (isLooking) {
+        await drain();
+        const input = stage.name === 'stage0' ? 'symbolic' : 'image';
+        const seen = await look(model, heldOut, input);
+        appendLook(folder.file(watchFile), { stage: stage.name, step: step + 1, input, ...seen });
+        score = scoreOf(stage.name, seen.items);
+        times.splice(0, times.length, performance.now()); // speeds are those of the updates
+      }
+      const isDue = (step + 1) % checkpointEvery === 0 && step + 1 < stage.steps;
+      if (isDue || isLooking) await save(step + 1, score);
+      else rescue.afterStep(step + 1, () => capture(step + 1));
+      await new Promise(resolve => setImmediate(resolve)); // lets signals and progress bars through
     }
-    const { metrics, notes } = await stage.step(step);
-    for (const note of notes ?? []) observer?.onNote?.(note);
-    outstanding.push({ step: step + 1, metrics });
-    if (outstanding.length > stepsInFlight) await report();
-    if ((step + 1) % checkpointEvery === 0 && step + 1 < stage.steps)
-      await saveCheckpoint(options, stage, step + 1, model, optimizer);
-    if (isLookDue(step + 1, stage.steps) && !signal?.aborted) {
-      await drain();
-      const input = stage.name === 'stage0' ? 'symbolic' : 'image';
-      const seen = await look(model, heldOut, input);
-      appendLook(folder.file(watchFile), { stage: stage.name, step: step + 1, input, ...seen });
-      times.splice(0, times.length, performance.now()); // speeds are those of the updates
-    }
-    await new Promise(resolve => setImmediate(resolve)); // lets signals and progress bars through
+    await drain();
+    if (start < stage.steps || stage.steps === 0) await save(stage.steps);
+  } catch (error) {
+    throw stopped(error, stage, step, rescue, options);
   }
-  await drain();
-  if (start < stage.steps || stage.steps === 0) await saveCheckpoint(options, stage, stage.steps, model, optimizer);
 }
 
 const evaluationFile = (folder: RunFolder, row: RowName) => folder.file(`evaluation-${row}.json`);
 
 /** Evaluates the rows that follow a stage, unless the folder has them. */
 async function evaluateRows(
-  stage: StageName,
+  stage: Stage,
   model: VisionLanguageModel,
   heldOut: readonly PuzzleGroup[],
   { folder, observer, signal }: TrainOptions,
 ): Promise<void> {
-  for (const [row, input] of plan[stage].rows) {
+  for (const [k, [row, input]] of plan[stage.name].rows.entries()) {
     if (signal?.aborted) throw new Interrupted(undefined);
     const file = evaluationFile(folder, row);
     const items = fs.existsSync(file)
@@ -322,6 +377,7 @@ async function evaluateRows(
           },
         });
     writeJson(file, items);
+    if (k === 0) folder.rate(stage.name, stage.steps, scoreOf(stage.name, watchedItems(items)));
     observer?.onRow?.(row, items);
   }
 }

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { PresetName } from '../../models/index.js';
 import { configSchema, parseOverride, presets, resolveConfig } from '../config.js';
 import type { RunConfig } from '../config.js';
+import { readRunState } from '../checkpoints.js';
 import { readJson } from '../files.js';
 import { RunFolder } from '../run-folder.js';
 import type { StageName } from '../stages/stage.js';
@@ -28,7 +29,7 @@ export interface ConfigFlags {
 
 export interface RunFlags extends ConfigFlags {
   readonly out?: string;
-  /** A folder, or true for the newest run. */
+  /** A folder, one of its checkpoints, or true for the newest run. */
   readonly resume?: string | true;
 }
 
@@ -37,6 +38,8 @@ export interface RunChoice {
   readonly stages: readonly StageName[];
   readonly folder: string;
   readonly resume: boolean;
+  /** A checkpoint of the folder to go on from, instead of the newest. */
+  readonly from?: string;
 }
 
 /** @throws InputError that names what is wrong or contradicts itself */
@@ -105,9 +108,11 @@ function newFolder({ preset, seed }: RunConfig): string {
 
 function resumedRun(flags: RunFlags, resume: string | true): RunChoice {
   const { out, stage, direct, ...changes } = flags;
-  if (out !== undefined && typeof resume === 'string' && path.resolve(out) !== path.resolve(resume))
-    throw new InputError(`--resume ${resume} goes on in its own folder: leave --out ${out} out`);
-  const folder = typeof resume === 'string' ? resume : (out ?? newestRun());
+  const file = typeof resume === 'string' && isFile(resume) ? resume : undefined;
+  const named = file !== undefined ? path.dirname(file) : typeof resume === 'string' ? resume : undefined;
+  if (out !== undefined && named !== undefined && path.resolve(out) !== path.resolve(named))
+    throw new InputError(`--resume ${named} goes on in its own folder: leave --out ${out} out`);
+  const folder = named ?? out ?? newestRun();
   if (!RunFolder.isRun(folder))
     throw new InputError(`${folder} is not the folder of a run (it has no config.json): check the path of --resume`);
   const stored = storedConfig(folder);
@@ -123,7 +128,21 @@ function resumedRun(flags: RunFlags, resume: string | true): RunChoice {
     stages: direct && !stages.includes('direct') ? [...stages, 'direct'] : stages,
     folder,
     resume: true,
+    ...(file !== undefined && { from: checkedCheckpoint(file, stored) }),
   };
+}
+
+const isFile = (file: string) => fs.statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+
+/** The path of a checkpoint to go on from, which is read once to see whether it is good. @throws InputError */
+function checkedCheckpoint(file: string, config: RunConfig): string {
+  const [, stage = '', step = ''] = /^checkpoint-(.+)-(\d+)\.safetensors$/.exec(path.basename(file)) ?? [];
+  if (stage === '')
+    throw new InputError(
+      `${file} is not named like a checkpoint of a run: give its folder, or a checkpoint-STAGE-STEP.safetensors in it`,
+    );
+  checkInput(() => readRunState({ path: file, stage, step: Number(step) }, config));
+  return file;
 }
 
 /** The configuration that a run was begun with. @throws InputError if its file is broken */

@@ -6,16 +6,17 @@ import type { Device } from '../../core/index.js';
 import { modelPresets, parameterSpecs } from '../../models/index.js';
 import type { PresetName } from '../../models/index.js';
 import { heldOutGroups } from '../puzzles.js';
-import { memoryProblem } from '../memory.js';
+import { memoryAdvice, memoryProblem } from '../memory.js';
+import { peakMemory } from '../memory-use.js';
 import { RunFolder } from '../run-folder.js';
 import { summarize } from '../evaluate.js';
 import type { Metrics, StageName } from '../stages/stage.js';
 import { story } from '../story.js';
 import { rowTitles } from '../table.js';
 import type { TableRow } from '../table.js';
-import { Interrupted, stageNames, train } from '../train.js';
+import { Interrupted, RunStopped, stageNames, train } from '../train.js';
 import type { TrainObserver } from '../train.js';
-import { checkInput, InputError } from './errors.js';
+import { checkInput, ExitError, exitCodes, InputError } from './errors.js';
 import { estimateRun } from './estimate.js';
 import type { RunEstimate } from './estimate.js';
 import { addDeviceOptions, addExamples, oneOf, seedOf, several, wholeNumber, withDevice } from './options.js';
@@ -57,13 +58,16 @@ export function addTrainCommand(program: Command, context: CommandContext): void
     .option('--set <path=value>', 'one setting, as in stage0.steps=1000 (may be repeated)', several(String))
     .option('--seed <n>', 'decides every puzzle, weight and sample (default: 1)', seedOf)
     .addOption(
-      new Option('--precision <name>', 'f16: half-precision matrix products, f32 weights (default: of the preset)').choices([
-        'f32',
-        'f16',
-      ]),
+      new Option(
+        '--precision <name>',
+        'f16: half-precision matrix products, f32 weights (default: of the preset)',
+      ).choices(['f32', 'f16']),
     )
     .option('--out <folder>', 'folder of the run (default: runs/<preset>-seed<n>-<time>)')
-    .option('--resume [folder]', 'go on with an interrupted run, by default the newest in runs/')
+    .option(
+      '--resume [path]',
+      'go on with a run (its folder, or one of its checkpoints), by default the newest in runs/',
+    )
     .option('--checkpoint-every <n>', 'updates between two checkpoints', wholeNumber(1), 200)
     .option('--dry-run', 'only say what would be done and what it costs, from a few measured steps')
     .option('--profile', 'at the end, say which kernels took the time')
@@ -106,7 +110,7 @@ async function runStages(
   report: Report,
   context: CommandContext,
 ): Promise<void> {
-  const { config, stages, resume } = choice;
+  const { config, stages, resume, from } = choice;
   const options = { stages: stageNames, warn: report.note };
   const folder = checkInput(() =>
     resume ? RunFolder.open(choice.folder, options) : RunFolder.create(choice.folder, config, options),
@@ -127,13 +131,18 @@ async function runStages(
       folder,
       stages,
       resume,
+      ...(from !== undefined && { from }),
       checkpointEvery,
       signal: signals.signal,
       observer,
     });
     report.note(await reportAfterTraining(folder.path, config, device));
+    const peaks = [...peakMemory(folder.readLog()).values()];
+    const most = (of: (use: (typeof peaks)[number]) => number) => formatBytes(Math.max(0, ...peaks.map(of)));
+    report.note(`peak memory: tensors ${most(use => use.deviceBytes)}, process ${most(use => use.hostBytes)}`);
     report.end(rows, choice, (performance.now() - start) / 1000);
   } catch (error) {
+    if (error instanceof RunStopped) throw await stoppedError(error, choice, flags, device);
     if (!(error instanceof Interrupted)) throw error;
     report.interrupted(error.checkpoint, resumeCommand(choice, flags));
     context.exitCode = signals.exitCode;
@@ -142,6 +151,21 @@ async function runStages(
     folder.close();
     if (profile) report.profile(profile);
   }
+}
+
+/** What a run that cannot go on says at its end, and its exit code. */
+async function stoppedError(
+  error: RunStopped,
+  choice: RunChoice,
+  flags: TrainFlags,
+  device: Device,
+): Promise<ExitError> {
+  const { reason, stage, message } = error;
+  const advice =
+    reason === 'memory'
+      ? await memoryAdvice(choice.config, stage, device)
+      : `Go on with: ${resumeCommand(choice, flags)}`;
+  return new ExitError(exitCodes[reason], `${message} ${advice}`, { cause: error });
 }
 
 /** The command that goes on with this run. */

@@ -1,0 +1,54 @@
+/** Whole runs that end within seconds: a model of 7,000 parameters on a few 3x3 boards. */
+import type { Device } from '../../core/index.js';
+import type { ModelConfig } from '../../models/index.js';
+import { resolveConfig } from '../../mgsd/config.js';
+import type { RunConfig } from '../../mgsd/config.js';
+import { RunFolder } from '../../mgsd/run-folder.js';
+import { stageNames, train } from '../../mgsd/train.js';
+import type { TrainOptions } from '../../mgsd/train.js';
+import type { TableRow } from '../../mgsd/table.js';
+
+export const miniatureModel: ModelConfig = {
+  vocabulary: 128,
+  imageSize: 8,
+  patchSize: 4,
+  visionWidth: 8,
+  visionLayers: 1,
+  visionHeads: 2,
+  width: 8,
+  layers: 1,
+  heads: 2,
+  promptPositions: 16,
+  responsePositions: 32,
+};
+
+/** @param changes partial configurations, later ones win */
+export function miniatureConfig(...changes: readonly unknown[]): RunConfig {
+  return resolveConfig(
+    'tiny',
+    {
+      tasks: [{ world: 'frozenlake', levels: [3], pool: { '3': 24 } }],
+      stage0: { steps: 12, batch: 4, warmup: 4 },
+      stage1: { steps: 8, batch: 4, warmup: 2 },
+      stage2: { steps: 6, batch: 3, warmup: 2, teacher: 'ema', emaDecay: 0.9 },
+      evaluation: { puzzles: 3 },
+    },
+    ...changes,
+  );
+}
+
+/** Begins a run, or goes on with the one in the folder. */
+export async function runMiniature(
+  device: Device,
+  path: string,
+  { config = miniatureConfig(), ...options }: Partial<Omit<TrainOptions, 'device' | 'folder'>> = {},
+): Promise<TableRow[]> {
+  const resume = RunFolder.isRun(path);
+  const stages = { stages: stageNames, warn: (message: string) => options.observer?.onNote?.(message) };
+  const folder = resume ? RunFolder.open(path, stages) : RunFolder.create(path, config, stages);
+  try {
+    return await train({ config, device, folder, resume, model: miniatureModel, checkpointEvery: 3, ...options });
+  } finally {
+    folder.close();
+  }
+}
