@@ -1,7 +1,8 @@
 /** The command line. The launcher calls `main`; every command has a file of its own in cli/. */
 import { Command, CommanderError } from 'commander';
 import { addDataCommand } from './cli/data.js';
-import { errorLine, inputExitCode, InputError } from './cli/errors.js';
+import { DeviceError } from '../core/index.js';
+import { errorLine, ExitError, exitCodes, InputError } from './cli/errors.js';
 import { addEvalCommand } from './cli/eval.js';
 import { addExperimentCommand } from './cli/experiment.js';
 import { addInfoCommand } from './cli/info.js';
@@ -17,7 +18,7 @@ import { addTrainCommand } from './cli/train.js';
 /**
  * Runs one command.
  * @param argv arguments after the program's name
- * @returns exit code: 0, 1 for failures, 2 for wrong options and input, 128 + n when a signal ended a training
+ * @returns exit code: 0, those of cli/errors.ts, 128 + n when a signal ended a training
  */
 export async function main(argv: readonly string[], terminal: Terminal = processTerminal()): Promise<number> {
   const context: CommandContext = { terminal, exitCode: 0 };
@@ -37,11 +38,17 @@ export async function main(argv: readonly string[], terminal: Terminal = process
 /** Writes the one line that a user sees, and picks the exit code. */
 function report(error: unknown, terminal: Terminal): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0; // help and version
-  if (error instanceof CommanderError && error.code === 'commander.help') return inputExitCode; // no command was given
+  if (error instanceof CommanderError && error.code === 'commander.help') return exitCodes.input; // no command was given
   terminal.err(errorLine(error));
   if (process.env['MGSD_DEBUG'] === '1' && error instanceof Error && error.stack !== undefined)
     terminal.err(error.stack);
-  return error instanceof CommanderError || error instanceof InputError ? inputExitCode : 1;
+  return exitCodeOf(error);
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof ExitError) return error.exitCode;
+  if (error instanceof DeviceError) return exitCodes[error.fault];
+  return error instanceof CommanderError || error instanceof InputError ? exitCodes.input : exitCodes.failure;
 }
 
 function createProgram(context: CommandContext): Command {
