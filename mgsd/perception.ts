@@ -42,7 +42,7 @@ export async function evaluatePerception(
   { style = 'training' }: { readonly style?: RenderStyle } = {},
 ): Promise<PerceptionItem[]> {
   const items: PerceptionItem[] = [];
-  for (const { world, level, puzzles } of groups.filter(({ world }) => world.questions)) {
+  for (const { world, level, puzzles } of groups.filter(group => 'questions' in group.world)) {
     const maxTokens = Math.min(maximumQuestionLength(level), model.config.responsePositions);
     for (let from = 0; from < puzzles.length; from += chunkSize) {
       const chunk = puzzles.slice(from, from + chunkSize);
