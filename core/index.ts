@@ -11,6 +11,7 @@ export type { NonFinite } from './non-finite.js';
 export { gradcheck } from './gradcheck.js';
 export type { GradcheckDifference, GradcheckOptions, GradcheckReport } from './gradcheck.js';
 export { describeDevice, openDevice } from './open.js';
+export type { WebGpuOptions } from './backends/webgpu-device.js';
 export type { DeviceChoice, OpenOptions } from './open.js';
 export { defineOp, applyOp } from './op.js';
 export type { ExampleInput, ForwardResult, GradientContext, OpExample, OpRow } from './op.js';

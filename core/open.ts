@@ -1,6 +1,7 @@
 /** Opening a device by name, or the best that this machine has. */
 import type { Backend, BackendName, Capabilities } from './backend.js';
 import { CpuBackend } from './backends/cpu.js';
+import type { WebGpuOptions } from './backends/webgpu-device.js';
 import { Device } from './device.js';
 
 export type DeviceChoice = 'auto' | BackendName;
@@ -8,6 +9,8 @@ export type DeviceChoice = 'auto' | BackendName;
 export interface OpenOptions {
   /** Threads of the wasm backend; default: one per processor. */
   readonly threads?: number;
+  /** Of the webgpu backend: which adapter, production or debug mode, how kernels are written. */
+  readonly webgpu?: WebGpuOptions;
   /** Told why `auto` did not take a GPU. */
   readonly onNote?: (note: string) => void;
 }
@@ -24,11 +27,11 @@ export async function openDevice(choice: DeviceChoice = 'auto', options: OpenOpt
     case 'wasm':
       return new Device(await openWasm(options));
     case 'webgpu':
-      return new Device(await openWebGpu());
+      return new Device(await openWebGpu(options));
     case 'auto': {
       const { probeWebGpu } = await import('./backends/webgpu-probe.js');
       const { name, software, error } = await probeWebGpu();
-      if (name !== undefined && !software) return new Device(await openWebGpu());
+      if (name !== undefined && !software) return new Device(await openWebGpu(options));
       options.onNote?.(
         name === undefined
           ? `no GPU: ${error ?? 'none was found'}`
@@ -44,9 +47,9 @@ async function openWasm({ threads }: OpenOptions): Promise<Backend> {
   return await openWasmBackend(threads === undefined ? {} : { threads });
 }
 
-async function openWebGpu(): Promise<Backend> {
+async function openWebGpu({ webgpu }: OpenOptions): Promise<Backend> {
   const { openWebGpuBackend } = await import('./backends/webgpu.js');
-  return await openWebGpuBackend();
+  return await openWebGpuBackend(webgpu);
 }
 
 /** One line about a device, for the first line of a log. */

@@ -78,8 +78,11 @@ export class AdamW {
     this.options = { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.01, maxNorm: 1, noDecay: [], ...options };
     const isHalf = parameters.halves.size > 0;
     if (lossScaling === false && isHalf)
-      throw new Error('AdamW: training in f16 needs loss scaling: its gradients would vanish. Leave `lossScaling: false` out');
-    this.lossScaling = lossScaling || isHalf ? { ...scalingDefaults, ...(lossScaling || {}) } : undefined;
+      throw new Error(
+        'AdamW: training in f16 needs loss scaling: its gradients would vanish. Leave `lossScaling: false` out',
+      );
+    const asked = lossScaling ?? (isHalf ? {} : false);
+    this.lossScaling = asked ? { ...scalingDefaults, ...asked } : undefined;
     this.#grads = zeros();
     this.#m = zeros();
     this.#v = zeros();

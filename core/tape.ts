@@ -78,7 +78,8 @@ export function backward(root: Tensor, { grad, lossScale, retain = false }: Back
   if (!grad && root.size !== 1)
     throw new Error(`backward() starts from one number, not from ${formatShape(root.shape)}: sum it, or pass { grad }`);
 
-  if (grad && lossScale) throw new Error('backward: { grad } and { lossScale } do not go together; scale the gradient yourself');
+  if (grad && lossScale)
+    throw new Error('backward: { grad } and { lossScale } do not go together; scale the gradient yourself');
 
   const order = reachableNodes(root);
   if (!grad && !lossScale && order.some(({ inputs }) => inputs.some(x => x.requiresGrad && x.dtype === 'f16')))

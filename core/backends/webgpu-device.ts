@@ -6,11 +6,15 @@ import type * as Dawn from 'webgpu';
 import type { WgslMachine, WgslProfile } from '../../kernels/index.js';
 import type { Capabilities } from '../backend.js';
 import { chooseProfile, describeMachine, isSoftware } from './webgpu-machine.js';
+import { probeToggles } from './webgpu-toggles.js';
 
 export interface WebGpuOptions {
   /** Part of the adapter's name, where a machine has several; MGSD_ADAPTER if not given. */
   readonly adapter?: string;
-  /** `debug` keeps Dawn's bounds checks in shaders and validates the generated code; `production` (default) does not. */
+  /**
+   * Dawn's toggles. `debug` keeps its bounds checks in shaders and clears workgroup memory, and validates the generated code;
+   * `production` (default) does not.
+   */
   readonly mode?: 'production' | 'debug';
   /** How kernels are written: chosen from the adapter if not given. Tests run `alu` kernels on software adapters. */
   readonly profile?: WgslProfile;
@@ -19,6 +23,8 @@ export interface WebGpuOptions {
    * adapter if not given; tests run `packed` kernels where both would do.
    */
   readonly halfStorage?: 'native' | 'packed';
+  /** Finds out by experiment which toggles took effect, and lists it among the capabilities' features. Default false. */
+  readonly probe?: boolean;
   /** Dawn's backend, the platform's best if not given. `null` computes nothing: it checks shaders without an adapter. */
   readonly backend?: 'vulkan' | 'metal' | 'd3d12' | 'null';
 }
@@ -106,21 +112,23 @@ export async function openDevice(options: WebGpuOptions = {}): Promise<OpenedDev
   if (adapter.info.device === 'null-backend' && backend !== 'null') throw noAdapter(wanted);
 
   if (options.halfStorage === 'native' && !adapter.features.has('shader-f16'))
-    throw new Error(`${adapter.info.description} has no \`shader-f16\`: leave halfStorage out, f16 is packed into words then`);
+    throw new Error(
+      `${adapter.info.description} has no \`shader-f16\`: leave halfStorage out, f16 is packed into words then`,
+    );
   const wantsFeature = (name: string) => name !== 'shader-f16' || options.halfStorage !== 'packed';
-  const features = wantedFeatures.filter(name => adapter.features.has(name) && wantsFeature(name)) as GPUFeatureName[];
+  const requiredFeatures = wantedFeatures.filter(
+    name => adapter.features.has(name) && wantsFeature(name),
+  ) as GPUFeatureName[];
   const limits = adapterLimits(adapter);
-  const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits: limits });
+  const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
   const machine = describeMachine(adapter.info, device);
   const profile = options.profile ?? chooseProfile(machine);
+  const { GPUBufferUsage: usage } = globals as { GPUBufferUsage: typeof GPUBufferUsage };
   const capabilities = describe(adapter, device, { mode, profile, machine, toggles: on });
-  return {
-    device,
-    usage: (globals as { GPUBufferUsage: typeof GPUBufferUsage }).GPUBufferUsage,
-    profile,
-    machine,
-    capabilities,
-  };
+  if (!options.probe) return { device, usage, profile, machine, capabilities };
+  const effects = await probeToggles({ device, usage, software: capabilities.software });
+  const features = { ...capabilities.features, ...effects };
+  return { device, usage, profile, machine, capabilities: { ...capabilities, features } };
 }
 
 /** Without asking, a device has WebGPU's smallest limits: 128 MiB bindings, 256 lanes. */
@@ -155,7 +163,6 @@ function describe(
   const { limits } = device;
   const matrices = asked.machine.matrices.map(c => `${c.M}x${c.N}x${c.K} ${c.componentType}->${c.resultComponentType}`);
   const has = (name: string) => device.features.has(name);
-  // Unknown or refused toggles are ignored silently, so whether one worked shows only in what it was to bring.
   const experimental = [...adapter.features].some(name => name.startsWith('chromium-experimental'));
   return {
     backend: 'webgpu',
@@ -178,8 +185,11 @@ function describe(
       'workgroup lanes': limits.maxComputeInvocationsPerWorkgroup,
       'binding alignment': limits.minStorageBufferOffsetAlignment,
       'toggles asked for': asked.toggles.join(' '),
-      'unsafe APIs allowed': experimental,
-      ...(info.vendor === 'nvidia' && { 'f16 on NVIDIA allowed': has('shader-f16') }),
+      // what the toggles were to bring; where it could come from nothing else, it says whether they took effect
+      'unsafe APIs (allow_unsafe_apis)': experimental ? 'allowed' : 'none offered',
+      ...(info.vendor === 'nvidia' && {
+        'f16 (vulkan_enable_f16_on_nvidia)': adapter.features.has('shader-f16') ? 'offered' : 'withheld',
+      }),
     },
   };
 }

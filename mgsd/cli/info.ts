@@ -68,7 +68,7 @@ async function runInfo({ json }: { readonly json?: boolean }, { terminal }: Comm
 
 async function reportOf(backend: BackendName): Promise<DeviceReport> {
   try {
-    const device = await openDevice(backend);
+    const device = await openDevice(backend, { webgpu: { probe: true } });
     const { capabilities } = device;
     await device.close();
     return { backend, capabilities };

@@ -23,7 +23,11 @@ function lossOf(model: VisionLanguageModel) {
 }
 
 /** Gradients by name, without the loss scale. */
-async function gradientsOf(device: Device, precision: Precision, lossScale = 2 ** 12): Promise<Map<string, Float64Array>> {
+async function gradientsOf(
+  device: Device,
+  precision: Precision,
+  lossScale = 2 ** 12,
+): Promise<Map<string, Float64Array>> {
   const model = randomModel(device, 3, { precision });
   const optimizer = new AdamW(model.parameters, { lossScaling: { initial: lossScale } });
   const gradients = await device.scope(async () => {
@@ -121,11 +125,19 @@ export function describePrecision(title: string, open: () => Promise<Device | st
     test('an overflow leaves out one update, all of it, and halves the scale; copies follow the weights', async device => {
       const { model, optimizer, update, dispose } = setUp(device);
       update();
-      const before = { ...(await optimizer.save()), flat: await model.parameters.flat.read(), ...(await copiesOf(model)) };
+      const before = {
+        ...(await optimizer.save()),
+        flat: await model.parameters.flat.read(),
+        ...(await copiesOf(model)),
+      };
       update(() => {
         model.parameters.get('decoder.block.0.mlp.in.weight').grad = device.full([8, 32], Infinity);
       });
-      const after = { ...(await optimizer.save()), flat: await model.parameters.flat.read(), ...(await copiesOf(model)) };
+      const after = {
+        ...(await optimizer.save()),
+        flat: await model.parameters.flat.read(),
+        ...(await copiesOf(model)),
+      };
       for (const name of ['m', 'v', 'flat', 'copy'] as const) expect(after[name]).toEqual(before[name]);
       expect([field(after, 'step'), field(after, 'skipped'), field(after, 'lossScale')]).toEqual([1, 1, 2 ** 14]);
       update();
