@@ -45,6 +45,15 @@ export interface TensorOptions {
   readonly dtype?: DType;
 }
 
+/** Values on the host, on their way to a device. */
+export interface HostArray {
+  readonly values: ArrayLike<number>;
+  /** Default: one dimension. */
+  readonly shape?: Shape;
+  /** Default f32. */
+  readonly dtype?: DType;
+}
+
 /** What a kernel's buffer may hold; see `Kind` in kernels/kernel.ts. f64 exists on the cpu backend only. */
 const dtypesOfKind: Readonly<Record<Kind, readonly DType[]>> = {
   float: ['f32', 'f16', 'f64'],
@@ -145,6 +154,11 @@ export class Device {
     return tensor;
   }
 
+  /** A tensor with the values of a `HostArray`. */
+  fromHost({ values, shape = [values.length], dtype = 'f32' }: HostArray): Tensor {
+    return this.tensor(values, shape, { dtype });
+  }
+
   /** A tensor of one repeated value. */
   full(shape: Shape, value: number, { dtype = 'f32' }: TensorOptions = {}): Tensor {
     return this.tensor(new Float64Array(sizeOf(shape)).fill(value), shape, { dtype });
@@ -215,7 +229,12 @@ export class Device {
     for (const name in kernel.params) values.push(params[name]);
     const erased = kernel as unknown as Kernel;
     this.observer?.(erased, operands, values);
-    this.trace?.launched(erased, Object.keys(kernel.buffers).map(name => tensors[name as B]), operands, values);
+    this.trace?.launched(
+      erased,
+      Object.keys(kernel.buffers).map(name => tensors[name as B]),
+      operands,
+      values,
+    );
     this.backend.launch(erased, operands, values);
     this.resultObserver?.(erased, tensors);
   }

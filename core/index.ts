@@ -3,7 +3,7 @@ export type { Allocation, Backend, BackendName, Capabilities, Operand } from './
 export type { DType, NumberArray } from '../kernels/index.js';
 export { divergenceFields, stateFields } from '../kernels/index.js';
 export { Device } from './device.js';
-export type { DeviceOptions, LaunchObserver, MemoryUse, ResultObserver, TensorOptions } from './device.js';
+export type { DeviceOptions, HostArray, LaunchObserver, MemoryUse, ResultObserver, TensorOptions } from './device.js';
 export { DeviceError } from './faults.js';
 export type { DeviceFault } from './faults.js';
 export { allFinite, firstNonFinite } from './non-finite.js';
@@ -30,7 +30,7 @@ export { formatPlan } from './plan.js';
 export { Random } from './random.js';
 export type { RandomState } from './random.js';
 export { Recorder } from './recorder.js';
-export type { HostArray, RecorderOptions } from './recorder.js';
+export type { RecorderOptions } from './recorder.js';
 export { cosineLearningRate } from './schedule.js';
 export type { CosineSchedule } from './schedule.js';
 export { SequenceTable } from './sequences.js';

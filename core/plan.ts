@@ -6,8 +6,7 @@
 import { bytesPerElement } from '../kernels/index.js';
 import { namedParams } from './backend.js';
 import type { Launch, Replay } from './backend.js';
-import type { Device, Storage } from './device.js';
-import type { HostArray } from './recorder.js';
+import type { Device, HostArray, Storage } from './device.js';
 import { formatShape } from './shape.js';
 import { Tensor } from './tensor.js';
 import type { Trace, TracedBuffer } from './trace.js';

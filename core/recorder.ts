@@ -19,22 +19,11 @@
  * else the host writes within the step is taken for a constant. A step is traced twice and the traces are compared before
  * one is trusted, so a number that was left inside is an error and not a wrong result.
  */
-import type { DType } from '../kernels/index.js';
-import type { Device, Storage } from './device.js';
+import type { Device, HostArray, Storage } from './device.js';
 import { Plan } from './plan.js';
 import type { Slot } from './plan.js';
-import type { Shape } from './shape.js';
 import type { Tensor } from './tensor.js';
 import { compareTraces, Trace } from './trace.js';
-
-/** Values on the host, on their way to the device. */
-export interface HostArray {
-  readonly values: ArrayLike<number>;
-  /** Default: one dimension. */
-  readonly shape?: Shape;
-  /** Default f32. */
-  readonly dtype?: DType;
-}
 
 type Inputs = Readonly<Record<string, HostArray>>;
 type InputTensors<I extends Inputs> = { readonly [Name in keyof I]: Tensor };
@@ -117,10 +106,7 @@ export class Recorder {
   }
 
   #upload<I extends Inputs>(inputs: I): InputTensors<I> {
-    const tensors = Object.entries(inputs).map(([name, { values, shape = [values.length], dtype = 'f32' }]) => [
-      name,
-      this.device.tensor(values, shape, { dtype }),
-    ]);
+    const tensors = Object.entries(inputs).map(([name, array]) => [name, this.device.fromHost(array)]);
     return Object.fromEntries(tensors) as InputTensors<I>;
   }
 

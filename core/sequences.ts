@@ -3,11 +3,11 @@
  * tells attention where each begins. All other layers work row by row and never need to know.
  */
 import { sequenceFields } from '../kernels/index.js';
-import type { Device } from './device.js';
+import type { Device, HostArray } from './device.js';
 import type { Tensor } from './tensor.js';
 
 export interface SequenceSpan {
-  /** Rows of the sequence. */
+  /** Rows of the sequence; an empty one stands for nothing. */
   readonly length: number;
   /** Leading rows that see each other in both directions (the prompt); the rest is causal. */
   readonly prefix: number;
@@ -19,14 +19,16 @@ export class SequenceTable {
   readonly starts: readonly number[];
   /** Rows of all sequences together. */
   readonly rows: number;
+  /** The longest sequence in rows, or more. */
   readonly maxLength: number;
 
-  constructor(spans: readonly SequenceSpan[]) {
+  /** @param longest what `maxLength` is at least, where shapes must not change with it */
+  constructor(spans: readonly SequenceSpan[], longest = 0) {
     const starts: number[] = [];
     let rows = 0;
-    let maxLength = 0;
+    let maxLength = longest;
     for (const { length, prefix } of spans) {
-      if (!(length > 0 && prefix >= 0 && prefix <= length))
+      if (!(length >= 0 && prefix >= 0 && prefix <= length))
         throw new Error(`a sequence of ${length} rows with a prefix of ${prefix} is not possible`);
       starts.push(rows);
       rows += length;
@@ -39,7 +41,7 @@ export class SequenceTable {
   }
 
   /** i32 [sequences, 6] for `attention`: queries and keys are the same rows. */
-  toTensor(device: Device): Tensor {
+  toArray(): HostArray {
     const values = this.spans.flatMap(({ length, prefix }, s) => [
       this.starts[s]!,
       length,
@@ -48,6 +50,11 @@ export class SequenceTable {
       prefix,
       0,
     ]);
-    return device.tensor(values, [this.spans.length, sequenceFields], { dtype: 'i32' });
+    return { values: Int32Array.from(values), shape: [this.spans.length, sequenceFields], dtype: 'i32' };
+  }
+
+  /** The same on a device. */
+  toTensor(device: Device): Tensor {
+    return device.fromHost(this.toArray());
   }
 }

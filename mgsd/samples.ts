@@ -1,7 +1,7 @@
 /** From puzzles and traces to what a model is fed: packed batches, patches, targets. */
 import { packBatch, patchCount, patchify } from '../models/index.js';
 import type { Batch, GenerateOptions, ModelConfig, Sequence, VisionLanguageModel } from '../models/index.js';
-import type { Tensor } from '../core/index.js';
+import type { HostArray, Tensor } from '../core/index.js';
 import type { Puzzle } from './puzzles.js';
 import { imagePrompt, responseSlots, symbolicPrompt, symbolicPromptSlots } from './trace.js';
 import type { Mode } from './trace.js';
@@ -30,13 +30,16 @@ export function renderPuzzles(
   return puzzles.map(({ world, instance }) => world.render(instance, config.imageSize, style));
 }
 
-/** Images on the device: (images * P, patch pixels). */
+/** Images as patches: (images * P, patch pixels). */
+export function patchArray({ config, dtype }: VisionLanguageModel, images: readonly Uint8Array[]): HostArray {
+  const patches = patchCount(config);
+  const values = patchify(images, config);
+  return { values, shape: [images.length * patches, values.length / (images.length * patches)], dtype };
+}
+
+/** The same on the device. */
 export function patchTensor(model: VisionLanguageModel, images: readonly Uint8Array[]): Tensor {
-  const patches = patchCount(model.config);
-  const values = patchify(images, model.config);
-  return model.device.tensor(values, [images.length * patches, values.length / (images.length * patches)], {
-    dtype: model.dtype,
-  });
+  return model.device.fromHost(patchArray(model, images));
 }
 
 /** Prompts in the given mode with the inputs of their traces, packed. */
@@ -81,14 +84,14 @@ export function generationSlots(
 }
 
 /** Targets of all traces, one after another: every right token has an equal share. (N, V) */
-export function targetTensor(model: VisionLanguageModel, traces: readonly TrainingTrace[]): Tensor {
-  const V = model.config.vocabulary;
+export function targetArray({ config, dtype }: VisionLanguageModel, traces: readonly TrainingTrace[]): HostArray {
+  const V = config.vocabulary;
   const rows = traces.flatMap(trace => trace.targets);
   const values = new Float32Array(rows.length * V);
   rows.forEach((targets, row) => {
     for (const token of targets) values[row * V + token] = 1 / targets.length;
   });
-  return model.device.tensor(values, [rows.length, V], { dtype: model.dtype });
+  return { values, shape: [rows.length, V], dtype };
 }
 
 /**
@@ -119,18 +122,17 @@ export function averagingWeights(
   });
 }
 
-/** The weights of all positions on the device, averaged as asked: (N). */
-export function weightTensor(
-  model: VisionLanguageModel,
+/** The weights of all positions, averaged as asked: (N). */
+export function weightArray(
+  { dtype }: VisionLanguageModel,
   puzzles: readonly Puzzle[],
   traces: readonly TrainingTrace[],
   average: LossAverage,
-): Tensor {
+): HostArray {
   const sequences = averagingWeights(
     puzzles,
     traces.map(({ weights }) => weights),
     average,
   );
-  const values = Float64Array.from(sequences.flatMap(sequence => Array.from(sequence)));
-  return model.device.tensor(values, [values.length], { dtype: model.dtype });
+  return { values: Float64Array.from(sequences.flatMap(sequence => Array.from(sequence))), dtype };
 }

@@ -20,14 +20,14 @@ import {
   transpose,
 } from '../core/index.js';
 import type { Device, DType, Tensor } from '../core/index.js';
-import { requirePatches } from './batch.js';
-import type { Batch } from './batch.js';
+import { batchArrays, colOfSlot, requirePatches, rowOfSlot } from './batch.js';
+import type { Batch, BatchTensors } from './batch.js';
 import { patchCount, validateModelConfig } from './config.js';
 import type { ModelConfig } from './config.js';
 import { matrixGroups, parameterSpecs } from './specs.js';
 import { transformerBlock } from './transformer.js';
 import type { Attend } from './transformer.js';
-import { cellCol, cellRow, GRID_SIDE } from './vocabulary.js';
+import { cellCol, cellRow } from './vocabulary.js';
 
 export interface ModelOptions {
   /** Of the weights: f32, or f64 on cpu for gradient checks. */
@@ -47,9 +47,10 @@ export type Precision = 'f32' | 'f16';
 /** Rows to embed, see `Batch`; tokens are on the device, where sampling has put them. */
 export interface EmbeddedRows {
   readonly tokens: Tensor;
-  readonly positions: Int32Array;
-  readonly slots?: Int32Array | undefined;
-  readonly imageRows?: Int32Array;
+  readonly positions: Int32Array | Tensor;
+  /** Slots, or the rows and columns of their cells on the device. */
+  readonly slots?: Int32Array | { readonly rows: Tensor; readonly cols: Tensor } | undefined;
+  readonly imageRows?: Int32Array | Tensor;
 }
 
 /** Stream of the run's random numbers that initial weights are drawn from. */
@@ -136,31 +137,35 @@ export class VisionLanguageModel {
    */
   forward(batch: Batch, patches?: Tensor): Tensor {
     requirePatches(batch, patches, this.config);
-    const sequences = {
-      heads: this.config.heads,
-      table: batch.table.toTensor(this.device),
-      maxLength: batch.table.maxLength,
-    };
+    const tensors = Object.entries(batchArrays(batch)).map(([name, array]) => [name, this.device.fromHost(array)]);
+    return this.forwardTensors(Object.fromEntries(tensors) as BatchTensors, batch.table.maxLength, patches);
+  }
+
+  /**
+   * `forward` without the host's part: nothing but launches, so that it can be recorded. (N, V)
+   * @param maxLength of the longest sequence, or more
+   */
+  forwardTensors(batch: BatchTensors, maxLength: number, patches?: Tensor): Tensor {
+    const { table, slotRows, slotCols } = batch;
+    const sequences = { heads: this.config.heads, table, maxLength };
     const images = patches && this.encodeImages(patches); // (B * P, C)
-    const x = this.embed({ ...batch, tokens: this.indices(batch.tokens) }, images); // (R, C)
+    const slots = slotRows && slotCols && { rows: slotRows, cols: slotCols };
+    const x = this.embed({ ...batch, slots }, images); // (R, C)
     const y = this.decode(x, qkv => attention(qkv, sequences)); // (R, C)
-    return this.logits(gatherRows(y, this.indices(batch.outputs))); // (N, V)
+    return this.logits(gatherRows(y, batch.outputs)); // (N, V)
   }
 
   /** Sum of token, position, slot and image embeddings of rows: (R, C). @param images (B * P, C), where rows have images */
   embed({ tokens, positions, slots, imageRows }: EmbeddedRows, images?: Tensor): Tensor {
     const p = (name: string) => this.parameters.get(`decoder.${name}`);
     const positionTable = concat([p('position.prompt'), p('position.response')]); // (positions, C)
-    let x = add(
-      gatherRows(this.#tokenTable('decoder.embedding'), tokens),
-      gatherRows(positionTable, this.indices(positions)),
-    ); // (R, C)
+    let x = add(gatherRows(this.tokenTable('embedding'), tokens), gatherRows(positionTable, this.#onDevice(positions))); // (R, C)
     if (slots) {
-      const rows = this.indices(slots.map(slot => (slot < 0 ? -1 : Math.floor(slot / GRID_SIDE)))); // (R)
-      const cols = this.indices(slots.map(slot => (slot < 0 ? -1 : slot % GRID_SIDE))); // (R)
+      const rows = slots instanceof Int32Array ? this.indices(slots.map(rowOfSlot)) : slots.rows; // (R)
+      const cols = slots instanceof Int32Array ? this.indices(slots.map(colOfSlot)) : slots.cols; // (R)
       x = add(x, add(gatherRows(p('embedding.row'), rows), gatherRows(p('embedding.col'), cols))); // (R, C)
     }
-    return images && imageRows ? add(x, gatherRows(images, this.indices(imageRows))) : x; // (R, C)
+    return images && imageRows ? add(x, gatherRows(images, this.#onDevice(imageRows))) : x; // (R, C)
   }
 
   /** All decoder blocks: (R, C) -> (R, C). */
@@ -175,16 +180,21 @@ export class VisionLanguageModel {
     const p = (name: string) => this.parameters.get(`decoder.${name}`);
     const { dtype, computeDType } = this;
     const normed = layerNorm(x, p('norm.gain'), p('norm.bias'), { dtype: computeDType }); // (N, C)
-    const head = cast(transpose(this.#tokenTable('decoder.head')), computeDType); // (C, V)
+    const head = cast(transpose(this.tokenTable('head')), computeDType); // (C, V)
     return add(matmul(normed, head, { dtype }), p('head.bias')); // (N, V)
   }
 
   /** A table over the vocabulary in which cells share the vectors of their row and column: (V, C). */
-  #tokenTable(name: string): Tensor {
-    const own = this.parameters.get(name); // (V, C)
-    const rows = gatherRows(this.parameters.get(`${name}.row`), this.#cellRow); // (V, C), zeros for ids that are no cells
-    const cols = gatherRows(this.parameters.get(`${name}.col`), this.#cellCol); // (V, C)
+  tokenTable(name: 'embedding' | 'head'): Tensor {
+    const p = (suffix: string) => this.parameters.get(`decoder.${name}${suffix}`);
+    const own = p(''); // (V, C)
+    const rows = gatherRows(p('.row'), this.#cellRow); // (V, C), zeros for ids that are no cells
+    const cols = gatherRows(p('.col'), this.#cellCol); // (V, C)
     return add(own, add(rows, cols)); // (V, C)
+  }
+
+  #onDevice(indices: Int32Array | Tensor): Tensor {
+    return indices instanceof Int32Array ? this.indices(indices) : indices;
   }
 
   /** Indices on the device: (n). */

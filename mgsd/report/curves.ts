@@ -141,8 +141,8 @@ const specs: readonly Spec[] = [
     scale: 'linear',
     metrics: [
       ['rolloutSeconds', 'rollouts'],
-      ['scoringSeconds', 'scoring'],
-      ['updateSeconds', 'gradients and update'],
+      ['packSeconds', 'packing the batch'],
+      ['updateSeconds', 'scoring, gradients and update'],
     ],
   },
   { title: 'Speed, puzzles per second', scale: 'linear', metrics: [['samplesPerSecond', 'puzzles per second']] },

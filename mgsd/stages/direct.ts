@@ -9,8 +9,11 @@ import type { RunConfig } from '../config.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import type { PuzzleGroup } from '../puzzles.js';
 import { NO_NOISE, planTrace } from '../trace-samples.js';
-import { groupRates, readStepMetrics, supervisedLoss } from './stage.js';
+import { packTraces, renderPuzzles } from '../samples.js';
+import { supervisedTerm } from './loss-term.js';
+import { groupRates } from './stage.js';
 import type { Stage } from './stage.js';
+import { Updates } from './update.js';
 
 /** As many updates and images as stages 1 and 2 together, with the learning rates of stage 1. */
 export function directStage(
@@ -21,6 +24,7 @@ export function directStage(
 ): Stage {
   const { batch, visionRate, decoderRate, warmup, floor } = config.stage1;
   const steps = config.stage1.steps + Math.round((config.stage2.steps * config.stage2.batch) / batch);
+  const updates = new Updates(optimizer);
   return {
     name: 'direct',
     title: 'direct image-to-plan supervision (baseline)',
@@ -29,15 +33,16 @@ export function directStage(
       const random = new Random(config.seed, streams.direct, step);
       const puzzles = drawPuzzles(groups, random, batch, config.stage2.balance);
       const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise: NO_NOISE }));
-      const result = model.device.scope(() => {
-        const loss = supervisedLoss(model, puzzles, traces, 'image', { average: config.lossAverage }); // scalar: mean over tokens
-        optimizer.backward(loss);
-        const vision = cosineLearningRate(step, { steps, warmup, floor, peak: visionRate });
-        const decoder = cosineLearningRate(step, { steps, warmup, floor, peak: decoderRate });
-        optimizer.step(groupRates(vision, decoder));
-        return { metrics: readStepMetrics(loss, optimizer) };
-      });
-      return Promise.resolve(result);
+      const packed = packTraces(puzzles, traces, 'image', model.config);
+      const options = { average: config.lossAverage, inBuckets: updates.inBuckets };
+      const images = renderPuzzles(puzzles, model.config);
+      const term = supervisedTerm(model, puzzles, traces, packed, { ...options, images });
+      const vision = cosineLearningRate(step, { steps, warmup, floor, peak: visionRate });
+      const decoder = cosineLearningRate(step, { steps, warmup, floor, peak: decoderRate });
+      return Promise.resolve({ metrics: updates.stepMetrics(term, groupRates(vision, decoder)) });
+    },
+    dispose() {
+      updates.dispose();
     },
   };
 }

@@ -21,10 +21,12 @@ import {
 } from '../../core/index.js';
 import type { Tensor } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
-import { averagingWeights, packTraces, patchTensor } from '../samples.js';
+import { averagingWeights, packTraces, patchArray } from '../samples.js';
 import type { LossAverage } from '../samples.js';
 import { parseResponse, responseMask, SPAN_ACTION, SPAN_CELL, SPAN_RECAP } from '../trace.js';
 import type { DistillationConfig } from './distillation-config.js';
+import { batchInputs, batchTensors, computeTerm, padArray } from './loss-term.js';
+import type { LossTerm } from './loss-term.js';
 import type { Rollouts } from './rollout.js';
 import type { Teacher } from './teacher.js';
 
@@ -41,48 +43,86 @@ export interface Objective {
   readonly rewards: readonly number[];
 }
 
-/** The objective at the student's present weights. Letters: N response tokens of all sequences, V vocabulary. */
-export function distillationObjective(
+/** What the device computes of it. */
+type OnDevice = Omit<Objective, 'rewards'>;
+
+/**
+ * The objective in two halves, see loss-term.ts. Letters: N response tokens of all sequences (and padding, if `inBuckets`), V
+ * vocabulary.
+ */
+export function distillationTerm(
   config: DistillationConfig,
   student: VisionLanguageModel,
   teacher: Teacher,
   rollouts: Rollouts,
   average: LossAverage = 'world',
-): Objective {
+  inBuckets = false,
+): { readonly term: LossTerm<OnDevice>; readonly rewards: readonly number[] } {
   const { puzzles, images, responses, traces } = rollouts;
-  const teacherLogits = teacher.score(puzzles, traces); // (N, V)
-  const studentLogits = student.forward(
-    packTraces(puzzles, traces, 'image', student.config),
-    patchTensor(student, images),
-  ); // (N, V)
-  const tokens = student.indices(Int32Array.from(responses.flat())); // (N)
-  const floor = student.device.tensor([config.teacherFloor], [1], { dtype: student.dtype });
-  const stats = divergenceStats(studentLogits, teacherLogits, tokens, floor); // (N, fields)
-  const onDevice = (values: Float64Array) => student.device.tensor(values, [values.length], { dtype: student.dtype });
+  const { dtype } = student;
+  const scores = teacher.prepare(puzzles, traces, inBuckets);
+  const batch = batchInputs(packTraces(puzzles, traces, 'image', student.config), 'student.', inBuckets);
+  const rewards = rewardsOf(config, rollouts);
+  const byToken = (values: Float64Array) => padArray({ values, dtype }, batch.rows);
+  const tokens = new Int32Array(batch.rows);
+  tokens.set(responses.flat());
+  const term: LossTerm<OnDevice> = {
+    key: `student, at most ${batch.maxLength}; ${scores.key}`,
+    inputs: {
+      ...scores.inputs,
+      ...batch.inputs,
+      patches: patchArray(student, images),
+      tokens: { values: tokens, dtype: 'i32' },
+      ...(config.distillationCoef > 0 && {
+        weights: byToken(distillationWeights(config, puzzles, traces, average)),
+      }),
+      ...(config.rewardCoef > 0 && { rewardWeights: byToken(rewardWeights(config, rollouts, rewards, average)) }),
+    },
+    compute(inputs) {
+      const teacherLogits = scores.score(inputs); // (N, V)
+      const studentBatch = batchTensors(inputs, 'student.');
+      const studentLogits = student.forwardTensors(studentBatch, batch.maxLength, inputs['patches']); // (N, V)
+      return objectiveOnDevice(config, studentLogits, teacherLogits, inputs);
+    },
+  };
+  return { term, rewards };
+}
 
-  const distil = () => {
-    const weight = onDevice(distillationWeights(config, puzzles, traces, average)); // (N)
+/** The objective at the student's present weights. */
+export function distillationObjective(...given: Parameters<typeof distillationTerm>): Objective {
+  const { term, rewards } = distillationTerm(...given);
+  return { ...computeTerm(given[1].device, term), rewards };
+}
+
+/** @param inputs tokens (N), weights (N) of the divergence and rewardWeights (N) of the reward, where they count */
+function objectiveOnDevice(
+  config: DistillationConfig,
+  student: Tensor,
+  teacher: Tensor,
+  inputs: Readonly<Record<string, Tensor>>,
+): OnDevice {
+  const tokens = inputs['tokens']!; // (N)
+  const { weights, rewardWeights } = inputs;
+  const floor = student.device.tensor([config.teacherFloor], [1], { dtype: student.dtype });
+  const stats = divergenceStats(student, teacher, tokens, floor); // (N, fields)
+  const distil = (weight: Tensor) => {
     switch (config.estimator) {
       case 'full':
-        return divergenceOf(config, studentLogits, teacherLogits, weight, floor);
+        return divergenceOf(config, student, teacher, weight, floor);
       case 'top_k': {
-        const indices = topK(config.topKOf === 'student' ? studentLogits : teacherLogits, config.topK); // (N, k)
-        const [p, q] = [tailBucket(studentLogits, indices), tailBucket(teacherLogits, indices)]; // (N, k + 1)
+        const indices = topK(config.topKOf === 'student' ? student : teacher, config.topK); // (N, k)
+        const [p, q] = [tailBucket(student, indices), tailBucket(teacher, indices)]; // (N, k + 1)
         return divergenceOf(config, p, q, weight, floor);
       }
       case 'sampled':
       case 'sampled_baseline':
-        return policyGradient(studentLogits, tokens, mul(weight, tokenAdvantages(config, stats)));
+        return policyGradient(student, tokens, mul(weight, tokenAdvantages(config, stats)));
     }
   };
-  const distillation = config.distillationCoef > 0 ? distil() : undefined; // (N)
-  const rewards = rewardsOf(config, rollouts);
-  const policy =
-    config.rewardCoef > 0
-      ? sum(policyGradient(studentLogits, tokens, onDevice(rewardWeights(config, rollouts, rewards, average))))
-      : undefined;
+  const distillation = weights && distil(weights); // (N)
+  const policy = rewardWeights && sum(policyGradient(student, tokens, rewardWeights));
   const parts = [...(distillation ? [sum(distillation)] : []), ...(policy ? [policy] : [])];
-  return { loss: parts.reduce((a, b) => add(a, b)), distillation, policy, stats, rewards };
+  return { loss: parts.reduce((a, b) => add(a, b)), distillation, policy, stats };
 }
 
 function divergenceOf(

@@ -9,28 +9,32 @@ import type { RunConfig } from '../config.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import type { PuzzleGroup } from '../puzzles.js';
 import { planTrace } from '../trace-samples.js';
-import { addWeighted, supervisedLoss } from './stage.js';
+import { packTraces } from '../samples.js';
+import { addTerm, supervisedTerm } from './loss-term.js';
+import type { LossTerm } from './loss-term.js';
 
 /**
- * `loss` with that of `replay * batch` symbolic samples of stage 0 beside it: recap, plan, noise and soft targets as there.
+ * A loss with that of `replay * batch` symbolic samples of stage 0 beside it: recap, plan, noise and soft targets as there.
  * @param stream the stage's own number, so that its stages replay different samples
  */
-export function withReplay(
-  loss: Tensor,
+export function withReplay<R extends { readonly loss: Tensor }>(
+  term: LossTerm<R>,
   config: RunConfig,
   { replay, batch }: { readonly replay: number; readonly batch: number },
   model: VisionLanguageModel,
   groups: readonly PuzzleGroup[],
   stream: number,
   step: number,
-): Tensor {
+  inBuckets: boolean,
+): LossTerm<R> {
   const count = Math.round(replay * batch);
-  if (count === 0) return loss;
+  if (count === 0) return term;
   const random = new Random(config.seed, streams.replay + 100 * stream, step);
   const puzzles = drawPuzzles(groups, random, count, config.stage0.balance);
   const traces = puzzles.map(({ world, instance }) =>
     planTrace(world, instance, random, { noise: config.stage0.noise }),
   );
-  const options = { average: config.lossAverage };
-  return addWeighted(loss, supervisedLoss(model, puzzles, traces, 'symbolic', options), replay);
+  const packed = packTraces(puzzles, traces, 'symbolic', model.config);
+  const options = { average: config.lossAverage, inBuckets };
+  return addTerm(term, supervisedTerm(model, puzzles, traces, packed, options), replay);
 }

@@ -1,12 +1,13 @@
 /** What the three stages of training have in common. */
 import type { AdamW, Tensor } from '../../core/index.js';
-import { add, crossEntropy, mul, stateFields, sum } from '../../core/index.js';
+import { stateFields } from '../../core/index.js';
 import type { ParameterGroup, VisionLanguageModel } from '../../models/index.js';
 import type { Puzzle } from '../puzzles.js';
-import { packTraces, patchTensor, renderPuzzles, targetTensor, weightTensor } from '../samples.js';
+import { packTraces, renderPuzzles } from '../samples.js';
 import type { InputMode, LossAverage } from '../samples.js';
 import type { Mode } from '../trace.js';
 import type { TrainingTrace } from '../trace-samples.js';
+import { computeTerm, supervisedTerm } from './loss-term.js';
 
 export type StageName = 'stage0' | 'stage1' | 'stage2' | 'direct';
 
@@ -35,6 +36,8 @@ export interface Stage {
   saveState?(): Promise<ReadonlyMap<string, Float32Array>>;
   /** Takes them back, before the first step. */
   loadState?(tensors: ReadonlyMap<string, Float32Array>): void;
+  /** Frees what recorded steps hold. */
+  dispose?(): void;
 }
 
 /** Learning rates of the parameter groups: one for the vision encoder and projector, one for the decoder. */
@@ -70,12 +73,6 @@ export function supervisedLoss(
   { asked = 'plan', average = 'world' }: LossOptions = {},
 ): Tensor {
   const packed = packTraces(puzzles, traces, mode, model.config, asked);
-  const patches = mode === 'image' ? patchTensor(model, renderPuzzles(puzzles, model.config)) : undefined;
-  const logits = model.forward(packed, patches); // (N, V)
-  return sum(crossEntropy(logits, targetTensor(model, traces), weightTensor(model, puzzles, traces, average)));
-}
-
-/** `loss` + `weight` * `other`: scalars. */
-export function addWeighted(loss: Tensor, other: Tensor, weight: number): Tensor {
-  return add(loss, sum(mul(other, loss.device.tensor([weight], [1], { dtype: loss.dtype }))));
+  const images = mode === 'image' && { images: renderPuzzles(puzzles, model.config) };
+  return computeTerm(model.device, supervisedTerm(model, puzzles, traces, packed, { average, ...images })).loss;
 }

@@ -3,18 +3,18 @@
  * here, so this makes what the paper takes for granted: a model that plans well from symbols. It becomes the teacher and the
  * student's backbone.
  */
-import { cosineLearningRate, crossEntropy, Random, sum } from '../../core/index.js';
+import { cosineLearningRate, Random } from '../../core/index.js';
 import type { AdamW } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../config.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import type { PuzzleGroup } from '../puzzles.js';
 import { planTrace } from '../trace-samples.js';
-import { targetTensor, weightTensor } from '../samples.js';
-import { readStepMetrics } from './stage.js';
+import { supervisedTerm } from './loss-term.js';
 import type { Stage } from './stage.js';
 import { followPlan, packForTeacher } from './teacher.js';
 import type { Context } from './teacher.js';
+import { Updates } from './update.js';
 
 export function planningStage(
   config: RunConfig,
@@ -23,6 +23,7 @@ export function planningStage(
   groups: readonly PuzzleGroup[],
 ): Stage {
   const { batch, learningRate, noise, planContext, steps, warmup, floor } = config.stage0;
+  const updates = new Updates(optimizer);
   return {
     name: 'stage0',
     title: 'symbolic planner',
@@ -34,16 +35,15 @@ export function planningStage(
       const isTold = puzzles.map(() => planContext > 0 && random.uniform() < planContext);
       const traces = plain.map((trace, i) => (isTold[i]! ? followPlan(puzzles[i]!, trace) : trace));
       const contexts = isTold.map<Context>(told => (told ? 'state+plan' : 'state'));
-      const result = model.device.scope(() => {
-        const logits = model.forward(packForTeacher(puzzles, traces, contexts, model)); // (N, V)
-        const weight = weightTensor(model, puzzles, traces, config.lossAverage); // (N)
-        const loss = sum(crossEntropy(logits, targetTensor(model, traces), weight)); // scalar: mean over tokens
-        optimizer.backward(loss);
-        const rate = cosineLearningRate(step, { steps, warmup, floor, peak: learningRate });
-        optimizer.step({ 'decoder.matrix': rate, 'decoder.vector': rate });
-        return { metrics: readStepMetrics(loss, optimizer) };
+      const options = { average: config.lossAverage, inBuckets: updates.inBuckets };
+      const term = supervisedTerm(model, puzzles, traces, packForTeacher(puzzles, traces, contexts, model), options);
+      const rate = cosineLearningRate(step, { steps, warmup, floor, peak: learningRate });
+      return Promise.resolve({
+        metrics: updates.stepMetrics(term, { 'decoder.matrix': rate, 'decoder.vector': rate }),
       });
-      return Promise.resolve(result);
+    },
+    dispose() {
+      updates.dispose();
     },
   };
 }

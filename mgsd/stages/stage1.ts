@@ -8,12 +8,17 @@ import type { AdamW } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../config.js';
 import { drawPuzzles, gateGroups, groupShares, streams } from '../puzzles.js';
-import type { PuzzleGroup } from '../puzzles.js';
+import type { Puzzle, PuzzleGroup } from '../puzzles.js';
 import { questionTrace, recapTrace } from '../trace-samples.js';
+import type { TrainingTrace } from '../trace-samples.js';
 import { Gate, gateTensor } from './gate.js';
 import { withReplay } from './replay.js';
-import { addWeighted, groupRates, readStepMetrics, supervisedLoss } from './stage.js';
+import { packTraces, renderPuzzles } from '../samples.js';
+import type { Mode } from '../trace.js';
+import { addTerm, supervisedTerm } from './loss-term.js';
+import { groupRates } from './stage.js';
 import type { Stage } from './stage.js';
+import { Updates } from './update.js';
 
 /** Peak rate of an extension, as a share of the stage's: enough to go on learning, gentler on what has been learnt. */
 const extensionPeak = 0.5;
@@ -37,6 +42,7 @@ export function groundingStage(
   const { stage1, lossAverage: average, seed } = config;
   const { batch, visionRate, decoderRate, floor, questions } = stage1;
   const gate = stage1.gate.recapExact > 0 && stage1.steps > 0 ? new Gate(config, gateGroups(config)) : undefined;
+  const updates = new Updates(optimizer);
   let end = stage1.steps;
   const last = end + stage1.gate.extensions * stage1.gate.steps;
 
@@ -70,21 +76,25 @@ export function groundingStage(
       const traces = puzzles.map(({ world, instance }) => recapTrace(world, instance));
       const asked = new Random(seed, streams.questions, step);
       const questioned = drawPuzzles(groups, asked, Math.round(questions * batch), stage1.balance, shares);
-      const metrics = model.device.scope(() => {
-        let loss = supervisedLoss(model, puzzles, traces, 'image', { average }); // scalar: mean over tokens
-        if (questioned.length > 0) {
-          const answers = questioned.map(({ world, instance }) => questionTrace(world, instance));
-          const options = { average, asked: 'perceive' } as const;
-          loss = addWeighted(loss, supervisedLoss(model, questioned, answers, 'image', options), questions);
-        }
-        loss = withReplay(loss, config, stage1, model, groups, 1, step);
-        optimizer.backward(loss);
-        const { peak, ...at } = groundingSchedule(stage1, step);
-        const vision = cosineLearningRate(at.step, { ...at, floor, peak: peak * visionRate });
-        const decoder = cosineLearningRate(at.step, { ...at, floor, peak: peak * decoderRate });
-        optimizer.step(groupRates(vision, decoder));
-        return readStepMetrics(loss, optimizer);
-      });
+      const { inBuckets } = updates;
+      const pack = (of: readonly Puzzle[], given: readonly TrainingTrace[], mode: Mode) => {
+        const packed = packTraces(of, given, 'image', model.config, mode);
+        return supervisedTerm(model, of, given, packed, {
+          average,
+          images: renderPuzzles(of, model.config),
+          inBuckets,
+        });
+      };
+      let term = pack(puzzles, traces, 'plan');
+      if (questioned.length > 0) {
+        const answers = questioned.map(({ world, instance }) => questionTrace(world, instance));
+        term = addTerm(term, pack(questioned, answers, 'perceive'), questions);
+      }
+      term = withReplay(term, config, stage1, model, groups, 1, step, inBuckets);
+      const { peak, ...at } = groundingSchedule(stage1, step);
+      const vision = cosineLearningRate(at.step, { ...at, floor, peak: peak * visionRate });
+      const decoder = cosineLearningRate(at.step, { ...at, floor, peak: peak * decoderRate });
+      const metrics = updates.stepMetrics(term, groupRates(vision, decoder));
       if (step + 1 < end || !gate) return { metrics };
       const notes = await atTheEnd();
       return { metrics: metrics.then(values => ({ ...values, ...gate.metrics() })), notes };
@@ -98,6 +108,9 @@ export function groundingStage(
     loadState(tensors) {
       gate?.load(tensors.get(gateTensor));
       end = tensors.get(endTensor)?.[0] ?? end;
+    },
+    dispose() {
+      updates.dispose();
     },
   };
 }

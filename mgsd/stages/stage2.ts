@@ -9,18 +9,22 @@ import type { VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../config.js';
 import { drawPuzzles, groupShares, streams } from '../puzzles.js';
 import type { PuzzleGroup } from '../puzzles.js';
+import { packTraces, renderPuzzles } from '../samples.js';
 import { recapTrace } from '../trace-samples.js';
 import { distillationMetrics } from './distillation-metrics.js';
-import { distillationObjective } from './objective.js';
+import { addTerm, supervisedTerm } from './loss-term.js';
+import type { LossTerm } from './loss-term.js';
+import { distillationObjective, distillationTerm } from './objective.js';
 import type { Objective } from './objective.js';
 import { gateTensor } from './gate.js';
 import type { Gate } from './gate.js';
 import { withReplay } from './replay.js';
 import { rollOut } from './rollout.js';
 import type { Rollouts } from './rollout.js';
-import { addWeighted, groupRates, readStepMetrics, supervisedLoss } from './stage.js';
+import { groupRates, readStepMetrics } from './stage.js';
 import type { Metrics, Stage } from './stage.js';
 import { createTeacher } from './teacher.js';
+import { Updates } from './update.js';
 
 export { rollOut } from './rollout.js';
 export type { Rollouts } from './rollout.js';
@@ -46,9 +50,17 @@ export function distillationLoss(
   return distillationObjective(stage2, student, createTeacher(stage2, student, planner), rollouts, lossAverage);
 }
 
+/** What `distil` may leave to its defaults. */
+export interface DistilOptions {
+  /** Default: eager updates. */
+  readonly updates?: Updates;
+  /** Makes the whole loss from the divergence's, for supervision beside it. */
+  readonly beside?: <R extends { readonly loss: Tensor }>(term: LossTerm<R>) => LossTerm<R>;
+}
+
 /**
- * One update of the student on given rollouts, and of a teacher that follows it; seconds are those of this thread.
- * @param beside makes the whole loss from the divergence's, for supervision beside it
+ * One update of the student on given rollouts, and of a teacher that follows it. Seconds are those of this thread: of the host's
+ * half (which packs the batch), and of the rest.
  */
 export function distil(
   { stage2, lossAverage = 'world' }: LossConfig,
@@ -57,22 +69,23 @@ export function distil(
   optimizer: AdamW,
   rollouts: Rollouts,
   rates: Rates,
-  beside: (loss: Tensor) => Tensor = loss => loss,
-): { readonly metrics: Promise<Metrics>; readonly scoringSeconds: number; readonly updateSeconds: number } {
+  { updates = new Updates(optimizer, false), beside = term => term }: DistilOptions = {},
+): { readonly metrics: Promise<Metrics>; readonly packSeconds: number; readonly updateSeconds: number } {
   const teacher = createTeacher(stage2, student, planner);
   return student.device.scope(() => {
     const start = performance.now();
-    const objective = distillationObjective(stage2, student, teacher, rollouts, lossAverage);
-    const loss = beside(objective.loss);
-    const scored = performance.now();
-    optimizer.backward(loss);
-    optimizer.step(groupRates(rates.vision, rates.decoder));
-    teacher.follow();
-    const metrics = distillationMetrics(stage2, readStepMetrics(loss, optimizer), objective, rollouts, rates);
+    const { term, rewards } = distillationTerm(stage2, student, teacher, rollouts, lossAverage, updates.inBuckets);
+    const whole = beside(term);
+    const packed = performance.now();
+    const objective = updates.step(whole, groupRates(rates.vision, rates.decoder), () => {
+      teacher.follow();
+    });
+    const common = readStepMetrics(objective.loss, optimizer);
+    const metrics = distillationMetrics(stage2, common, { ...objective, rewards }, rollouts, rates);
     return {
       metrics,
-      scoringSeconds: (scored - start) / 1000,
-      updateSeconds: (performance.now() - scored) / 1000,
+      packSeconds: (packed - start) / 1000,
+      updateSeconds: (performance.now() - packed) / 1000,
     };
   });
 }
@@ -123,17 +136,26 @@ class WaitingGroups {
     return [`gate: ${this.#gate.describe(waiting)}; ${still.length === 0 ? 'all join' : `still out: ${this.#gate.describe(still)}`}`]; // prettier-ignore
   }
 
-  /** `loss` with the grounding of those that wait, weighed by their share of a batch. */
-  withGrounding(loss: Tensor, config: RunConfig, student: VisionLanguageModel, step: number): Tensor {
+  /** A loss with the grounding of those that wait, weighed by their share of a batch. */
+  withGrounding<R extends { readonly loss: Tensor }>(
+    term: LossTerm<R>,
+    config: RunConfig,
+    student: VisionLanguageModel,
+    step: number,
+    inBuckets: boolean,
+  ): LossTerm<R> {
     const waiting = this.#waiting;
-    if (waiting.length === 0) return loss;
+    if (waiting.length === 0) return term;
     const shares = groupShares(this.#groups);
     const share = waiting.reduce((sum, g) => sum + shares[g]!, 0);
     const groups = waiting.map(g => this.#groups[g]!);
     const random = new Random(config.seed, streams.grounding, step);
     const puzzles = drawPuzzles(groups, random, Math.ceil(share * config.stage2.batch));
     const traces = puzzles.map(({ world, instance }) => recapTrace(world, instance));
-    return addWeighted(loss, supervisedLoss(student, puzzles, traces, 'image', { average: config.lossAverage }), share);
+    const packed = packTraces(puzzles, traces, 'image', student.config);
+    const images = renderPuzzles(puzzles, student.config);
+    const options = { average: config.lossAverage, images, inBuckets };
+    return addTerm(term, supervisedTerm(student, puzzles, traces, packed, options), share);
   }
 }
 
@@ -148,6 +170,7 @@ export function distillationStage(
   const { stage2 } = config;
   const { visionRate, decoderRate, steps, warmup, floor } = stage2;
   const teacher = createTeacher(stage2, student, planner);
+  const updates = new Updates(optimizer);
   const isEma = stage2.teacher === 'ema';
   const waiting = gate && new WaitingGroups(config, gate, groups);
   /** The update that the ema teacher's weights are for; undefined when they were just restored. */
@@ -171,10 +194,12 @@ export function distillationStage(
         vision: cosineLearningRate(step, { steps, warmup, floor, peak: visionRate }),
         decoder: cosineLearningRate(step, { steps, warmup, floor, peak: decoderRate }),
       };
-      const { metrics, ...seconds } = distil(config, student, planner, optimizer, rollouts, rates, loss => {
-        const grounded = waiting ? waiting.withGrounding(loss, config, student, step) : loss;
-        return withReplay(grounded, config, stage2, student, groups, 2, step);
-      });
+      const { inBuckets } = updates;
+      const beside = <R extends { readonly loss: Tensor }>(term: LossTerm<R>) => {
+        const grounded = waiting ? waiting.withGrounding(term, config, student, step, inBuckets) : term;
+        return withReplay(grounded, config, stage2, student, groups, 2, step, inBuckets);
+      };
+      const { metrics, ...seconds } = distil(config, student, planner, optimizer, rollouts, rates, { updates, beside });
       return { metrics: metrics.then(values => ({ ...values, rolloutSeconds, ...seconds })), ...(notes && { notes }) };
     },
     async saveState() {
@@ -190,6 +215,9 @@ export function distillationStage(
       if (!isEma || !weights) return;
       planner.parameters.write(weights);
       next = undefined;
+    },
+    dispose() {
+      updates.dispose();
     },
   };
 }

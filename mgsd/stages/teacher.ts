@@ -3,9 +3,9 @@
  * and says at every position of a rollout how likely it finds each token there.
  */
 import { add, mul, noGrad } from '../../core/index.js';
-import type { Tensor } from '../../core/index.js';
+import type { HostArray, Tensor } from '../../core/index.js';
 import { assign } from '../../core/primitives.js';
-import { packBatch, patchCount } from '../../models/index.js';
+import { bucketed, packBatch, patchCount } from '../../models/index.js';
 import type { Batch, Sequence, VisionLanguageModel } from '../../models/index.js';
 import type { Puzzle } from '../puzzles.js';
 import { packTraces } from '../samples.js';
@@ -13,14 +13,24 @@ import { actionToken, EOS } from '../../models/vocabulary.js';
 import { responseSlots, SPAN_ACTION, symbolicPrompt, symbolicPromptSlots } from '../trace.js';
 import type { TrainingTrace } from '../trace-samples.js';
 import type { DistillationConfig } from './distillation-config.js';
+import { batchInputs, batchTensors, onDevice, padArray } from './loss-term.js';
 
 export interface Teacher {
+  /** `score` in two halves, see loss-term.ts: what the host makes of the sequences, and the device's part. */
+  prepare(puzzles: readonly Puzzle[], traces: readonly TrainingTrace[], inBuckets: boolean): TeacherScores;
   /** Logits at all N positions of the sequences, without history: (N, V). */
   score(puzzles: readonly Puzzle[], traces: readonly TrainingTrace[]): Tensor;
   /** What writes the teacher's own sequences from symbols; undefined for the oracle, which is no model. */
   readonly writer: VisionLanguageModel | undefined;
   /** Called after each update of the student. */
   follow(): void;
+}
+
+export interface TeacherScores {
+  readonly key: string;
+  readonly inputs: Readonly<Record<string, HostArray>>;
+  /** Logits at all positions, and at those that pad them: (N, V). */
+  score(inputs: Readonly<Record<string, Tensor>>): Tensor;
 }
 
 /** What a teacher is told. */
@@ -37,20 +47,39 @@ export function createTeacher(
   student: VisionLanguageModel,
   planner: VisionLanguageModel,
 ): Teacher {
+  const withScore = (rest: Omit<Teacher, 'score'>): Teacher => ({
+    ...rest,
+    score(puzzles, traces) {
+      const scores = rest.prepare(puzzles, traces, false);
+      return scores.score(onDevice(student.device, scores.inputs));
+    },
+  });
   if (config.teacher === 'oracle')
-    return {
-      score: (_, traces) => oracleLogits(student, traces, config.teacherFloor),
+    return withScore({
+      prepare: (_, traces, inBuckets) => ({
+        key: 'oracle',
+        inputs: { 'teacher.logits': oracleLogits(student, traces, config.teacherFloor, inBuckets) },
+        score: inputs => inputs['teacher.logits']!,
+      }),
       writer: undefined,
       follow() {},
-    };
+    });
   const model = config.teacher === 'synced' ? student : planner;
-  return {
-    score: (puzzles, traces) => noGrad(() => model.forward(packForTeacher(puzzles, traces, config.context, model))),
+  return withScore({
+    prepare(puzzles, traces, inBuckets) {
+      const packed = packForTeacher(puzzles, traces, config.context, model);
+      const { inputs, maxLength } = batchInputs(packed, 'teacher.', inBuckets);
+      return {
+        key: `teacher, at most ${maxLength}`,
+        inputs,
+        score: tensors => noGrad(() => model.forwardTensors(batchTensors(tensors, 'teacher.'), maxLength)),
+      };
+    },
     writer: model,
     follow() {
       if (config.teacher === 'ema') moveTowards(planner, student, config.emaDecay);
     },
-  };
+  });
 }
 
 /** What the teacher is told of a puzzle, in tokens. */
@@ -119,7 +148,12 @@ function moveTowards(planner: VisionLanguageModel, student: VisionLanguageModel,
  * The solver as a distribution: at each position the tokens that an oracle might write share what is left when every other
  * token has the floor's probability. (N, V)
  */
-function oracleLogits(student: VisionLanguageModel, traces: readonly TrainingTrace[], floor: number): Tensor {
+function oracleLogits(
+  student: VisionLanguageModel,
+  traces: readonly TrainingTrace[],
+  floor: number,
+  inBuckets: boolean,
+): HostArray {
   const V = student.config.vocabulary;
   const rows = traces.flatMap(trace => trace.targets);
   const other = floor + 1e-3; // off the floor itself, so that rounding makes no token of it count as clamped
@@ -128,6 +162,10 @@ function oracleLogits(student: VisionLanguageModel, traces: readonly TrainingTra
     const each = Math.log((1 - (V - targets.length) * Math.exp(other)) / targets.length);
     for (const token of targets) values[row * V + token] = each;
   });
-  const typed = student.dtype === 'f64' ? values : Float32Array.from(values);
-  return student.device.tensor(typed, [rows.length, V], { dtype: student.dtype });
+  const logits: HostArray = {
+    values: student.dtype === 'f64' ? values : Float32Array.from(values),
+    shape: [rows.length, V],
+    dtype: student.dtype,
+  };
+  return padArray(logits, inBuckets ? bucketed(rows.length) : rows.length);
 }

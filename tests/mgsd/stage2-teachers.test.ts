@@ -316,7 +316,7 @@ describe('every switch, through two updates', () => {
     for (const step of first.metrics)
       for (const [name, value] of Object.entries(step)) expect(value, name).toSatisfy(Number.isFinite);
     expect(first.metrics[0]).toMatchObject({ skipped: 0 });
-    for (const name of ['rolloutSeconds', 'scoringSeconds', 'updateSeconds'])
+    for (const name of ['rolloutSeconds', 'packSeconds', 'updateSeconds'])
       expect(first.metrics[0]![name]).toBeGreaterThanOrEqual(0);
   });
 });
