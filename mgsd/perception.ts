@@ -2,16 +2,19 @@
  * Perception by itself: the model is asked every perception question of a held-out puzzle's image (mode:perceive) and scored
  * question by question. It can only answer what stage 1 has taught it (`stage1.questions` above 0).
  */
+import fs from 'node:fs';
 import { Random } from '../core/index.js';
 import { generate } from '../models/index.js';
 import type { VisionLanguageModel } from '../models/index.js';
 import type { RunConfig } from './config.js';
+import { writeJson } from './files.js';
 import { streams } from './puzzles.js';
 import type { PuzzleGroup } from './puzzles.js';
 import { judgeAnswers, maximumQuestionLength } from './questions.js';
 import { patchTensor, promptOf, renderPuzzles } from './samples.js';
 import { rateInterval } from './statistics.js';
 import type { Estimate } from './statistics.js';
+import type { TrainOptions } from './train.js';
 import type { RenderStyle } from './worlds/world.js';
 
 /** One puzzle's answers. */
@@ -70,6 +73,25 @@ export async function evaluatePerception(
     }
   }
   return items;
+}
+
+/**
+ * Asks a run's model after a stage that sees images, and writes scores and answers into its folder; unless they are there, or
+ * stage 1 has taught no answers.
+ */
+export async function recordPerception(
+  stage: 'stage1' | 'stage2',
+  model: VisionLanguageModel,
+  heldOut: readonly PuzzleGroup[],
+  { config, folder, observer }: Pick<TrainOptions, 'config' | 'folder' | 'observer'>,
+): Promise<void> {
+  const file = folder.file(`perception-${stage}.json`);
+  if (!isAskable(config) || fs.existsSync(file)) return;
+  const items = await evaluatePerception(model, heldOut);
+  const scores = summarizePerception(items);
+  writeJson(file, { scores, items });
+  const said = Object.entries(scores).map(([world, { allExact }]) => `${world} ${(100 * allExact.value).toFixed(1)} %`);
+  observer?.onNote?.(`all perception questions answered rightly: ${said.join(', ')}; each one by itself: ${file}`);
 }
 
 /** Share of right answers to each question of a world, and of puzzles with all of them right; 95 % intervals over layouts. */

@@ -22,6 +22,7 @@ import { evaluate } from './evaluate.js';
 import type { EvaluationInput, ItemResult } from './evaluate.js';
 import { readJson, writeJson } from './files.js';
 import { memoryMarkdown, memoryNow, peakMemory } from './memory-use.js';
+import { recordPerception } from './perception.js';
 import { checkPuzzles, gateGroups, heldOutGroups, trainingGroups } from './puzzles.js';
 import type { PuzzleGroup } from './puzzles.js';
 import type { RunFolder } from './run-folder.js';
@@ -159,6 +160,7 @@ export async function train(options: TrainOptions): Promise<TableRow[]> {
       const guard = own(await guardOf(stage, model, teacher, optimizer, build, options));
       await runStage(stage, step, model, optimizer, guard, heldOut, options);
       await evaluateRows(stage, model, heldOut, options);
+      if (name === 'stage1' || name === 'stage2') await recordPerception(name, model, heldOut, options);
     } finally {
       for (const made of owned.reverse()) made.dispose();
     }
