@@ -42,12 +42,13 @@ ${body}
 `;
 }
 
-/** Round numbers that cover a range: 1, 2 or 5 times a power of ten apart, or the powers of ten of a logarithmic one. */
+/** Round numbers that cover a range: 1, 2 or 5 times a power of ten apart; on a logarithmic axis at most seven powers of ten. */
 export function ticksOf(low: number, high: number, scale: 'linear' | 'log'): number[] {
   if (scale === 'log') {
     const powers: number[] = [];
     for (let p = Math.ceil(Math.log10(low) - 1e-9); p <= Math.log10(high) + 1e-9; p++) powers.push(10 ** p);
-    return powers;
+    const every = Math.ceil(powers.length / 7);
+    return powers.filter((_, k) => k % every === 0);
   }
   const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -75,7 +76,10 @@ export function lineChart({ title, x, y, lines, xScale = 'linear', yScale = 'lin
   const atX = (value: number) => plot.left + along(value, rangeX, xScale) * (width - plot.left - plot.right);
   const atY = (value: number) =>
     height - plot.bottom - along(value, rangeY, yScale) * (height - plot.top - plot.bottom);
-  const show = (value: number) => String(Number(value.toPrecision(3)));
+  const show = (value: number) => {
+    const text = Number(value.toPrecision(3));
+    return Math.abs(value) > 0 && Math.abs(value) < 0.001 ? text.toExponential() : String(text);
+  };
   const bottom = height - plot.bottom;
   const drawn = (value: readonly [number, number]) =>
     value.every(Number.isFinite) && (xScale === 'linear' || value[0] > 0) && (yScale === 'linear' || value[1] > 0);
