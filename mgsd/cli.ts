@@ -1,6 +1,8 @@
 /** The command line. The launcher calls `main`; every command has a file of its own in cli/. */
 import { Command, CommanderError } from 'commander';
+import { addAblateCommand } from './cli/ablate.js';
 import { addDataCommand } from './cli/data.js';
+import { addExportCommand } from './cli/export.js';
 import { DeviceError } from '../core/index.js';
 import { errorLine, ExitError, exitCodes, InputError } from './cli/errors.js';
 import { addEvalCommand } from './cli/eval.js';
@@ -75,6 +77,8 @@ function createProgram(context: CommandContext): Command {
   addEvalCommand(program, context);
   addPlanCommand(program, context);
   addDataCommand(program, context);
+  addExportCommand(program, context);
+  addAblateCommand(program, context);
   addReportCommand(program, context);
   addExperimentCommand(program, context);
   addInfoCommand(program, context);

@@ -223,6 +223,22 @@ function macroAverage(items: readonly ItemResult[], value: (item: ItemResult) =>
 }
 
 /**
+ * Macro success of a row minus that of another on the same items in the same order, with an interval. Items are paired, so what
+ * makes a puzzle hard for both drops out; the rows differ beyond the interval if it does not hold 0.
+ */
+export function differenceOf(row: readonly ItemResult[], other: readonly ItemResult[]): Estimate {
+  checkSamePuzzles(row, other);
+  const [rate, otherRate] = [row, other].map(items => macroAverage(items, ({ success }) => success)) as [Statistic, Statistic]; // prettier-ignore
+  return clusterBootstrap(row.map(clusterOf), weights => rate(weights) - otherRate(weights), bootstrap());
+}
+
+function checkSamePuzzles(row: readonly ItemResult[], ...others: readonly (readonly ItemResult[])[]): void {
+  for (const other of others)
+    if (other.length !== row.length || other.some(({ key }, i) => key !== row[i]!.key))
+      throw new Error('rows are compared item by item: these were not evaluated on the same puzzles in the same order');
+}
+
+/**
  * Gap closed = (row - base image) / (symbolic - base image), of macro success on the same items in the same order, with an
  * interval; null where symbolic input is not better than the base: then there is no gap.
  */
@@ -231,9 +247,7 @@ export function gapOf(
   base: readonly ItemResult[],
   symbolic: readonly ItemResult[],
 ): Estimate | null {
-  for (const other of [base, symbolic])
-    if (other.length !== row.length || other.some(({ key }, i) => key !== row[i]!.key))
-      throw new Error('rows are compared item by item: these were not evaluated on the same puzzles in the same order');
+  checkSamePuzzles(row, base, symbolic);
   const [rowRate, baseRate, symbolicRate] = [row, base, symbolic].map(items =>
     macroAverage(items, ({ success }) => success),
   ) as [Statistic, Statistic, Statistic];

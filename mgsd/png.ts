@@ -95,6 +95,46 @@ export function decodePng(file: Uint8Array): RgbImage {
   return { width, height, data: toRgb(decoded) };
 }
 
+/**
+ * A square image at another size: every new pixel is the mean of the area that it covers in the old one. Right for making
+ * images smaller; larger ones get the old pixels as blocks. RangeError unless the image is square and `side` at least 1.
+ */
+export function resizeSquare(image: RgbImage, side: number): RgbImage {
+  const from = image.width;
+  if (image.height !== from || !(side >= 1))
+    throw new RangeError(`${image.width} x ${image.height} pixels cannot be resized to a square of ${side}`);
+  if (from === side) return image;
+  const across = overlaps(from, side);
+  const rows = new Float64Array(side * from * 3); // new rows of old pixels
+  across.forEach(({ first, shares }, y) => {
+    shares.forEach((share, k) => {
+      for (let x = 0; x < from * 3; x++) rows[y * from * 3 + x]! += share * image.data[(first + k) * from * 3 + x]!;
+    });
+  });
+  const data = new Uint8Array(side * side * 3);
+  for (let y = 0; y < side; y++)
+    across.forEach(({ first, shares }, x) => {
+      for (let c = 0; c < 3; c++) {
+        let value = 0;
+        shares.forEach((share, k) => (value += share * rows[(y * from + first + k) * 3 + c]!));
+        data[(y * side + x) * 3 + c] = Math.round(value);
+      }
+    });
+  return { width: side, height: side, data };
+}
+
+/** For each of `to` new pixels the first old one that it covers, and what share of it each covered pixel makes. */
+function overlaps(from: number, to: number): readonly { readonly first: number; readonly shares: readonly number[] }[] {
+  const scale = from / to;
+  return Array.from({ length: to }, (_, i) => {
+    const [start, end] = [i * scale, Math.min(from, (i + 1) * scale)];
+    const first = Math.min(from - 1, Math.floor(start));
+    const last = Math.max(first, Math.ceil(end) - 1);
+    const shares = Array.from({ length: last - first + 1 }, (_, k) => (Math.min(end, first + k + 1) - Math.max(start, first + k)) / scale); // prettier-ignore
+    return { first, shares };
+  });
+}
+
 interface Chunk {
   readonly type: string;
   readonly data: Uint8Array;

@@ -25,6 +25,8 @@ export function splitOf<I extends WorldInstance>(world: World<I>, instance: I): 
 export interface PoolRequest extends GenerateRequest {
   readonly split: SplitName;
   readonly count: number;
+  /** Difficulties to be taken in turn, so that each has an equal share; instead of `difficulty`. */
+  readonly turns?: readonly string[] | undefined;
   /** Keys (`instanceKey`) of puzzles that must not come again, for instance those of an earlier pool. */
   readonly exclude?: ReadonlySet<string>;
 }
@@ -40,21 +42,23 @@ export function instancePool<I extends WorldInstance>(
   world: World<I>,
   level: number,
   random: RandomSource,
-  { split, count, exclude, difficulty }: PoolRequest,
+  { split, count, exclude, difficulty, turns }: PoolRequest,
 ): I[] {
   const pool: I[] = [];
   const seen = new Set(exclude);
   const patience = Math.max(PATIENCE, 1000 * Math.min(count, 1000));
   let idle = 0;
   while (pool.length < count) {
-    const instance = world.generate(random, level, { difficulty });
+    const wanted = turns?.[pool.length % turns.length] ?? difficulty;
+    const instance = world.generate(random, level, { difficulty: wanted });
     const key = world.instanceKey(instance);
     if (seen.has(key) || splitOf(world, instance) !== split) {
       idle++;
       if (idle > patience)
         throw new Error(
           `${world.title} level ${level} seems to have only ${pool.length} different ${split} puzzles under these options, ` +
-            `not ${count}: nothing new in ${patience} draws. Ask for fewer, or widen the generator's options`,
+            `not ${count}: nothing new${wanted === undefined ? '' : ` of difficulty '${wanted}'`} in ${patience} draws. ` +
+            `Ask for fewer${turns ? ', or do not ask for equal difficulties' : ''}, or widen the generator's options`,
         );
       continue;
     }

@@ -1,141 +1,203 @@
-/** `mgsd-lite data`: puzzles as files, one sample in every form, and statistics. */
+/** `mgsd-lite data`: puzzles as files, written and checked, and verdicts on answers to them. */
+import os from 'node:os';
+import path from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { Random } from '../../core/index.js';
-import { modelPresets } from '../../models/index.js';
-import type { PresetName } from '../../models/index.js';
-import { tokensToText } from '../../models/vocabulary.js';
-import { boardText } from '../draw.js';
-import { heldOutGroups, streams, trainingGroups } from '../puzzles.js';
-import type { Puzzle, PuzzleGroup } from '../puzzles.js';
-import { instancePool } from '../split.js';
+import { readFile, writeFileAtomic, writeJson } from '../files.js';
+import { overlapOf, runJobs } from '../generate-samples.js';
+import type { SampleJob, SampleReport } from '../generate-samples.js';
+import { readSampleFolder, requireEmpty, writeFolder } from '../sample-folder.js';
+import type { SampleFolder, StoredSample } from '../sample-folder.js';
+import { splitOf } from '../split.js';
 import type { SplitName } from '../split.js';
-import { oracleResponse, symbolicPrompt } from '../trace.js';
-import { parseFrozenLakeOptions } from '../worlds/frozenlake/options.js';
-import type { FrozenLakeInstance } from '../worlds/frozenlake/rules.js';
-import type { Action } from '../worlds/grid.js';
+import { judgeAnswer, SCORINGS } from '../worlds/reference-scoring.js';
+import type { Scoring } from '../worlds/reference-scoring.js';
 import { createWorldByName, WORLD_NAMES } from '../worlds/registry.js';
 import type { WorldName } from '../worlds/registry.js';
-import type { World, WorldInstance } from '../worlds/world.js';
-import { checkInput, InputError } from './errors.js';
+import type { RenderStyle, Verdict, World } from '../worlds/world.js';
+import { addLookCommands } from './data-look.js';
+import { checkInput, InputError, messageOf } from './errors.js';
 import type { CommandContext } from './options.js';
 import { addExamples, levelOf, oneOf, seedOf, several, wholeNumber } from './options.js';
-import { boardColours } from './plan.js';
 import { drawTable } from './results.js';
-import { configFrom } from './run-choice.js';
-import type { ConfigFlags } from './run-choice.js';
-import { requireEmpty, writePicture, writeSamples } from './sample-files.js';
-import type { Sample } from './sample-files.js';
 
 const splits = ['train', 'test'] as const satisfies readonly SplitName[];
-
-/** Optimal plans that `show` lists at most; large empty boards have thousands. */
-const plansShown = 24;
+const styles = ['training', 'held-out'] as const satisfies readonly RenderStyle[];
+const difficulties = ['balanced', 'natural'] as const;
 
 interface GenerateFlags {
   readonly out: string;
+  readonly world?: readonly WorldName[];
   readonly count: number;
+  readonly test?: number;
   readonly level?: readonly number[];
   readonly seed: number;
   readonly split: SplitName;
+  readonly difficulty: (typeof difficulties)[number];
+  readonly style: RenderStyle;
   readonly pixels: number;
   readonly options?: string;
-}
-
-interface ShowFlags {
-  readonly world: WorldName;
-  readonly level: number;
-  readonly seed: number;
-  readonly split: SplitName;
-  readonly png?: string;
-  readonly pixels: number;
+  readonly threads?: number;
   readonly json?: boolean;
 }
 
 export function addDataCommand(program: Command, context: CommandContext): void {
   const data = program
     .command('data')
-    .summary('puzzles: write them to files, look at one, count')
+    .summary('puzzles: write them to files, check such files, look at one, count')
     .description('Puzzles as the training draws them. Training and test puzzles share no layout.');
-  const seed = new Option('--seed <n>', 'decides the puzzles').argParser(seedOf).default(1);
-  const split = (name: SplitName) =>
-    new Option('--split <name>', 'layouts for training or for testing').argParser(oneOf(splits)).default(name);
 
   const generate = data
     .command('generate')
     .summary('write puzzles as images with their text')
     .description(
-      "Writes FOLDER/FrozenLake/levelN/image/ID.png and text/ID.txt, the authors' format for stored samples.",
+      "Writes FOLDER/FrozenLake/levelN/image/ID.png and text/ID.txt, the authors' format for stored samples, and a summary in\n" +
+        'samples.json. No two puzzles are alike; the same options write the same files, whatever the number of threads.',
     )
     .requiredOption('--out <folder>', 'a new or empty folder')
-    .option('--count <n>', 'different puzzles of each board size', wholeNumber(1, 1_000_000), 100)
-    .option('--level <size>', 'board size (may be repeated; default 3, 4 and 5)', several(levelOf))
-    .addOption(seed)
-    .addOption(split('train'))
+    .option('--world <name>', `${WORLD_NAMES.join(', ')} (may be repeated; default: all)`, several(oneOf(WORLD_NAMES)))
+    .option('--count <n>', 'puzzles of each world and board size', wholeNumber(1, 1_000_000), 100)
+    .option(
+      '--test <n>',
+      'held-out ones as well, so many of each: FOLDER/train and FOLDER/test',
+      wholeNumber(1, 1_000_000),
+    )
+    .option('--level <size>', "board size (may be repeated; default: the world's, as in the paper)", several(levelOf))
+    .addOption(new Option('--seed <n>', 'decides the puzzles').argParser(seedOf).default(1))
+    .addOption(
+      new Option('--split <name>', 'layouts for training or for testing').argParser(oneOf(splits)).default('train'),
+    ) // prettier-ignore
+    .option(
+      '--difficulty <how>',
+      'balanced: the difficulties of a world in turn; natural: as they come',
+      oneOf(difficulties),
+      'balanced',
+    )
+    .option('--style <look>', 'training, or the held-out look that no model trains on', oneOf(styles), 'training')
     .option('--pixels <n>', 'side of the images', wholeNumber(8, 2048), 256)
-    .option('--options <json>', 'of the generator, as {"frozenProbability": 0.7}')
+    .option('--options <json>', 'of the generator of one world, as {"frozenProbability": 0.7}')
+    .option('--threads <n>', 'worker threads (default: one per processor)', wholeNumber(1, 256))
+    .option('--json', 'the summary as JSON on standard output')
     .action((flags: GenerateFlags) => runGenerate(flags, context));
   addExamples(generate, [
-    ['data generate --out puzzles --count 50', '50 puzzles each with 3, 4 and 5 cells a side'],
-    ['data generate --out test8 --count 200 --level 8 --split test', 'large ones on layouts that no training sees'],
-  ]);
+    ['data generate --out puzzles --count 1000 --test 100', 'all worlds and sizes, training and held-out puzzles'],
+    ['data generate --out test8 --world frozenlake --level 8 --split test', 'large ones on layouts that no training sees'],
+    ['data generate --out shift --split test --style held-out --count 50', 'the same rules, drawn differently'],
+  ]); // prettier-ignore
 
-  const show = data
-    .command('show')
-    .summary('one sample in every form')
-    .description('The board, the state as text and as tokens, what the oracle writes, and all optimal plans.')
-    .option('--world <name>', WORLD_NAMES.join(', '), oneOf(WORLD_NAMES), 'frozenlake')
-    .option('--level <size>', 'board size', levelOf, 4)
-    .addOption(seed)
-    .addOption(split('test'))
-    .option('--png <file>', 'draw it as a picture')
-    .option(
-      '--pixels <n>',
-      "side of the picture (default: the tiny model's image size)",
-      wholeNumber(8, 2048),
-      modelPresets.tiny.imageSize,
-    )
-    .option('--json', 'as JSON on standard output')
-    .action((flags: ShowFlags) => runShow(flags, context));
-  addExamples(show, [
-    ['data show --level 5 --seed 3', 'another board, larger'],
-    ['data show --png puzzle.png && mgsd-lite plan puzzle.png', 'an image for the planner'],
-  ]);
-
-  const stats = data
-    .command('stats')
-    .summary("statistics of a run's puzzles")
+  const check = data
+    .command('check')
+    .summary('read folders of samples: what is in them, what is wrong, and which layouts they share')
     .description(
-      'Per board size: how many puzzles, holes and moves, how many need a detour, and how far walking straight ahead gets.',
+      'Reads every sample as `eval --data` does: a board that can be solved, fields that agree with it, a solution that solves it.\n' +
+        'Ends with code 2 if a file is no sample, or if training and test puzzles share a layout.',
     )
-    .addOption(new Option('--preset <name>', 'which puzzles (default: tiny)').choices(Object.keys(modelPresets)))
-    .option('--config <file>', 'JSON with what differs from the preset')
-    .option('--set <path=value>', 'one setting (may be repeated)', several(String))
-    .option('--seed <n>', 'seed of the run', seedOf)
+    .argument('<folder...>', 'folders of samples')
     .option('--json', 'as JSON on standard output')
-    .action((flags: StatsFlags) => runStats(flags, context));
-  addExamples(stats, [
-    ['data stats', 'the puzzles of the tiny preset'],
-    ['data stats --set tasks.0.options.frozenProbability=0.6 --json', 'with more holes, for a program'],
+    .action((folders: readonly string[], flags: { json?: boolean }) => runCheck(folders, flags, context));
+  addExamples(check, [
+    ['data check puzzles', 'counts, and the proof that puzzles/train and puzzles/test share no layout'],
+    ['data check puzzles/train public-test --json', 'does a public test set share layouts with these?'],
   ]);
+
+  const judge = data
+    .command('judge')
+    .summary("verdicts on another model's answers")
+    .description(
+      'FILE has a JSON object on each line: {"id": "...", "answer": "text with <answer>UUR</answer>"}; id is the name of a sample.\n' +
+        'Samples without an answer count as failures.',
+    )
+    .argument('<folder>', 'a folder of samples')
+    .requiredOption('--answers <file>', 'what was answered, as JSON lines')
+    .option('--scoring <name>', `whose verdicts: ${SCORINGS.join(', ')} (the published code's two)`, oneOf(SCORINGS), 'strict')
+    .option('--items <file>', 'write the verdict on every sample as JSON lines')
+    .option('--json', 'as JSON on standard output')
+    .action((folder: string, flags: JudgeFlags) => runJudge(folder, flags, context)); // prettier-ignore
+  addExamples(judge, [
+    ['data judge puzzles/test --answers answers.jsonl --items verdicts.jsonl', 'what a big model made of the puzzles'],
+    ['data judge puzzles/test --answers answers.jsonl --scoring benchmark', 'as the published evaluator scores it'],
+  ]);
+
+  addLookCommands(data, context);
 }
 
-function runGenerate(flags: GenerateFlags, { terminal }: CommandContext): void {
-  const { out, count, level = [3, 4, 5], seed, split, pixels } = flags;
+async function runGenerate(flags: GenerateFlags, { terminal }: CommandContext): Promise<void> {
+  const { out, count, test, seed, pixels, style, difficulty } = flags;
   checkInput(() => requireEmpty(out));
-  const raw = flags.options === undefined ? {} : parseJson(flags.options);
-  const world: World = checkInput(() => createWorldByName('frozenlake', raw));
-  const { frozenProbability } = parseFrozenLakeOptions(raw);
-  const samples = [...new Set(level)].flatMap(size => {
-    const random = new Random(seed, streams.pools, size);
-    const pool = checkInput(() => instancePool(world, size, random, { split, count }));
-    return pool.map<Sample>((instance, index) => ({
-      puzzle: { world, instance },
-      origin: { split, index, seed, frozenProbability },
-    }));
+  const names = [...new Set(flags.world ?? WORLD_NAMES)];
+  if (flags.options !== undefined && names.length > 1)
+    throw new InputError(`--options are those of one world: name it, as in --world ${names[0]!}`);
+  const options = flags.options === undefined ? undefined : parseJson(flags.options);
+  const sides = test === undefined ? [{ split: flags.split, count }] : [{ split: 'train', count }, { split: 'test', count: test }] as const; // prettier-ignore
+  const jobs = names.flatMap(name => {
+    const { levels } = checkInput((): World => createWorldByName(name, options));
+    return [...new Set(flags.level ?? levels)].flatMap(level =>
+      sides.map<SampleJob>(side => ({
+        ...{ world: name, options, level, seed, style, pixels, ...side },
+        balanced: difficulty === 'balanced',
+        folder: test === undefined ? '' : side.split,
+      })),
+    );
   });
-  writeSamples(out, samples, pixels);
-  terminal.out(`${samples.length} puzzles, ${pixels} x ${pixels} pixels, in ${out}`);
+  const threads = flags.threads ?? os.availableParallelism();
+  const summary = await writeFolder(out, async temporary => {
+    const placed = jobs.map(job => ({ ...job, folder: path.join(temporary, job.folder) }));
+    const reports = await runJobs(placed, threads).catch((error: unknown) => {
+      throw new InputError(messageOf(error), { cause: error });
+    });
+    const made = summaryOf(reports);
+    writeJson(path.join(temporary, 'samples.json'), {
+      seed,
+      style,
+      pixels,
+      difficulty,
+      options: options ?? {},
+      ...made,
+    });
+    return made;
+  });
+  if (flags.json) {
+    terminal.out(JSON.stringify({ folder: out, ...summary }, null, 2));
+    return;
+  }
+  terminal.out(groupTable(summary.groups, terminal));
+  terminal.out(`${summary.samples} puzzles, ${pixels} x ${pixels} pixels, in ${out}`);
+  terminal.out(overlapLine(summary.layouts));
+}
+
+interface Group {
+  readonly world: string;
+  readonly level: number;
+  readonly split: string;
+  readonly samples: number;
+  readonly layouts: number;
+  readonly byDifficulty: Readonly<Record<string, number>>;
+}
+
+type Layouts = ReturnType<typeof overlapOf>;
+
+function summaryOf(reports: readonly SampleReport[]): { samples: number; layouts: Layouts; groups: Group[] } {
+  return {
+    samples: reports.reduce((sum, { samples }) => sum + samples, 0),
+    layouts: overlapOf(reports),
+    groups: reports.map(report => ({ ...report, layouts: report.layouts.length })),
+  };
+}
+
+function groupTable(groups: readonly Group[], terminal: CommandContext['terminal']): string {
+  const rows = groups.map(({ world, level, split, samples, layouts, byDifficulty }) => [
+    `${world} ${level}x${level}, ${split}`,
+    String(samples),
+    String(layouts),
+    Object.entries(byDifficulty)
+      .map(([name, count]) => `${name} ${count}`)
+      .join(', '),
+  ]);
+  return drawTable(terminal, ['puzzles', 'number', 'layouts', 'difficulty'], rows);
+}
+
+function overlapLine({ train, test, shared }: Layouts): string {
+  return `${train} training and ${test} test layouts, ${shared} of them on both sides`;
 }
 
 function parseJson(text: string): unknown {
@@ -146,158 +208,143 @@ function parseJson(text: string): unknown {
   }
 }
 
-function runShow(
-  { world: name, level, seed, split, png, pixels, json }: ShowFlags,
-  { terminal }: CommandContext,
-): void {
-  const world: World = createWorldByName(name);
-  // The same puzzle as `plan` generates for this seed and size.
-  const random = new Random(seed, split === 'test' ? streams.test : streams.pools, level);
-  const [instance] = checkInput(() => instancePool(world, level, random, { split, count: 1 }));
-  const puzzle: Puzzle = { world, instance: instance! };
-  if (png !== undefined) writePicture(png, puzzle, pixels);
-  const plans = optimalPlans(world, puzzle.instance, plansShown);
-  const sample = {
-    key: world.instanceKey(puzzle.instance),
-    layout: world.layoutKey(puzzle.instance),
-    split,
-    board: boardText(world, puzzle.instance),
-    text: world.describe(puzzle.instance, 'evaluation'),
-    prompt: tokensToText(symbolicPrompt(world, puzzle.instance)),
-    response: tokensToText(oracleResponse(world, puzzle.instance)),
-    shortestLength: world.shortestLength(puzzle.instance),
-    optimalPlans: plans,
-    straightAheadSuccess: world.straightAheadSuccess(puzzle.instance),
-    needsDetour: world.needsDetour(puzzle.instance),
-  };
+/** What stands in a folder of samples, as generated ones are reported. */
+function reportsOf({ samples }: SampleFolder): SampleReport[] {
+  const groups = new Map<string, StoredSample[]>();
+  for (const sample of samples) {
+    const key = `${sample.world.name} ${sample.instance.size} ${sideOf(sample)}`;
+    groups.set(key, [...(groups.get(key) ?? []), sample]);
+  }
+  return [...groups.values()].map(members => {
+    const { world, instance } = members[0]!;
+    const byDifficulty: Record<string, number> = {};
+    for (const member of members) {
+      const difficulty = world.difficulty(member.instance);
+      byDifficulty[difficulty] = (byDifficulty[difficulty] ?? 0) + 1;
+    }
+    const layouts = [...new Set(members.map(member => world.layoutKey(member.instance)))];
+    return { world: world.name, level: instance.size, split: sideOf(members[0]!), samples: members.length, byDifficulty, layouts };
+  }); // prettier-ignore
+}
+
+/** A sample that does not say otherwise is a test sample: public test sets do not name their split. */
+function sideOf({ split }: StoredSample): SplitName {
+  return split === 'train' ? 'train' : 'test';
+}
+
+function runCheck(folders: readonly string[], { json }: { json?: boolean }, context: CommandContext): void {
+  const { terminal } = context;
+  const read = folders.map(folder => checkInput(() => readSampleFolder(folder)));
+  const reports = read.flatMap(reportsOf);
+  const summary = summaryOf(reports);
+  const problems = read.flatMap(({ root, problems }) => problems.map(problem => ({ ...problem, path: path.join(root, problem.path) }))); // prettier-ignore
+  const notes = read.flatMap(({ root, samples }) =>
+    samples.flatMap(({ textFile, notes }) => notes.map(note => ({ path: path.join(root, textFile), note }))),
+  );
+  const onTrainingSide = read
+    .flatMap(({ samples }) => samples)
+    .filter(sample => sideOf(sample) === 'test' && splitOf(sample.world, sample.instance) === 'train').length;
+  if (problems.length > 0 || summary.layouts.shared > 0) context.exitCode = 2;
   if (json) {
-    terminal.out(JSON.stringify(sample, null, 2));
+    terminal.out(JSON.stringify({ ...summary, testOnTrainingSide: onTrainingSide, problems, notes }, null, 2));
     return;
   }
-  const { bold, isColorSupported } = terminal.colours;
-  const colours = isColorSupported ? boardColours(terminal) : undefined;
-  const section = (title: string, body: string) => terminal.out(`${bold(title)}\n${body}\n`);
-  section(
-    `${world.title} ${level}x${level}, ${split} puzzle ${seed}`,
-    boardText(world, puzzle.instance, [], colours).join('\n'),
-  );
-  section('as text', sample.text);
-  section('prompt in symbols', sample.prompt);
-  section('response of the oracle', `BOS ${sample.response}`);
-  const more = plans.length === plansShown ? ' (and perhaps more)' : '';
-  section('optimal plans', `${plans.join(' ')}${more}`);
-  terminal.out(`walking straight ahead, obstacles ignored, succeeds in ${percent(sample.straightAheadSuccess)} %`);
-  if (png !== undefined) terminal.out(`drawn in ${png}`);
+  for (const { path: file, reason } of problems) terminal.err(`${file}: ${reason}`);
+  for (const { path: file, note } of notes) terminal.out(`${file}: note: ${note}`);
+  terminal.out(groupTable(summary.groups, terminal));
+  terminal.out(`${summary.samples} samples, ${problems.length} files that are none`);
+  terminal.out(overlapLine(summary.layouts));
+  if (onTrainingSide > 0)
+    terminal.out(
+      `${onTrainingSide} test samples have a layout that mgsd-lite itself trains on: its own split goes by hash (mgsd/split.ts)`,
+    );
 }
 
-/** Optimal plans in the order of the actions, at most `limit`. */
-function optimalPlans(world: World, instance: WorldInstance, limit: number): string[] {
-  const found: string[] = [];
-  const walk = (state: number, plan: readonly Action[]): void => {
-    if (found.length >= limit) return;
-    if (world.isGoal(instance, state)) found.push(world.formatAnswer(plan));
-    for (const action of world.optimalActions(instance, state))
-      walk(world.step(instance, state, action).next, [...plan, action]);
-  };
-  walk(world.start(instance), []);
-  return found;
+interface JudgeFlags {
+  readonly answers: string;
+  readonly scoring: Scoring;
+  readonly items?: string;
+  readonly json?: boolean;
 }
 
-type StatsFlags = Omit<ConfigFlags, 'preset'> & { readonly preset?: PresetName; readonly json?: boolean };
-
-interface GroupStats {
-  readonly split: SplitName;
-  readonly world: string;
-  readonly level: number;
-  readonly puzzles: number;
-  readonly layouts: number;
-  /** FrozenLake only. */
-  readonly holes: Spread | null;
-  readonly moves: Spread;
-  /** Puzzles by the length of their shortest plan. */
-  readonly byMoves: Readonly<Record<string, number>>;
-  readonly needsDetour: number;
-  readonly straightAheadSuccess: number;
-}
-
-interface Spread {
-  readonly mean: number;
-  readonly p95: number;
-  readonly max: number;
-}
-
-function runStats({ json, ...flags }: StatsFlags, { terminal }: CommandContext): void {
-  const config = configFrom(flags);
-  const stats = checkInput(() => [
-    ...trainingGroups(config).map(group => statsOf(group, 'train')),
-    ...heldOutGroups(config).map(group => statsOf(group, 'test')),
+function runJudge(folder: string, flags: JudgeFlags, context: CommandContext): void {
+  const { terminal } = context;
+  const { samples, problems } = checkInput(() => readSampleFolder(folder));
+  const answers = checkInput(() => readAnswers(flags.answers, samples));
+  const judged = samples.map(({ id, name, world, instance }) => {
+    const answer = answers.get(name);
+    const verdict = judgeAnswer(world, instance, answer ?? '', flags.scoring);
+    return { id, world: world.name, level: instance.size, answered: answer !== undefined, shortest: world.shortestLength(instance), ...short(verdict) }; // prettier-ignore
+  });
+  if (flags.items !== undefined) writeFileAtomic(flags.items, judged.map(item => `${JSON.stringify(item)}\n`).join(''));
+  const rate = (items: readonly (typeof judged)[number][], value: 'success' | 'optimal' | 'parsed') =>
+    items.filter(item => item[value]).length / items.length;
+  const names = [...new Set(judged.map(({ world }) => world))];
+  const groups = names.map(world => {
+    const items = judged.filter(item => item.world === world);
+    const progress = items.reduce((sum, item) => sum + item.progress, 0) / items.length;
+    return { world, items: items.length, success: rate(items, 'success'), optimal: rate(items, 'optimal'), parsed: rate(items, 'parsed'), progress }; // prettier-ignore
+  });
+  const mean = (value: 'success' | 'optimal') => groups.reduce((sum, group) => sum + group[value], 0) / groups.length;
+  const result = { scoring: flags.scoring, samples: judged.length, answered: answers.size, macroSuccess: mean('success'), macroOptimal: mean('optimal'), worlds: groups, problems }; // prettier-ignore
+  if (problems.length > 0) context.exitCode = 2;
+  if (flags.json) {
+    terminal.out(JSON.stringify(result, null, 2));
+    return;
+  }
+  for (const { path: file, reason } of problems) terminal.err(`${path.join(folder, file)}: ${reason}`);
+  const percent = (share: number) => (100 * share).toFixed(1);
+  const rows = groups.map(group => [
+    group.world,
+    String(group.items),
+    ...[group.success, group.optimal, group.progress, group.parsed].map(percent),
   ]);
-  if (json) {
-    terminal.out(JSON.stringify(stats, null, 2));
-    return;
-  }
-  const head = [
-    'puzzles',
-    'number',
-    'layouts',
-    'holes',
-    'max',
-    'moves',
-    'p95',
-    'max',
-    'need a detour %',
-    'straight ahead %',
-  ];
-  const rows = stats.map(
-    ({ split, world, level, puzzles, layouts, holes, moves, needsDetour, straightAheadSuccess }) => [
-      `${world} ${level}x${level}, ${split}`,
-      ...[puzzles, layouts].map(String),
-      holes?.mean.toFixed(2) ?? '–',
-      String(holes?.max ?? '–'),
-      moves.mean.toFixed(2),
-      ...[moves.p95, moves.max].map(String),
-      percent(needsDetour),
-      percent(straightAheadSuccess),
-    ],
-  );
-  terminal.out(drawTable(terminal, head, rows));
-  terminal.out(
-    'straight ahead: success of whoever knows where things are but not what is in the way; 0 where a detour is needed',
-  );
+  rows.push(['mean of the worlds', String(judged.length), percent(mean('success')), percent(mean('optimal')), '', '']);
+  terminal.out(drawTable(terminal, ['answers', 'samples', 'success %', 'optimal %', 'progress %', 'parsed %'], rows));
+  terminal.out(`${answers.size} of ${judged.length} samples were answered; verdicts: ${flags.scoring}`);
 }
 
-function statsOf({ world, level, puzzles }: PuzzleGroup, split: SplitName): GroupStats {
-  const mean = (value: (instance: WorldInstance) => number) =>
-    puzzles.reduce((sum, { instance }) => sum + value(instance), 0) / puzzles.length;
-  const byMoves: Record<string, number> = {};
-  for (const { instance } of puzzles) {
-    const moves = world.shortestLength(instance);
-    byMoves[moves] = (byMoves[moves] ?? 0) + 1;
-  }
-  return {
-    split,
-    world: world.name,
-    level,
-    puzzles: puzzles.length,
-    layouts: new Set(puzzles.map(({ instance }) => world.layoutKey(instance))).size,
-    holes:
-      world.name === 'frozenlake'
-        ? spread(puzzles.map(({ instance }) => (instance as FrozenLakeInstance).holes.length))
-        : null,
-    moves: spread(puzzles.map(({ instance }) => world.shortestLength(instance))),
-    byMoves,
-    needsDetour: mean(instance => Number(world.needsDetour(instance))),
-    straightAheadSuccess: mean(instance => world.straightAheadSuccess(instance)),
+/** A verdict without its path of states. */
+function short({ path: _, ...verdict }: Verdict): Omit<Verdict, 'path'> {
+  return verdict;
+}
+
+/** Answers by the name of their sample. */
+function readAnswers(file: string, samples: readonly StoredSample[]): Map<string, string> {
+  const named = new Map(samples.map(sample => [sample.name, sample]));
+  const byId = new Map<string, StoredSample[]>();
+  for (const sample of samples) byId.set(sample.id, [...(byId.get(sample.id) ?? []), sample]);
+  const find = (id: string): StoredSample => {
+    const found = named.get(id);
+    const [first, second] = found ? [found] : (byId.get(id) ?? []);
+    if (!first) throw new Error(`"${id}" is no sample of the folder`);
+    if (second) throw new Error(`"${id}" may be ${first.name} or ${second.name}: write it like that`);
+    return first;
   };
+  const answers = new Map<string, string>();
+  for (const [i, line] of readFile(file).toString('utf8').split('\n').entries()) {
+    if (line.trim() === '') continue;
+    checkInput(
+      () => {
+        const { id, answer } = parseAnswerLine(line);
+        const { name } = find(id);
+        if (answers.has(name)) throw new Error(`"${id}" was answered before`);
+        answers.set(name, answer);
+      },
+      `${file}, line ${i + 1}`,
+    );
+  }
+  return answers;
 }
 
-function spread(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b);
-  return {
-    mean: values.reduce((sum, value) => sum + value, 0) / values.length,
-    p95: sorted[Math.min(sorted.length - 1, Math.floor(0.95 * sorted.length))]!,
-    max: sorted.at(-1)!,
-  };
+function parseAnswerLine(line: string): { id: string; answer: string } {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new Error('this is not JSON');
+  }
+  const { id, answer } = (value ?? {}) as { id?: unknown; answer?: unknown };
+  if (typeof id !== 'string' || typeof answer !== 'string') throw new Error('"id" and "answer" are needed, both texts');
+  return { id, answer };
 }
-
-const percent = (share: number) => (100 * share).toFixed(1);

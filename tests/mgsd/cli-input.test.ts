@@ -121,8 +121,11 @@ describe('wrong input', () => {
       fs.writeFileSync(file('thesis.tex'), 'years of work');
       return ['data', 'generate', '--out', file('thesis.tex')];
     }],
-    ['generator options that are not JSON', /is not JSON/, file => ['data', 'generate', '--out', file('new'), '--options', 'p=0.5']],
-    ['generator options that do not exist', /frozenProbabilty/, file => ['data', 'generate', '--out', file('new'), '--options', '{"frozenProbabilty": 0.5}']],
+    ['generator options that are not JSON', /is not JSON/, file => ['data', 'generate', '--out', file('new'), '--world', 'frozenlake', '--options', 'p=0.5']],
+    ['generator options for several worlds', /those of one world/, file => ['data', 'generate', '--out', file('new'), '--options', '{}']],
+    ['generator options that do not exist', /frozenProbabilty/, file => ['data', 'generate', '--out', file('new'), '--world', 'frozenlake', '--options', '{"frozenProbabilty": 0.5}']],
+    ['a data set that there is not', /Cannot read .*nowhere/, file => ['eval', writeCheckpoint(), '--data', file('nowhere')]],
+    ['a data set without samples', /holds no samples/, file => ['eval', writeCheckpoint(), '--data', file('')]],
   ]; // prettier-ignore
 
   it.each(cases)('%s: one line, exit code 2, nothing written', async (_, message, argv) => {

@@ -21,7 +21,7 @@ function writeCheckpoint(name = 'model.safetensors', bytes = checkpoint): string
 }
 
 describe('help', () => {
-  it.each([[], ['train'], ['eval'], ['plan'], ['data', 'generate'], ['data', 'show'], ['data', 'stats'], ['info']].map(words => [words.join(' '), words] as const))(
+  it.each([[], ['train'], ['eval'], ['plan'], ['data', 'generate'], ['data', 'show'], ['data', 'check'], ['data', 'judge'], ['data', 'stats'], ['export'], ['ablate'], ['info']].map(words => [words.join(' '), words] as const))(
     'of "%s" has examples', async (_, words) => {
       const { code, out, err } = await run(...words, '--help');
       expect([code, err]).toEqual([0, '']);
@@ -160,10 +160,11 @@ describe('plan', () => {
 describe('data', () => {
   it('writes samples as the authors store them', async () => {
     const out = temporary.file('samples');
-    const args = ['--count', '3', '--level', '3', '--level', '4', '--pixels', '32', '--split', 'test', '--seed', '9'];
+    const size = ['--count', '3', '--level', '3', '--level', '4', '--pixels', '32'];
+    const args = ['--world', 'frozenlake', ...size, '--split', 'test', '--seed', '9', '--threads', '1'];
     expect(await run('data', 'generate', '--out', out, ...args)).toMatchObject({ code: 0, err: '' });
     const files = Object.keys(contentsOf(out));
-    expect(files).toHaveLength(12);
+    expect(files).toHaveLength(13); // with samples.json
     const text = fs.readFileSync(path.join(out, 'FrozenLake/level4/text/frozenlake_test_4_000001.txt'), 'utf8');
     expect(text).toMatch(
       /^task=frozenlake\nsplit=test\nlevel=4\nindex=1\nseed=9\npath_length=\d+\nsolution_actions=\["/,

@@ -1,0 +1,75 @@
+/** Prompts in natural language, put together from what the worlds say (worlds/language.ts). */
+
+import type { WorldLanguage } from '../worlds/language.js';
+import type { World, WorldInstance } from '../worlds/world.js';
+
+/** Where a chat model's image stands in a text. */
+export const IMAGE = '<image>';
+
+/** The world's language; an Error if it has none. */
+export function languageOf<I extends WorldInstance>(world: World<I>): WorldLanguage<I> {
+  if (world.language === undefined)
+    throw new Error(`${world.title} has no prompts in natural language (worlds/language.ts), so it cannot be exported`);
+  return world.language;
+}
+
+const numbered = (lines: readonly string[]): string => lines.map((line, i) => `${i + 1}. ${line}`).join('\n');
+const bullets = (lines: readonly string[]): string => lines.map(line => `- ${line}`).join('\n');
+
+/** All perception questions about one image, which comes first. */
+export function perceptionPrompt<I extends WorldInstance>(world: World<I>): string {
+  const { legend, questions } = languageOf(world);
+  return [
+    `${IMAGE}${legend}`,
+    'Cells are (row, column), both counted from 0 at the top left.',
+    'Answer every question, each on a new line that begins with its number:',
+    numbered(questions),
+  ].join('\n');
+}
+
+/** The right answers to them. */
+export function perceptionAnswer<I extends WorldInstance>(world: World<I>, instance: I): string {
+  return numbered(languageOf(world).answers(instance));
+}
+
+/** What student and teacher are asked to write: the same for both. */
+function outputRules<I extends WorldInstance>(world: World<I>): string {
+  const { restate, answerRule, example } = languageOf(world);
+  return [
+    'Write exactly this, and nothing else:',
+    numbered([
+      `First restate the state: ${restate}.`,
+      'Then one short sentence that gives the route and checks it. Do not narrate step by step.',
+      `Then one block <answer>...</answer> with the shortest plan: ${answerRule}.`,
+    ]),
+    `Example of a whole response:\n${example}`,
+  ].join('\n');
+}
+
+/** The student's user turn; the image comes last. */
+export function studentPrompt<I extends WorldInstance>(world: World<I>): string {
+  const { legend, rules } = languageOf(world);
+  return [`${legend} Plan the actions.`, `Rules:\n${bullets(rules)}`, outputRules(world), IMAGE].join('\n\n');
+}
+
+/** The assistant turn: the answer block alone. */
+export function answerText<I extends WorldInstance>(world: World<I>, instance: I): string {
+  return `<answer>${world.formatAnswer(world.referencePlan(instance))}</answer>`;
+}
+
+/** The system prompt of the teacher, which never sees the image. */
+export function teacherSystemPrompt<I extends WorldInstance>(world: World<I>, withPlan: boolean): string {
+  const { rules, contextFields } = languageOf(world);
+  return [
+    `You plan for a ${world.title} puzzle from text alone; there is no image.`,
+    `You are given ${contextFields}${withPlan ? ', and a reference plan' : ''}.`,
+    ...(withPlan ? ['Never mention that a reference plan was given.'] : []),
+    `Rules:\n${bullets(rules)}`,
+    outputRules(world),
+  ].join('\n\n');
+}
+
+/** What the teacher is told of a puzzle. */
+export function teacherContext<I extends WorldInstance>(world: World<I>, instance: I, withPlan: boolean): string {
+  return world.describe(instance, 'context', withPlan ? world.referencePlan(instance) : undefined);
+}
