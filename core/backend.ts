@@ -62,6 +62,9 @@ export interface Replay {
   dispose(): void;
 }
 
+/** Told how long a launch took on the device. */
+export type LaunchTimer = (kernel: Kernel, params: readonly number[], seconds: number) => void;
+
 export interface Backend {
   readonly capabilities: Capabilities;
   /** At least `bytes` of memory with unspecified content. Throws with sizes and a remedy when there is no more. */
@@ -84,6 +87,12 @@ export interface Backend {
    * are repeated one by one.
    */
   prepare?(launches: readonly Launch[]): Replay;
+  /**
+   * Times launches by the device's own clock from now on, until it is called with undefined; times arrive some while after their
+   * launches, at the latest with `finish`. Returns false if the device has no such clock. A backend whose launches are done when
+   * `launch` returns leaves it out: its caller can time them.
+   */
+  timeLaunches?(timer: LaunchTimer | undefined): boolean;
   /** Resolves when everything launched so far is done; rejects with the first error since the last call. */
   finish(): Promise<void>;
   /** Ends threads and devices. Nothing may be called afterwards. */

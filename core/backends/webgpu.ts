@@ -7,7 +7,7 @@ import { stridedWriteKernel } from '../../kernels/index.js';
 import type { Kernel } from '../../kernels/index.js';
 import { namedParams } from '../backend.js';
 import { DeviceError } from '../faults.js';
-import type { Allocation, Backend, Capabilities, Launch, Operand, Replay } from '../backend.js';
+import type { Allocation, Backend, Capabilities, Launch, LaunchTimer, Operand, Replay } from '../backend.js';
 import { openDevice } from './webgpu-device.js';
 import type { OpenedDevice, WebGpuOptions } from './webgpu-device.js';
 import { BindGroupCache, BufferPool, megabytes, StagingRing } from './webgpu-memory.js';
@@ -16,6 +16,7 @@ import { Programs } from './webgpu-programs.js';
 import type { KernelTarget, PassProgram, Program, Selection } from './webgpu-programs.js';
 import { CommandList, isCopy } from './webgpu-replay.js';
 import { ScratchRing } from './webgpu-scratch.js';
+import { Timestamps } from './webgpu-timestamps.js';
 import { settle } from './webgpu-wait.js';
 
 export type { WebGpuOptions } from './webgpu-device.js';
@@ -79,6 +80,7 @@ export class WebGpuBackend implements Backend {
   #lost: Error | undefined;
   #closed = false;
 
+  #timestamps: Timestamps | undefined;
   /** While launches are prepared, what they would record goes here instead. */
   #capture: CommandList | undefined;
 
@@ -222,6 +224,8 @@ export class WebGpuBackend implements Backend {
       if (type === 'u32') this.#immediates[i] = params[i]!;
       else this.#immediateFloats[i] = params[i]!;
     });
+    if (this.#timestamps?.isFull) this.flush();
+    this.#timestamps?.launch(kernel, params);
     for (const pass of program.passes) {
       const [x, y, z] = pass.workgroups(named);
       if (x > 0 && y > 0 && z > 0) this.#encode(program, pass, bound, x, y, z);
@@ -290,7 +294,7 @@ export class WebGpuBackend implements Backend {
       this.#capture.dispatch({ program: pass, pipeline, group, immediates, workgroups: [x, y, z] }, blocks);
       return;
     }
-    const encoder = this.#openPass();
+    const encoder = this.#timestamps ? this.#openTimedPass(this.#timestamps) : this.#openPass();
     if (pipeline !== this.#pipeline) encoder.setPipeline((this.#pipeline = pipeline));
     if (group !== this.#group) encoder.setBindGroup(0, (this.#group = group));
     if (program.params.length > 0) encoder.setImmediates(0, this.#immediates, 0, program.params.length);
@@ -349,6 +353,24 @@ export class WebGpuBackend implements Backend {
     return this.#pass;
   }
 
+  #openTimedPass(timestamps: Timestamps): GPUComputePassEncoder {
+    this.#endPass();
+    this.#encoder ??= this.#device.createCommandEncoder();
+    this.#pass = this.#encoder.beginComputePass({ timestampWrites: timestamps.next() });
+    this.#pipeline = undefined;
+    this.#group = undefined;
+    return this.#pass;
+  }
+
+  timeLaunches(timer: LaunchTimer | undefined): boolean {
+    this.flush();
+    this.#timestamps?.dispose();
+    this.#timestamps = undefined;
+    if (!this.#device.features.has('timestamp-query')) return false;
+    if (timer) this.#timestamps = new Timestamps(this.#device, timer);
+    return true;
+  }
+
   #endPass(): void {
     this.#pass?.end();
     this.#pass = undefined;
@@ -359,7 +381,9 @@ export class WebGpuBackend implements Backend {
     if (!this.#encoder) return;
     this.#endPass();
     this.#device.pushErrorScope('validation');
+    const submitted = this.#timestamps?.close(this.#encoder);
     this.#device.queue.submit([this.#encoder.finish()]);
+    if (submitted) this.#track(submitted());
     const problem = this.#device.popErrorScope();
     this.#track(problem.then(error => this.#reject(error?.message)));
     this.#encoder = undefined;

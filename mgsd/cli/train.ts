@@ -149,7 +149,10 @@ async function runStages(
   } finally {
     signals.release();
     folder.close();
-    if (profile) report.profile(profile);
+    if (profile) {
+      await profile.stop();
+      report.profile(profile);
+    }
   }
 }
 
@@ -291,7 +294,7 @@ function jsonReport(terminal: Terminal): Report {
     }),
     interrupted: (checkpoint, command) => say('interrupted', { checkpoint: checkpoint ?? null, resume: command }),
     end: (rows, { folder }, seconds) => say('end', { folder, seconds, table: rows, story: story(rows) }),
-    profile: profile => say('profile', { kernels: profile.rows() }),
+    profile: profile => say('profile', { clock: profile.clock, seconds: profile.wallSeconds, kernels: profile.rows() }),
     dryRun: result => say('dry-run', result),
   };
 }
