@@ -7,6 +7,7 @@ import { Random } from '../core/index.js';
 import { generate } from '../models/index.js';
 import type { VisionLanguageModel } from '../models/index.js';
 import type { RunConfig } from './config.js';
+import type { EvaluateOptions } from './evaluate.js';
 import { writeJson } from './files.js';
 import { streams } from './puzzles.js';
 import type { PuzzleGroup } from './puzzles.js';
@@ -15,7 +16,6 @@ import { patchTensor, promptOf, renderPuzzles } from './samples.js';
 import { rateInterval } from './statistics.js';
 import type { Estimate } from './statistics.js';
 import type { TrainOptions } from './train.js';
-import type { RenderStyle } from './worlds/world.js';
 
 /** One puzzle's answers. */
 export interface PerceptionItem {
@@ -42,7 +42,7 @@ export function isAskable({ stage1 }: Pick<RunConfig, 'stage1'>): boolean {
 export async function evaluatePerception(
   model: VisionLanguageModel,
   groups: readonly PuzzleGroup[],
-  { style = 'training' }: { readonly style?: RenderStyle } = {},
+  { style = 'training', imageOf }: Pick<EvaluateOptions, 'style' | 'imageOf'> = {},
 ): Promise<PerceptionItem[]> {
   const items: PerceptionItem[] = [];
   for (const { world, level, puzzles } of groups.filter(group => 'questions' in group.world)) {
@@ -55,7 +55,7 @@ export async function evaluatePerception(
           model,
           prompts,
           { ...greedy, maxTokens },
-          patchTensor(model, renderPuzzles(chunk, model.config, style)),
+          patchTensor(model, imageOf ? chunk.map(imageOf) : renderPuzzles(chunk, model.config, style)),
         ),
       );
       chunk.forEach(({ instance }, i) => {
