@@ -2,7 +2,7 @@
 import { openDevice } from '../core/index.js';
 import type { Device, DeviceChoice } from '../core/index.js';
 import { decodeCheckpoint, generate, loadModel, patchCount } from '../models/index.js';
-import type { Checkpoint, ModelConfig, VisionLanguageModel } from '../models/index.js';
+import type { Checkpoint, ModelConfig, Precision, VisionLanguageModel } from '../models/index.js';
 import { ANS, EOS, MAXIMUM_SIZE, actionOf, cellOf, tokensToText } from '../models/vocabulary.js';
 import { readFile } from './files.js';
 import type { RgbImage } from './png.js';
@@ -36,6 +36,8 @@ export interface PlannerOptions {
   readonly device?: Device | DeviceChoice;
   /** Threads of the wasm backend. */
   readonly threads?: number;
+  /** In which numbers the model computes: f32 (default) or f16, whatever it was trained in. */
+  readonly precision?: Precision;
 }
 
 /**
@@ -58,10 +60,11 @@ export async function loadPlanner(
   options: PlannerOptions = {},
 ): Promise<Planner> {
   const decoded = decodeCheckpoint(typeof checkpoint === 'string' ? readFile(checkpoint) : checkpoint);
-  const { device: choice = 'auto', threads } = options;
+  const { device: choice = 'auto', threads, precision = 'f32' } = options;
   const device =
     typeof choice === 'string' ? await openDevice(choice, threads === undefined ? {} : { threads }) : choice;
-  return new Planner(decoded, await loadModel(device, decoded, { trainable: false }), typeof choice === 'string');
+  const model = await loadModel(device, decoded, { precision, trainable: false });
+  return new Planner(decoded, model, typeof choice === 'string');
 }
 
 export class Planner {

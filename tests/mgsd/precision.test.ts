@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AdamW, matmul, openDevice, Parameters, sum } from '../../core/index.js';
 import { cpu } from '../core/devices.js';
 import { randomModel } from '../models/miniature.js';
+import { createWorldByName, heldOutGroups, loadPlanner, resolveConfig } from '../../mgsd/index.js';
 import { describePrecision } from './precision.js';
 
 describePrecision('mixed precision on cpu', () => openDevice('cpu'), { training: false });
@@ -38,4 +39,24 @@ describe('an optimiser without loss scaling', () => {
     optimizer.load({ m, v, state: state.subarray(0, 7) });
     expect((await optimizer.save()).state).toEqual(state);
   });
+});
+
+it('the model that comes with the package plans in f16 what it plans in f32', async () => {
+  const config = resolveConfig('tiny', { evaluation: { puzzles: 8 } });
+  const world = createWorldByName('frozenlake');
+  const device = await openDevice('wasm', { threads: 1 });
+  const puzzles = heldOutGroups(config).flatMap(group => group.puzzles.slice(0, 4));
+  const plansIn = async (precision: 'f32' | 'f16') => {
+    const planner = await loadPlanner(undefined, { device, precision });
+    const answers: string[] = [];
+    for (const { instance } of puzzles)
+      answers.push((await planner.plan(world.render(instance, planner.imageSize))).answer);
+    await planner.close();
+    return answers;
+  };
+  const [wide, half] = [await plansIn('f32'), await plansIn('f16')];
+  const same = wide.filter((answer, i) => answer === half[i]).length;
+  expect(same, `${half.join()} against ${wide.join()}`).toBeGreaterThanOrEqual(puzzles.length - 1); // a near tie may fall
+  expect(new Set(wide).size).toBeGreaterThan(1);
+  await device.close();
 });
