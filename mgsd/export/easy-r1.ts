@@ -69,7 +69,7 @@ const schema: SchemaElement[] = [
 /** What Hugging Face's `datasets` looks for in the file's metadata: which columns hold images. (`Sequence` is read by all its versions.) */
 const features = {
   info: {
-    features: Object.fromEntries([
+    features: Object.fromEntries<object>([
       ...textColumns.map(name => [name, { dtype: 'string', _type: 'Value' }] as const),
       ...imageColumns.map(name => [name, { feature: { _type: 'Image' }, _type: 'Sequence' }] as const),
     ]),

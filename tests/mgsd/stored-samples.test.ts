@@ -2,20 +2,19 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { runJob } from '../../mgsd/generate-samples.js';
+import { overlapOf, runJob, runJobs } from '../../mgsd/generate-samples.js';
 import { decodePng, encodePng, resizeSquare } from '../../mgsd/png.js';
 import { readSampleFolder, storedImage } from '../../mgsd/sample-folder.js';
 import { createWorldByName, WORLD_NAMES } from '../../mgsd/worlds/registry.js';
 import { parseSample, readSample, sampleText } from '../../mgsd/worlds/stored-sample.js';
+import { contentsOf } from './capture.js';
 import { createDelivery } from './worlds/delivery-world.js';
 import { testRandom } from './random.js';
 import { useTemporaryFolder } from './temporary.js';
 
 const steps: Readonly<Record<string, readonly [number, number]>> = { left: [0, -1], right: [0, 1], up: [-1, 0], down: [1, 0] }; // prettier-ignore
 
-interface Fields {
-  readonly [name: string]: string;
-}
+type Fields = Readonly<Record<string, string>>;
 
 /** A state is `row,col,carrying`; `done` at the end; null where an action fails. */
 type Simulator = (state: string, action: string) => string | null;
@@ -139,11 +138,26 @@ describe('generated samples', () => {
   it('are balanced over difficulties, all different, and the same for the same seed', () => {
     const again = runJob({ ...jobs.find(({ world }) => world === 'maze')!, folder: temporary.path });
     expect(again.byDifficulty).toEqual({ easy: 4, medium: 4, hard: 4 });
+    const other = runJob({ ...jobs.find(({ world }) => world === 'maze')!, split: 'train', folder: temporary.path });
+    expect(overlapOf([again, other])).toEqual({ train: other.layouts.length, test: again.layouts.length, shared: 0 });
     const name = 'Maze/level3/text/maze_test_3_000007.txt';
     expect(fs.readFileSync(temporary.file(name), 'utf8')).toBe(fs.readFileSync(path.join(folder, name), 'utf8'));
     const { samples } = readSampleFolder(folder);
     expect(samples.flatMap(({ notes }) => notes)).toEqual([]); // no board comes twice
     expect(new Set(samples.map(({ world, instance }) => world.instanceKey(instance))).size).toBe(samples.length);
+  });
+
+  it('do not depend on the number of threads, and a thread that fails says why', async () => {
+    const some = jobs.filter(({ level }) => level === 3 || level === 5).map(one => ({ ...one, count: 3 }));
+    const written = async (threads: number) => {
+      const out = temporary.file(`threads${threads}`);
+      const reports = await runJobs(some.map(one => ({ ...one, folder: out })), threads); // prettier-ignore
+      return [reports, contentsOf(out)];
+    };
+    expect(await written(2)).toEqual(await written(1));
+    const impossible = { ...some[0]!, world: 'minibehaviour', level: 3, split: 'train' as const, count: 100 };
+    const failing = runJobs([some[0]!, impossible].map(one => ({ ...one, folder: temporary.file('no') })), 2); // prettier-ignore
+    await expect(failing).rejects.toThrow(/no MiniBehaviour puzzle of size 3 and difficulty|seems to have only/);
   });
 
   it('have images that come back, also at another size', () => {

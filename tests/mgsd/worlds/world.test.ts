@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { reservedToken } from '../../../models/vocabulary.js';
+import { boardText, pathOf, readBoard } from '../../../mgsd/draw.js';
 import { instancePool, splitOf } from '../../../mgsd/split.js';
 import { cellAt, type Action } from '../../../mgsd/worlds/grid.js';
 import { testRandom } from '../random.js';
@@ -55,6 +56,12 @@ describe('what createWorld derives', () => {
     const pool = instancePool(world, 3, testRandom(1), { split: 'test', count: 20 });
     expect(pool.every(instance => splitOf(world, instance) === 'test')).toBe(true);
     expect(world.isActionToken(reservedToken(0))).toBe(false);
+  });
+
+  test('boards are drawn, and recaps read, without knowing the world', () => {
+    expect(boardText(world, puzzle)).toEqual(['A . P', '. . .', '. . D']);
+    expect(boardText(world, puzzle, pathOf(world, puzzle, [R, PICK, D, D]))[1]).toBe('. v .');
+    expect(readBoard(world, world.recap(puzzle))).toEqual({ instance: puzzle });
   });
 
   test('a puzzle without a plan has length -1, no optimal actions and a clear error for its plan', () => {

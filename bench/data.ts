@@ -1,0 +1,81 @@
+/**
+ * What data costs beside training: drawing the pools of a run, and for every update drawing puzzles, rendering them, cutting the
+ * images into patches and writing traces, as a share of a step of stage 1. Median of many batches, after one of warm-up.
+ * `npm run bench:data -- --preset worlds --threads 1`
+ */
+import { parseArgs } from 'node:util';
+import { AdamW, describeDevice, openDevice, Random } from '../core/index.js';
+import type { DeviceChoice } from '../core/index.js';
+import { modelPresets, noDecayGroups, patchify, VisionLanguageModel } from '../models/index.js';
+import type { PresetName } from '../models/index.js';
+import { resolveConfig } from '../mgsd/config.js';
+import { drawPuzzles, trainingGroups } from '../mgsd/puzzles.js';
+import { renderPuzzles } from '../mgsd/samples.js';
+import { probeStep } from '../mgsd/stages/probe.js';
+import { recapTrace } from '../mgsd/trace-samples.js';
+
+const { values } = parseArgs({
+  options: {
+    preset: { type: 'string', default: 'worlds' },
+    device: { type: 'string', default: 'auto' },
+    threads: { type: 'string' },
+    batches: { type: 'string', default: '200' },
+  },
+});
+const preset = values.preset as PresetName;
+const config = resolveConfig(preset);
+const { batch } = config.stage1;
+
+const clock = () => performance.now();
+const median = (times: readonly number[]) => [...times].sort((a, b) => a - b)[times.length >> 1] ?? NaN;
+
+const before = clock();
+const groups = trainingGroups(config);
+const pools = clock() - before;
+const puzzleCount = groups.reduce((sum, { puzzles }) => sum + puzzles.length, 0);
+
+const times: Record<'draw' | 'render' | 'patches' | 'traces', number[]> = {
+  draw: [],
+  render: [],
+  patches: [],
+  traces: [],
+};
+let warmUp = 0;
+for (let k = 0; k <= Number(values.batches); k++) {
+  const marks = [clock()];
+  const mark = () => marks.push(clock());
+  const puzzles = drawPuzzles(groups, new Random(config.seed, 21, k), batch, config.stage1.balance);
+  mark();
+  const images = renderPuzzles(puzzles, modelPresets[preset]);
+  mark();
+  patchify(images, modelPresets[preset]);
+  mark();
+  for (const { world, instance } of puzzles) recapTrace(world, instance);
+  mark();
+  if (k === 0) warmUp = marks.at(-1)! - marks[0]!;
+  else Object.values(times).forEach((list, i) => list.push(marks[i + 1]! - marks[i]!));
+}
+const each = Object.fromEntries(Object.entries(times).map(([name, list]) => [name, median(list)]));
+const data = Object.values(each).reduce((sum, time) => sum + time, 0);
+
+const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
+const device = await openDevice(values.device as DeviceChoice, threads);
+const model = new VisionLanguageModel(device, modelPresets[preset]).initialize(config.seed);
+const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+const step = probeStep('stage1', config, model, model, optimizer, groups, batch);
+const steps: number[] = [];
+for (let k = 0; k < 6; k++) {
+  const start = clock();
+  await step();
+  if (k > 0) steps.push(clock() - start);
+}
+const update = median(steps);
+console.log(describeDevice(device.capabilities));
+console.log(`pools: ${puzzleCount} puzzles in ${(pools / 1000).toFixed(2)} s; first batch ${warmUp.toFixed(0)} ms`);
+for (const [name, time] of Object.entries(each))
+  console.log(`${name.padEnd(8)} ${time.toFixed(2)} ms per batch of ${batch}`);
+console.log(
+  `data ${data.toFixed(2)} ms, a step of stage 1 ${update.toFixed(0)} ms: ${((100 * data) / update).toFixed(1)} % of it`,
+);
+for (const owned of [optimizer, model]) owned.dispose();
+await device.close();
