@@ -6,6 +6,7 @@
 // need initialising, because every worker thread instantiates the library over the same shared memory.
 export * from './matmul/matmul.as';
 export * from './attention/attention.as';
+export * from './decode/rollout.as';
 export * from './elementwise/elementwise.as';
 export * from './layer-norm/layer-norm.as';
 export * from './loss/loss.as';

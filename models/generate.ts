@@ -1,116 +1,13 @@
-/**
- * Generation with a key-value cache: one pass over the prompts (prefill), then one token per sequence and step. Sequences of
- * different lengths go together; each has its own stretch of the cache. Sampled tokens stay on the device until the end.
- */
-import { attentionOverCache, attention, gatherRows, noGrad, sampleTokens, writeCacheRows } from '../core/index.js';
+/** Generation: responses to many prompts at once. Sampled tokens stay on the device until the end. */
+import { sampleTokens } from '../core/index.js';
 import type { Tensor } from '../core/index.js';
-import { packBatch, requirePatches } from './batch.js';
 import type { Sequence } from './batch.js';
-import { patchCount } from './config.js';
+import { createCache, decodeStep, prefill } from './cache.js';
+import type { Cache } from './cache.js';
 import type { ModelConfig } from './config.js';
+import { canRollOut, collectSlots, Rollout } from './rollout.js';
 import type { VisionLanguageModel } from './vlm.js';
 import { BOS, EOS, IMG, PAD } from './vocabulary.js';
-
-/** Keys and values of every layer: (sequences * capacity, 2C) each, k in the first C columns. */
-export interface Cache {
-  readonly layers: readonly Tensor[];
-  /** Rows per sequence. */
-  readonly capacity: number;
-  /** Rows in use per sequence, prompt included. */
-  readonly lengths: Int32Array;
-  /** Prompt rows per sequence. */
-  readonly prefixes: Int32Array;
-}
-
-/** An empty cache for `sequences` sequences of at most `capacity` rows. */
-export function createCache(model: VisionLanguageModel, sequences: number, capacity: number): Cache {
-  const { layers, width } = model.config;
-  return {
-    layers: Array.from({ length: layers }, () =>
-      model.device.empty([sequences * capacity, 2 * width], model.dtype, 'cache'),
-    ),
-    capacity,
-    lengths: new Int32Array(sequences),
-    prefixes: new Int32Array(sequences),
-  };
-}
-
-/** Where the model's position tables hold what; see `packBatch`. */
-function limits(config: ModelConfig) {
-  return {
-    promptPositions: config.promptPositions,
-    responsePositions: config.responsePositions,
-    patches: patchCount(config),
-  };
-}
-
-/**
- * Runs prompts (and responses so far, from BOS on) through the decoder and fills an empty cache.
- * @param patches (images * P, patch pixels) for prompts with images
- * @returns logits after the last row of each sequence: (sequences, V)
- */
-export function prefill(
-  model: VisionLanguageModel,
-  sequences: readonly Sequence[],
-  cache: Cache,
-  patches?: Tensor,
-): Tensor {
-  return noGrad(() => {
-    const batch = packBatch(sequences, limits(model.config));
-    requirePatches(batch, patches, model.config);
-    const { table } = batch;
-    const destinations = new Int32Array(table.rows);
-    const last = new Int32Array(sequences.length);
-    table.spans.forEach(({ length, prefix }, s) => {
-      if (length > cache.capacity)
-        throw new Error(`sequence ${s} has ${length} rows; the cache holds ${cache.capacity}`);
-      for (let i = 0; i < length; i++) destinations[table.starts[s]! + i] = s * cache.capacity + i;
-      last[s] = table.starts[s]! + length - 1;
-      cache.lengths[s] = length;
-      cache.prefixes[s] = prefix;
-    });
-    const rows = model.indices(destinations);
-    const attributes = { heads: model.config.heads, table: table.toTensor(model.device), maxLength: table.maxLength };
-    const images = patches && model.encodeImages(patches); // (B * P, C)
-    const x = model.embed({ ...batch, tokens: model.indices(batch.tokens) }, images); // (R, C)
-    const y = model.decode(x, (qkv, layer) => {
-      writeCacheRows(cache.layers[layer]!, qkv, rows);
-      return attention(qkv, attributes);
-    }); // (R, C)
-    return model.logits(gatherRows(y, model.indices(last))); // (sequences, V)
-  });
-}
-
-/**
- * Appends one token to every sequence of the cache.
- * @param tokens i32 (sequences), on the device
- * @param slots cells that the next tokens stand for by their place, see `Sequence`: (sequences)
- * @returns logits after it: (sequences, V)
- */
-export function decodeStep(model: VisionLanguageModel, tokens: Tensor, cache: Cache, slots?: Int32Array): Tensor {
-  return noGrad(() => {
-    const { capacity, lengths, prefixes } = cache;
-    const rows = Int32Array.from(lengths, (length, s) => s * capacity + length);
-    const positions = Int32Array.from(lengths, (length, s) => model.config.promptPositions + length - prefixes[s]!);
-    if (lengths.some(length => length >= capacity))
-      throw new Error(`the cache is full: it holds ${capacity} rows per sequence`);
-    const table: number[] = [];
-    lengths.forEach((length, s) => table.push(s, 1, s * capacity, length + 1, prefixes[s]!, length));
-    const view = {
-      heads: model.config.heads,
-      table: model.device.tensor(table, [lengths.length, 6], { dtype: 'i32' }),
-      maxKeys: Math.max(...lengths) + 1,
-    };
-    const destination = model.indices(rows);
-    const x = model.embed({ tokens, positions, slots }); // (sequences, C)
-    const y = model.decode(x, (qkv, layer) => {
-      writeCacheRows(cache.layers[layer]!, qkv, destination);
-      return attentionOverCache(qkv, cache.layers[layer]!, view);
-    }); // (sequences, C)
-    lengths.forEach((length, s) => (lengths[s] = length + 1));
-    return model.logits(y); // (sequences, V)
-  });
-}
 
 export interface GenerateOptions {
   /** Tokens after BOS at most. */
@@ -128,10 +25,30 @@ export interface GenerateOptions {
    * which decides what later places mean). Undefined: none.
    */
   readonly responseSlots?: (sequence: number, firstToken: number) => ArrayLike<number> | undefined;
+  /** Default: the fastest for the device and model. */
+  readonly path?: DecodePath;
 }
 
-/** Between two looks at whether all sequences have ended: a look costs a round trip where the device is asynchronous. */
-const stepsPerLook = { cpu: 1, wasm: 1, webgpu: 8 } as const;
+/**
+ * How tokens after the first are computed. `steps`: layer by layer with the ops of the training pass, to be read; `rollout`: several
+ * tokens per launch, see models/rollout.ts. Both draw the same tokens from the same noise.
+ */
+export type DecodePath = 'steps' | 'rollout';
+
+/**
+ * Tokens between two looks at whether all sequences have ended, and so of a launch of the rollout kernel. A look costs a round trip
+ * where the device is asynchronous; there it is read while the next launch runs.
+ */
+const tokensPerLook = { cpu: 1, wasm: 32, webgpu: 8 } as const;
+
+/**
+ * The path that is faster where a model can take both; see bench/rollout.ts. Software adapters compile the rollout kernel for longer than it
+ * saves; on a GPU it has not been measured yet.
+ */
+function fastestPath(model: VisionLanguageModel, cache: Cache): DecodePath {
+  const { backend, software } = model.device.capabilities;
+  return backend !== 'cpu' && !software && canRollOut(model, cache) ? 'rollout' : 'steps';
+}
 
 /**
  * Responses to prompts: the tokens after BOS, end-of-sequence included where it came within `maxTokens`.
@@ -143,47 +60,98 @@ export async function generate(
   options: GenerateOptions,
   patches?: Tensor,
 ): Promise<number[][]> {
-  const { maxTokens, temperature, seed, stream, step, promptSlots, responseSlots } = options;
+  const { maxTokens, temperature, seed, stream, step, promptSlots } = options;
   const { device, config } = model;
   if (maxTokens > config.responsePositions)
     throw new Error(`${maxTokens} tokens were asked for; the model has ${config.responsePositions} response positions`);
-  const count = prompts.length;
   return await device.scope(async () => {
+    const count = prompts.length;
     const capacity = Math.max(...prompts.map(prompt => prompt.length)) + maxTokens;
     const cache = createCache(model, count, capacity);
-    const done = device.zeros([count], { dtype: 'i32' });
-    const tokens = device.tensor(new Int32Array(count * maxTokens).fill(PAD), [count, maxTokens], { dtype: 'i32' });
-    const next = device.empty([count], 'i32', 'generate');
-    const control = device.tensor([seed, stream, step, EOS, PAD], [5], { dtype: 'i32' });
-    const heat = device.tensor([temperature], [1]);
-    const bias = device.tensor(forbidden(config), [config.vocabulary]);
+    const noise = [temperature, ...forbidden(config)];
+    const state: State = {
+      cache,
+      control: device.tensor([seed, stream, step, EOS, PAD], [5], { dtype: 'i32' }),
+      sampling: device.tensor(noise),
+      done: device.zeros([count], { dtype: 'i32' }),
+      tokens: device.tensor(new Int32Array(count * maxTokens).fill(PAD), [count, maxTokens], { dtype: 'i32' }),
+      next: device.empty([count], 'i32', 'generate'),
+      draw: { temperature: device.tensor([temperature]), bias: device.tensor(noise.slice(1)) },
+    };
     const sequences = prompts.map<Sequence>((prompt, s) => ({
       prompt,
       response: [BOS],
       ...(promptSlots && { promptSlots: promptSlots[s]! }),
     }));
-    let slots: (ArrayLike<number> | undefined)[] | undefined; // by sequence, then position
-    for (let column = 0; column < maxTokens; column++) {
-      device.scope(() => {
-        const present = slots && Int32Array.from(slots, row => row?.[column] ?? -1);
-        const logits =
-          column === 0 ? prefill(model, sequences, cache, patches) : decodeStep(model, next, cache, present);
-        sampleTokens({ logits, bias, temperature: heat, control, done, tokens, next }, column);
-      });
-      if (column === 0 && responseSlots) {
-        const found = Array.from(await next.read(), (first, s) => responseSlots(s, first));
-        if (found.some(row => row !== undefined)) slots = found;
-      }
-      const look = (column + 1) % stepsPerLook[device.capabilities.backend] === 0;
-      if (look && (await done.read()).every(flag => flag !== 0)) break;
+    device.scope(() => {
+      drawTokens(state, prefill(model, sequences, cache, patches), 0);
+    });
+    if (maxTokens > 1) {
+      const path = options.path ?? fastestPath(model, cache);
+      if (path === 'rollout' && !canRollOut(model, cache))
+        throw new Error('the rollout kernel cannot carry this model and batch here: generate with path `steps`');
+      await (path === 'steps' ? continueBySteps : continueByRollout)(model, state, options);
     }
-    const all = await tokens.read();
+    const all = await state.tokens.read();
     return prompts.map((_, s) => {
       const row = Array.from(all.subarray(s * maxTokens, (s + 1) * maxTokens));
       const end = row.indexOf(EOS);
       return end < 0 ? row.slice(0, lastToken(row) + 1) : row.slice(0, end + 1);
     });
   });
+}
+
+/** What a generation holds on the device. */
+interface State {
+  readonly cache: Cache;
+  readonly control: Tensor;
+  /** Temperature, then the bias of every token: (1 + V). */
+  readonly sampling: Tensor;
+  /** The same in two. */
+  readonly draw: { readonly temperature: Tensor; readonly bias: Tensor };
+  readonly done: Tensor;
+  readonly tokens: Tensor;
+  readonly next: Tensor;
+}
+
+function drawTokens({ draw, control, done, tokens, next }: State, logits: Tensor, column: number): void {
+  sampleTokens({ logits, ...draw, control, done, tokens, next }, column);
+}
+
+const haveEnded = async (done: Tensor) => (await done.read()).every(flag => flag !== 0);
+
+async function continueBySteps(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<void> {
+  const { maxTokens, responseSlots } = options;
+  const { device } = model;
+  const { cache, next, done } = state;
+  const slots = responseSlots && Array.from(await next.read(), (first, s) => responseSlots(s, first)); // by sequence, then position
+  const slotted = slots?.some(row => row !== undefined) ?? false;
+  for (let column = 1; column < maxTokens; column++) {
+    device.scope(() => {
+      const present = slots && slotted ? Int32Array.from(slots, row => row?.[column] ?? -1) : undefined;
+      drawTokens(state, decodeStep(model, next, cache, present), column);
+    });
+    if (column % tokensPerLook[device.capabilities.backend] === 0 && (await haveEnded(done))) return;
+  }
+}
+
+async function continueByRollout(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<void> {
+  const { maxTokens, responseSlots } = options;
+  const { device, config } = model;
+  const { backend } = device.capabilities;
+  const { cache, control, sampling, done, tokens, next } = state;
+  // where reading costs a round trip, lists go along for whatever the first tokens may be
+  const firstTokens = responseSlots && backend !== 'webgpu' ? await next.read() : undefined;
+  const slots = collectSlots(responseSlots, done.size, config.vocabulary, maxTokens, firstTokens);
+  const rollout = new Rollout(model, { cache, control, sampling, done, tokens, slots });
+  let ended: Promise<boolean> = Promise.resolve(false);
+  for (let column = 1; column < maxTokens; column += tokensPerLook[backend]) {
+    rollout.run(column, Math.min(tokensPerLook[backend], maxTokens - column));
+    const before = ended;
+    ended = haveEnded(done);
+    if (await (backend === 'webgpu' ? before : ended)) break; // an asynchronous device is at work while we look at the launch before
+  }
+  await ended;
 }
 
 /** Tokens that no response may hold, as a bias on the logits: (V). */

@@ -1,9 +1,11 @@
 /** Models: a closed vocabulary, a compact vision-language transformer, generation and checkpoints. */
 export * from './batch.js';
+export * from './cache.js';
 export * from './checkpoint.js';
 export * from './config.js';
 export * from './generate.js';
 export * from './image.js';
+export * from './rollout.js';
 export * from './safetensors.js';
 export * from './specs.js';
 export * from './vlm.js';

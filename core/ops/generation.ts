@@ -1,5 +1,5 @@
 /** What generation needs beside the ops with gradients: cache rows, attention over a cache, sampling. Nothing here is recorded. */
-import { attentionKernel, sampleTokensKernel, scatterRowsKernel } from '../../kernels/index.js';
+import { attentionKernel, rolloutKernel, sampleTokensKernel, scatterRowsKernel } from '../../kernels/index.js';
 import { wideDType } from '../op.js';
 import { contiguous } from '../primitives.js';
 import type { Tensor } from '../tensor.js';
@@ -68,4 +68,44 @@ export function sampleTokens(state: SamplingState, column: number): void {
     { ...state, logits },
     { rows, cols, column, stride: state.tokens.shape[1]! },
   );
+}
+
+/** A decoder, its cache and its tokens, as the rollout kernel takes them. */
+export interface RolloutState {
+  /** All parameters, flat. */
+  readonly weights: Tensor;
+  /** Token vectors, then head vectors: (2, V, C). */
+  readonly tables: Tensor;
+  /** f32 (1 + V): temperature, then the bias of every token. */
+  readonly sampling: Tensor;
+  /** i32 [5], see `controlFields` in kernels/random. */
+  readonly control: Tensor;
+  /** i32, see `rolloutPlan` in kernels/decode. */
+  readonly plan: Tensor;
+  /** (layers * layerStride): keys and values of all layers; updated. */
+  readonly cache: Tensor;
+  /** i32 (B): 1 where a sequence has ended; updated. */
+  readonly done: Tensor;
+  /** i32 (B, steps): updated. */
+  readonly tokens: Tensor;
+}
+
+export interface RolloutShape {
+  /** Cache rows per sequence. */
+  readonly capacity: number;
+  readonly layers: number;
+  readonly width: number;
+  readonly heads: number;
+  /** Lists of slots in the plan. */
+  readonly lists: number;
+  /** Elements from one layer's cache to the next. */
+  readonly layerStride: number;
+}
+
+/** Samples tokens[:, column .. column + steps - 1] of all sequences that have not ended, each from the one before it. */
+export function rollout(state: RolloutState, shape: RolloutShape, column: number, steps: number): void {
+  const [sequences, stride] = state.tokens.shape as [number, number];
+  const vocabulary = state.sampling.size - 1;
+  const params = { ...shape, sequences, stride, vocabulary, column, steps, eps: 1e-5 };
+  state.weights.device.launch(rolloutKernel, { ...state }, params);
 }

@@ -4,7 +4,7 @@ import type { WgslPass, WgslTarget } from '../kernel.js';
 import { lanePass, rowPass } from '../wgsl.js';
 
 /** `uniform_at(step, index)`: see `pcg4d` and `uniformFromBits` in random.ts. */
-const uniformAt = `fn uniform_at(step: u32, index: u32) -> f32 {
+export const uniformAt = `fn uniform_at(step: u32, index: u32) -> f32 {
   var v = vec4u(bitcast<u32>(load_control(0u)), bitcast<u32>(load_control(1u)), step, index) * 1664525u + 1013904223u;
   v.x += v.y * v.w; v.y += v.z * v.x; v.z += v.x * v.y; v.w += v.y * v.z;
   v ^= v >> vec4u(16u);

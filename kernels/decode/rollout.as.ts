@@ -1,0 +1,282 @@
+// The rollout: a thread carries a group of sequences through all layers and tokens. A group's activations (100 KiB at the width
+// of the smallest preset) stay in the second-level cache, and nobody waits: a decode step as single kernels starts forty of them.
+import { attendOne } from '../attention/attend-one.as';
+import { Control, drawToken } from '../random/draw.as';
+import { at, laneMask, madd, storeLanes, sumLanes } from '../wasm/simd.as';
+import { rowSum } from '../wasm/row.as';
+import { Finish, multiplyTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
+
+/** Offsets of a layer in the plan, see rolloutLayerFields in rollout.ts. */
+@unmanaged
+class Layer {
+  attentionGain: i32;
+  attentionBias: i32;
+  qkvWeight: i32;
+  qkvBias: i32;
+  outWeight: i32;
+  outBias: i32;
+  mlpGain: i32;
+  mlpBias: i32;
+  inWeight: i32;
+  inBias: i32;
+  mlpOutWeight: i32;
+  mlpOutBias: i32;
+}
+const layerFields = 12;
+
+/** Offsets beside the layers, see rolloutModelFields. */
+@unmanaged
+class Model {
+  gain: i32;
+  bias: i32;
+  headBias: i32;
+  positions: i32;
+  slotRows: i32;
+  slotCols: i32;
+}
+const modelFields = 6;
+
+/** Steps along k between two stores of a tile, as in kernels/matmul: sums are then the same, bit by bit. */
+const blockK = 512;
+
+@unmanaged
+class RolloutArgs {
+  weights: usize;
+  tables: usize;
+  sampling: usize;
+  control: Control;
+  plan: usize;
+  cache: usize;
+  done: usize;
+  tokens: usize;
+  sequences: i32;
+  capacity: i32;
+  layers: i32;
+  width: i32;
+  heads: i32;
+  vocabulary: i32;
+  column: i32;
+  steps: i32;
+  stride: i32;
+  lists: i32;
+  layerStride: i32;
+  eps: f32;
+  sequencesPerUnit: i32;
+  panels: usize;
+}
+
+/** Columns rounded up to whole panels. */
+@inline
+function panelled(columns: i32): i32 {
+  return (columns + tileColumns - 1) & ~(tileColumns - 1);
+}
+
+/** Elements of a layer's matrices as panels. */
+@inline
+function layerPanels(width: i32): i32 {
+  return width * (panelled(3 * width) + panelled(width) + panelled(4 * width)) + 4 * width * panelled(width);
+}
+
+/** Packs matrix[k, n] as panels [k, 8] one after another. */
+function packMatrix(panel: usize, matrix: usize, k: i32, n: i32): void {
+  const stride = (<usize>n) << 2;
+  for (let j: i32 = 0; j < n; j += tileColumns) {
+    const first = laneMask(n - j);
+    const second = laneMask(n - j - 4);
+    let row = at(matrix, j);
+    for (let l: i32 = 0; l < k; l++, row += stride, panel += 32) {
+      v128.store(panel, v128.and(v128.load(row), first));
+      v128.store(panel, v128.and(v128.load(row, 16), second), 16);
+    }
+  }
+}
+
+/** One unit is one matrix: qkv, out, in and out of every layer, then the head. */
+export function rollout_pack(args: RolloutArgs, begin: i32, end: i32, scratch: usize): void {
+  const width = args.width;
+  const size = layerPanels(width);
+  for (let unit = begin; unit < end; unit++) {
+    const index = unit >> 2;
+    let panel = at(args.panels, index * size);
+    if (index == args.layers) {
+      const head = at(args.tables, args.vocabulary * width);
+      for (let j: i32 = 0; j < args.vocabulary; j += tileColumns, panel += (<usize>(width * tileColumns)) << 2)
+        packTransposed(panel, at(head, j * width), (<usize>width) << 2, min(args.vocabulary - j, tileColumns), width, 1);
+      continue;
+    }
+    const layer = changetype<Layer>(at(args.plan, index * layerFields));
+    const which = unit & 3;
+    if (which == 0) packMatrix(panel, at(args.weights, layer.qkvWeight), width, 3 * width);
+    panel = at(panel, width * panelled(3 * width));
+    if (which == 1) packMatrix(panel, at(args.weights, layer.outWeight), width, width);
+    panel = at(panel, width * panelled(width));
+    if (which == 2) packMatrix(panel, at(args.weights, layer.inWeight), width, 4 * width);
+    panel = at(panel, width * panelled(4 * width));
+    if (which == 3) packMatrix(panel, at(args.weights, layer.mlpOutWeight), 4 * width, width);
+  }
+}
+
+/** y = (x - mean) / deviation * gain + bias of rows. */
+function norm(x: usize, y: usize, rows: i32, cols: i32, gain: usize, bias: usize, eps: f32): void {
+  for (let row: i32 = 0; row < rows; row++) {
+    const mean = f32x4.splat(rowSum(x, cols) / <f32>cols);
+    let squares = f32x4.splat(0);
+    for (let j: i32 = 0; j < cols; j += 4) {
+      const centred = f32x4.sub(v128.load(at(x, j)), mean);
+      squares = madd(centred, centred, squares);
+    }
+    const rstd = f32x4.splat(<f32>1 / sqrt<f32>(sumLanes(squares) / <f32>cols + eps));
+    for (let j: i32 = 0; j < cols; j += 4) {
+      const normalised = f32x4.mul(f32x4.sub(v128.load(at(x, j)), mean), rstd);
+      v128.store(at(y, j), madd(normalised, v128.load(at(gain, j)), v128.load(at(bias, j))));
+    }
+    x = at(x, cols);
+    y = at(y, cols);
+  }
+}
+
+/** c[rows, n] = finish(a[rows, k] times packed panels); rows of c and of the residual lie `stride` elements apart. */
+function linear(
+  rows: i32,
+  a: usize,
+  panels: usize,
+  k: i32,
+  n: i32,
+  c: usize,
+  stride: i32,
+  finish: i32,
+  bias: usize,
+  residual: usize,
+): void {
+  const strideA = (<usize>k) << 2;
+  const strideC = (<usize>stride) << 2;
+  for (let start: i32 = 0; start < k; start += blockK) {
+    const steps = min(blockK, k - start);
+    const flags = (start > 0 ? Finish.accumulate : 0) | (start + blockK >= k ? finish : 0);
+    for (let j: i32 = 0; j < n; j += tileColumns) {
+      const panel = at(panels, j * k + start * tileColumns);
+      for (let i: i32 = 0; i < rows; i += tileRows) {
+        const from = at(a, i * k + start);
+        const to = i * stride + j;
+        const columns = min(n - j, tileColumns);
+        const add = at(residual, to);
+        const into = at(c, to);
+        const count = min(rows - i, tileRows);
+        multiplyTile(count, from, strideA, panel, 4 * tileColumns, steps, into, strideC, columns, flags, at(bias, j), add);
+      }
+    }
+  }
+}
+
+/** x = token + position (+ cell that the token stands for by its place) of the token before column t. */
+function embed(args: RolloutArgs, model: Model, s: i32, t: i32, x: usize): void {
+  const width = args.width;
+  const token = load<i32>(at(args.tokens, s * args.stride + t - 1));
+  let slot: i32 = -1;
+  if (args.lists > 0) {
+    const listOf = at(args.plan, args.layers * layerFields + modelFields + args.sequences);
+    const list = load<i32>(at(listOf, s * args.vocabulary + load<i32>(at(args.tokens, s * args.stride))));
+    if (list >= 0) slot = load<i32>(at(listOf, args.sequences * args.vocabulary + list * args.stride + t));
+  }
+  const vector = at(args.tables, token * width);
+  const position = at(args.weights, model.positions + t * width);
+  const slotRow = at(args.weights, model.slotRows + (slot >> 3) * width);
+  const slotCol = at(args.weights, model.slotCols + (slot & 7) * width);
+  for (let j: i32 = 0; j < width; j += 4) {
+    let sum = f32x4.add(v128.load(at(vector, j)), v128.load(at(position, j)));
+    if (slot >= 0) sum = f32x4.add(sum, f32x4.add(v128.load(at(slotRow, j)), v128.load(at(slotCol, j))));
+    v128.store(at(x, j), sum);
+  }
+}
+
+/**
+ * One unit is `sequencesPerUnit` sequences, all steps. Scratch: which of them go on, then their rows of x, of x normalised, of qkv and
+ * hidden values, of logits, then the scores of a head.
+ */
+export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize): void {
+  const width = args.width;
+  const weights = args.weights;
+  const heads = args.heads;
+  const headDim = width / heads;
+  const scale: f32 = <f32>(1 / sqrt<f64>(<f64>headDim));
+  const vocabulary = args.vocabulary;
+  const capacity = args.capacity;
+  const group = args.sequencesPerUnit;
+  const panelBytes = (<usize>layerPanels(width)) << 2;
+  const model = changetype<Model>(at(args.plan, args.layers * layerFields));
+  const prefixes = at(args.plan, args.layers * layerFields + modelFields);
+  const active = scratch;
+  let x = at(active, (group + 3) & ~3);
+  let next = at(x, group * width); // what x becomes: sums must not be written over what they add
+  const normed = at(next, group * width);
+  const qkv = at(normed, group * width);
+  const hidden = at(qkv, group * 3 * width);
+  const logits = at(hidden, group * 4 * width);
+  const scores = at(logits, group * panelled(vocabulary));
+  const strideCache = (<usize>(2 * width)) << 2;
+  const finish: i32 = Finish.bias | Finish.residual;
+
+  for (let unit = begin; unit < end; unit++) {
+    const last = min(args.sequences, (unit + 1) * group);
+    for (let t = args.column; t < args.column + args.steps; t++) {
+      let rows: i32 = 0;
+      for (let s = unit * group; s < last; s++) {
+        if (load<i32>(at(args.done, s)) != 0) continue;
+        store<i32>(at(active, rows), s);
+        embed(args, model, s, t, at(x, rows * width));
+        rows++;
+      }
+      if (rows == 0) break;
+
+      let panels = args.panels;
+      let cache = args.cache;
+      for (let l: i32 = 0; l < args.layers; l++) {
+        const layer = changetype<Layer>(at(args.plan, l * layerFields));
+        let panel = panels;
+        norm(x, normed, rows, width, at(weights, layer.attentionGain), at(weights, layer.attentionBias), args.eps);
+        linear(rows, normed, panel, width, 3 * width, qkv, 3 * width, Finish.bias, at(weights, layer.qkvBias), 0);
+        panel = at(panel, width * panelled(3 * width));
+        for (let i: i32 = 0; i < rows; i++) {
+          const s = load<i32>(at(active, i));
+          const row = load<i32>(at(prefixes, s)) + t;
+          const first = at(cache, s * capacity * 2 * width);
+          const q = at(qkv, i * 3 * width);
+          const cacheRow = first + <usize>row * strideCache;
+          for (let j: i32 = 0; j < 2 * width; j += 4) v128.store(at(cacheRow, j), v128.load(at(q, width + j)));
+          for (let h: i32 = 0; h < heads; h++) {
+            const keys = at(first, h * headDim);
+            const out = at(normed, i * width + h * headDim);
+            attendOne(at(q, h * headDim), keys, at(keys, width), strideCache, row + 1, headDim, scale, scores, out);
+          }
+        }
+        linear(rows, normed, panel, width, width, next, width, finish, at(weights, layer.outBias), x);
+        let previous = x;
+        x = next;
+        next = previous;
+        panel = at(panel, width * panelled(width));
+        norm(x, normed, rows, width, at(weights, layer.mlpGain), at(weights, layer.mlpBias), args.eps);
+        linear(rows, normed, panel, width, 4 * width, hidden, 4 * width, Finish.bias | Finish.relu, at(weights, layer.inBias), 0);
+        panel = at(panel, width * panelled(4 * width));
+        linear(rows, hidden, panel, 4 * width, width, next, width, finish, at(weights, layer.mlpOutBias), x);
+        previous = x;
+        x = next;
+        next = previous;
+        panels += panelBytes;
+        cache = at(cache, args.layerStride);
+      }
+      norm(x, normed, rows, width, at(weights, model.gain), at(weights, model.bias), args.eps);
+      const headBias = at(weights, model.headBias);
+      linear(rows, normed, panels, width, vocabulary, logits, panelled(vocabulary), Finish.bias, headBias, 0);
+
+      for (let i: i32 = 0; i < rows; i++) {
+        const s = load<i32>(at(active, i));
+        const row = at(logits, i * panelled(vocabulary));
+        const temperature = load<f32>(args.sampling);
+        const step = args.control.step + t;
+        const token = drawToken(row, at(args.sampling, 1), temperature, args.control, step, s * vocabulary, vocabulary);
+        store<i32>(at(args.tokens, s * args.stride + t), token);
+        if (token == args.control.endOfSequence) store<i32>(at(args.done, s), 1);
+      }
+    }
+  }
+}

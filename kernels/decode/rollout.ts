@@ -1,0 +1,279 @@
+/**
+ * The rollout kernel: several tokens of many sequences in one launch. Sequences do not depend on each other, so whoever
+ * carries a group of them (a thread on wasm, a workgroup on webgpu) takes it through all layers, draws the next tokens and
+ * goes on with those, without waiting for anybody. Sequences that have ended cost nothing.
+ *
+ * The decoder is that of models/transformer.ts. Where its parameters lie in the flat buffer stands in `plan`.
+ */
+import { ceilDivide, defineKernel } from '../kernel.js';
+import type { Draw } from '../kernel.js';
+import { pcg4d, uniformFromBits } from '../random/random.js';
+import { rolloutWgsl } from './rollout.wgsl.js';
+
+export { rolloutFits } from './rollout.wgsl.js';
+
+/** Parameters of a layer, in the order of their offsets in the plan; names as in models/specs.ts. */
+export const rolloutLayerFields = [
+  'attention.norm.gain',
+  'attention.norm.bias',
+  'attention.qkv.weight',
+  'attention.qkv.bias',
+  'attention.out.weight',
+  'attention.out.bias',
+  'mlp.norm.gain',
+  'mlp.norm.bias',
+  'mlp.in.weight',
+  'mlp.in.bias',
+  'mlp.out.weight',
+  'mlp.out.bias',
+] as const;
+
+/** Parameters beside the layers, likewise. */
+export const rolloutModelFields = [
+  'norm.gain',
+  'norm.bias',
+  'head.bias',
+  'position.response',
+  'embedding.row',
+  'embedding.col',
+] as const;
+
+/** Columns of a row of cells: a slot is 8 * row + col. */
+export const slotColumns = 8;
+
+/** Hidden width of the feed-forward layer, in widths. */
+const hiddenFactor = 4;
+
+export interface RolloutPlan {
+  /** Offsets into `weights`: `rolloutLayerFields` of every layer, then `rolloutModelFields`. */
+  readonly offsets: readonly number[];
+  /** Prompt rows of every sequence. */
+  readonly prefixes: ArrayLike<number>;
+  /** Lists of slots by response position, all `stride` long; -1 for none. */
+  readonly lists: readonly ArrayLike<number>[];
+  /** Which list holds for a sequence whose first token is known, -1 for none: (sequences, vocabulary). Not read without lists. */
+  readonly listOf: ArrayLike<number>;
+}
+
+/** The integers of the `plan` buffer. */
+export function rolloutPlan({ offsets, prefixes, lists, listOf }: RolloutPlan): Int32Array {
+  const parts = [offsets, prefixes, ...(lists.length > 0 ? [listOf, ...lists] : [])];
+  const out = new Int32Array(parts.reduce((total, part) => total + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** Sequences that a thread takes through the layers together: enough to use what it loads of a weight several times. */
+const sequencesPerUnit = 16;
+
+type Rows = Float64Array<ArrayBuffer>;
+
+export const rolloutKernel = defineKernel({
+  name: 'rollout',
+  summary:
+    'Tokens of columns column..column + steps - 1 of every sequence whose done flag is not set: embeds tokens[s, column - 1], ' +
+    'runs all layers against the cache (layers, sequences * capacity, 2 * width; keys first), whose row prefix + column it ' +
+    'writes, and draws from the logits as sample_tokens does. width / heads must be a multiple of four. tables: token ' +
+    'vectors, then head vectors, (2, vocabulary, width). sampling: temperature, then the bias of every token',
+  buffers: {
+    weights: { access: 'read', kind: 'float' },
+    tables: { access: 'read', kind: 'float' },
+    sampling: { access: 'read', kind: 'wide' },
+    control: { access: 'read', kind: 'index' },
+    plan: { access: 'read', kind: 'index' },
+    cache: { access: 'update', kind: 'float' },
+    done: { access: 'update', kind: 'index' },
+    tokens: { access: 'update', kind: 'index' },
+  },
+  params: {
+    ...{ sequences: 'u32', capacity: 'u32', layers: 'u32', width: 'u32', heads: 'u32', vocabulary: 'u32' },
+    ...{ column: 'u32', steps: 'u32', stride: 'u32', lists: 'u32', layerStride: 'u32', eps: 'f32' },
+  },
+  reference({ weights, tables, sampling, control, plan, cache, done, tokens }, params) {
+    const { sequences, capacity, layers, width, heads, vocabulary, column, steps, stride, lists, layerStride } = params;
+    const fields = rolloutLayerFields.length;
+    const [gain, bias, headBias, positions, slotRows, slotCols] = plan.subarray(layers * fields);
+    const prefixes = layers * fields + rolloutModelFields.length;
+    const listOf = prefixes + sequences;
+    const slots = listOf + sequences * vocabulary;
+    const headDim = width / heads;
+
+    const norm = (x: Rows, gainAt: number, biasAt: number): Rows => {
+      const mean = x.reduce((sum, v) => sum + v, 0) / width;
+      const variance = x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / width;
+      const scale = 1 / Math.sqrt(variance + params.eps);
+      return x.map((v, c) => (v - mean) * scale * weights[gainAt + c]! + weights[biasAt + c]!);
+    };
+    const linear = (x: Rows, weightAt: number, biasAt: number, outputs: number): Rows =>
+      Float64Array.from({ length: outputs }, (_, n) => {
+        let sum = 0;
+        for (let k = 0; k < x.length; k++) sum += x[k]! * weights[weightAt + k * outputs + n]!;
+        return sum + weights[biasAt + n]!;
+      });
+    const plus = (a: Rows, b: Rows): Rows => a.map((v, c) => v + b[c]!);
+
+    for (let s = 0; s < sequences; s++)
+      for (let t = column; t < column + steps && !done[s]; t++) {
+        const token = tokens[s * stride + t - 1]!;
+        const list = lists > 0 ? plan[listOf + s * vocabulary + tokens[s * stride]!]! : -1;
+        const slot = list < 0 ? -1 : plan[slots + list * stride + t]!;
+        const last = plan[prefixes + s]! + t; // row of this token in the sequence's part of the cache
+        const row = s * capacity + last;
+        let x: Rows = Float64Array.from({ length: width }, (_, c) => {
+          const embedded = tables[token * width + c]! + weights[positions! + t * width + c]!;
+          if (slot < 0) return embedded;
+          const [slotRow, slotCol] = [Math.floor(slot / slotColumns), slot % slotColumns];
+          return embedded + weights[slotRows! + slotRow * width + c]! + weights[slotCols! + slotCol * width + c]!;
+        });
+        for (let layer = 0; layer < layers; layer++) {
+          const p = plan.subarray(layer * fields, (layer + 1) * fields);
+          const qkv = linear(norm(x, p[0]!, p[1]!), p[2]!, p[3]!, 3 * width);
+          const at = (key: number) => layer * layerStride + (s * capacity + key) * 2 * width;
+          cache.set(qkv.subarray(width), layer * layerStride + row * 2 * width);
+          const attended = new Float64Array(width);
+          for (let h = 0; h < heads; h++) {
+            const scores = Float64Array.from({ length: last + 1 }, (_, key) => {
+              let score = 0;
+              for (let d = h * headDim; d < (h + 1) * headDim; d++) score += qkv[d]! * cache[at(key) + d]!;
+              return score / Math.sqrt(headDim);
+            });
+            const most = Math.max(...scores);
+            const shares = scores.map(score => Math.exp(score - most));
+            const sum = shares.reduce((total, share) => total + share, 0);
+            for (let d = h * headDim; d < (h + 1) * headDim; d++)
+              attended[d] = shares.reduce((o, share, key) => o + share * cache[at(key) + width + d]!, 0) / sum;
+          }
+          const y = plus(linear(attended, p[4]!, p[5]!, width), x);
+          const hidden = linear(norm(y, p[6]!, p[7]!), p[8]!, p[9]!, hiddenFactor * width).map(v => Math.max(v, 0));
+          x = plus(linear(hidden, p[10]!, p[11]!, width), y);
+        }
+        const normed = norm(x, gain!, bias!);
+        let best = 0;
+        let bestScore = -Infinity;
+        for (let k = 0; k < vocabulary; k++) {
+          let score = weights[headBias! + k]! + sampling[1 + k]!;
+          for (let c = 0; c < width; c++) score += normed[c]! * tables[(vocabulary + k) * width + c]!;
+          if (sampling[0]! > 0) {
+            const [word] = pcg4d(control[0]!, control[1]!, control[2]! + t, s * vocabulary + k);
+            score = score / sampling[0]! - Math.log(-Math.log(uniformFromBits(word)));
+          }
+          if (score > bestScore) {
+            bestScore = score;
+            best = k;
+          }
+        }
+        tokens[s * stride + t] = best;
+        if (best === control[3]) done[s] = 1;
+      }
+  },
+  /** As if no sequence ended, with a cache that is half full. */
+  cost: ({ sequences, steps, layers, width, vocabulary, capacity }) => ({
+    flops: 2 * sequences * steps * (layers * width * (12 * width + capacity) + vocabulary * width),
+    elements: layers * (12 * width ** 2 + sequences * capacity * width) + vocabulary * width,
+  }),
+  wasm: ({ sequences, layers, width, vocabulary, capacity }) => ({
+    passes: [
+      { fn: 'rollout_pack', units: 4 * layers + 1 },
+      {
+        fn: 'rollout',
+        units: ceilDivide(sequences, sequencesPerUnit),
+        // per sequence its number, x twice, its norm, qkv and hidden values, logits; then scores of a head
+        threadScratch: 4 * (sequencesPerUnit * (1 + 10 * width + 8 * ceilDivide(vocabulary, 8)) + capacity + 64),
+      },
+    ],
+    constants: [sequencesPerUnit],
+    sharedScratch: 4 * packedElements(layers, width, vocabulary),
+  }),
+  wgsl: rolloutWgsl,
+  example: rolloutExample,
+  tolerance: 2e-5,
+});
+
+/** Elements of all matrices as panels of eight columns, what a tile of a product reads. */
+function packedElements(layers: number, width: number, vocabulary: number): number {
+  const columns = (n: number) => 8 * ceilDivide(n, 8);
+  const hidden = hiddenFactor * width;
+  const layer = width * (columns(3 * width) + columns(width) + columns(hidden)) + hidden * columns(width);
+  return layers * layer + width * columns(vocabulary);
+}
+
+function rolloutExample(draw: Draw) {
+  const heads = draw.pick([1, 2, 4]);
+  const width = heads * draw.pick([4, 16]);
+  const layers = draw.pick([1, 2]);
+  const sequences = draw.pick([1, 3, 18]);
+  const vocabulary = draw.pick([7, 24, 70]);
+  const column = draw.pick([1, 3]);
+  const steps = draw.pick([1, 2, 4]);
+  const stride = column + steps + draw.pick([0, 2]);
+  const prefixes = Array.from({ length: sequences }, (_, s) => 1 + ((s * 5) % 9));
+  const capacity = 9 + stride;
+  const lists = draw.pick([0, 2]);
+
+  let end = 0;
+  const place = (length: number) => {
+    const offset = end;
+    end += 64 * ceilDivide(length, 64);
+    return offset;
+  };
+  const lengthOf = (field: string): number => {
+    if (field.startsWith('embedding')) return slotColumns * width;
+    if (field === 'position.response') return stride * width;
+    if (field === 'head.bias') return vocabulary;
+    if (field === 'attention.out.weight') return width ** 2;
+    if (field.endsWith('weight')) return (field.includes('qkv') ? 3 : hiddenFactor) * width ** 2;
+    return width * (field === 'attention.qkv.bias' ? 3 : field === 'mlp.in.bias' ? hiddenFactor : 1);
+  };
+  const fields = [
+    ...Array.from({ length: layers }, () => rolloutLayerFields).flat(),
+    ...rolloutModelFields,
+  ] as readonly string[];
+  const offsets = fields.map(field => place(lengthOf(field)));
+  const plan = rolloutPlan({
+    ...{ offsets, prefixes },
+    lists: Array.from({ length: lists }, (_, l) => Array.from({ length: stride }, (__, t) => ((t * 7 + l) % 65) - 1)),
+    listOf: Array.from({ length: sequences * vocabulary }, (_, i) => (i % 3) - 1),
+  });
+  const noise = draw.integer(0, 1e6);
+  const scale = 1 / Math.sqrt(width);
+  return {
+    params: {
+      ...{ sequences, capacity, layers, width, heads, vocabulary, column, steps, stride, lists },
+      ...{ layerStride: 64 * ceilDivide(sequences * capacity * 2 * width, 64), eps: 1e-5 },
+    },
+    lengths: {
+      weights: end,
+      tables: 2 * vocabulary * width,
+      sampling: 1 + vocabulary,
+      control: 5,
+      plan: plan.length,
+      cache: layers * 64 * ceilDivide(sequences * capacity * 2 * width, 64),
+      done: sequences,
+      tokens: sequences * stride,
+    },
+    fills: {
+      weights: { kind: 'uniform', minimum: -scale, maximum: scale },
+      tables: { kind: 'uniform', minimum: -scale, maximum: scale },
+      cache: { kind: 'uniform', minimum: -1, maximum: 1 },
+      // temperature, then what decides between tokens: far enough apart that rounding picks the same one
+      sampling: {
+        kind: 'values',
+        values: [
+          draw.pick([0, 1]),
+          ...Array.from({ length: vocabulary }, (_, k) => (k % 7 === 3 ? -1e30 : ((k * 37) % 101) * 2)),
+        ],
+      },
+      control: { kind: 'values', values: [noise, 3, draw.integer(0, 1000), draw.integer(0, vocabulary - 1), 0] },
+      plan: { kind: 'values', values: plan },
+      done: { kind: 'values', values: Array.from({ length: sequences }, () => draw.pick([0, 0, 1])) },
+      tokens: {
+        kind: 'values',
+        values: Array.from({ length: sequences * stride }, (_, i) => (i * 11 + noise) % vocabulary),
+      },
+    },
+  } as const;
+}
