@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../core/index.js';
 import { resolveConfig } from '../../mgsd/config.js';
-import { drawPuzzles, groupShares, heldOutGroups, trainingGroups } from '../../mgsd/puzzles.js';
+import { checkPuzzles, drawPuzzles, groupShares, heldOutGroups, trainingGroups } from '../../mgsd/puzzles.js';
 import type { PuzzleGroup } from '../../mgsd/puzzles.js';
 
 const config = (seed = 1) =>
@@ -64,5 +64,35 @@ describe('drawPuzzles', () => {
     const random = new Random(1);
     const drawn = new Set(Array.from({ length: 20 }, () => drawPuzzles(groups, random, 100)).flat());
     expect(drawn.size).toBe(100);
+  });
+});
+
+describe('checkPuzzles', () => {
+  const model = { promptPositions: 112, responsePositions: 160 };
+  const [training, heldOut] = [trainingGroups(config()), heldOutGroups(config())];
+
+  it('lets pass what a run draws', () => {
+    expect(() => {
+      checkPuzzles(model, training, heldOut);
+    }).not.toThrow();
+  });
+
+  it('refuses limits that the oracle itself does not keep', () => {
+    const check = (limits: Partial<typeof model>) => () => {
+      checkPuzzles({ ...model, ...limits }, training, heldOut);
+    };
+    expect(check({ responsePositions: 12 })).toThrow(
+      /the oracle's own response .* needs \d+ tokens, but the limit is 12/,
+    );
+    expect(check({ promptPositions: 5 })).toThrow(
+      /FrozenLake level 3: a symbolic prompt of \d+ tokens .* 5 prompt positions/,
+    );
+  });
+
+  it('refuses a layout on both sides, of the same board size', () => {
+    const leak = [{ ...heldOut[0]!, puzzles: [...heldOut[0]!.puzzles, training[0]!.puzzles[0]!] }];
+    expect(() => {
+      checkPuzzles(model, training, leak);
+    }).toThrow(/occurs in training and in test puzzles/);
   });
 });
