@@ -219,7 +219,9 @@ function plainReport(terminal: Terminal): Report {
     device: description => terminal.out(description),
     note: note => progress.write(dim(note)),
     begin: ({ config, folder, resume }) =>
-      terminal.out(`${resume ? 'going on with' : 'new run'} ${folder}: preset ${config.preset}, seed ${config.seed}`),
+      terminal.out(
+        `${resume ? 'going on with' : 'new run'} ${folder}: preset ${config.preset}, seed ${config.seed}, ${config.precision}`,
+      ),
     observer: stages => ({
       onStage: ({ stage, title, step, steps }) => {
         if (steps > 0)

@@ -3,6 +3,7 @@ import { AdamW, matmul, openDevice, Parameters, sum } from '../../core/index.js'
 import { cpu } from '../core/devices.js';
 import { randomModel } from '../models/miniature.js';
 import { createWorldByName, heldOutGroups, loadPlanner, resolveConfig } from '../../mgsd/index.js';
+import { configFrom } from '../../mgsd/cli/run-choice.js';
 import { describePrecision } from './precision.js';
 
 describePrecision('mixed precision on cpu', () => openDevice('cpu'), { training: false });
@@ -26,6 +27,15 @@ describe('mixed precision is refused', () => {
     expect(() => randomModel(cpu, 3, { precision: 'f16', dtype: 'f64' })).toThrow('needs f32 weights, not f64');
     const specs = [{ name: 'w', shape: [2], group: 'matrix', init: { constant: 1 } }];
     expect(() => new Parameters(cpu, specs, { halfGroups: ['matrices'] })).toThrow('no group matrices to keep in f16; there are matrix'); // prettier-ignore
+  });
+});
+
+describe('--precision', () => {
+  it('goes into the configuration of a run, over the preset and the file', () => {
+    expect(configFrom({}).precision).toBe('f32');
+    expect(configFrom({ precision: 'f16' }).precision).toBe('f16');
+    expect(configFrom({ set: ['precision=f16'], precision: 'f32' }).precision).toBe('f32');
+    expect(() => configFrom({ set: ['precision=f8'] })).toThrow('precision');
   });
 });
 
