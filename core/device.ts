@@ -28,6 +28,7 @@ export class Storage {
   }
 }
 
+/** Counts of buffers and bytes. */
 export interface MemoryUse {
   /** Storages that tensors may still use. */
   readonly liveBuffers: number;
@@ -40,6 +41,7 @@ export interface MemoryUse {
   readonly allocations: number;
 }
 
+/** What a new tensor holds. */
 export interface TensorOptions {
   /** Default f32. */
   readonly dtype?: DType;
@@ -67,6 +69,7 @@ export type LaunchObserver = (kernel: Kernel, operands: readonly Operand[], para
 /** Told after each launch which tensors it worked on, by the names of the kernel's buffers. */
 export type ResultObserver = (kernel: Kernel, tensors: Readonly<Record<string, Tensor>>) => void;
 
+/** Switches for finding faults; all off by default. */
 export interface DeviceOptions {
   /**
    * For tests: memory is filled with NaN before it is first used and when it is freed, so whoever reads what nobody wrote, or
@@ -85,6 +88,7 @@ function sizeClass(bytes: number): number {
   return Math.ceil(bytes / Math.max(step, 256)) * Math.max(step, 256);
 }
 
+/** Memory and launches on a backend: allocates tensors, owns them by scopes, runs kernels on them. */
 export class Device {
   readonly backend: Backend;
   readonly capabilities: Capabilities;
@@ -164,6 +168,7 @@ export class Device {
     return this.tensor(new Float64Array(sizeOf(shape)).fill(value), shape, { dtype });
   }
 
+  /** A tensor of zeros. */
   zeros(shape: Shape, options: TensorOptions = {}): Tensor {
     return this.full(shape, 0, options);
   }
@@ -327,6 +332,7 @@ export class Device {
     this.#pooledBytes = 0;
   }
 
+  /** Counts of buffers and bytes, now and at their peak. */
   memory(): MemoryUse {
     return {
       liveBuffers: this.#live.size,
@@ -342,6 +348,7 @@ export class Device {
     return this.backend.finish();
   }
 
+  /** Gives the backend back; the device cannot be used afterwards. */
   close(): Promise<void> {
     return this.backend.close();
   }

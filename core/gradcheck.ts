@@ -2,6 +2,7 @@
 import { formatShape } from './shape.js';
 import type { Tensor } from './tensor.js';
 
+/** How closely gradients are looked at. */
 export interface GradcheckOptions {
   /** Half the distance of the two evaluations. Default 1e-5: error about 1e-10 from the step, 1e-11 from rounding. */
   readonly step?: number;
@@ -11,6 +12,7 @@ export interface GradcheckOptions {
   readonly maxElements?: number;
 }
 
+/** Analytic and numeric slope of one element. */
 export interface GradcheckDifference {
   /** Which input. */
   readonly input: number;
@@ -22,6 +24,7 @@ export interface GradcheckDifference {
   readonly error: number;
 }
 
+/** What a gradient check found. */
 export interface GradcheckReport {
   readonly ok: boolean;
   /** The worst element over all inputs; undefined if nothing was checked. */

@@ -9,6 +9,7 @@ import type { Shape } from './shape.js';
 import { record } from './tape.js';
 import type { Tensor } from './tensor.js';
 
+/** What a gradient is computed from. */
 export interface GradientContext<A> {
   readonly inputs: readonly Tensor[];
   readonly output: Tensor;
@@ -21,6 +22,7 @@ export interface GradientContext<A> {
   readonly attributes: A;
 }
 
+/** What a forward pass gives: the output, and what the gradient will need. */
 export interface ForwardResult {
   readonly output: Tensor;
   readonly saved?: readonly Tensor[];
@@ -37,11 +39,13 @@ export interface ExampleInput {
   readonly constant?: boolean;
 }
 
+/** A test case of an op. */
 export interface OpExample<A> {
   readonly inputs: readonly ExampleInput[];
   readonly attributes: A;
 }
 
+/** An op: shape rule, forward pass, gradient, tolerance and test domain in one place. */
 export interface OpRow<A> {
   readonly name: string;
   /** Output shape. @throws Error that says which rule the inputs break. */

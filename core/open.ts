@@ -4,8 +4,10 @@ import { CpuBackend } from './backends/cpu.js';
 import type { WebGpuOptions } from './backends/webgpu-device.js';
 import { Device } from './device.js';
 
+/** A backend by name, or the best that there is. */
 export type DeviceChoice = 'auto' | BackendName;
 
+/** How a device is opened. */
 export interface OpenOptions {
   /** Threads of the wasm backend; default: one per processor. */
   readonly threads?: number;

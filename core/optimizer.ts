@@ -33,6 +33,7 @@ export interface LossScaling {
 
 const scalingDefaults: Required<LossScaling> = { initial: 2 ** 15, growthInterval: 1000, maximum: 2 ** 24 };
 
+/** Numbers of the optimiser; learning rates are given to `step`. */
 export interface AdamWOptions {
   /** Decay rates of the first and second moment. Default 0.9 and 0.98. */
   readonly beta1?: number;
@@ -48,6 +49,7 @@ export interface AdamWOptions {
   readonly lossScaling?: LossScaling | false;
 }
 
+/** Everything an optimiser remembers, as f32. */
 export interface OptimizerState {
   readonly m: Float32Array;
   readonly v: Float32Array;
@@ -57,6 +59,7 @@ export interface OptimizerState {
 /** Elements whose squares one unit of work sums. */
 const chunk = 4096;
 
+/** AdamW on all parameters at once: a few launches per update, nothing read back. */
 export class AdamW {
   readonly parameters: Parameters;
   readonly options: Required<Omit<AdamWOptions, 'lossScaling'>>;
@@ -173,16 +176,18 @@ export class AdamW {
     }
   }
 
-  /** [stateFields.length]: step, skipped, finite, norm before clipping, ..., loss scale. Read it when convenient. */
+  /** One number for each of `stateFields`: step, skipped, finite, norm before clipping, ..., loss scale. Read it when convenient. */
   get state(): Tensor {
     return this.#state;
   }
 
+  /** Moments and state, read back as f32. */
   async save(): Promise<OptimizerState> {
     const [m, v, state] = await Promise.all([this.#m.read(), this.#v.read(), this.#state.read()]);
     return { m: Float32Array.from(m), v: Float32Array.from(v), state: Float32Array.from(state) };
   }
 
+  /** Takes back what `save` gave. */
   load({ m, v, state }: OptimizerState): void {
     const { device } = this.parameters;
     device.write(this.#m, m);

@@ -10,6 +10,7 @@ import { contiguousStrides, sizeOf } from './shape.js';
 import type { Shape } from './shape.js';
 import type { Tensor } from './tensor.js';
 
+/** A parameter: its name, shape, group and initial values. */
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: Shape;
@@ -19,12 +20,14 @@ export interface ParameterSpec {
   readonly init: { readonly constant: number } | { readonly normal: number };
 }
 
+/** Where a parameter or a group lies in the flat buffer, in elements. */
 export interface ParameterRange {
   /** Elements in the flat buffer. */
   readonly offset: number;
   readonly length: number;
 }
 
+/** How parameters are kept. */
 export interface ParametersOptions {
   /** Of the weights: f32 (default), or f64 for gradient checks. */
   readonly dtype?: DType;
@@ -40,6 +43,7 @@ export interface ParametersOptions {
 /** Views begin on multiples of 256 bytes, the alignment of a WebGPU binding: so many elements of f32, or of f16 if there are copies. */
 const alignment = { f32: 64, f16: 128 };
 
+/** Named f32 views into one flat buffer, in groups that lie side by side. */
 export class Parameters {
   readonly device: Device;
   readonly specs: readonly ParameterSpec[];
@@ -111,6 +115,7 @@ export class Parameters {
     return tensor;
   }
 
+  /** Names and tensors, in the order of the specification. */
   entries(): IterableIterator<[string, Tensor]> {
     return this.#tensors.entries();
   }

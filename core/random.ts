@@ -4,6 +4,7 @@
  */
 import { pcg4d, uniformFromBits } from '../kernels/index.js';
 
+/** Where a generator stands: plain numbers, for a checkpoint. */
 export interface RandomState {
   readonly seed: number;
   readonly stream: number;
@@ -33,6 +34,7 @@ export class Random {
     return { seed: this.seed, stream: this.stream, step: this.step, index: this.#index };
   }
 
+  /** Goes on from a saved state. */
   static from({ seed, stream, step, index }: RandomState): Random {
     return new Random(seed, stream, step, index);
   }

@@ -28,6 +28,7 @@ import { compareTraces, Trace } from './trace.js';
 type Inputs = Readonly<Record<string, HostArray>>;
 type InputTensors<I extends Inputs> = { readonly [Name in keyof I]: Tensor };
 
+/** How steps are recorded. */
 export interface RecorderOptions {
   /** False to run every step eagerly, in the same words. Default true. */
   readonly enabled?: boolean;
@@ -45,6 +46,7 @@ interface Entry {
   differing: number;
 }
 
+/** Records the launches of a step once and replays them. */
 export class Recorder {
   readonly device: Device;
   readonly enabled: boolean;

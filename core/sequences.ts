@@ -6,6 +6,7 @@ import { sequenceFields } from '../kernels/index.js';
 import type { Device, HostArray } from './device.js';
 import type { Tensor } from './tensor.js';
 
+/** One packed sequence: how many rows it has, and how many of them are its prompt. */
 export interface SequenceSpan {
   /** Rows of the sequence; an empty one stands for nothing. */
   readonly length: number;
@@ -13,6 +14,7 @@ export interface SequenceSpan {
   readonly prefix: number;
 }
 
+/** Where packed sequences lie, as the attention kernels read it. */
 export class SequenceTable {
   readonly spans: readonly SequenceSpan[];
   /** First row of each sequence. */

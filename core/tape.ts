@@ -50,6 +50,7 @@ export function record(
   if (recording && inputs.some(needsGrad)) output.node = { id: nextId++, op, attributes, inputs, output, saved };
 }
 
+/** Where a backward pass begins, and what it leaves. */
 export interface BackwardOptions {
   /** d(loss)/d(this tensor); default 1, for a scalar. */
   readonly grad?: Tensor;

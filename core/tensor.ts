@@ -7,6 +7,7 @@ import type { Shape } from './shape.js';
 import { backward } from './tape.js';
 import type { BackwardOptions, TapeNode } from './tape.js';
 
+/** An n-dimensional array on a device; see the head of this file. */
 export class Tensor {
   readonly storage: Storage;
   readonly shape: Shape;

@@ -17,6 +17,7 @@ export type Access = 'read' | 'write' | 'update';
  */
 export type Kind = 'float' | 'wide' | 'index';
 
+/** What a buffer of a kernel holds, and how it is touched. */
 export interface BufferSpec {
   readonly access: Access;
   readonly kind: Kind;
@@ -25,6 +26,7 @@ export interface BufferSpec {
 /** Run-time scalars of a kernel: sizes and strides (u32, in elements) and a few constants (f32), 16 at most. */
 export type ParamType = 'u32' | 'f32';
 
+/** What a call costs at least. */
 export interface Cost {
   /** Floating-point operations; a fused multiply-add counts as two. */
   readonly flops: number;
@@ -45,6 +47,7 @@ export interface WasmPass {
   readonly threadScratch?: number;
 }
 
+/** How WebAssembly runs a kernel: calls into the library, one after another. */
 export interface WasmProgram {
   readonly passes: readonly WasmPass[];
   /** Constants appended to the argument block after buffers and params, as i32. */
@@ -66,6 +69,7 @@ export interface WgslTarget<B extends string = string> {
   readonly halfStorage?: 'native' | 'packed';
 }
 
+/** One WGSL module, and how many workgroups it is started with. */
 export interface WgslPass {
   /** Module-scope WGSL with one `@compute fn main`; bindings, `params` and helpers are put in front of it. */
   readonly body: string;
@@ -84,7 +88,9 @@ export interface WgslPass {
 
 /** Draws test cases: backed by fast-check in tests, by a plain generator in benchmarks. */
 export interface Draw {
+  /** A whole number, both ends included. */
   integer(minimum: number, maximum: number): number;
+  /** One of the choices. */
   pick<T>(choices: readonly T[]): T;
 }
 
@@ -93,6 +99,7 @@ export type Fill =
   | { readonly kind: 'uniform'; readonly minimum: number; readonly maximum: number }
   | { readonly kind: 'values'; readonly values: ArrayLike<number> };
 
+/** One call of a kernel, for tests: sizes, and values where they matter. */
 export interface Example<B extends string, P extends string> {
   readonly params: Readonly<Record<P, number>>;
   /** Elements of every buffer. */
@@ -101,6 +108,7 @@ export interface Example<B extends string, P extends string> {
   readonly fills?: Partial<Record<B, Fill>>;
 }
 
+/** A kernel: what it computes, and how each backend does it. */
 export interface Kernel<B extends string = string, P extends string = string> {
   readonly name: string;
   /** One sentence: what it computes, with shapes. */
@@ -111,8 +119,11 @@ export interface Kernel<B extends string = string, P extends string = string> {
   readonly params: Readonly<Record<P, ParamType>>;
   /** The definition. Outputs of access `write` arrive with unspecified content. */
   reference(buffers: Readonly<Record<B, NumberArray>>, params: Readonly<Record<P, number>>): void;
+  /** Operations and least traffic of a call. */
   cost(params: Readonly<Record<P, number>>): Cost;
+  /** How the WebAssembly library runs a call of these sizes. */
   wasm(params: Readonly<Record<P, number>>): WasmProgram;
+  /** How WGSL runs it on the target; later passes see what earlier ones wrote. */
   wgsl(target: WgslTarget<NoInfer<B>>): readonly WgslPass[];
   /** A small valid call, for property tests. */
   example(draw: Draw): Example<B, P>;

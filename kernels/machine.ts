@@ -23,6 +23,7 @@ export interface MatrixConfig {
 /** Families of adapters with a tuning of their own; `default` is every other GPU. */
 export type AdapterClass = 'nvidia-hopper' | 'nvidia' | 'amd' | 'intel' | 'apple' | 'default' | 'software';
 
+/** What a WGSL generator knows of the adapter that it writes for. */
 export interface WgslMachine {
   readonly adapter: AdapterClass;
   /** Empty without subgroup matrices. */

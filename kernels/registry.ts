@@ -23,6 +23,7 @@ import { stridedReadKernel, stridedWriteKernel } from './strided/strided.js';
 /** Kernels are read by name here, so their buffer and parameter names are widened. */
 const widen = (kernel: object) => kernel as Kernel;
 
+/** Every kernel by name. Backends, conformance tests and benchmarks walk it. */
 export const kernels: readonly Kernel[] = [
   ...Object.values(unaryKernels),
   ...Object.values(binaryKernels),

@@ -61,6 +61,7 @@ const noiseSchema = z.strictObject({
   detourSteps: probability.describe('Share of random steps in such a sample'),
 });
 
+/** The schema of a run's configuration; `mgsd-lite config schema` prints it for editors. */
 export const configSchema = z.strictObject({
   preset: z.enum(Object.keys(modelPresets) as [PresetName, ...PresetName[]]),
   seed: z
@@ -119,7 +120,9 @@ export const configSchema = z.strictObject({
   }),
 });
 
+/** A checked configuration. */
 export type RunConfig = z.infer<typeof configSchema>;
+/** One world of a run: its board sizes and how many puzzles of each. */
 export type TaskConfig = RunConfig['tasks'][number];
 
 /** Plain objects are merged key by key, and lists where `over` names places in them (`{ 0: ... }`); all else is replaced. */

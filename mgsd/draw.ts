@@ -21,6 +21,7 @@ export interface PathStep {
   readonly from: number;
   /** Where it led; for a fatal move the cell that it entered, -1 if a wall, the edge or the rules kept it where it was. */
   readonly to: number;
+  /** The cross where a plan fails. */
   readonly fatal: boolean;
 }
 
@@ -46,11 +47,17 @@ export function pathOf(world: World, instance: WorldInstance, actions: readonly 
 
 /** Paints the letters of a text board; every function gets one or two characters. */
 export interface BoardColours {
+  /** The cell where the agent begins. */
   readonly start: (text: string) => string;
+  /** The goal. */
   readonly goal: (text: string) => string;
+  /** Holes and tables. */
   readonly obstacle: (text: string) => string;
+  /** Free floor. */
   readonly floor: (text: string) => string;
+  /** The directions of a plan. */
   readonly path: (text: string) => string;
+  /** The cross where a plan fails. */
   readonly fatal: (text: string) => string;
 }
 
@@ -66,6 +73,7 @@ const arrows = ['\u2190', '\u2193', '\u2192', '\u2191', 'p', 'd'] as const;
 export function boardText(
   world: World,
   instance: WorldInstance,
+  /** The directions of a plan. */
   path: readonly PathStep[] = [],
   colours?: BoardColours,
 ): string[] {
@@ -103,6 +111,7 @@ const CASING: Colour = [255, 255, 255];
 export function boardPicture(
   world: World,
   instance: WorldInstance,
+  /** The directions of a plan. */
   path: readonly PathStep[],
   pixels: number,
 ): RgbImage {

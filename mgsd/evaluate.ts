@@ -46,6 +46,7 @@ export interface ItemResult {
 const chunkSize = 100;
 const greedyNoise = { seed: 0, stream: 0, step: 0 };
 
+/** What is shown, and how much of it. */
 export interface EvaluateOptions {
   readonly input: EvaluationInput;
   readonly style?: RenderStyle;
@@ -53,6 +54,7 @@ export interface EvaluateOptions {
   readonly imageOf?: ((puzzle: Puzzle) => Uint8Array) | undefined;
   /** At most this many puzzles per group. */
   readonly limit?: number;
+  /** Told how many puzzles are done, of how many. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 

@@ -31,6 +31,7 @@ export interface Plan {
   readonly complete: boolean;
 }
 
+/** Where a planner computes. */
 export interface PlannerOptions {
   /** A device that is open already, or which one to open. Default `auto`. */
   readonly device?: Device | DeviceChoice;
@@ -67,6 +68,7 @@ export async function loadPlanner(
   return new Planner(decoded, model, typeof choice === 'string');
 }
 
+/** A trained model with its device: images in, plans out. */
 export class Planner {
   /** Metadata of the checkpoint: `stage`, `step` and the `run` that it comes from, as JSON. */
   readonly metadata: Readonly<Record<string, string>>;

@@ -40,6 +40,7 @@ const allBoards: TaskConfig[] = [
   { world: 'minibehaviour', levels: [5, 6], pool: { '5': 3200, '6': 13000 } },
 ];
 
+/** Complete configurations by name. */
 export const presets: Readonly<Record<PresetName, RunConfig>> = {
   tiny: {
     preset: 'tiny',

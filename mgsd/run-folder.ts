@@ -36,6 +36,7 @@ export interface CheckpointFile {
   readonly step: number;
 }
 
+/** What a run folder needs to know of its run. */
 export interface RunFolderOptions {
   /** The stages in the order in which a run goes through them: lower-case letters, digits and hyphens each. */
   readonly stages: readonly string[];
@@ -45,6 +46,7 @@ export interface RunFolderOptions {
   readonly warn?: (message: string) => void;
 }
 
+/** The folder of a run, locked for this process; see the head of this file for what lies in it. */
 export class RunFolder {
   readonly path: string;
   readonly #stages: readonly string[];
@@ -106,6 +108,7 @@ export class RunFolder {
     return run;
   }
 
+  /** Whether a folder holds a run. */
   static isRun(folder: string): boolean {
     return fs.existsSync(path.join(folder, CONFIG));
   }
@@ -138,6 +141,7 @@ export class RunFolder {
     this.#log = undefined;
   }
 
+  /** What config.json holds, unchecked. @throws FileError if it cannot be read */
   readConfig(): unknown {
     return readJson(this.file(CONFIG));
   }

@@ -7,6 +7,7 @@
 import { crc32 } from 'node:zlib';
 import type { GenerateRequest, RandomSource, World, WorldInstance } from './worlds/world.js';
 
+/** Training or held-out puzzles. */
 export type SplitName = 'train' | 'test';
 
 /** One layout in this many is a test layout. */
@@ -22,6 +23,7 @@ export function splitOf<I extends WorldInstance>(world: World<I>, instance: I): 
   return splitOfLayout(world.layoutKey(instance));
 }
 
+/** Which puzzles are wanted, and how many. */
 export interface PoolRequest extends GenerateRequest {
   readonly split: SplitName;
   readonly count: number;

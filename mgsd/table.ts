@@ -17,6 +17,7 @@ export const rowTitles = {
   'mgsd-shuffled': "MGSD, another puzzle's image (must fall)",
 } as const;
 
+/** Names of the table's rows. */
 export type RowName = keyof typeof rowTitles;
 
 export interface TableRow extends RowSummary, Breakdown {

@@ -47,6 +47,7 @@ export function stagesOf({ stages = ['stage0', 'stage1', 'stage2'] }: RunConfig)
   return stageNames.filter(name => stages.includes(name));
 }
 
+/** One update, as it is told to an observer. */
 export interface StepReport {
   readonly stage: StageName;
   readonly title: string;
@@ -62,12 +63,17 @@ export interface StepReport {
 export interface TrainObserver {
   /** A stage begins, or goes on after `step` updates. */
   onStage?(report: Pick<StepReport, 'stage' | 'title' | 'step' | 'steps'>): void;
+  /** An update is done; its metrics have arrived. */
   onStep?(report: StepReport): void;
+  /** Puzzles of a row have been evaluated. */
   onEvaluation?(row: RowName, done: number, total: number): void;
+  /** A row of the table is done. */
   onRow?(row: RowName, items: readonly ItemResult[]): void;
+  /** Something that people should know, in a line. */
   onNote?(note: string): void;
 }
 
+/** What a training needs. */
 export interface TrainOptions {
   readonly config: RunConfig;
   readonly device: Device;

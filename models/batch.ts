@@ -10,6 +10,7 @@ import { patchCount } from './config.js';
 import type { ModelConfig } from './config.js';
 import { GRID_SIDE, IMG } from './vocabulary.js';
 
+/** One prompt and response to pack, as token ids; see the fields for images and slots. */
 export interface Sequence {
   /** Prompt tokens; every IMG stands for the next patch of this sequence's image. */
   readonly prompt: readonly number[];
@@ -142,7 +143,9 @@ type OptionalArrayName = 'slotRows' | 'slotCols' | 'imageRows';
 
 /** What a forward pass reads of a batch: i32 table (sequences, 6), outputs (N), and the others by row (R). */
 type OfBatch<T> = Readonly<Record<BatchArrayName, T> & Partial<Record<OptionalArrayName, T>>>;
+/** The integers of a packed batch on the host: Int32Array each. */
 export type BatchArrays = OfBatch<HostArray>;
+/** The same on the device: i32 tensors. */
 export type BatchTensors = OfBatch<Tensor>;
 
 /** A batch as arrays for the device. */
@@ -158,6 +161,7 @@ export function batchArrays({ table, tokens, positions, outputs, slots, imageRow
 
 /** Row and column of the cell that a slot names, -1 for none. */
 export const rowOfSlot = (slot: number) => (slot < 0 ? -1 : Math.floor(slot / GRID_SIDE));
+/** The column 0..7 of the cell that a slot names, -1 for none; i32 in and out. */
 export const colOfSlot = (slot: number) => (slot < 0 ? -1 : slot % GRID_SIDE);
 
 /** @throws Error unless `patches` (images * P, patch pixels) are those of as many images as the batch shows. */

@@ -19,6 +19,7 @@ const version = 2;
 /** Further tensors of a training checkpoint begin with this. */
 const extraPrefix = 'optimizer.';
 
+/** What a checkpoint file holds: sizes, f32 weights by name, optimiser state, and text. */
 export interface Checkpoint {
   readonly config: ModelConfig;
   /** Values of every parameter, by name. */

@@ -62,6 +62,7 @@ function fromScale({ imageSize, headChannels, visionWidth, visionLayers, width, 
   };
 }
 
+/** Names of the sizes in `modelPresets`. */
 export type PresetName = 'tiny' | 'worlds' | 'small' | 'base' | 'large';
 
 /**

@@ -9,6 +9,7 @@ import { canRollOut, collectSlots, Rollout } from './rollout.js';
 import type { VisionLanguageModel } from './vlm.js';
 import { BOS, EOS, IMG, PAD } from './vocabulary.js';
 
+/** How `generate` chooses tokens, and when it stops. */
 export interface GenerateOptions {
   /** Tokens after BOS at most. */
   readonly maxTokens: number;

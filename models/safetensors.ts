@@ -26,6 +26,7 @@ export interface SafetensorsArrays {
   U8: Uint8Array;
 }
 
+/** Element types of the file format that are read and written. */
 export type SafetensorsDtype = keyof SafetensorsArrays;
 
 /** One stored tensor: its data has exactly as many elements as its shape says, in row-major order. */
@@ -33,6 +34,7 @@ export type SafeTensor = {
   [D in SafetensorsDtype]: { dtype: D; shape: readonly number[]; data: SafetensorsArrays[D] };
 }[SafetensorsDtype];
 
+/** A decoded file: tensors by name, and its text metadata. */
 export interface Safetensors {
   /** Free text by key, `{}` if the file has none. Numbers and objects go in as JSON text: the format knows strings only. */
   metadata: Readonly<Record<string, string>>;

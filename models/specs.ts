@@ -9,6 +9,7 @@ import { GRID_SIDE } from './vocabulary.js';
  */
 export type ParameterGroup = 'vision.matrix' | 'vision.vector' | 'decoder.matrix' | 'decoder.vector';
 
+/** Parameter groups that weight decay leaves alone: biases, gains and embeddings. */
 export const noDecayGroups: readonly ParameterGroup[] = ['vision.vector', 'decoder.vector'];
 
 /** What is multiplied with activations: in f16 where the model computes in mixed precision. */

@@ -29,6 +29,7 @@ import { transformerBlock } from './transformer.js';
 import type { Attend } from './transformer.js';
 import { cellCol, cellRow } from './vocabulary.js';
 
+/** How a model keeps its weights. */
 export interface ModelOptions {
   /** Of the weights: f32, or f64 on cpu for gradient checks. */
   readonly dtype?: DType;
@@ -56,6 +57,7 @@ export interface EmbeddedRows {
 /** Stream of the run's random numbers that initial weights are drawn from. */
 const initStream = 1;
 
+/** The model: images and tokens in, logits out. Shapes stand at every line; the specification is models/README.md. */
 export class VisionLanguageModel {
   readonly config: ModelConfig;
   readonly parameters: Parameters;

@@ -42,8 +42,11 @@ export const NONE = 8;
 const FIRST_QUESTION = 9;
 const QUESTION_COUNT = 7;
 
+/** Opens a FrozenLake prompt. */
 export const TASK_FROZENLAKE = 16;
+/** Opens a Maze prompt. */
 export const TASK_MAZE = 17;
+/** Opens a MiniBehaviour prompt. */
 export const TASK_MINIBEHAVIOUR = 18;
 
 /** The response is facts about the state only. */
@@ -52,7 +55,9 @@ export const MODE_PERCEIVE = 19;
 export const MODE_PLAN = 20;
 
 const FIRST_SIZE = 21;
+/** Smallest side of a board that has a token. */
 export const MINIMUM_SIZE = 2;
+/** Largest side of a board that has a token. */
 export const MAXIMUM_SIZE = 8;
 
 const FIRST_ACTION = 28;
@@ -63,8 +68,11 @@ const FIRST_MASK = 34;
 const MASK_COUNT = 16;
 /** Bits of an open-direction mask, in the order of the stored wall masks: north 1, south 2, west 4, east 8. */
 export const OPEN_NORTH = 1;
+/** Bit of a cell that is open to the south. */
 export const OPEN_SOUTH = 2;
+/** Bit of a cell that is open to the west. */
 export const OPEN_WEST = 4;
+/** Bit of a cell that is open to the east. */
 export const OPEN_EAST = 8;
 
 const FIRST_RESERVED = 50;

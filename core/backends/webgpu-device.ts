@@ -8,6 +8,7 @@ import type { Capabilities } from '../backend.js';
 import { chooseProfile, describeMachine, isSoftware } from './webgpu-machine.js';
 import { probeToggles } from './webgpu-toggles.js';
 
+/** How an adapter is chosen and opened. */
 export interface WebGpuOptions {
   /** Part of the adapter's name, where a machine has several; MGSD_ADAPTER if not given. */
   readonly adapter?: string;

@@ -66,6 +66,7 @@ export function randomShape(draw: Draw): number[] {
 
 const mul2 = (a: Tensor, b: Tensor) => binary('mul', a, b);
 
+/** Rows of the elementwise ops: any float dtype, broadcasting, cast between dtypes. */
 export const elementwiseOps = {
   neg: unaryOp('neg', { gradient: g => unary('neg', g) }),
   exp: unaryOp('exp', { gradient: (g, _, y) => mul2(g, y) }),

@@ -11,6 +11,7 @@ export function writeCacheRows(cache: Tensor, qkv: Tensor, rows: Tensor): void {
   cache.device.launch(scatterRowsKernel, { x: contiguous(qkv), index: rows, y: cache }, params);
 }
 
+/** Where the queries and keys of each sequence lie in a key-value cache. */
 export interface CacheView {
   readonly heads: number;
   /** i32 (sequences, 6); keys are rows of the cache. */
@@ -42,6 +43,7 @@ export function attentionOverCache(qkv: Tensor, cache: Tensor, { heads, table, m
   return out;
 }
 
+/** What sampling reads and writes on the device: noise coordinates, temperature, and which sequences have ended. */
 export interface SamplingState {
   /** (B, V). */
   readonly logits: Tensor;

@@ -37,6 +37,7 @@ function scaleRows(saved: Tensor, grad: Tensor): Tensor {
   return binary('mul', saved, g.view([g.shape[0]!, 1]));
 }
 
+/** What a divergence needs beside student, teacher and weights. */
 export interface DistillationAttributes {
   readonly floor: Tensor;
   /** Of the generalised JSD; the others have no use for it. */
@@ -89,6 +90,7 @@ function distillationOp(divergence: Divergence): OpRow<DistillationAttributes> {
   });
 }
 
+/** Rows of the losses: logits in, one f32 value per row out (f64 for f64). */
 export const lossOps = {
   /** Inputs logits[rows, cols], target[rows, cols], weight[rows]. */
   crossEntropy: defineOp<None>({

@@ -68,6 +68,7 @@ export interface LinearOptions extends OutputOptions {
   readonly residual?: Tensor;
 }
 
+/** Heads, and where the sequences lie in the packed rows. */
 export interface AttentionAttributes {
   readonly heads: number;
   /** i32 [sequences, 6] on the device; see kernels/attention. */
@@ -76,6 +77,7 @@ export interface AttentionAttributes {
   readonly maxLength: number;
 }
 
+/** Rows of the ops that layers are made of: products, norms, softmax, attention, gathers. */
 export const networkOps = {
   matmul: defineOp<OutputOptions>({
     name: 'matmul',

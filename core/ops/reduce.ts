@@ -4,6 +4,7 @@ import { binary, contiguous, reduceAxis } from '../primitives.js';
 import { broadcastStrides, normalizeAxis, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
+/** Which dimensions a reduction runs over, and whether they stay with length 1. */
 export interface Axes {
   /** Ascending. */
   readonly axes: readonly number[];
@@ -30,6 +31,7 @@ function expand(y: Tensor, x: Tensor, axes: readonly number[]): Tensor {
   return kept.view(x.shape, broadcastStrides(kept.shape, kept.strides, x.shape));
 }
 
+/** Rows of the reductions; sums of f16 are kept in f32 on the way. */
 export const reduceOps = {
   sum: defineOp<Axes>({
     name: 'sum',

@@ -34,6 +34,7 @@ function sliceView(x: Tensor, axis: number, start: number, length: number): Tens
   );
 }
 
+/** Rows of the ops that move no numbers, or only move them; any dtype. */
 export const shapeOps = {
   reshape: defineOp<{ shape: Shape }>({
     name: 'reshape',

@@ -5,6 +5,7 @@ import { networkOps } from './network.js';
 import { reduceOps } from './reduce.js';
 import { shapeOps } from './shape.js';
 
+/** The op table: every differentiable op by name. Tests walk it. */
 export const ops = {
   ...elementwiseOps,
   ...shapeOps,

@@ -52,6 +52,7 @@ function dot(a: NumberArray, atA: number, b: NumberArray, atB: number, length: n
 
 const roundUp = (n: number, multiple: number) => Math.ceil(n / multiple) * multiple;
 
+/** Attention forward: q, k, v to output and log-sum-exp. */
 export const attentionKernel = defineKernel({
   name: 'attention',
   summary:
@@ -142,6 +143,7 @@ export const attentionKernel = defineKernel({
   tolerance: 1e-5,
 });
 
+/** Attention backward: gradients of q, k and v from the output and its log-sum-exp. */
 export const attentionGradKernel = defineKernel({
   name: 'attention_grad',
   summary:

@@ -22,6 +22,7 @@ function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }
 
+/** Elementwise functions of one number, each with its reference. */
 export const unaryTable = {
   copy: { reference: x => x, wgsl: 'x' },
   neg: { reference: x => -x, wgsl: '-x' },
@@ -56,6 +57,7 @@ function geluGradient(g: number, x: number): number {
   return g * (s + 2 * x * s * (1 - s) * sqrtTwoOverPi * (1 + 3 * 0.044715 * x * x));
 }
 
+/** Elementwise functions of two numbers, each with its reference. */
 export const binaryTable = {
   add: { reference: (a, b) => a + b, wgsl: 'a + b' },
   sub: { reference: (a, b) => a - b, wgsl: 'a - b' },
@@ -81,7 +83,9 @@ export const binaryTable = {
   },
 } as const satisfies Record<string, BinaryRow>;
 
+/** Names in `unaryTable`. */
 export type UnaryName = keyof typeof unaryTable;
+/** Names in `binaryTable`. */
 export type BinaryName = keyof typeof binaryTable;
 
 function uniform(domain: readonly [number, number] | undefined): Fill | undefined {
@@ -208,12 +212,18 @@ function mapNames<Name extends string, K>(
   return Object.fromEntries(names.map(name => [name, define(name)])) as Record<Name, K>;
 }
 
+/** All names in `unaryTable`. */
 export const unaryNames = Object.keys(unaryTable) as UnaryName[];
+/** All names in `binaryTable`. */
 export const binaryNames = Object.keys(binaryTable) as BinaryName[];
+/** y[i] = f(x[i]), a kernel per name; x and y may differ in float dtype. */
 export const unaryKernels = mapNames(unaryNames, defineUnary);
+/** c[i] = f(a[i], b[i]), a kernel per name; all of one float dtype. */
 export const binaryKernels = mapNames(binaryNames, defineBinary);
+/** The same where one operand is repeated along rows or columns. */
 export const broadcastKernels = mapNames(binaryNames, defineBroadcast);
 
+/** Fills a buffer with one number. */
 export const fillKernel = defineKernel({
   name: 'fill',
   summary: 'y[i] = value for n elements',

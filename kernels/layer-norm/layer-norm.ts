@@ -9,6 +9,7 @@ function exampleShape(draw: Draw) {
   return { rows, cols, size: rows * cols };
 }
 
+/** Layer norm over the rows of [rows, cols]; statistics in f32. */
 export const layerNormKernel = defineKernel({
   name: 'layer_norm',
   summary:
@@ -50,6 +51,7 @@ export const layerNormKernel = defineKernel({
 /** mean and rstd of a plausible forward pass. */
 const exampleStats = { kind: 'uniform', minimum: 0.1, maximum: 2 } as const;
 
+/** Gradient of layer norm to its input: [rows, cols]. */
 export const layerNormGradInputKernel = defineKernel({
   name: 'layer_norm_grad_input',
   summary: 'dx = rstd * (g - mean(g) - xhat * mean(g * xhat)) per row, with g = dy * gamma, xhat = (x - mean) * rstd',
@@ -93,6 +95,7 @@ export const layerNormGradInputKernel = defineKernel({
   tolerance: 1e-5,
 });
 
+/** Gradients of layer norm to gain and bias: [cols] each. */
 export const layerNormGradParamsKernel = defineKernel({
   name: 'layer_norm_grad_params',
   summary:

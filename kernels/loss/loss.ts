@@ -25,6 +25,7 @@ function logProbabilities(z: NumberArray, row: number, cols: number): Float64Arr
   return out.map(value => value - lse);
 }
 
+/** Cross-entropy of logits [rows, cols] with any target distribution, and its gradient in the same pass. */
 export const crossEntropyKernel = defineKernel({
   name: 'cross_entropy',
   summary:
@@ -192,6 +193,7 @@ const jsdKernel = defineKernel({
   tolerance: 1e-5,
 });
 
+/** Divergences of student from teacher logits, [rows, cols] each, with their gradients. */
 export const distillationKernels = {
   reverse_kl: defineDistillation('reverse_kl'),
   forward_kl: defineDistillation('forward_kl'),
@@ -216,6 +218,7 @@ export const divergenceFields = [
   'clampedMass',
 ] as const;
 
+/** Both KLs, entropies, agreement and log-probabilities per row, without gradient. */
 export const divergenceStatsKernel = defineKernel({
   name: 'divergence_stats',
   summary: `stats[rows, ${divergenceFields.length}] = ${divergenceFields.join(', ')} of every row, p = softmax(student), q = softmax(teacher)`,

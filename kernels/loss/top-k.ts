@@ -8,6 +8,7 @@ import { defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { tailBucketGradWgsl, tailBucketWgsl, topKWgsl } from './top-k.wgsl.js';
 
+/** Positions of the k largest logits of each row: i32 [rows, k]. */
 export const topKKernel = defineKernel({
   name: 'top_k',
   summary:
@@ -41,6 +42,7 @@ export const topKKernel = defineKernel({
   tolerance: 0,
 });
 
+/** Chosen logits and one for all others: [rows, k + 1]. */
 export const tailBucketKernel = defineKernel({
   name: 'tail_bucket',
   summary:
@@ -76,6 +78,7 @@ export const tailBucketKernel = defineKernel({
   tolerance: 1e-6,
 });
 
+/** Gradient of the tail bucket to the logits: [rows, cols]. */
 export const tailBucketGradKernel = defineKernel({
   name: 'tail_bucket_grad',
   summary:

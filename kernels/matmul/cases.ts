@@ -15,6 +15,7 @@ import type { MatrixTile } from './sgmat.wgsl.js';
 import { tuningRows } from './tuning.js';
 import type { Tile, TuningRow } from './tuning.js';
 
+/** A call of a matmul variant that tests a way of computing it. */
 export interface MatmulCase {
   /** A kernel that knows one tile only, so that small shapes select it too. */
   readonly kernel: Kernel;

@@ -8,8 +8,10 @@ import type { Draw } from '../kernel.js';
 import { matmulWgsl } from './matmul.wgsl.js';
 import type { TuningRow } from './tuning.js';
 
+/** Which operands are read transposed, as in BLAS: the first letter is A, the second B. */
 export type MatmulLayout = 'nn' | 'nt' | 'tn';
 
+/** A product with its epilogue. */
 export interface MatmulVariant {
   readonly layout: MatmulLayout;
   /** Adds `bias[n]` to every row. */
@@ -130,6 +132,7 @@ export const matmulVariants: readonly MatmulVariant[] = (['nn', 'nt', 'tn'] as c
     : []),
 ]);
 
+/** One kernel per variant that the op table uses. */
 export const matmulKernels = matmulVariants.map(variant => defineMatmul(variant));
 const byName = new Map(matmulKernels.map(kernel => [kernel.name, kernel]));
 

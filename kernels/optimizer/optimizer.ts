@@ -12,6 +12,7 @@ import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { adamwWgsl, optimizerPrepareWgsl, sumSquaresWgsl } from './optimizer.wgsl.js';
 
+/** Sums of squares by chunk, for the norm of a gradient. */
 export const sumSquaresKernel = defineKernel({
   name: 'sum_squares',
   summary: 'partial[c] = sum of x[i]^2 over chunk c of `chunk` elements',
@@ -65,6 +66,7 @@ export const stateFields = [
   'goodSteps',
 ] as const;
 
+/** From sums of squares to norm, clip factor, bias corrections and loss scale. */
 export const optimizerPrepareKernel = defineKernel({
   name: 'optimizer_prepare',
   summary:
@@ -172,6 +174,7 @@ function adamwExample(draw: Draw) {
   } as const;
 }
 
+/** AdamW on a range of the flat buffer, f32. */
 export const adamwKernel = defineKernel({
   name: 'adamw',
   summary:
@@ -187,6 +190,7 @@ export const adamwKernel = defineKernel({
   tolerance: 1e-5,
 });
 
+/** AdamW that also writes the f16 copy of the weights. */
 export const adamwCopyKernel = defineKernel({
   name: 'adamw_copy',
   summary: 'adamw, and copy[i] = param[offset + i] for i < n: what matrix products read where they compute in f16',

@@ -35,6 +35,7 @@ export function uniformFromBits(word: number): number {
 /** Integers of the `control` buffer of a random kernel; the host writes them, kernels only read. */
 export const controlFields = ['seed', 'stream', 'step', 'endOfSequence', 'padding'] as const;
 
+/** Uniform numbers in (0, 1) at (seed, stream, step, index). */
 export const randomUniformKernel = defineKernel({
   name: 'random_uniform',
   summary: 'y[i] = uniform number in (0, 1) at (control.seed, control.stream, control.step, i), for n elements',
@@ -58,6 +59,7 @@ export const randomUniformKernel = defineKernel({
   tolerance: 0,
 });
 
+/** One token per row by the Gumbel-max trick: i32 [rows]. */
 export const sampleTokensKernel = defineKernel({
   name: 'sample_tokens',
   summary:

@@ -8,6 +8,7 @@ const reductions = {
   max: { start: -Infinity, combine: (total: number, x: number) => (x > total ? x : total) },
 } as const;
 
+/** Names in `reduceKernels`. */
 export type ReductionName = keyof typeof reductions;
 
 /** Columns that one unit of work reduces when `inner` is larger than one. */
@@ -44,4 +45,5 @@ function defineReduction(name: ReductionName) {
   });
 }
 
+/** Sum and maximum over one dimension of [outer, n, inner], in a fixed order. */
 export const reduceKernels = { sum: defineReduction('sum'), max: defineReduction('max') } as const;

@@ -10,6 +10,7 @@ function exampleIndices(draw: Draw, count: number, tableRows: number): number[] 
   return Array.from({ length: count }, () => draw.integer(-1, tableRows - 1));
 }
 
+/** y[i] = x[indices[i]], rows of [rows, cols]; zeros for index -1. */
 export const gatherRowsKernel = defineKernel({
   name: 'gather_rows',
   summary: 'y[rows, cols]: y[i] = table[index[i]], zeros where the index is negative',
@@ -42,6 +43,7 @@ export const gatherRowsKernel = defineKernel({
 /** Columns of the table that one unit of work sums: units never share an element, so no atomics and a fixed order. */
 const columnsPerUnit = 16;
 
+/** Gradient of a gather: adds rows to those they came from, in a fixed order. */
 export const scatterAddRowsKernel = defineKernel({
   name: 'scatter_add_rows',
   summary: 'table[tableRows, cols] = sum of x[i] over the rows i whose index names that table row, in the order of i',
@@ -78,6 +80,7 @@ export const scatterAddRowsKernel = defineKernel({
   tolerance: 5e-6,
 });
 
+/** Writes rows to the places that indices name; those must differ. */
 export const scatterRowsKernel = defineKernel({
   name: 'scatter_rows',
   summary:

@@ -80,7 +80,11 @@ function defineSoftmaxGrad(name: 'softmax_grad' | 'log_softmax_grad') {
   });
 }
 
+/** Softmax over the rows of [rows, cols]. */
 export const softmaxKernel = defineSoftmax('softmax');
+/** Log-softmax over the rows of [rows, cols]. */
 export const logSoftmaxKernel = defineSoftmax('log_softmax');
+/** Gradient of softmax from its output: [rows, cols]. */
 export const softmaxGradKernel = defineSoftmaxGrad('softmax_grad');
+/** Gradient of log-softmax from its output: [rows, cols]. */
 export const logSoftmaxGradKernel = defineSoftmaxGrad('log_softmax_grad');

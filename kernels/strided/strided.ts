@@ -55,6 +55,7 @@ function exampleView(draw: Draw): { readonly params: StridedParams; readonly ins
 const cost = (p: StridedParams) => ({ flops: 0, elements: 2 * p.d0 * p.d1 * p.d2 * p.d3 });
 const rows = (p: StridedParams) => p.d0 * p.d1 * p.d2;
 
+/** A strided view to contiguous memory; any dtype. */
 export const stridedReadKernel = defineKernel({
   name: 'strided_read',
   summary: 'y[i0,i1,i2,i3] = x[offset + i . strides]; y is contiguous',
@@ -73,6 +74,7 @@ export const stridedReadKernel = defineKernel({
   tolerance: 0,
 });
 
+/** Contiguous memory to a strided view; any dtype. */
 export const stridedWriteKernel = defineKernel({
   name: 'strided_write',
   summary: 'y[offset + i . strides] = x[i0,i1,i2,i3]; x is contiguous, other elements of y keep their values',

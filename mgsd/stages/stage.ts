@@ -9,6 +9,7 @@ import type { Mode } from '../trace.js';
 import type { TrainingTrace } from '../trace-samples.js';
 import { computeTerm, supervisedTerm } from './loss-term.js';
 
+/** The stages of the method, and the baseline beside it. */
 export type StageName = 'stage0' | 'stage1' | 'stage2' | 'direct';
 
 /** What a step reports: numbers by name, all of them means over the batch. */

@@ -11,6 +11,7 @@ const factories = {
   minibehaviour: createMiniBehaviour,
 } as const satisfies Record<string, WorldFactory>;
 
+/** Names of the worlds. */
 export type WorldName = keyof typeof factories;
 
 /** The names for configs and the command line. */

@@ -146,7 +146,9 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   /** Prompts and perception questions in natural language, for big models; left out: the world cannot be exported to them. */
   readonly language?: WorldLanguage<I>;
 
+  /** The state in which every plan begins. */
   start(instance: I): PlanState;
+  /** Whether a plan has reached its goal. */
   isGoal(instance: I, state: PlanState): boolean;
   /** One action from a state that is not a goal state. */
   step(instance: I, state: PlanState, action: Action): StepResult;
