@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AdamW, matmul, openDevice, Parameters, sum } from '../../core/index.js';
 import { cpu } from '../core/devices.js';
 import { randomModel } from '../models/miniature.js';
-import { createWorldByName, heldOutGroups, loadPlanner, resolveConfig } from '../../mgsd/index.js';
+import { heldOutGroups, loadPlanner, resolveConfig } from '../../mgsd/index.js';
 import { configFrom } from '../../mgsd/cli/run-choice.js';
 import { describePrecision } from './precision.js';
 
@@ -53,13 +53,12 @@ describe('an optimiser without loss scaling', () => {
 
 it('the model that comes with the package plans in f16 what it plans in f32', async () => {
   const config = resolveConfig('tiny', { evaluation: { puzzles: 8 } });
-  const world = createWorldByName('frozenlake');
   const device = await openDevice('wasm', { threads: 1 });
   const puzzles = heldOutGroups(config).flatMap(group => group.puzzles.slice(0, 4));
   const plansIn = async (precision: 'f32' | 'f16') => {
     const planner = await loadPlanner(undefined, { device, precision });
     const answers: string[] = [];
-    for (const { instance } of puzzles)
+    for (const { world, instance } of puzzles)
       answers.push((await planner.plan(world.render(instance, planner.imageSize))).answer);
     await planner.close();
     return answers;
