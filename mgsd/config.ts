@@ -41,6 +41,10 @@ const schedule = {
   warmup: steps.describe('Updates of linear rise'),
   floor: probability.describe('Learning rate at the end, as a share of the peak'),
   balance: probability.describe('Share of puzzles drawn evenly from the difficulty classes instead of as they come'),
+  lossAverage: z
+    .enum(['world', 'token'])
+    .default('world')
+    .describe('The loss is the mean over worlds of the means over their tokens, or over all tokens alike'),
 };
 
 const stageName = z.enum(['stage0', 'stage1', 'stage2', 'direct']);
@@ -75,10 +79,6 @@ export const configSchema = z.strictObject({
     .describe('f16: matrix products and activations in half precision, weights and sums in f32, with loss scaling'),
   stages: z.array(stageName).min(1).optional().describe('Stages of the run; left out: stage0, stage1 and stage2'),
   tasks: z.array(taskSchema).min(1),
-  lossAverage: z
-    .enum(['world', 'token'])
-    .default('world')
-    .describe('A loss is the mean over worlds of the means over their tokens, or over all tokens alike'),
   optimizer: z.strictObject({
     beta1: rate,
     beta2: rate,

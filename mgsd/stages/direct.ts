@@ -34,7 +34,7 @@ export function directStage(
       const puzzles = drawPuzzles(groups, random, batch, config.stage2.balance);
       const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise: NO_NOISE }));
       const packed = packTraces(puzzles, traces, 'image', model.config);
-      const options = { average: config.lossAverage, inBuckets: updates.inBuckets };
+      const options = { average: config.stage1.lossAverage, inBuckets: updates.inBuckets };
       const images = renderPuzzles(puzzles, model.config);
       const term = supervisedTerm(model, puzzles, traces, packed, { ...options, images });
       const vision = cosineLearningRate(step, { steps, warmup, floor, peak: visionRate });

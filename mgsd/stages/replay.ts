@@ -35,6 +35,6 @@ export function withReplay<R extends { readonly loss: Tensor }>(
     planTrace(world, instance, random, { noise: config.stage0.noise }),
   );
   const packed = packTraces(puzzles, traces, 'symbolic', model.config);
-  const options = { average: config.lossAverage, inBuckets };
+  const options = { average: config.stage0.lossAverage, inBuckets };
   return addTerm(term, supervisedTerm(model, puzzles, traces, packed, options), replay);
 }

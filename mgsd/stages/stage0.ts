@@ -35,7 +35,7 @@ export function planningStage(
       const isTold = puzzles.map(() => planContext > 0 && random.uniform() < planContext);
       const traces = plain.map((trace, i) => (isTold[i]! ? followPlan(puzzles[i]!, trace) : trace));
       const contexts = isTold.map<Context>(told => (told ? 'state+plan' : 'state'));
-      const options = { average: config.lossAverage, inBuckets: updates.inBuckets };
+      const options = { average: config.stage0.lossAverage, inBuckets: updates.inBuckets };
       const term = supervisedTerm(model, puzzles, traces, packForTeacher(puzzles, traces, contexts, model), options);
       const rate = cosineLearningRate(step, { steps, warmup, floor, peak: learningRate });
       return Promise.resolve({

@@ -39,8 +39,8 @@ export function groundingStage(
   optimizer: AdamW,
   groups: readonly PuzzleGroup[],
 ): Stage {
-  const { stage1, lossAverage: average, seed } = config;
-  const { batch, visionRate, decoderRate, floor, questions } = stage1;
+  const { stage1, seed } = config;
+  const { batch, visionRate, decoderRate, floor, questions, lossAverage: average } = stage1;
   const gate = stage1.gate.recapExact > 0 && stage1.steps > 0 ? new Gate(config, gateGroups(config)) : undefined;
   const updates = new Updates(optimizer);
   let end = stage1.steps;

@@ -35,19 +35,17 @@ export interface Rates {
   readonly decoder: number;
 }
 
-type LossConfig = Pick<RunConfig, 'stage2'> & Partial<Pick<RunConfig, 'lossAverage'>>;
-
 /**
  * The loss of a step on given rollouts: a scalar, and the statistics of every token.
  * @param planner the model of stage 0, which teaches unless the configuration says otherwise
  */
 export function distillationLoss(
-  { stage2, lossAverage = 'world' }: LossConfig,
+  { stage2 }: Pick<RunConfig, 'stage2'>,
   student: VisionLanguageModel,
   planner: VisionLanguageModel,
   rollouts: Rollouts,
 ): Objective {
-  return distillationObjective(stage2, student, createTeacher(stage2, student, planner), rollouts, lossAverage);
+  return distillationObjective(stage2, student, createTeacher(stage2, student, planner), rollouts, stage2.lossAverage);
 }
 
 /** What `distil` may leave to its defaults. */
@@ -63,7 +61,7 @@ export interface DistilOptions {
  * half (which packs the batch), and of the rest.
  */
 export function distil(
-  { stage2, lossAverage = 'world' }: LossConfig,
+  { stage2 }: Pick<RunConfig, 'stage2'>,
   student: VisionLanguageModel,
   planner: VisionLanguageModel,
   optimizer: AdamW,
@@ -74,7 +72,14 @@ export function distil(
   const teacher = createTeacher(stage2, student, planner);
   return student.device.scope(() => {
     const start = performance.now();
-    const { term, rewards } = distillationTerm(stage2, student, teacher, rollouts, lossAverage, updates.inBuckets);
+    const { term, rewards } = distillationTerm(
+      stage2,
+      student,
+      teacher,
+      rollouts,
+      stage2.lossAverage,
+      updates.inBuckets,
+    );
     const whole = beside(term);
     const packed = performance.now();
     const objective = updates.step(whole, groupRates(rates.vision, rates.decoder), () => {
@@ -154,7 +159,7 @@ class WaitingGroups {
     const traces = puzzles.map(({ world, instance }) => recapTrace(world, instance));
     const packed = packTraces(puzzles, traces, 'image', student.config);
     const images = renderPuzzles(puzzles, student.config);
-    const options = { average: config.lossAverage, images, inBuckets };
+    const options = { average: config.stage1.lossAverage, images, inBuckets };
     return addTerm(term, supervisedTerm(student, puzzles, traces, packed, options), share);
   }
 }
