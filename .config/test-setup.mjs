@@ -13,7 +13,7 @@ export default async function setup() {
   const { status } = spawnSync(process.execPath, [build, '--if-stale', '--wasm'], { stdio: 'inherit' });
   if (status !== 0) throw new Error('The WebAssembly kernels do not build: see the messages above.');
 
-  const stale = ['core', 'kernels', 'models', 'mgsd'].flatMap(room =>
+  const stale = ['core', 'kernels', 'models', 'mgsd', 'bench'].flatMap(room =>
     fs
       .readdirSync(path.join(root, room), { recursive: true, encoding: 'utf8' })
       .map(file => path.join(room, file))

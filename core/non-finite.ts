@@ -92,7 +92,8 @@ class Flags {
     );
     for (const [buffer, { access, kind }] of Object.entries(kernel.buffers)) {
       const tensor = tensors[buffer]!;
-      if (access === 'read' || kind === 'index' || tensor.size === 0) continue;
+      // A cache is filled little by little, so there is no telling what lies in the rest of it.
+      if (access === 'read' || kind === 'index' || tensor.size === 0 || buffer === 'cache') continue;
       const at = this.#looks.length;
       if (at % flagsPerBlock === 0) this.#blocks.push(this.#device.backend.allocate(flagBytes * flagsPerBlock));
       const { shape, dtype } = tensor;

@@ -6,7 +6,7 @@ import { AdamW, allFinite, firstNonFinite, formatShape, stateFields } from '../c
 import type { NonFinite, Tensor } from '../core/index.js';
 import { assign } from '../core/primitives.js';
 import { encodeSafetensors, VisionLanguageModel } from '../models/index.js';
-import type { Batch, SafeTensor } from '../models/index.js';
+import type { SafeTensor } from '../models/index.js';
 import type { RunConfig } from './config.js';
 import { writeFileAtomic } from './files.js';
 import type { RunFolder } from './run-folder.js';
@@ -137,24 +137,26 @@ export class StepGuard {
     const judge = kept.teacher && teacher ? await this.#copyOf(teacher, kept.teacher) : teacher;
     const optimizer = new AdamW(student.parameters, this.#options.optimizer.options);
     const batches = recordBatches(student);
+    let again: Stage | undefined;
     try {
-      const again = rebuild(student, judge, optimizer);
+      const stageAgain = (again = rebuild(student, judge, optimizer));
       if (kept.teacher && judge) {
-        again.loadState?.((await stage.saveState?.()) ?? new Map<string, Float32Array>()); // that it is in its midst
+        stageAgain.loadState?.((await stage.saveState?.()) ?? new Map<string, Float32Array>()); // that it is in its midst
         judge.parameters.flat.device.scope(() => assign(judge.parameters.flat, kept.teacher!));
         judge.parameters.refresh();
       }
       const { found } = await firstNonFinite(model.device, async () => {
-        const { metrics } = await again.step(step);
+        const { metrics } = await stageAgain.step(step);
         await metrics;
       });
       const finite = allFinite(await kept.student.read());
-      const origin = describe(found, student, finite);
+      const origin = describe(found, student, judge, finite);
       const file = folder.file(`bad-step-${stage.name}-${step + 1}.safetensors`);
       const metadata = { stage: stage.name, update: String(step + 1), seed: String(config.seed), run: JSON.stringify(config), origin }; // prettier-ignore
       writeFileAtomic(file, encodeSafetensors(await badStepTensors(student, batches), metadata));
       return `${origin} Its batch and weights are in ${file}.`;
     } finally {
+      again?.dispose?.();
       for (const done of [optimizer, student, ...(judge === teacher ? [] : [judge])]) done?.dispose();
     }
   }
@@ -183,34 +185,43 @@ export class StepGuard {
 }
 
 /** A sentence about the first number that was not finite. */
-function describe(found: NonFinite | undefined, { parameters }: VisionLanguageModel, finiteWeights: boolean): string {
+function describe(
+  found: NonFinite | undefined,
+  student: VisionLanguageModel,
+  teacher: VisionLanguageModel | undefined,
+  finiteWeights: boolean,
+): string {
   if (!finiteWeights) return 'The weights themselves are not finite.';
   if (!found) return 'Done again, all of it was finite: the device may be unreliable.';
-  const names = found.inputs.flatMap(({ tensor }) => {
-    if (tensor.storage !== parameters.flat.storage) return [];
-    return [...parameters.ranges].flatMap(([name, { offset }]) => (offset === tensor.offset ? [name] : []));
-  });
+  const namesIn = (model: VisionLanguageModel | undefined, whose: string) =>
+    found.inputs.flatMap(({ tensor }) =>
+      [...(model?.parameters.ranges ?? [])].flatMap(([name, { offset, length }]) =>
+        tensor.storage === model?.parameters.flat.storage && tensor.offset === offset && tensor.size === length
+          ? [whose + name]
+          : [],
+      ),
+    );
+  const names = [...namesIn(student, ''), ...(teacher === student ? [] : namesIn(teacher, "the teacher's "))];
   const using = names.length > 0 ? `, which used ${names.join(' and ')}` : '';
   return `The first tensor that is not finite is ${found.buffer} ${formatShape(found.shape)} of ${found.op} (kernel ${found.kernel})${using}.`;
 }
 
-interface RecordedBatch {
-  readonly batch: Batch;
-  readonly patches: Promise<ArrayLike<number>> | undefined;
-}
+/** Tensors by name, as a forward pass was given them; their values are on the way. */
+type RecordedBatch = ReadonlyMap<string, { readonly tensor: Tensor; readonly values: Promise<ArrayLike<number>> }>;
 
 /** Collects what a model is given in its forward passes. */
 function recordBatches(model: VisionLanguageModel): RecordedBatch[] {
   const seen: RecordedBatch[] = [];
-  const forward = model.forward.bind(model);
-  model.forward = (batch, patches) => {
-    seen.push({ batch, patches: patches?.read() });
-    return forward(batch, patches);
+  const forward = model.forwardTensors.bind(model);
+  model.forwardTensors = (batch, maxLength, patches) => {
+    const given = Object.entries({ ...batch, patches }).filter(([, tensor]) => tensor !== undefined);
+    seen.push(new Map(given.map(([name, tensor]) => [name, { tensor: tensor!, values: tensor!.read() }])));
+    return forward(batch, maxLength, patches);
   };
   return seen;
 }
 
-/** The weights by name, and of the last forward pass `batch.*`: the fields of models/batch.ts, and the images' patches. */
+/** The weights by name, and of the last forward pass `batch.*`: what `VisionLanguageModel.forwardTensors` was given. */
 async function badStepTensors(
   model: VisionLanguageModel,
   batches: readonly RecordedBatch[],
@@ -218,15 +229,11 @@ async function badStepTensors(
   const tensors = new Map<string, SafeTensor>();
   for (const [name, data] of await model.parameters.save())
     tensors.set(name, { dtype: 'F32', shape: model.parameters.get(name).shape, data });
-  const last = batches.at(-1);
-  if (!last) return tensors;
-  const { batch, patches } = last;
-  const { tokens, positions, imageRows, outputs, outputStarts, slots } = batch;
-  const spans = batch.table.spans.flatMap(({ length, prefix }) => [length, prefix]);
-  const integers = { tokens, positions, imageRows, outputs, outputStarts, slots, spans: Int32Array.from(spans) };
-  for (const [name, data] of Object.entries(integers))
-    if (data) tensors.set(`batch.${name}`, { dtype: 'I32', shape: [data.length], data });
-  const values = patches && Float32Array.from(await patches);
-  if (values) tensors.set('batch.patches', { dtype: 'F32', shape: [values.length], data: values });
+  for (const [name, { tensor, values }] of batches.at(-1) ?? []) {
+    const { shape, dtype } = tensor;
+    const data = await values;
+    if (dtype === 'i32') tensors.set(`batch.${name}`, { dtype: 'I32', shape, data: Int32Array.from(data) });
+    else tensors.set(`batch.${name}`, { dtype: 'F32', shape, data: Float32Array.from(data) });
+  }
   return tensors;
 }

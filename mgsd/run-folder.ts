@@ -240,7 +240,7 @@ export class RunFolder {
    */
   saveCheckpoint(stage: string, step: number, contents: Uint8Array, score = NaN): string {
     if (!this.#stages.includes(stage) || !Number.isSafeInteger(step) || step < 0)
-      throw new RangeError(`No checkpoint can be named after stage "${stage}" and step ${step}.`);
+      throw new RangeError(`No checkpoint can be named after stage ${JSON.stringify(stage)} and step ${step}.`);
     const file = this.file(checkpointName(stage, step));
     writeFileAtomic(file, contents);
     this.rate(stage, step, score);

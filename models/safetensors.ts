@@ -255,7 +255,9 @@ function arrayAt(
 ): SafetensorsArrays[SafetensorsDtype] {
   const offset = file.byteOffset + at;
   if (offset % ELEMENT_BYTES[dtype] === 0) return new CONSTRUCTORS[dtype](file.buffer as ArrayBuffer, offset, length);
-  return new CONSTRUCTORS[dtype](file.slice(at, at + length * ELEMENT_BYTES[dtype]).buffer);
+  const bytes = new Uint8Array(length * ELEMENT_BYTES[dtype]); // a Buffer's own slice would be no copy
+  bytes.set(file.subarray(at, at + bytes.length));
+  return new CONSTRUCTORS[dtype](bytes.buffer);
 }
 
 /**

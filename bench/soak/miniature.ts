@@ -52,3 +52,8 @@ export async function runMiniature(
     folder.close();
   }
 }
+
+/** A run that is long enough to be killed in every part of it. */
+export function longerConfig(seed: number): RunConfig {
+  return miniatureConfig({ seed, stage0: { steps: 60 }, stage1: { steps: 40 }, stage2: { steps: 30 } });
+}

@@ -1,0 +1,21 @@
+/** A miniature run as a process of its own, to be killed: `node dist/bench/soak/child.js FOLDER SEED`. Goes on where it was. */
+import { openDevice } from '../../core/index.js';
+import { catchSignals } from '../../mgsd/cli/signals.js';
+import { Interrupted } from '../../mgsd/train.js';
+import { longerConfig, runMiniature } from './miniature.js';
+
+const [, , folder = '', seed = '1'] = process.argv;
+const device = await openDevice('wasm', { threads: 1 });
+const signals = catchSignals(() => {});
+try {
+  await runMiniature(device, folder, {
+    config: longerConfig(Number(seed)),
+    checkpointEvery: 1, // so that most kills hit the writing of one
+    signal: signals.signal,
+    observer: { onStage: ({ stage }) => process.stdout.write(`${stage}\n`) },
+  });
+} catch (error) {
+  if (!(error instanceof Interrupted)) throw error;
+  process.exitCode = signals.exitCode;
+}
+await device.close();

@@ -1,0 +1,124 @@
+/** Processes that are killed at random instants, most of them while they write a checkpoint: nothing that was saved may be lost. */
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { Random } from '../../core/index.js';
+import { readRunState } from '../../mgsd/checkpoints.js';
+import type { CheckpointFile } from '../../mgsd/run-folder.js';
+import { stageNames } from '../../mgsd/train.js';
+import { longerConfig } from './miniature.js';
+
+export interface KillReport {
+  readonly kills: number;
+  /** By signal. */
+  readonly signals: Readonly<Record<string, number>>;
+  /** Kills that left half a file behind, which the next process removed. */
+  readonly duringWrites: number;
+  /** Checkpoints that were read after a kill, all of them good. */
+  readonly checkpointsRead: number;
+  /** Runs that came to their end in spite of their kills, with the same bits as one that was left alone. */
+  readonly finishedRuns: number;
+  readonly problems: readonly string[];
+}
+
+const script = path.join(import.meta.dirname, 'child.js');
+
+interface Ended {
+  readonly code: number | NodeJS.Signals;
+  readonly errors: string;
+}
+
+/** Runs a process; it gets a signal some milliseconds after it has begun to train, if it is to get one. */
+function runChild(
+  child: string,
+  folder: string,
+  seed: number,
+  kill?: { signal: NodeJS.Signals; after: number },
+): Promise<Ended> {
+  return new Promise(resolve => {
+    const running = spawn(process.execPath, [child, folder, String(seed)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let errors = '';
+    running.stderr.on('data', (data: Buffer) => (errors += data.toString()));
+    running.stdout.once('data', () => {
+      if (kill) setTimeout(() => running.kill(kill.signal), kill.after);
+    });
+    running.once('close', (code, signal) => resolve({ code: code ?? signal!, errors }));
+  });
+}
+
+/** The checkpoints of a folder, the newest first. */
+function checkpointsIn(folder: string): CheckpointFile[] {
+  if (!fs.existsSync(folder)) return [];
+  const found = fs.readdirSync(folder).flatMap(name => {
+    const [, stage, step] = /^checkpoint-(.+)-(\d+)\.safetensors$/.exec(name) ?? [];
+    return stage === undefined ? [] : [{ path: path.join(folder, name), stage, step: Number(step) }];
+  });
+  return found.sort((a, b) => place(b) - place(a));
+}
+
+/** Grows along a run. */
+const place = ({ stage, step }: Pick<CheckpointFile, 'stage' | 'step'>) =>
+  1e6 * (stageNames as readonly string[]).indexOf(stage) + step;
+
+/** What a finished run ends with. */
+const finalFiles = (folder: string) =>
+  ['checkpoint-stage0-60', 'checkpoint-stage1-40', 'checkpoint-stage2-30'].map(name =>
+    fs.readFileSync(path.join(folder, `${name}.safetensors`)),
+  );
+
+/**
+ * Kills `kills` times, over as many runs as that takes, and lets the last one come to its end.
+ * @param folder an empty one
+ * @param child the compiled child.js, where this file is not beside it
+ */
+export async function killRuns(kills: number, folder: string, seed: number, child = script): Promise<KillReport> {
+  const random = new Random(seed);
+  const problems: string[] = [];
+  const signals: Record<string, number> = {};
+  let [done, duringWrites, checkpointsRead, finishedRuns] = [0, 0, 0, 0];
+  const runSeed = 7;
+  fs.mkdirSync(folder, { recursive: true });
+  const straight = path.join(folder, 'straight');
+  const { code, errors } = await runChild(child, straight, runSeed);
+  if (code !== 0) return { kills: 0, signals, duringWrites, checkpointsRead, finishedRuns, problems: [`the straight run ended with ${code}: ${errors}`] }; // prettier-ignore
+  const expected = finalFiles(straight);
+
+  for (let run = 1; done < kills || finishedRuns === 0; run++) {
+    const target = path.join(folder, `run-${run}`);
+    let newest = -1;
+    for (;;) {
+      // The last of all kills has been: this process may come to its end.
+      const signal = random.uniform() < 0.8 ? 'SIGKILL' : random.uniform() < 0.5 ? 'SIGINT' : 'SIGTERM';
+      const kill = done < kills ? ({ signal, after: random.integer(250) } as const) : undefined;
+      const ended = await runChild(child, target, runSeed, kill);
+      const where = `run ${run}, kill ${done + 1}`;
+      const isKilled = ended.code !== 0;
+      if (isKilled) {
+        done++;
+        signals[signal] = (signals[signal] ?? 0) + 1;
+        if (typeof ended.code === 'number' && ![130, 143].includes(ended.code))
+          problems.push(`${where}: it ended with ${ended.code}: ${ended.errors}`);
+      }
+      if (fs.existsSync(target) && fs.readdirSync(target).some(name => name.endsWith('.tmp'))) duringWrites++;
+      const found = checkpointsIn(target);
+      for (const file of found) {
+        try {
+          readRunState(file, longerConfig(runSeed));
+          checkpointsRead++;
+        } catch (error) {
+          problems.push(`${where}: ${error instanceof Error ? error.message : String(error)}`);
+        }
+      }
+      const now = found[0] ? place(found[0]) : -1;
+      if (now < newest) problems.push(`${where}: the newest checkpoint was at ${newest} and is at ${now}`);
+      newest = Math.max(newest, now);
+      if (problems.length > 10) return { kills: done, signals, duringWrites, checkpointsRead, finishedRuns, problems };
+      if (isKilled) continue;
+      if (finalFiles(target).some((bytes, i) => !bytes.equals(expected[i]!))) problems.push(`run ${run} ended with other bits than the straight one`); // prettier-ignore
+      finishedRuns++;
+      break;
+    }
+    fs.rmSync(target, { recursive: true, force: true });
+  }
+  return { kills: done, signals, duringWrites, checkpointsRead, finishedRuns, problems };
+}

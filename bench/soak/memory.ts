@@ -1,0 +1,84 @@
+/** Memory over many steps of stage 2, whose rollouts have changing lengths: buffers and bytes, on the device and on the host. */
+import { AdamW } from '../../core/index.js';
+import type { Device } from '../../core/index.js';
+import { noDecayGroups, VisionLanguageModel } from '../../models/index.js';
+import { trainingGroups } from '../../mgsd/puzzles.js';
+import { distillationStage } from '../../mgsd/stages/stage2.js';
+import { miniatureConfig, miniatureModel } from './miniature.js';
+
+export interface MemoryReport {
+  readonly steps: number;
+  /** Shortest and longest mean length of a step's responses, in tokens. */
+  readonly responseTokens: readonly [number, number];
+  /** Most tensors, bytes of tensors, bytes kept for reuse, and bytes of JavaScript objects (garbage collected) in each quarter. */
+  readonly liveBuffers: readonly number[];
+  readonly liveBytes: readonly number[];
+  readonly pooledBytes: readonly number[];
+  readonly heapBytes: readonly number[];
+  /** Bytes of the process at the end of each quarter. */
+  readonly processBytes: readonly number[];
+  /** Buffers that the backend was asked for by the end of each quarter. */
+  readonly allocations: readonly number[];
+  readonly problems: readonly string[];
+}
+
+/** What JavaScript may gain from the second quarter on, in bytes: code that gets optimised, and the like. */
+const heapSlack = 8e6;
+
+const quarters = [0, 1, 2, 3] as const;
+
+/**
+ * @param eager without recordings: then the tensors that live after a step must be the same after every step. With them, some 16
+ *   shapes of a step keep their memory, and no quarter of the steps may need more than those before it
+ */
+export async function memoryOverSteps(device: Device, steps: number, eager: boolean): Promise<MemoryReport> {
+  const config = miniatureConfig({ stage2: { steps, warmup: 0, visionRate: 1e-3, decoderRate: 1e-3 } });
+  const model = new VisionLanguageModel(device, miniatureModel).initialize(1);
+  const teacher = await model.frozenCopy();
+  const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+  const stage = distillationStage(config, model, teacher, optimizer, trainingGroups(config, 24));
+  if (eager) device.resultObserver = () => {};
+  const problems: string[] = [];
+  const lengths: number[] = [];
+  const most = (): number[] => quarters.map(() => 0);
+  const [liveBuffers, liveBytes, pooledBytes, heapBytes, processBytes, allocations] = [most(), most(), most(), most(), most(), most()]; // prettier-ignore
+  const raise = (list: number[], q: number, value: number) => (list[q] = Math.max(list[q]!, value));
+  const before = device.memory();
+  for (let step = 0; step < steps; step++) {
+    const { metrics } = await stage.step(step);
+    lengths.push((await metrics)['responseLength']!);
+    const memory = device.memory();
+    const q = Math.floor((4 * step) / steps);
+    raise(liveBuffers, q, memory.liveBuffers);
+    raise(liveBytes, q, memory.liveBytes);
+    raise(pooledBytes, q, memory.pooledBytes);
+    const grew = memory.liveBuffers !== before.liveBuffers || memory.liveBytes !== before.liveBytes;
+    if (eager && grew && problems.length < 5)
+      problems.push(`after step ${step} there are ${memory.liveBuffers} tensors with ${memory.liveBytes} bytes, not ${before.liveBuffers} with ${before.liveBytes}`); // prettier-ignore
+    if (Math.floor((4 * (step + 1)) / steps) > q) {
+      globalThis.gc?.();
+      heapBytes[q] = process.memoryUsage().heapUsed;
+      processBytes[q] = process.memoryUsage().rss;
+      allocations[q] = memory.allocations;
+    }
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  device.resultObserver = undefined;
+  stage.dispose?.();
+  for (const owner of [optimizer, model, teacher]) owner.dispose();
+
+  const flat = (what: string, list: readonly number[], slack: number) => {
+    const bound = Math.max(list[0]!, list[1]!) + slack;
+    for (const q of [2, 3])
+      if (list[q]! > bound) problems.push(`${what} in quarter ${q + 1}: ${list[q]!}, more than the ${bound} before`);
+  };
+  flat('tensors', liveBuffers, 0.25 * liveBuffers[1]!);
+  flat('bytes of tensors', liveBytes, 0.1 * liveBytes[1]!);
+  flat('bytes kept for reuse', pooledBytes, 0.1 * pooledBytes[1]! + 2 ** 20);
+  if (globalThis.gc) flat('bytes of objects', heapBytes, heapSlack);
+  return {
+    steps,
+    responseTokens: [Math.min(...lengths), Math.max(...lengths)].map(x => Math.round(10 * x) / 10) as [number, number],
+    ...{ liveBuffers, liveBytes, pooledBytes, heapBytes, processBytes, allocations, problems },
+  };
+}
