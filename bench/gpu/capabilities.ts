@@ -12,7 +12,7 @@ export interface CapabilityReport {
 }
 
 export async function reportCapabilities(): Promise<CapabilityReport> {
-  const { device, capabilities } = await openDevice();
+  const { device, capabilities } = await openDevice({ probe: true });
   const features = [...device.features];
   const limits: Record<string, number> = {};
   for (const name in device.limits) {
