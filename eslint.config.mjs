@@ -5,7 +5,7 @@ import tseslint from 'typescript-eslint';
 
 export default defineConfig(
   // AssemblyScript looks like TypeScript but has its own types and compiler, which checks it during the build.
-  globalIgnores(['dist/', 'dist.new-*/', 'runs/', 'coverage/', '.cache/', '.gpu/', '**/*.as.ts']),
+  globalIgnores(['dist/', 'dist.new-*/', 'runs/', 'coverage/', '.cache/', '.gpu/', '**/*.as.ts', 'bench/peers/']),
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,

@@ -1,0 +1,209 @@
+/**
+ * Us beside other engines, on one machine in one run: the training step of bench/transformer.ts, matrix products in all three layouts,
+ * softmax and layer norm. Every engine is a fresh process, they take turns, and ratios are formed within a round.
+ *
+ * `npm run bench:peers -- --json bench/results/peers.json`; the peers are installed into bench/peers at the first call.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Device, Parameters, Random } from '../core/index.js';
+import { CpuBackend } from '../core/backends/cpu.js';
+import { median, number, table } from './gpu/format.js';
+import { adamw, sizes, transformerFlops, transformerSpecs, transformerTokens } from './transformer.js';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '5' },
+    threads: { type: 'string', default: String(Math.min(2, os.availableParallelism())) },
+    engines: { type: 'string' },
+    parts: { type: 'string', default: 'train,kernels' },
+    json: { type: 'string' },
+  },
+});
+const threads = Number(values.threads);
+const peers = fileURLToPath(new URL('../../bench/peers/', import.meta.url));
+
+interface EngineSpec {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Native code, or reference: shown, not counted as a peer. */
+  readonly native?: boolean;
+  /** Parts that it takes part in; all if not given. */
+  readonly parts?: readonly string[];
+}
+
+const node = (script: string, ...args: string[]) => [process.execPath, script, '{task}', ...args];
+const ours = fileURLToPath(new URL('./peers-ours.js', import.meta.url));
+const jax = path.join(peers, 'jax.mjs');
+const tfjs = path.join(peers, 'tfjs.mjs');
+const sleeping = { MGSD_PEERS_SLEEP: '1' };
+
+const wasmEngines: readonly EngineSpec[] = [
+  { name: 'mgsd-lite wasm', command: node(ours, 'wasm', String(threads)) },
+  { name: 'jax-js wasm', command: node(jax, 'wasm', String(threads)) },
+  { name: 'tfjs wasm', command: node(tfjs, 'wasm', '1') },
+  { name: 'onnxruntime-node cpu', command: node(path.join(peers, 'ort.mjs'), 'cpu', String(threads)), native: true, parts: ['kernels'] }, // prettier-ignore
+  { name: 'js-pytorch', command: node(path.join(peers, 'jspytorch.mjs')), parts: ['kernels'] },
+  { name: 'PyTorch', command: ['python3', path.join(peers, 'torch_peer.py'), '{task}', 'cpu', String(threads)], native: true }, // prettier-ignore
+];
+const gpuEngines: readonly EngineSpec[] = [
+  { name: 'mgsd-lite webgpu', command: node(ours, 'webgpu', '1') },
+  { name: 'jax-js webgpu', command: node(jax, 'webgpu', '1') },
+  { name: 'jax-js webgpu, our wait', command: node(jax, 'webgpu', '1'), env: sleeping },
+  { name: 'tfjs webgpu', command: node(tfjs, 'webgpu', '1') },
+  { name: 'tfjs webgpu, our wait', command: node(tfjs, 'webgpu', '1'), env: sleeping },
+];
+const known = [...wasmEngines, ...gpuEngines];
+const wanted = values.engines?.split(',') ?? wasmEngines.map(({ name }) => name);
+const engines = wanted.map(name => {
+  const engine = known.find(candidate => candidate.name === name);
+  if (engine) return engine;
+  console.error(`--engines ${name}: choose from ${known.map(candidate => candidate.name).join(', ')}`);
+  return process.exit(2);
+});
+
+/** Sizes, weights, tokens and what to do, as files that every engine reads. */
+async function writeTask(folder: string): Promise<void> {
+  const device = new Device(new CpuBackend());
+  const parameters = new Parameters(device, transformerSpecs());
+  parameters.initialize(new Random(1, 1));
+  const saved = await parameters.save();
+  const weights: Record<string, { offset: number; shape: readonly number[] }> = {};
+  const chunks: Float32Array[] = [];
+  let offset = 0;
+  for (const { name, shape } of parameters.specs) {
+    const tensor = saved.get(name)!;
+    weights[name] = { offset, shape };
+    chunks.push(tensor);
+    offset += tensor.length;
+  }
+  const data = new Float32Array(offset);
+  chunks.reduce((at, chunk) => (data.set(chunk, at), at + chunk.length), 0);
+  const { inputs, targets } = transformerTokens();
+  const squares = [256, 512, 1024].flatMap(n => ['nn', 'nt', 'tn'].map(kind => ({ kind, n })));
+  const rowKernels = ['softmax', 'layerNorm'].map(kind => ({ kind, rows: 2048, columns: 512 }));
+  const task = {
+    ...{ ...sizes, adamw, weights, inputs: Array.from(inputs), targets: Array.from(targets) },
+    ...{ checkedSteps: 11, seconds: Number(values.seconds), kernelSeconds: 0.4 },
+    ...{ parts: values.parts.split(','), kernels: [...squares, ...rowKernels] },
+  };
+  writeFileSync(path.join(folder, 'task.json'), JSON.stringify(task));
+  writeFileSync(path.join(folder, 'data.bin'), new Uint8Array(data.buffer));
+}
+
+interface EngineResult {
+  readonly losses: readonly number[];
+  readonly stepMilliseconds: readonly number[];
+  readonly kernels: Readonly<Record<string, { readonly milliseconds: number; readonly error: number }>>;
+}
+
+/** One process; undefined, with a line that says why, where the engine does not run here. */
+function runEngine({ name, command, env }: EngineSpec, folder: string): EngineResult | undefined {
+  const [program, ...args] = command.map(part => (part === '{task}' ? folder : part));
+  const options = { encoding: 'utf8', env: { ...process.env, ...env }, timeout: 600_000, maxBuffer: 2 ** 26 } as const;
+  const { status, stdout, stderr } = spawnSync(program!, args, options);
+  const line = stdout
+    .trim()
+    .split('\n')
+    .findLast(text => text.startsWith('{'));
+  if (status === 0 && line !== undefined) return JSON.parse(line) as EngineResult;
+  const reason = stderr.trim().split('\n');
+  console.log(
+    `${name}: does not run here: ${reason.findLast(text => /error/i.test(text)) ?? reason.at(-1) ?? 'no output'}`,
+  );
+  return undefined;
+}
+
+if (
+  engines.some(({ command }) => command.some(part => part.startsWith(peers))) &&
+  !existsSync(path.join(peers, 'node_modules'))
+) {
+  console.log('installing the peers into bench/peers, about 0.9 GB');
+  const { status } = spawnSync('npm', ['ci', '--ignore-scripts'], { cwd: peers, stdio: 'inherit', shell: process.platform === 'win32' }); // prettier-ignore
+  if (status !== 0) process.exit(1);
+}
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'mgsd-peers-'));
+await writeTask(folder);
+const results = new Map<string, EngineResult[]>(engines.map(({ name }) => [name, []]));
+const broken = new Set<string>();
+for (let round = 0; round < Number(values.rounds); round++)
+  for (const engine of engines) {
+    if (broken.has(engine.name)) continue;
+    if (engine.parts && !engine.parts.some(part => values.parts.split(',').includes(part))) continue;
+    const result = runEngine(engine, folder);
+    if (!result) broken.add(engine.name);
+    else results.get(engine.name)!.push(result);
+    const step =
+      result && result.stepMilliseconds.length > 0 ? `${number(median(result.stepMilliseconds))} ms per step` : '';
+    if (result) console.log(`round ${round + 1}: ${engine.name.padEnd(26)} ${step}`);
+  }
+rmSync(folder, { recursive: true, force: true });
+
+const first = engines[0]!.name;
+const reference = results.get(first)!;
+const tokens = sizes.batch * sizes.length;
+/** Ratios to us are formed within a round, and the median is over rounds. */
+const ratio = (name: string, of: (result: EngineResult) => number) =>
+  median(results.get(name)!.flatMap((result, i) => (reference[i] ? [of(result) / of(reference[i])] : [])));
+const stepOf = ({ stepMilliseconds }: EngineResult) => median(stepMilliseconds);
+
+const summary: Record<string, unknown>[] = [];
+const trainRows: string[][] = [];
+for (const { name, native = false } of engines) {
+  const runs = results.get(name)!.filter(({ stepMilliseconds }) => stepMilliseconds.length > 0);
+  if (runs.length === 0) continue;
+  const step = median(runs.map(stepOf));
+  const spread = [Math.min(...runs.map(stepOf)), Math.max(...runs.map(stepOf))];
+  const times = ratio(name, stepOf);
+  const worst = Math.max(...runs[0]!.losses.map((loss, i) => Math.abs(loss - reference[0]!.losses[i]!)));
+  summary.push({ name, native, stepMilliseconds: step, spread, timesOurs: times, losses: runs[0]!.losses });
+  trainRows.push([
+    ...[native ? `${name} (native)` : name, number(step), `${number(spread[0])} to ${number(spread[1])}`],
+    ...[number((1000 * tokens) / step), number(transformerFlops() / step / 1e6), number(times), number(worst)],
+  ]);
+}
+if (trainRows.length > 0)
+  console.log(`\n${table(['engine', 'step ms', 'over rounds', 'tokens/s', 'GFLOP/s', 'step / ours', 'largest difference of a loss'], trainRows)}`); // prettier-ignore
+
+const names = [...new Set([...results.values()].flatMap(runs => runs.flatMap(run => Object.keys(run.kernels))))];
+const shown = engines.filter(({ name }) => results.get(name)!.some(run => Object.keys(run.kernels).length > 0));
+const unitsOf = (name: string) => {
+  const [kind = '', size = ''] = name.split(' ');
+  const n = Number(size);
+  return ['nn', 'nt', 'tn'].includes(kind) ? 2 * n ** 3 : size.split('x').reduce((a, b) => a * Number(b), 8);
+};
+const kernelRows = names.map(name => [
+  name,
+  ...shown.map(engine => {
+    const runs = results.get(engine.name)!.flatMap(({ kernels }) => (kernels[name] ? [kernels[name]] : []));
+    if (runs.length === 0) return '-';
+    const rate = unitsOf(name) / median(runs.map(({ milliseconds }) => milliseconds)) / 1e6;
+    const wrong = runs.some(({ error }) => !(error < 1e-2)) ? ' WRONG' : '';
+    return `${number(rate)}${wrong}`;
+  }),
+]);
+if (kernelRows.length > 0)
+  console.log(
+    `\nGFLOP/s of products, GB/s of rows\n${table(['kernel', ...shown.map(({ name }) => name)], kernelRows)}`,
+  );
+
+if (values.json !== undefined) {
+  mkdirSync(path.dirname(values.json), { recursive: true });
+  const record = {
+    date: new Date().toISOString(),
+    command: ['npm run bench:peers --', ...process.argv.slice(2)].join(' '),
+    node: process.version,
+    processor: os.cpus()[0]?.model,
+    ...{ threads, rounds: Number(values.rounds), training: summary },
+    kernels: Object.fromEntries(names.map((name, i) => [name, Object.fromEntries(shown.map((engine, j) => [engine.name, kernelRows[i]![j + 1]]))])), // prettier-ignore
+  };
+  writeFileSync(values.json, `${JSON.stringify(record, undefined, 1)}\n`);
+  console.log(`written to ${values.json}`);
+}
