@@ -81,7 +81,7 @@ export interface WgslPass {
    * Elements of f32 scratch that the pass uses (`load_scratch`, `store_scratch`, ...): one buffer that all passes of a launch
    * share, with unspecified content before the first.
    */
-  scratch?(params: Readonly<Record<string, number>>): number;
+  readonly scratch?: (params: Readonly<Record<string, number>>) => number;
   /** WGSL extensions to enable, as in `enable subgroups;`. */
   readonly enables?: readonly string[];
 }

@@ -20,8 +20,8 @@ export function adapterClass(info: Info): AdapterClass {
   if (/nvidia|geforce|quadro|tesla/.test(name))
     return /hopper|\bg?h100|\bg?h200|\bgh200|\bh20\b/.test(name) ? 'nvidia-hopper' : 'nvidia';
   if (/\bamd\b|radeon|\bati\b/.test(name)) return 'amd';
-  if (/intel/.test(name)) return 'intel';
-  if (/apple/.test(name)) return 'apple';
+  if (name.includes('intel')) return 'intel';
+  if (name.includes('apple')) return 'apple';
   return 'default';
 }
 

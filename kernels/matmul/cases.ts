@@ -40,14 +40,21 @@ interface Shapes {
   readonly sizes: readonly Size[];
 }
 
-/** The cases of all tiles in the tuning table that `target` can run; none for the `software` profile, which has no choice of tiles. */
-export function matmulCases(target: Target): MatmulCase[] {
-  if (target.profile === 'software') return [];
-  const { machine = leastMachine } = target;
+/** Every tile that the tuning table has for a target's adapter. */
+export function tilesOf({ machine = leastMachine }: Target): Tile[] {
   const tiles = new Map<string, Tile>();
   for (const { tile } of (['nn', 'nt', 'tn'] as const).flatMap(layout => tuningRows(machine.adapter, layout)))
     tiles.set(tileName(tile), tile);
-  return [...tiles.values()].flatMap(tile => matmulVariants.flatMap(variant => casesOf(target, tile, variant)));
+  return [...tiles.values()];
+}
+
+/**
+ * The cases of those tiles that `target` can run; none for the `software` profile, which has no choice of tiles.
+ * @param tiles all that the table has for the adapter, if not given
+ */
+export function matmulCases(target: Target, tiles: readonly Tile[] = tilesOf(target)): MatmulCase[] {
+  if (target.profile === 'software') return [];
+  return tiles.flatMap(tile => matmulVariants.flatMap(variant => casesOf(target, tile, variant)));
 }
 
 function casesOf(target: Target, tile: Tile, variant: MatmulVariant): MatmulCase[] {

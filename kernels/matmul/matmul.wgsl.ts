@@ -33,7 +33,7 @@ type MatmulTarget = WgslTarget<'a' | 'b' | 'bias' | 'residual' | 'c'>;
 /** One way of computing a product: passes that run together. */
 interface Way {
   /** Shapes that it may be used for; how fast it is there is the table's business. */
-  fits(p: Params): boolean;
+  readonly fits: (p: Params) => boolean;
   readonly passes: readonly WgslPass[];
 }
 

@@ -197,7 +197,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   ${lines(loop)}
   ${lines(ending)}
 }`,
-    workgroups(p: Params): readonly [number, number, number] {
+    workgroups: (p: Params): readonly [number, number, number] => {
       const [x, y] = grid(p['batch']! * ceilDivide(p['m']!, tileM) * ceilDivide(p['n']!, tileN));
       return [x, y, split ? sliceCount(p, tile, split) : 1];
     },

@@ -1,10 +1,11 @@
 /**
  * The tuning table of matrix multiplication; tuning.ts says how it is read. Rows are tried in order, and the first that suits
- * shape, types and profile is taken. Rows with `measured` are written by `npm run bench:tune`; all others were derived by hand, from
- * how much memory, registers and workgroups a tile needs, and are not measured.
+ * shape, types and profile is taken: measured ones before those below, which were derived by hand from how much memory,
+ * registers and workgroups a tile needs, and are not measured.
  */
 import type { AluTile } from './alu.wgsl.js';
 import type { MatrixTile } from './sgmat.wgsl.js';
+import { measuredRows } from './tuning-measured.js';
 import type { TuningRow } from './tuning.js';
 
 const alu = (m: number, n: number, depth: number, rows: number, columns: number): AluTile => ({ kind: 'alu', m, n, depth, rows, columns }); // prettier-ignore
@@ -16,6 +17,8 @@ const hopperSplit = { workgroups: 264, minDepth: 512 };
 const split = { workgroups: 128, minDepth: 512 };
 
 export const tuningTable: readonly TuningRow[] = [
+  ...measuredRows,
+
   // NVIDIA's data-centre chip: 48 KiB of workgroup memory, and many processors to keep busy
   {
     adapter: 'nvidia-hopper',
@@ -47,6 +50,9 @@ export const tuningTable: readonly TuningRow[] = [
   { adapter: 'apple', layout: 'any', bucket: 'small-deep', tile: staged(64, 64, 32, 32, 32), split },
   { adapter: 'apple', layout: 'any', bucket: 'medium-deep', tile: staged(64, 64, 32, 32, 32), split },
   { adapter: 'apple', layout: 'any', bucket: 'any', tile: staged(64, 64, 32, 32, 32) },
+
+  // a processor runs the kernels of GPUs in tests only: one small tile, which is soon compiled
+  { adapter: 'software', layout: 'any', bucket: 'any', tile: alu(16, 16, 8, 4, 4) },
 
   // every other GPU
   { adapter: 'default', layout: 'any', bucket: 'few-rows', tile: staged(32, 64, 32, 16, 32) },

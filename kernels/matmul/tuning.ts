@@ -46,7 +46,7 @@ const fallback: Readonly<Record<AdapterClass, readonly AdapterClass[]>> = {
   intel: ['intel', 'default'],
   apple: ['apple', 'default'],
   default: ['default'],
-  software: ['default'],
+  software: ['software', 'default'],
 };
 
 /** Rows for an adapter and a layout, the best first; which of them may be used depends on bucket, shape and profile. */

@@ -1,0 +1,183 @@
+/**
+ * Measures every tile of matrix multiplication that the adapter at hand can run, on shapes of every bucket, and writes the fastest
+ * of each into the tuning table: `npm run bench:tune`, then look at the difference and commit it. Nothing is written on a software adapter,
+ * or with `--dry`; `--bucket few-rows` measures one bucket, `--profile alu` leaves matrices out, and `--scale 8` divides all shapes by eight, for trying the command out.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { format, resolveConfig } from 'prettier';
+import { openWebGpuBackend } from '../core/backends/webgpu.js';
+import type { WebGpuBackend } from '../core/backends/webgpu.js';
+import { describeDevice, Device } from '../core/index.js';
+import { buckets, bucketOf, defineMatmul, tileName, wgslProfiles } from '../kernels/index.js';
+import type {
+  AluTile,
+  Bucket,
+  MatmulLayout,
+  MatrixTile,
+  SplitGoal,
+  Tile,
+  TuningRow,
+  WgslProfile,
+} from '../kernels/index.js';
+import { measuredRows } from '../kernels/matmul/tuning-measured.js';
+import { time } from './harness.js';
+
+const file = 'kernels/matmul/tuning-measured.ts';
+
+/** Tokens of a batch: 64 sequences of an image and its text. */
+const tokens = 11136;
+/** m, n, k for each bucket, as they occur in decoding, in a decoder of width 256 and 512, and in its weights' gradients. */
+const shapes: Readonly<Record<Bucket, readonly (readonly [number, number, number])[]>> = {
+  'few-rows': [[32, 2048, 512]],
+  small: [[1024, 128, 512]],
+  'small-deep': [[256, 256, tokens]],
+  medium: [[tokens, 256, 256]],
+  'medium-deep': [[512, 2048, tokens]],
+  large: [[tokens, 2048, 512], [4096, 4096, 4096]], // prettier-ignore
+};
+
+const alu = (m: number, n: number, depth: number, rows: number, columns: number): AluTile => ({ kind: 'alu', m, n, depth, rows, columns }); // prettier-ignore
+const matrix = (kind: MatrixTile['kind'], m: number, n: number, depth: number, warpM: number, warpN: number): MatrixTile => ({ kind, m, n, depth, warpM, warpN }); // prettier-ignore
+
+/** What the table has by hand, and tiles around it. */
+const candidates: readonly Tile[] = [
+  alu(16, 64, 32, 4, 4),
+  alu(32, 32, 16, 4, 4),
+  alu(64, 64, 16, 4, 4),
+  alu(64, 64, 16, 8, 4),
+  alu(64, 64, 16, 8, 8),
+  alu(128, 64, 16, 8, 8),
+  alu(128, 128, 8, 8, 8),
+  alu(128, 128, 16, 8, 8),
+  ...[[64, 64, 32, 32], [64, 64, 64, 32], [64, 128, 32, 64], [128, 128, 64, 64]].map(([m, n, warpM, warpN]) => matrix('direct', m!, n!, 16, warpM!, warpN!)), // prettier-ignore
+  matrix('staged', 32, 64, 32, 16, 32),
+  matrix('staged', 32, 128, 64, 32, 32),
+  matrix('staged', 64, 64, 32, 32, 32),
+  matrix('staged', 64, 64, 64, 32, 32),
+  matrix('staged', 64, 128, 32, 32, 64),
+  matrix('staged', 64, 128, 64, 32, 64),
+  matrix('staged', 128, 128, 32, 64, 32),
+  matrix('staged', 128, 128, 32, 64, 64),
+  matrix('staged', 128, 128, 64, 64, 64),
+  matrix('staged', 128, 256, 32, 64, 64),
+];
+/** For deep buckets only: one, two and four workgroups for each of about 132 processors. */
+const splits: readonly (SplitGoal | undefined)[] = [
+  undefined,
+  ...[64, 132, 264, 528].map(workgroups => ({ workgroups, minDepth: 256 })),
+];
+
+const { values: options } = parseArgs({
+  options: {
+    dry: { type: 'boolean', default: false },
+    scale: { type: 'string', default: '1' },
+    profile: { type: 'string' },
+    bucket: { type: 'string' },
+  },
+});
+const scale = Number(options.scale);
+
+interface Choice {
+  readonly row: TuningRow;
+  readonly gflops: number;
+}
+
+/** GFLOP/s of one tile on the shapes of a bucket: operations over the sum of the medians. Undefined if another way was taken. */
+async function measureRow(
+  device: Device,
+  backend: WebGpuBackend,
+  row: TuningRow,
+  dtype: 'f32' | 'f16',
+): Promise<number | undefined> {
+  const { layout } = row;
+  if (layout === 'any' || row.bucket === 'any') throw new Error('a row is measured for one layout and one bucket');
+  const kernel = defineMatmul({ layout, bias: false, activation: 'none', residual: false }, [
+    { ...row, bucket: 'any' },
+  ]);
+  let [flops, ms] = [0, 0];
+  for (const [m, n, k] of shapes[row.bucket].map(shape =>
+    shape.map(size => Math.max(16, Math.round(size / scale / 16) * 16)),
+  )) {
+    const params = { m: m!, n: n!, k: k!, batch: 1, strideA: 0, strideB: 0 };
+    if (scale === 1 && bucketOf(params) !== row.bucket) throw new Error(`${m} x ${n} x ${k} is not ${row.bucket}`);
+    const passes = kernel.wgsl({
+      ...backend.target,
+      dtypes: { a: dtype, b: dtype, bias: dtype, residual: dtype, c: dtype },
+    });
+    const taken = passes.filter(pass => {
+      try {
+        return pass.workgroups(params)[0] > 0;
+      } catch {
+        return false; // the tile is for other shapes, or for other machines
+      }
+    });
+    if (!taken.some(({ variant }) => variant?.startsWith(tileName(row.tile)))) return undefined;
+    await device.scope(async () => {
+      const tensor = (size: number) => device.tensor(Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 1000) / 1000 - 0.5), [size], { dtype }); // prettier-ignore
+      const [a, b, c] = [tensor(m! * k!), tensor(k! * n!), device.empty([m! * n!], dtype, 'tune')];
+      const operands = { a, b, bias: a, residual: a, c };
+      // some 10 ms per sample
+      const repeat = Math.max(1, Math.round((backend.capabilities.software ? 1e8 : 1e12) / (2 * m! * n! * k!)));
+      const timing = await time(device, () => { device.launch(kernel, operands, params); }, Math.min(repeat, 100)); // prettier-ignore
+      flops += kernel.cost(params).flops;
+      ms += timing.median;
+    });
+  }
+  return flops / ms / 1e6;
+}
+
+/** The fastest row for a bucket and a layout among the candidates of some kinds. */
+async function best(
+  device: Device,
+  backend: WebGpuBackend,
+  layout: MatmulLayout,
+  bucket: Bucket,
+  kinds: readonly Tile['kind'][],
+  dtype: 'f32' | 'f16',
+): Promise<Choice | undefined> {
+  const { machine } = backend.target;
+  let winner: Choice | undefined;
+  for (const tile of candidates.filter(({ kind }) => kinds.includes(kind)))
+    for (const split of bucket.endsWith('-deep') ? splits : [undefined]) {
+      const row: TuningRow = { adapter: machine.adapter, layout, bucket, tile, ...(split && { split }) };
+      const gflops = await measureRow(device, backend, row, dtype);
+      if (gflops === undefined) continue;
+      console.log(`${bucket.padEnd(12)} ${layout} ${dtype} ${tileName(tile).padEnd(30)} ${split ? `split ${split.workgroups}` : ''.padEnd(9)} ${gflops.toFixed(0).padStart(8)} GFLOP/s`); // prettier-ignore
+      if (!winner || gflops > winner.gflops) {
+        const measured = `${machine.adapter === 'software' ? 'software' : backend.capabilities.name}, ${dtype}: ${gflops.toFixed(0)} GFLOP/s`;
+        winner = { row: { ...row, measured }, gflops };
+      }
+    }
+  return winner;
+}
+
+const profiles: readonly (string | undefined)[] = [undefined, ...wgslProfiles];
+if (!profiles.includes(options.profile))
+  throw new Error(`--profile ${options.profile!}: choose one of ${wgslProfiles.join(', ')}`);
+const backend = await openWebGpuBackend(options.profile ? { profile: options.profile as WgslProfile } : {});
+const device = new Device(backend);
+console.log(describeDevice(device.capabilities));
+const { profile, machine } = backend.target;
+const rows: TuningRow[] = [];
+for (const bucket of buckets.filter(name => options.bucket === undefined || options.bucket === name))
+  for (const layout of ['nn', 'nt', 'tn'] as const) {
+    // matrices first: operands that they do not take go on to the next row
+    const forMatrices =
+      profile === 'sgmat' && (await best(device, backend, layout, bucket, ['direct', 'staged'], 'f16'));
+    const forAlu = profile !== 'software' && (await best(device, backend, layout, bucket, ['alu'], 'f32'));
+    for (const choice of [forMatrices, forAlu]) if (choice) rows.push(choice.row);
+  }
+await device.close();
+
+if (rows.length === 0) console.log(`nothing to tune: the ${profile} profile has no choice of tiles`);
+else if (options.dry || machine.adapter === 'software')
+  console.log(`not written: ${JSON.stringify(rows, undefined, 1)}`);
+else {
+  const isNew = ({ adapter, layout, bucket }: TuningRow) => rows.some(row => row.adapter === adapter && row.layout === layout && row.bucket === bucket); // prettier-ignore
+  const kept = measuredRows.filter(row => !isNew(row));
+  const header = readFileSync(file, 'utf8').split('export const', 1)[0]!;
+  const text = `${header}export const measuredRows: readonly TuningRow[] = ${JSON.stringify([...kept, ...rows])};\n`;
+  writeFileSync(file, await format(text, { ...(await resolveConfig(file)), filepath: file }));
+  console.log(`${rows.length} rows written to ${file}`);
+}
