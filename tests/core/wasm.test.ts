@@ -6,7 +6,7 @@ import { describeConformance, expectClose } from '../kernels/conformance.js';
 
 for (const simd of ['relaxed', 'plain'] as const)
   describeConformance(`wasm backend, ${simd} SIMD`, () => openWasmBackend({ threads: 1, simd }), {
-    dtypes: ['f32', 'f16'],
+    dtypes: ['f32', 'f16', 'mixed'],
     runs: 12,
   });
 

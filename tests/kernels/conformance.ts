@@ -7,7 +7,8 @@ import type { Backend } from '../../core/backend.js';
 import { checkCase, conformanceCase, difference } from '../../core/conformance.js';
 
 export interface ConformanceOptions {
-  readonly dtypes: readonly ('f32' | 'f16')[];
+  /** `mixed`: every float buffer is f32 or f16 by chance, as in mixed precision one is beside the other. */
+  readonly dtypes: readonly ('f32' | 'f16' | 'mixed')[];
   /** Random calls per kernel and dtype. */
   readonly runs: number;
 }
@@ -33,7 +34,8 @@ export function describeConformance(title: string, open: () => Promise<Backend>,
     let backend: Promise<Backend> | undefined;
     for (const kernel of kernels)
       for (const dtype of options.dtypes) {
-        if (dtype === 'f16' && !Object.values(kernel.buffers).some(spec => spec.kind === 'float')) continue;
+        const floats = Object.keys(kernel.buffers).filter(name => kernel.buffers[name]!.kind === 'float');
+        if (dtype !== 'f32' && floats.length < (dtype === 'mixed' ? 2 : 1)) continue;
         it(`${kernel.name} ${dtype}`, async () => {
           const device = await (backend ??= open());
           const property = fc.asyncProperty(fc.gen(), async gen => {
@@ -44,7 +46,11 @@ export function describeConformance(title: string, open: () => Promise<Backend>,
             const example = kernel.example(draw);
             const scale = draw.pick([1, 0.01, 10, 100]);
             const noise = gen(fc.integer, { min: 0, max: 2 ** 30 });
-            const problem = await checkCase(device, kernel, conformanceCase(kernel, example, dtype, scale, noise));
+            const dtypes =
+              dtype === 'mixed'
+                ? Object.fromEntries(floats.map(name => [name, draw.pick(['f32', 'f16'] as const)]))
+                : dtype;
+            const problem = await checkCase(device, kernel, conformanceCase(kernel, example, dtypes, scale, noise));
             if (problem !== undefined) expect.fail(problem);
           });
           await fc.assert(property, { seed, numRuns: options.runs, endOnFailure: false });
