@@ -28,8 +28,8 @@ import type { ConfigFlags } from './run-choice.js';
 
 const splits = ['train', 'test'] as const satisfies readonly SplitName[];
 
-/** Optimal plans that `show` lists at most; large empty boards have thousands. */
-const plansShown = 24;
+/** Optimal plans that `show` lists at most, for people and for programs; large empty boards have thousands. */
+const plansShown = { text: 24, json: 10_000 };
 
 interface ShowFlags {
   readonly world: WorldName;
@@ -95,17 +95,21 @@ function runShow(
   const [instance] = checkInput(() => instancePool(world, level, random, { split, count: 1 }));
   const puzzle: Puzzle = { world, instance: instance! };
   if (png !== undefined) writePicture(png, puzzle, pixels);
-  const plans = optimalPlans(world, puzzle.instance, plansShown);
+  const plans = optimalPlans(world, puzzle.instance, json ? plansShown.json : plansShown.text);
+  const planCount = countOptimalPlans(world, puzzle.instance);
   const sample = {
     key: world.instanceKey(puzzle.instance),
     layout: world.layoutKey(puzzle.instance),
     split,
     board: boardText(world, puzzle.instance),
     text: world.describe(puzzle.instance, 'evaluation'),
+    context: world.describe(puzzle.instance, 'context'),
+    difficulty: world.difficulty(puzzle.instance),
     prompt: tokensToText(symbolicPrompt(world, puzzle.instance)),
     response: tokensToText(oracleResponse(world, puzzle.instance)),
     shortestLength: world.shortestLength(puzzle.instance),
     optimalPlans: plans,
+    optimalPlanCount: planCount,
     straightAheadSuccess: world.straightAheadSuccess(puzzle.instance),
     needsDetour: world.needsDetour(puzzle.instance),
   };
@@ -123,7 +127,7 @@ function runShow(
   section('as text', sample.text);
   section('prompt in symbols', sample.prompt);
   section('response of the oracle', `BOS ${sample.response}`);
-  const more = plans.length === plansShown ? ' (and perhaps more)' : '';
+  const more = planCount > plans.length ? ` and ${planCount - plans.length} more` : '';
   section('optimal plans', `${plans.join(' ')}${more}`);
   terminal.out(`walking straight ahead, obstacles ignored, succeeds in ${percent(sample.straightAheadSuccess)} %`);
   if (png !== undefined) terminal.out(`drawn in ${png}`);
@@ -140,6 +144,21 @@ function optimalPlans(world: World, instance: WorldInstance, limit: number): str
   };
   walk(world.start(instance), []);
   return found;
+}
+
+/** How many optimal plans there are. */
+function countOptimalPlans(world: World, instance: WorldInstance): number {
+  const known = new Map<number, number>();
+  const count = (state: number): number => {
+    if (world.isGoal(instance, state)) return 1;
+    const before = known.get(state);
+    if (before !== undefined) return before;
+    let sum = 0;
+    for (const action of world.optimalActions(instance, state)) sum += count(world.step(instance, state, action).next);
+    known.set(state, sum);
+    return sum;
+  };
+  return count(world.start(instance));
 }
 
 type StatsFlags = Omit<ConfigFlags, 'preset'> & { readonly preset?: PresetName; readonly json?: boolean };

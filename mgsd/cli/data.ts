@@ -274,7 +274,7 @@ function runJudge(folder: string, flags: JudgeFlags, context: CommandContext): v
   const judged = samples.map(({ id, name, world, instance }) => {
     const answer = answers.get(name);
     const verdict = judgeAnswer(world, instance, answer ?? '', flags.scoring);
-    return { id, world: world.name, level: instance.size, answered: answer !== undefined, shortest: world.shortestLength(instance), ...short(verdict) }; // prettier-ignore
+    return { id, name, world: world.name, level: instance.size, answered: answer !== undefined, shortest: world.shortestLength(instance), ...short(verdict) }; // prettier-ignore
   });
   if (flags.items !== undefined) writeFileAtomic(flags.items, judged.map(item => `${JSON.stringify(item)}\n`).join(''));
   const rate = (items: readonly (typeof judged)[number][], value: 'success' | 'optimal' | 'parsed') =>

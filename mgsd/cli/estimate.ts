@@ -38,10 +38,10 @@ export interface RunEstimate {
 
 /** A step that takes this long, in seconds, is worth timing. */
 const longEnough = 0.25;
-/** Average lines of a log and of an evaluation file, and checkpoints that a folder keeps of each stage. */
+/** Average lines of a log and of an evaluation file, and checkpoints that a folder keeps of each stage: two and the best. */
 const logLineBytes = 600;
 const itemBytes = 700;
-const checkpointsKept = 2;
+const checkpointsKept = 3;
 
 /** Measures for some seconds. @param stages those that would be run */
 export async function estimateRun(
@@ -51,9 +51,9 @@ export async function estimateRun(
 ): Promise<RunEstimate> {
   const small = smallPools(config);
   const groups = trainingGroups(small);
-  const model = new VisionLanguageModel(device, modelPresets[config.preset], { precision: config.precision }).initialize(
-    config.seed,
-  );
+  const model = new VisionLanguageModel(device, modelPresets[config.preset], {
+    precision: config.precision,
+  }).initialize(config.seed);
   const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
   const generation = await generationSeconds(model, groups);
   const items = heldOutGroups(small).length * config.evaluation.puzzles;
@@ -61,7 +61,7 @@ export async function estimateRun(
   for (const stage of stageNames.filter(name => stages.includes(name))) {
     const { steps, batch } = stageSize(config, stage);
     const step = (count: number) => probeStep(stage, small, model, model, optimizer, groups, count);
-    const rollouts = stage === 'stage2' ? batch * config.stage2.n * config.stage2.lambda : 0;
+    const rollouts = stage === 'stage2' ? batch * generatedShare(config) : 0;
     const secondsPerStep = (await timeSteps(batch, step)) + rollouts * generation;
     const evaluationSeconds = evaluatedRows(stage).length * items * generation;
     estimates.push({ stage, steps, batch, secondsPerStep, trainingSeconds: steps * secondsPerStep, evaluationSeconds });
@@ -80,6 +80,11 @@ export async function estimateRun(
     checkpointBytes,
     diskBytes: estimates.length * checkpointsKept * checkpointBytes + lines * logLineBytes + rows * items * itemBytes,
   };
+}
+
+/** Sequences that a model writes for every puzzle of stage 2: the student's, and the teacher's where it writes the others. */
+function generatedShare({ stage2: { n, lambda, offPolicy, teacher } }: RunConfig): number {
+  return n * (offPolicy === 'teacher' && teacher !== 'oracle' ? 1 : lambda);
 }
 
 /** Seconds of a step of `batch`, from the smallest batch that can be timed. */

@@ -119,6 +119,8 @@ describe('data judge', () => {
       return lines(items).map(({ success, optimal, reason }) => [success, optimal, reason]);
     };
     const answer = (text: string) => `<answer>${text}</answer>`;
+    expect((await verdicts('strict', answer('R'), '')).length).toBe(2);
+    expect(lines(items)[0]).toMatchObject({ id: 'a', name: 'FrozenLake/level3/a', answered: true, steps: 1, progress: 0.5, shortest: 2 }); // prettier-ignore
     // actions after the goal
     expect((await verdicts('strict', answer('RRL'), answer('RR')))).toEqual([[true, false, 'goal'], [true, true, 'goal']]); // prettier-ignore
     expect((await verdicts('benchmark', answer('RRL'), answer('RR')))[0]).toEqual([true, true, 'goal']);

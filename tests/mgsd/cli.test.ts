@@ -65,7 +65,7 @@ describe('eval', () => {
     expect(code).toBe(0);
     expect(out.split('\n')[0]).toMatch(/^cpu: /);
     expect(out).toContain('image');
-    expect(out).toMatch(/3 held-out puzzles each; .*model\.safetensors$/);
+    expect(out).toMatch(/3 held-out puzzles each; .*model\.safetensors$/m);
   });
 
   it('dumps what another program can compute again', async () => {
@@ -111,8 +111,8 @@ describe('eval', () => {
     const { code, out } = await run('eval', temporary.path, ...args);
     expect(code).toBe(0);
     expect(out).toMatch(/skipped: .*stage2-5/);
-    expect(out).toMatch(/stage2-3\.safetensors$/);
-    expect((await run('eval', temporary.path, '--stage', 'direct', ...args)).out).toMatch(/direct-9\.safetensors$/);
+    expect(out).toMatch(/stage2-3\.safetensors$/m);
+    expect((await run('eval', temporary.path, '--stage', 'direct', ...args)).out).toMatch(/direct-9\.safetensors$/m);
   });
 });
 
@@ -188,9 +188,11 @@ describe('data', () => {
       board: string[];
       response: string;
       optimalPlans: string[];
+      optimalPlanCount: number;
       shortestLength: number;
     };
     expect(sample.board).toHaveLength(5);
+    expect(new Set(sample.optimalPlans).size).toBe(sample.optimalPlanCount);
     expect(sample.optimalPlans.every(plan => plan.length === sample.shortestLength)).toBe(true);
     const actions = sample.response.split(' ANS ')[1]!.split(' ').filter(word => /^[LDRU]$/.test(word)).join(''); // prettier-ignore
     expect(sample.optimalPlans).toContain(actions);
@@ -223,7 +225,7 @@ describe('info', () => {
     expect(devices.map(({ backend }) => backend)).toEqual(['webgpu', 'wasm', 'cpu']);
     for (const { capabilities, problem } of devices)
       expect((capabilities === undefined) === (problem !== undefined)).toBe(true);
-    expect(presets.map(({ name }) => name)).toEqual(['tiny', 'worlds', 'small', 'base']);
+    expect(presets.map(({ name }) => name)).toEqual(['tiny', 'worlds', 'small', 'base', 'large']);
     expect(presets[0]!.parameters).toBeGreaterThan(300_000);
     expect(versions['mgsd-lite']).toMatch(/^\d+\.\d+\.\d+/);
   });
