@@ -88,6 +88,7 @@ async function lateLoss(device: Device, precision: Precision, steps: number): Pr
     if (precision === 'f16') expect([skipped, lossScale]).toEqual([0, 2 ** 15]);
     else expect(lossScale).toBeUndefined();
   }
+  stage.dispose?.();
   for (const done of [optimizer, model]) done.dispose();
   expect(losses.at(-1)).toBeLessThan(0.7 * losses[0]!); // it learned something
   return losses.slice(-50).reduce((a, b) => a + b, 0) / 50;
