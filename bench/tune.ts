@@ -9,6 +9,7 @@ import { format, resolveConfig } from 'prettier';
 import { openWebGpuBackend } from '../core/backends/webgpu.js';
 import type { WebGpuBackend } from '../core/backends/webgpu.js';
 import { describeDevice, Device } from '../core/index.js';
+import type { Tensor } from '../core/index.js';
 import { buckets, bucketOf, defineMatmul, tileName, wgslProfiles } from '../kernels/index.js';
 import type {
   AluTile,
@@ -83,6 +84,20 @@ interface Choice {
   readonly gflops: number;
 }
 
+const known = new Map<string, Record<'a' | 'b' | 'bias' | 'residual' | 'c', Tensor>>();
+
+/** Operands of a shape, made once: filling them on the host takes longer than multiplying them. */
+function operandsOf(device: Device, m: number, n: number, k: number, dtype: 'f32' | 'f16') {
+  const key = [m, n, k, dtype].join();
+  let operands = known.get(key);
+  if (!operands) {
+    const tensor = (size: number) => device.tensor(Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 1000) / 1000 - 0.5), [size], { dtype }); // prettier-ignore
+    const [a, b, c] = [tensor(m * k), tensor(k * n), device.empty([m * n], dtype, 'tune')];
+    known.set(key, (operands = { a, b, bias: a, residual: a, c }));
+  }
+  return operands;
+}
+
 /** GFLOP/s of one tile on the shapes of a bucket: operations over the sum of the medians. Undefined if another way was taken. */
 async function measureRow(
   device: Device,
@@ -113,16 +128,12 @@ async function measureRow(
       }
     });
     if (!taken.some(({ variant }) => variant?.startsWith(tileName(row.tile)))) return undefined;
-    await device.scope(async () => {
-      const tensor = (size: number) => device.tensor(Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 1000) / 1000 - 0.5), [size], { dtype }); // prettier-ignore
-      const [a, b, c] = [tensor(m! * k!), tensor(k! * n!), device.empty([m! * n!], dtype, 'tune')];
-      const operands = { a, b, bias: a, residual: a, c };
-      // some 10 ms per sample
-      const repeat = Math.max(1, Math.round((backend.capabilities.software ? 1e8 : 1e12) / (2 * m! * n! * k!)));
-      const timing = await time(device, () => { device.launch(kernel, operands, params); }, Math.min(repeat, 100)); // prettier-ignore
-      flops += kernel.cost(params).flops;
-      ms += timing.median;
-    });
+    const operands = operandsOf(device, m!, n!, k!, dtype);
+    // some 10 ms per sample
+    const repeat = Math.max(1, Math.round((backend.capabilities.software ? 1e8 : 1e12) / (2 * m! * n! * k!)));
+    const timing = await time(device, () => { device.launch(kernel, operands, params); }, Math.min(repeat, 100)); // prettier-ignore
+    flops += kernel.cost(params).flops;
+    ms += timing.median;
   }
   return flops / ms / 1e6;
 }
@@ -143,9 +154,10 @@ async function best(
       const row: TuningRow = { adapter: machine.adapter, layout, bucket, tile, ...(split && { split }) };
       const gflops = await measureRow(device, backend, row, dtype);
       if (gflops === undefined) continue;
-      console.log(`${bucket.padEnd(12)} ${layout} ${dtype} ${tileName(tile).padEnd(30)} ${split ? `split ${split.workgroups}` : ''.padEnd(9)} ${gflops.toFixed(0).padStart(8)} GFLOP/s`); // prettier-ignore
+      const rounded = String(Number(gflops.toPrecision(4)));
+      console.log(`${bucket.padEnd(12)} ${layout} ${dtype} ${tileName(tile).padEnd(30)} ${split ? `split ${split.workgroups}` : ''.padEnd(9)} ${rounded.padStart(8)} GFLOP/s`); // prettier-ignore
       if (!winner || gflops > winner.gflops) {
-        const measured = `${machine.adapter === 'software' ? 'software' : backend.capabilities.name}, ${dtype}: ${gflops.toFixed(0)} GFLOP/s`;
+        const measured = `${machine.adapter === 'software' ? 'software' : backend.capabilities.name}, ${dtype}: ${rounded} GFLOP/s`;
         winner = { row: { ...row, measured }, gflops };
       }
     }
