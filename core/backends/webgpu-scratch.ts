@@ -8,11 +8,14 @@ const turns = 4;
 
 export class ScratchRing {
   readonly #pool: BufferPool;
+  readonly #largest: number;
   readonly #ring: Block[] = [];
   #turn = 0;
 
-  constructor(pool: BufferPool) {
+  /** @param largest bytes that a buffer may have */
+  constructor(pool: BufferPool, largest: number) {
     this.#pool = pool;
+    this.#largest = largest;
   }
 
   /**
@@ -23,6 +26,7 @@ export class ScratchRing {
     this.#turn = (this.#turn + 1) % turns;
     const known = this.#ring[this.#turn];
     if (known && known.bytes >= bytes) return known;
-    return (this.#ring[this.#turn] = this.#pool.take(2 ** Math.ceil(Math.log2(bytes))));
+    const size = Math.max(bytes, Math.min(2 ** Math.ceil(Math.log2(bytes)), this.#largest));
+    return (this.#ring[this.#turn] = this.#pool.take(size));
   }
 }

@@ -103,7 +103,7 @@ export class WebGpuBackend implements Backend {
         if (block.batch === this.#batch) this.flush();
       },
     });
-    this.#scratch = new ScratchRing(this.#pool);
+    this.#scratch = new ScratchRing(this.#pool, capabilities.maxBufferBytes);
     this.#groups = new BindGroupCache(device, limits.bindGroups);
     this.#staging = new StagingRing(bytes => this.#createBuffer(bytes, usage.MAP_READ | usage.COPY_DST));
     this.#programs = new Programs(device, { profile, machine }, check => this.#track(check, true));
