@@ -13,9 +13,9 @@
  * The engine alone is `mgsd-lite/core`, the models `mgsd-lite/models`, the kernels `mgsd-lite/kernels`.
  */
 export { describeDevice, openDevice, Random } from '../core/index.js';
-export type { Capabilities, Device, DeviceChoice } from '../core/index.js';
+export type { Capabilities, Device, DeviceChoice, OpenOptions, WebGpuOptions } from '../core/index.js';
 export { decodeCheckpoint, loadModel, modelPresets, VisionLanguageModel } from '../models/index.js';
-export type { Checkpoint, ModelConfig, PresetName } from '../models/index.js';
+export type { Checkpoint, ModelConfig, ModelOptions, Precision, PresetName } from '../models/index.js';
 
 export { configSchema, parseOverride, presets, resolveConfig } from './config.js';
 export type { RunConfig, TaskConfig } from './config.js';
