@@ -158,6 +158,43 @@ function mask(): string {
   return svgDocument('The prefix mask and the cache', [720, 70 + rows * side], [...cells, ...text].join('\n'));
 }
 
+interface SeedsResult {
+  readonly results: readonly {
+    readonly rows: readonly { readonly name: string; readonly success: { readonly value: number } }[];
+  }[];
+}
+
+/** Success from symbols and from images after each stage: means of the seeds in bench/results/tiny-seeds.json. */
+function gap(): string {
+  const { results } = JSON.parse(fs.readFileSync(path.join(root, 'bench/results/tiny-seeds.json'), 'utf8')) as SeedsResult;
+  const mean = (row: string) => {
+    const values = results.map(({ rows }) => rows.find(({ name }) => name === row)!.success.value);
+    return values.reduce((a, b) => a + b, 0) / values.length;
+  };
+  const [image, symbols] = ['#d55e00', '#0072b2'];
+  const groups = [
+    ['stage 0: a planner, no eyes', [['symbols', mean('symbolic'), symbols], ['image', mean('base'), image]]],
+    ['stage 1: it writes down what it sees', [['image', mean('stage1'), image]]],
+    ['stage 2: it plans from what it sees', [['image', mean('mgsd'), image]]],
+  ] as const;
+  const width = 420;
+  const bound = mean('symbolic') * width;
+  let y = 40;
+  const parts = [`<text x="16" y="22" font-weight="600">Held-out boards solved, %</text>`];
+  for (const [title, bars] of groups) {
+    parts.push(`<text x="16" y="${y + 16}">${escapeXml(title)}</text>`);
+    for (const [label, value, colour] of bars) {
+      const w = value * width;
+      parts.push(`<text class="soft" x="336" y="${y + 16}" text-anchor="end">${label}</text><rect x="344" y="${y}" width="${Math.max(1, w).toFixed(1)}" height="22" fill="${colour}"/>`);
+      if (colour === image && bound - w > 30) parts.push(`<path d="M${(386 + w).toFixed(1)} ${y + 11}H${(340 + bound).toFixed(1)}" stroke="${image}" stroke-width="1.5" stroke-dasharray="4 3"/><text x="${(344 + (w + bound) / 2).toFixed(1)}" y="${y + 8}" text-anchor="middle" font-size="11">the gap</text>`);
+      parts.push(`<text x="${(w > 60 ? 338 + w : 350 + w).toFixed(1)}" y="${y + 16}" text-anchor="${w > 60 ? 'end' : 'start'}" style="fill:${w > 60 ? '#fff' : 'var(--ink)'}">${(100 * value).toFixed(1)}</text>`);
+      y += 28;
+    }
+    y += 10;
+  }
+  return svgDocument('The modality gap, before and after each stage', [800, y + 6], parts.join('\n'));
+} // prettier-ignore
+
 const world = createFrozenLake();
 /** A 4 x 4 board with two ways around a hole. Cells are 8 * row + col. */
 const board = createInstance(4, 24, 11, [10, 17]);
@@ -215,6 +252,7 @@ function targets(): string {
 /** All pictures that are drawn here, by their path. */
 export async function lessonPictures(): Promise<Record<string, string>> {
   return {
+    'mgsd/pictures/gap.svg': gap(),
     'core/lessons/tape.svg': tape(),
     'core/lessons/gradcheck.svg': await gradcheckPicture(),
     'kernels/matmul/lesson.svg': ladder(),

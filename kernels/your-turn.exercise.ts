@@ -2,6 +2,6 @@
 
 /** @throws Error with the hint: always, until it is replaced by code of yours */
 export function yourTurn(hint: string, ...given: readonly unknown[]): never {
-  const shown = given.map(value => JSON.stringify(value)?.slice(0, 60) ?? typeof value);
+  const shown = given.map(value => (JSON.stringify(value) as string | undefined)?.slice(0, 60) ?? typeof value);
   throw new Error(`Your turn: ${hint}${shown.length > 0 ? ` (it was called with ${shown.join(', ')})` : ''}`);
 }

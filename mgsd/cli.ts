@@ -1,6 +1,7 @@
 /** The command line. The launcher calls `main`; every command has a file of its own in cli/. */
 import { Command, CommanderError } from 'commander';
 import { addAblateCommand } from './cli/ablate.js';
+import { addConfigCommand } from './cli/config.js';
 import { addDataCommand } from './cli/data.js';
 import { addExportCommand } from './cli/export.js';
 import { DeviceError } from '../core/index.js';
@@ -79,6 +80,7 @@ function createProgram(context: CommandContext): Command {
   addDataCommand(program, context);
   addExportCommand(program, context);
   addAblateCommand(program, context);
+  addConfigCommand(program, context);
   addReportCommand(program, context);
   addExperimentCommand(program, context);
   addInfoCommand(program, context);

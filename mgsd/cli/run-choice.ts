@@ -91,7 +91,8 @@ function readConfigFile(file: string): object {
   const value = checkInput(() => readJson(file));
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new InputError(`${file} holds no configuration: a JSON object is needed, like {"stage0": {"steps": 1000}}`);
-  return value;
+  const { $schema: _, ...config } = value as { $schema?: unknown }; // for editors
+  return config;
 }
 
 /** `runs/tiny-seed1-20260606-120000`, with a number at the end if that is taken. */

@@ -187,7 +187,7 @@ export function plotsOf(runs: readonly ReportRun[], stage: StageName): Plot[] {
     .map<Spec>(name => ({ title: name, scale: 'linear', metrics: [[name, name]] }));
   const wanted = [...specs, ...others].flatMap(spec => {
     const metrics = spec.metrics.filter(([name]) => logged.has(name));
-    const leads = specs.indexOf(spec) >= 0 && specs.indexOf(spec) < leading;
+    const leads = specs.slice(0, leading).includes(spec);
     if (runs.length === 1) return metrics.length > 0 ? [{ ...spec, leads, metrics }] : [];
     return metrics.map(metric => ({
       ...spec,

@@ -2,25 +2,24 @@
  * Whether an exercise was solved, one check per lesson. A check throws an error that says what is wrong; `npm run exercise`
  * runs it on the file in the lesson's folder, and the tests on that file and on a solution.
  */
+import type * as Tape from '../../core/lessons/tape.exercise.js';
+import type * as Gradcheck from '../../core/lessons/gradcheck.exercise.js';
+import type * as Matmul from '../../kernels/matmul/lesson.exercise.js';
+import type * as Attention from '../../kernels/attention/lesson.exercise.js';
+import type * as Loss from '../../kernels/loss/lesson.exercise.js';
+import type * as Optimizer from '../../kernels/optimizer/lesson.exercise.js';
+import type * as Cache from '../../models/lessons/cache.exercise.js';
+import type * as Vision from '../../models/lessons/vision.exercise.js';
+import type * as Stage0 from '../../mgsd/lessons/stage0.exercise.js';
+import type * as Stage1 from '../../mgsd/lessons/stage1.exercise.js';
+import type * as Stage2 from '../../mgsd/lessons/stage2.exercise.js';
+import type * as OnPolicy from '../../mgsd/lessons/on-policy.exercise.js';
 import { Random } from '../../core/index.js';
 import { modelPresets, patchify } from '../../models/index.js';
 import { tokensToText } from '../../models/vocabulary.js';
-import { createFrozenLake } from '../../mgsd/worlds/frozenlake/frozenlake.js';
+import { createWorldByName } from '../../mgsd/worlds/registry.js';
 import { boardText } from '../../mgsd/draw.js';
 import type { World } from '../../mgsd/worlds/world.js';
-
-type Tape = typeof import('../../core/lessons/tape.exercise.js');
-type Gradcheck = typeof import('../../core/lessons/gradcheck.exercise.js');
-type Matmul = typeof import('../../kernels/matmul/lesson.exercise.js');
-type Attention = typeof import('../../kernels/attention/lesson.exercise.js');
-type Loss = typeof import('../../kernels/loss/lesson.exercise.js');
-type Optimizer = typeof import('../../kernels/optimizer/lesson.exercise.js');
-type Cache = typeof import('../../models/lessons/cache.exercise.js');
-type Vision = typeof import('../../models/lessons/vision.exercise.js');
-type Stage0 = typeof import('../../mgsd/lessons/stage0.exercise.js');
-type Stage1 = typeof import('../../mgsd/lessons/stage1.exercise.js');
-type Stage2 = typeof import('../../mgsd/lessons/stage2.exercise.js');
-type OnPolicy = typeof import('../../mgsd/lessons/on-policy.exercise.js');
 
 /** A lesson's exercise. */
 export interface Exercise {
@@ -28,11 +27,12 @@ export interface Exercise {
   readonly file: string;
   readonly lesson: string;
   /** @throws Error that says what is wrong */
-  check(module: unknown): void;
+  readonly check: (module: unknown) => void;
 }
 
-function exercise<T>(file: string, lesson: string, check: (module: T) => void): Exercise {
-  return { file, lesson, check: module => check(module as T) };
+/** @param check of the file's module, whose type it names */
+function exercise(file: string, lesson: string, check: (module: never) => void): Exercise {
+  return { file, lesson, check: module => check(module as never) };
 }
 
 /** @throws Error unless all numbers agree to within `tolerance` of the larger of 1 and their size */
@@ -59,7 +59,7 @@ function logSoftmax(z: readonly number[]): number[] {
   return z.map(value => value - lse);
 }
 
-function checkTape({ backward }: Tape): void {
+function checkTape({ backward }: typeof Tape): void {
   // y = x0 * x1, z = y + x0, w = z * z: dw/dx0 = 2 z (x1 + 1), dw/dx1 = 2 z x0
   const [x0, x1] = [3, -2];
   const y = x0 * x1;
@@ -80,7 +80,7 @@ function checkTape({ backward }: Tape): void {
   expectClose('an input that the end does not depend on', backward(unused), [5, 0, 1]);
 }
 
-function checkGradcheck({ numericGradient }: Gradcheck): void {
+function checkGradcheck({ numericGradient }: typeof Gradcheck): void {
   const x = Float64Array.of(0.7, -1.2, 2.1);
   const f = (at: Float64Array) => Math.sin(at[0]!) * at[1]! ** 2 + Math.exp(at[2]! * at[0]!);
   const e = Math.exp(x[2]! * x[0]!);
@@ -96,7 +96,7 @@ function checkGradcheck({ numericGradient }: Gradcheck): void {
     throw new Error(`a step ten times smaller makes the error only ${ratio.toFixed(0)} times smaller, not a hundred: the difference is not central`); // prettier-ignore
 }
 
-function checkMatmul({ tiledMatmul, tileRows }: Matmul): void {
+function checkMatmul({ tiledMatmul, tileRows }: typeof Matmul): void {
   const random = new Random(1, 500);
   for (const [m, n, k] of [
     [8, 5, 7],
@@ -124,7 +124,7 @@ function checkMatmul({ tiledMatmul, tileRows }: Matmul): void {
   }
 }
 
-function checkAttention({ attentionGradients }: Attention): void {
+function checkAttention({ attentionGradients }: typeof Attention): void {
   const random = new Random(2, 500);
   const [T, D] = [4, 3];
   const rows = (flat: readonly number[]) => Array.from({ length: T }, (_, i) => flat.slice(i * D, (i + 1) * D));
@@ -143,7 +143,7 @@ function checkAttention({ attentionGradients }: Attention): void {
   expectClose('dK', dk.flat(), slope(x => loss(q, x, v), k), 1e-7); // prettier-ignore
 }
 
-function checkLoss({ entropyGradient }: Loss): void {
+function checkLoss({ entropyGradient }: typeof Loss): void {
   const random = new Random(3, 500);
   const entropy = (z: readonly number[]) => -logSoftmax(z).reduce((sum, value) => sum + Math.exp(value) * value, 0);
   for (const z of [numbers(random, 5, 3), numbers(random, 2, 1), [1000, 998, 1001]])
@@ -157,7 +157,7 @@ function checkLoss({ entropyGradient }: Loss): void {
   expectClose('the reverse KL put together from it', viaEntropy, p.map((share, k) => share * (Math.log(share) - q[k]! - kl))); // prettier-ignore
 }
 
-function checkOptimizer({ adamwStep }: Optimizer): void {
+function checkOptimizer({ adamwStep }: typeof Optimizer): void {
   const random = new Random(4, 500);
   const hyper = { learningRate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.1 };
   const n = 6;
@@ -189,7 +189,7 @@ function checkOptimizer({ adamwStep }: Optimizer): void {
   expectClose('a scale of 1 after a bad gradient', [adamwStep({ ...state, lossScale: 1 }, [NaN, 0, 0, 0, 0, 0], hyper).lossScale], [1], 0); // prettier-ignore
 }
 
-function checkCache({ sampleToken }: Cache): void {
+function checkCache({ sampleToken }: typeof Cache): void {
   const random = new Random(5, 500);
   const logits = [1, 0, 2.5, -1];
   const noise = () => Array.from({ length: 4 }, () => (random.integer(2 ** 23) + 0.5) / 2 ** 23);
@@ -203,14 +203,14 @@ function checkCache({ sampleToken }: Cache): void {
   }
 }
 
-function checkVision({ toPatches }: Vision): void {
+function checkVision({ toPatches }: typeof Vision): void {
   const config = { ...modelPresets.tiny, imageSize: 12, patchSize: 4 };
   const random = new Random(6, 500);
   const image = Uint8Array.from({ length: 3 * 12 * 12 }, () => random.integer(256));
   expectClose('the patches', toPatches(image, 12, 4), patchify([image], config), 1e-6);
 }
 
-function checkStage0({ softTargets }: Stage0): void {
+function checkStage0({ softTargets }: typeof Stage0): void {
   // 0 -> 1 -> 3 (goal) and 0 -> 2 -> 3 are equally short; 4 is reached but leads nowhere
   const graph = { goal: 3, next: [[1, 2, 4], [3, 0, -1], [-1, 3, 0], [0, 0, 0], [4, 4, -1]] }; // prettier-ignore
   const targets = softTargets(graph);
@@ -218,8 +218,8 @@ function checkStage0({ softTargets }: Stage0): void {
   right.forEach((row, state) => expectClose(`targets in state ${state}`, targets[state] ?? [], row));
 }
 
-function checkStage1({ recapText }: Stage1): void {
-  const world: World = createFrozenLake() as unknown as World;
+function checkStage1({ recapText }: typeof Stage1): void {
+  const world: World = createWorldByName('frozenlake');
   const random = new Random(7, 500);
   for (const level of [3, 3, 4, 5]) {
     const instance = world.generate(random, level);
@@ -230,7 +230,7 @@ function checkStage1({ recapText }: Stage1): void {
   }
 }
 
-function checkStage2({ sampledGradient }: Stage2): void {
+function checkStage2({ sampledGradient }: typeof Stage2): void {
   const random = new Random(8, 500);
   const [z, logQ] = [numbers(random, 6, 2), logSoftmax(numbers(random, 6, 2))];
   const p = logSoftmax(z).map(Math.exp);
@@ -244,7 +244,7 @@ function checkStage2({ sampledGradient }: Stage2): void {
   }
 }
 
-function checkOnPolicy({ expectedMistakes }: OnPolicy): void {
+function checkOnPolicy({ expectedMistakes }: typeof OnPolicy): void {
   const right = (length: number, error: number, lost: number) =>
     Array.from({ length }, (_, t) => (1 - error) ** t * error + (1 - (1 - error) ** t) * lost).reduce(
       (a, b) => a + b,
