@@ -23,6 +23,7 @@ import type { ItemResult } from './evaluate.js';
 import { FileError, readJson, writeFileAtomic, writeJson } from './files.js';
 import { RunFolder } from './run-folder.js';
 import type { StageName } from './stages/stage.js';
+import type { RowName } from './table.js';
 import { evaluatedRows, stageNames, train } from './train.js';
 import type { TrainObserver } from './train.js';
 
@@ -51,6 +52,8 @@ export interface PlannedRun {
   readonly folder: string;
   readonly stages: readonly StageName[];
   readonly rows: readonly AblationName[];
+  /** What is evaluated: everything of the method's run, else what its rows show. */
+  readonly evaluations: readonly RowName[];
 }
 
 /** The runs that these rows need, in the order in which they are done: the method's own first, seed by seed. */
@@ -65,7 +68,9 @@ export function plannedRuns(out: string, rows: readonly AblationName[], seeds: r
       if (name === methodRun && needBudget) wanted.push('stage0', 'stage1', 'stage2');
       if (wanted.length === 0) return [];
       const stages = stageNames.filter(stage => wanted.includes(stage));
-      return [{ name, seed, folder: path.join(out, `seed${seed}`, name), stages, rows: own }];
+      const shown = own.map(row => ablationRows[row].evaluation);
+      const evaluations = name === methodRun ? stages.flatMap(evaluatedRows) : [...new Set(shown)];
+      return [{ name, seed, folder: path.join(out, `seed${seed}`, name), stages, rows: own, evaluations }];
     }),
   );
 }
@@ -97,7 +102,7 @@ async function completeRun(run: PlannedRun, options: AblateOptions): Promise<voi
   const config = runConfig(run, base, methodImages(run.seed, options));
   const isBegun = RunFolder.isRun(run.folder);
   if (isBegun) checkSame(run.folder, config);
-  if (isBegun && run.stages.flatMap(evaluatedRows).every(row => fs.existsSync(evaluationFile(run.folder, row)))) {
+  if (isBegun && run.evaluations.every(row => fs.existsSync(evaluationFile(run.folder, row)))) {
     onRun?.(run, 'complete');
     return;
   }
@@ -107,7 +112,7 @@ async function completeRun(run: PlannedRun, options: AblateOptions): Promise<voi
   try {
     for (const stage of ['stage0', 'stage1'] as const)
       if (run.stages.includes(stage)) takeOver(stage, folder, config, options, run);
-    const wanted = { config, device, folder, stages: run.stages, resume: true };
+    const wanted = { config, device, folder, stages: run.stages, evaluations: run.evaluations, resume: true };
     await train({ ...wanted, ...(model && { model }), ...(signal && { signal }), ...(observer && { observer }) });
   } finally {
     folder.close();
@@ -143,7 +148,7 @@ function takeOver(
     if (path.resolve(donor) === path.resolve(own) || !RunFolder.isRun(donor)) continue;
     const stored = readJson(path.join(donor, 'config.json')) as RunConfig;
     if (!isDeepStrictEqual(decides(stage, resolveConfig(stored.preset, stored)), decides(stage, config))) continue;
-    const rows = evaluatedRows(stage);
+    const rows = evaluatedRows(stage); // the last that is done of a stage, so that it is through
     if (!rows.every(row => fs.existsSync(evaluationFile(donor, row)))) continue;
     const from = RunFolder.open(donor, { stages: stageNames });
     try {

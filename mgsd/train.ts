@@ -80,6 +80,8 @@ export interface TrainOptions {
   readonly folder: RunFolder;
   /** Stages to run; default those of the configuration. Those before them must be in the folder. */
   readonly stages?: readonly StageName[];
+  /** Rows that are evaluated after their stages; default all of `evaluatedRows`. */
+  readonly evaluations?: readonly RowName[];
   /** Goes on from the newest good checkpoint in the folder. */
   readonly resume?: boolean;
   /** With `resume`: goes on from this checkpoint of the folder instead; what came after it is set aside there. */
@@ -370,24 +372,40 @@ async function evaluateRows(
   stage: Stage,
   model: VisionLanguageModel,
   heldOut: readonly PuzzleGroup[],
-  { folder, observer, signal }: TrainOptions,
+  { folder, observer, signal, evaluations }: TrainOptions,
 ): Promise<void> {
   for (const [k, [row, input]] of plan[stage.name].rows.entries()) {
+    if (evaluations?.includes(row) === false) continue;
     if (signal?.aborted) throw new Interrupted(undefined);
     const file = evaluationFile(folder, row);
-    const items = fs.existsSync(file)
-      ? (readJson(file) as ItemResult[])
-      : await evaluate(model, heldOut, {
-          input,
-          onProgress: (done, total) => {
-            if (signal?.aborted) throw new Interrupted(undefined);
-            observer?.onEvaluation?.(row, done, total);
-          },
-        });
+    const stored = storedItems(file, note => observer?.onNote?.(note));
+    const items =
+      stored ??
+      (await evaluate(model, heldOut, {
+        input,
+        onProgress: (done, total) => {
+          if (signal?.aborted) throw new Interrupted(undefined);
+          observer?.onEvaluation?.(row, done, total);
+        },
+      }));
     writeJson(file, items);
     if (k === 0) folder.rate(stage.name, stage.steps, scoreOf(stage.name, watchedItems(items)));
     observer?.onRow?.(row, items);
   }
+}
+
+/** What an earlier process has evaluated; undefined if nothing, or if the file is damaged. */
+function storedItems(file: string, onNote: (note: string) => void): readonly ItemResult[] | undefined {
+  if (!fs.existsSync(file)) return undefined;
+  try {
+    const items = readJson(file);
+    const isItem = (item: unknown) => typeof (item as Partial<ItemResult> | null)?.success === 'boolean';
+    if (Array.isArray(items) && items.length > 0 && items.every(isItem)) return items as ItemResult[];
+    onNote(`${file} holds no results: they are computed again`);
+  } catch (error) {
+    onNote(`${error instanceof Error ? error.message : String(error)} It is computed again.`);
+  }
+  return undefined;
 }
 
 /** All rows that the folder has. */
