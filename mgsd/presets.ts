@@ -137,7 +137,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
   small: {
     preset: 'small',
     seed: 1,
-    precision: 'f32',
+    precision: 'f16',
     tasks: allBoards,
     optimizer,
     stage0: {
@@ -183,7 +183,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
   base: {
     preset: 'base',
     seed: 1,
-    precision: 'f32',
+    precision: 'f16',
     tasks: allBoards,
     optimizer,
     stage0: {
@@ -229,7 +229,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
   large: {
     preset: 'large',
     seed: 1,
-    precision: 'f32',
+    precision: 'f16',
     tasks: allBoards,
     optimizer,
     stage0: {
