@@ -9,7 +9,7 @@ import { noGrad } from '../core/index.js';
 import type { VisionLanguageModel } from '../models/index.js';
 import { evaluate } from './evaluate.js';
 import type { ItemResult } from './evaluate.js';
-import { readFile } from './files.js';
+import { explain, readFile } from './files.js';
 import type { Puzzle, PuzzleGroup } from './puzzles.js';
 import { packTraces, patchTensor, renderPuzzles } from './samples.js';
 import type { InputMode } from './samples.js';
@@ -129,7 +129,11 @@ function logSoftmax(z: Float64Array): Float64Array {
 
 /** Appends a look to the file of a run. */
 export function appendLook(file: string, entry: Look): void {
-  fs.appendFileSync(file, `${JSON.stringify(entry)}\n`);
+  try {
+    fs.appendFileSync(file, `${JSON.stringify(entry)}\n`);
+  } catch (error) {
+    throw explain(error, 'Cannot write', file);
+  }
 }
 
 /**

@@ -7,9 +7,10 @@ export function trimmedLines(text: string): string[] {
   return text.split(/\r?\n/).map(line => line.trim());
 }
 
-/** Part of a text, short enough for an error message. */
+/** Part of a text, short enough for an error message and on one line. */
 export function quoted(text: string): string {
-  return `'${text.length > 60 ? `${text.slice(0, 60)}...` : text}'`;
+  const line = text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?');
+  return `'${line.length > 60 ? `${line.slice(0, 60)}...` : line}'`;
 }
 
 /** The value of the line `name: value`, whichever of the names it goes by; an Error if there is none, or two that differ. */

@@ -2,13 +2,18 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { openDevice } from '../../core/index.js';
+import { AdamW, openDevice } from '../../core/index.js';
 import { decodeSafetensors, encodeCheckpoint } from '../../models/index.js';
+import { StepGuard } from '../../mgsd/bad-steps.js';
 import { readCheckpoint } from '../../mgsd/checkpoints.js';
+import { RunFolder } from '../../mgsd/run-folder.js';
+import { planningStage } from '../../mgsd/stages/stage0.js';
 import { RunStopped } from '../../mgsd/train.js';
 import type { Interrupted } from '../../mgsd/train.js';
 import type { StageName } from '../../mgsd/stages/stage.js';
 import { miniatureConfig, miniatureModel, runMiniature } from '../../bench/soak/miniature.js';
+import { randomModel } from '../models/miniature.js';
+import { groups } from './miniature-run.js';
 import { useTemporaryFolder } from './temporary.js';
 
 const temporary = useTemporaryFolder();
@@ -112,5 +117,37 @@ describe('a bad step', () => {
     const run = runMiniature(wasm, folder, { config, stages: ['stage0'], checkpointEvery: 1000, observer });
     await expect(run).rejects.toThrow(/decoder\.norm\.gain is not finite, so no checkpoint is saved\. The last good/);
     expect(notes.some(note => note.includes('The weights themselves are not finite.'))).toBe(true);
+  });
+});
+
+describe('an update that the loss scaler left out', () => {
+  it('is counted and noted, and is no fault unless the scale cannot be lowered any more', async () => {
+    const model = randomModel(wasm, 1);
+    const optimizer = new AdamW(model.parameters, { lossScaling: { initial: 4 } });
+    const run = RunFolder.create(temporary.file('run'), config, { stages: ['stage0'] });
+    const notes: string[] = [];
+    const guard = await StepGuard.start({
+      ...{ config, model, optimizer, folder: run, teacher: undefined, window: 3 },
+      stage: planningStage(config, model, optimizer, groups),
+      rebuild: (student, _, its) => planningStage(config, student, its, groups),
+      lastGood: () => 'There is none.',
+      onNote: note => notes.push(note),
+    });
+    for (const [step, lossScale] of [2, 1].entries()) {
+      guard.before(step);
+      await guard.after(step, { loss: 1, skipped: step + 1, lossScale });
+    }
+    expect(guard.scaleSkips).toBe(2);
+    expect(notes).toEqual([
+      'stage0, update 1: left out, since gradients overflowed at loss scale 4 (1 so far)',
+      'stage0, update 2: left out, since gradients overflowed at loss scale 2 (2 so far)',
+    ]);
+    guard.before(2);
+    await guard.after(2, { loss: 1, skipped: 3, lossScale: 1 });
+    expect(notes[2]).toMatch(
+      /^stage0, update 3: the gradient is not finite; the update was left out\. Done again, all of it was finite/,
+    );
+    for (const owner of [guard, optimizer, model]) owner.dispose();
+    run.close();
   });
 });
