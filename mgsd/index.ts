@@ -17,6 +17,8 @@ export type { Capabilities, Device, DeviceChoice, OpenOptions, WebGpuOptions } f
 export { decodeCheckpoint, loadModel, modelPresets, VisionLanguageModel } from '../models/index.js';
 export type { Checkpoint, ModelConfig, ModelOptions, Precision, PresetName } from '../models/index.js';
 
+export { breakDown, gapByTask } from './breakdown.js';
+export type { Breakdown, Rates } from './breakdown.js';
 export { configSchema, parseOverride, presets, resolveConfig } from './config.js';
 export type { RunConfig, TaskConfig } from './config.js';
 export { boardPicture, boardText, enlarge, pathOf, readBoard, sideBySide } from './draw.js';
@@ -24,6 +26,8 @@ export type { BoardColours, PathStep } from './draw.js';
 export { evaluate, gapOf, judge, summarize } from './evaluate.js';
 export type { EvaluateOptions, EvaluationInput, ItemResult, RowSummary } from './evaluate.js';
 export { FileError } from './files.js';
+export { evaluatePerception, summarizePerception } from './perception.js';
+export type { PerceptionItem, PerceptionScores } from './perception.js';
 export { actionNames, loadPlanner, Planner, readPlan } from './planner.js';
 export type { Plan, PlannerOptions } from './planner.js';
 export { decodePng, encodePng, PngError } from './png.js';

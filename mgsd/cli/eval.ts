@@ -5,9 +5,12 @@ import type { Device } from '../../core/index.js';
 import { encodeSafetensors, loadModel } from '../../models/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../config.js';
+import { breakDown } from '../breakdown.js';
+import type { Breakdown } from '../breakdown.js';
 import { evaluate, summarize } from '../evaluate.js';
 import type { EvaluateOptions, EvaluationInput, ItemResult, RowSummary } from '../evaluate.js';
 import { writeFileAtomic } from '../files.js';
+import { evaluatePerception, isAskable, summarizePerception } from '../perception.js';
 import { heldOutGroups } from '../puzzles.js';
 import type { PuzzleGroup } from '../puzzles.js';
 import type { StoredSample } from '../sample-folder.js';
@@ -20,6 +23,7 @@ import { WORLD_NAMES } from '../worlds/registry.js';
 import type { WorldName } from '../worlds/registry.js';
 import type { RenderStyle } from '../worlds/world.js';
 import { dumpForward } from './dump.js';
+import { showBreakdown, showPerception } from './eval-details.js';
 import { checkInput, InputError } from './errors.js';
 import { chooseModel } from './model-choice.js';
 import type { ModelChoice } from './model-choice.js';
@@ -126,15 +130,31 @@ async function runEval(file: string, flags: EvalFlags, { terminal }: CommandCont
     if (flags.items !== undefined) writeItems(flags.items, rows, stored?.samples);
     if (flags.dump !== undefined)
       writeFileAtomic(flags.dump, encodeSafetensors(...(await dumpForward(model, groups, shown))));
-    const summaries = rows.map(({ input, items }) => ({ input, ...summarize(items) }));
+    const summaries = rows.map(({ input, items }) => ({ input, ...summarize(items), ...breakDown(items) }));
+    const perception = isAskable(choice.config)
+      ? summarizePerception(await evaluatePerception(model, groups, options))
+      : undefined;
     const about = stored && { folder: flags.data, images: flags.images, onTrainingSide: stored.onTrainingSide };
     const scoring = { scoring: flags.scoring, style: flags.style };
     if (flags.json) {
       const data = stored && { ...about, skipped: stored.problems };
       terminal.out(
-        JSON.stringify({ ...resultOf(choice, device, summaries), ...scoring, ...(data && { data }) }, null, 2),
+        JSON.stringify(
+          {
+            ...resultOf(choice, device, summaries),
+            ...scoring,
+            ...(perception && { perception }),
+            ...(data && { data }),
+          },
+          null,
+          2,
+        ),
       );
-    } else showRows(summaries, choice, stored, terminal);
+    } else {
+      showRows(summaries, choice, stored, terminal);
+      showBreakdown(summaries, terminal);
+      if (perception) showPerception(perception, terminal);
+    }
   });
 }
 
@@ -182,7 +202,7 @@ function writeItems(file: string, rows: readonly EvaluatedRow[], samples?: reado
   writeFileAtomic(file, lines.map(line => `${line}\n`).join(''));
 }
 
-type Summary = RowSummary & { readonly input: EvaluationInput };
+type Summary = RowSummary & Breakdown & { readonly input: EvaluationInput };
 
 function resultOf({ path: file, checkpoint, config }: ModelChoice, device: Device, rows: readonly Summary[]): object {
   const { stage = null, step = null } = checkpoint.metadata;

@@ -1,12 +1,13 @@
 /** Results for people: the table in the terminal. */
 import Table from 'cli-table3';
 import type { RowSummary } from '../evaluate.js';
-import { formatEstimate, tableCells, tableHeader } from '../table.js';
+import { formatEstimate, tableCells, tableHeader, worldTable } from '../table.js';
 import type { TableRow } from '../table.js';
 import type { Terminal } from './terminal.js';
 
-/** Narrower terminals get the table as a list. */
+/** Narrower terminals get the table of a run, and that of its worlds, as a list. */
 const tableColumns = 100;
+const worldTableColumns = 112;
 
 /** A table with rules, between its rows only if a cell has several lines; colours only where the terminal has them. */
 export function drawTable(terminal: Terminal, head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -22,22 +23,33 @@ export function drawTable(terminal: Terminal, head: readonly string[], rows: rea
   return table.toString();
 }
 
-/** The table of a run. The interval stands below its value, which keeps the table below 100 columns. */
+/** The table of a run, and one of its worlds if there are several. */
 export function resultTable(terminal: Terminal, rows: readonly TableRow[]): string {
-  if ((terminal.columns ?? tableColumns) < tableColumns)
+  const main = tableOrList(terminal, tableHeader, rows.map(tableCells), tableColumns);
+  const { head, cells } = worldTable(rows);
+  return head.length > 3 ? `${main}\n${tableOrList(terminal, head, cells, worldTableColumns)}` : main;
+}
+
+/** The interval stands below its value, which keeps a table below `width` columns; a terminal that has fewer gets a list. */
+function tableOrList(
+  terminal: Terminal,
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  width: number,
+): string {
+  if ((terminal.columns ?? width) < width)
     return rows
-      .map(row => {
-        const [title = '', ...cells] = tableCells(row);
-        const lines = cells.map((cell, k) => `  ${tableHeader[k + 1]!.padEnd(18)} ${cell}`);
+      .map(([title = '', ...cells]) => {
+        const lines = cells.map((cell, k) => `  ${head[k + 1]!.padEnd(18)} ${cell}`);
         return [terminal.colours.bold(title), ...lines].join('\n');
       })
       .join('\n');
-  const cells = rows.map(row =>
-    tableCells(row).map(cell => cell.replace(/ (?=\(\d|\(-)/, '\n').replaceAll('100.0', '100')),
-  );
-  const head = tableHeader.map(text => text.replace(' %', '\n%').replace('needs a ', 'needs a\n'));
-  const wrapped = cells.map(([title = '', ...others]) => [wrap(title, 24), ...others]);
-  return drawTable(terminal, head, wrapped);
+  const cells = rows.map(([title = '', ...others]) => [
+    wrap(title, 24),
+    ...others.map(cell => cell.replace(/ (?=\(\d|\(-)/, '\n').replaceAll('100.0', '100')),
+  ]);
+  const broken = head.map(text => text.replace(' %', '\n%').replace('needs a ', 'needs a\n').replace(': ', '\n'));
+  return drawTable(terminal, broken, cells);
 }
 
 /** Breaks a text at blanks into lines of at most `width` characters, where its words allow that. */
