@@ -34,6 +34,8 @@ export interface SampleReport {
   readonly split: SplitName;
   readonly samples: number;
   readonly byDifficulty: Readonly<Record<string, number>>;
+  /** Difficulties that ran out; the others made up the number. */
+  readonly exhausted: readonly string[];
   /** Layout of every sample, each once. */
   readonly layouts: readonly string[];
 }
@@ -44,7 +46,9 @@ export function runJob(job: SampleJob): SampleReport {
   const world: World = createWorldByName(job.world, job.options);
   const stream = split === 'train' ? streams.pools : streams.test;
   const turns = balanced && world.difficulties.length > 0 ? world.difficulties : undefined;
-  const pool = instancePool(world, level, new Random(seed, stream, level), { split, count, turns });
+  const exhausted: string[] = [];
+  const onExhausted = (difficulty: string) => exhausted.push(difficulty);
+  const pool = instancePool(world, level, new Random(seed, stream, level), { split, count, turns, onExhausted });
   const byDifficulty: Record<string, number> = {};
   pool.forEach((instance, index) => {
     const difficulty = world.difficulty(instance);
@@ -52,7 +56,7 @@ export function runJob(job: SampleJob): SampleReport {
     writeSample(folder, { world, instance }, { split, index, seed }, pixels, style);
   });
   const layouts = [...new Set(pool.map(instance => world.layoutKey(instance)))];
-  return { world: world.name, level, split, samples: pool.length, byDifficulty, layouts };
+  return { world: world.name, level, split, samples: pool.length, byDifficulty, exhausted, layouts };
 }
 
 /** What a worker answers to a job. */

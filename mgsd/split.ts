@@ -27,14 +27,20 @@ export function splitOf<I extends WorldInstance>(world: World<I>, instance: I): 
 export interface PoolRequest extends GenerateRequest {
   readonly split: SplitName;
   readonly count: number;
-  /** Difficulties to be taken in turn, so that each has an equal share; instead of `difficulty`. */
+  /**
+   * Difficulties to be taken in turn, so that each has an equal share; instead of `difficulty`. One that runs out is reported to
+   * `onExhausted` and the others make up the number; it is an Error only when all have.
+   */
   readonly turns?: readonly string[] | undefined;
+  readonly onExhausted?: (difficulty: string) => void;
   /** Keys (`instanceKey`) of puzzles that must not come again, for instance those of an earlier pool. */
   readonly exclude?: ReadonlySet<string>;
 }
 
 /** Draws in a row that bring nothing new before a pool is given up: at least this many, and 1000 for each wanted puzzle. */
 const PATIENCE = 100_000;
+/** The same before one of several difficulties is. Drawing from a rare one takes long. */
+const TURN_PATIENCE = 20_000;
 
 /**
  * `count` different puzzles of one level on one side of the split, in the order in which they were drawn: the same for the
@@ -44,23 +50,36 @@ export function instancePool<I extends WorldInstance>(
   world: World<I>,
   level: number,
   random: RandomSource,
-  { split, count, exclude, difficulty, turns }: PoolRequest,
+  { split, count, exclude, difficulty, turns = [], onExhausted }: PoolRequest,
 ): I[] {
   const pool: I[] = [];
   const seen = new Set(exclude);
-  const patience = Math.max(PATIENCE, 1000 * Math.min(count, 1000));
+  let open = turns;
   let idle = 0;
   while (pool.length < count) {
-    const wanted = turns?.[pool.length % turns.length] ?? difficulty;
-    const instance = world.generate(random, level, { difficulty: wanted });
+    const wanted = open[pool.length % open.length] ?? difficulty;
+    const patience = open.length > 1 ? TURN_PATIENCE : Math.max(PATIENCE, 1000 * Math.min(count, 1000));
+    const leaveOut = (name: string) => {
+      open = open.filter(other => other !== name);
+      idle = 0;
+      onExhausted?.(name);
+    };
+    let instance: I;
+    try {
+      instance = world.generate(random, level, { difficulty: wanted });
+    } catch (error) {
+      if (wanted === undefined || open.length < 2 || error instanceof RangeError) throw error;
+      leaveOut(wanted); // the generator itself found none
+      continue;
+    }
     const key = world.instanceKey(instance);
     if (seen.has(key) || splitOf(world, instance) !== split) {
       idle++;
-      if (idle > patience)
+      if (idle > patience && wanted !== undefined && open.length > 1) leaveOut(wanted);
+      else if (idle > patience)
         throw new Error(
           `${world.title} level ${level} seems to have only ${pool.length} different ${split} puzzles under these options, ` +
-            `not ${count}: nothing new${wanted === undefined ? '' : ` of difficulty '${wanted}'`} in ${patience} draws. ` +
-            `Ask for fewer${turns ? ', or do not ask for equal difficulties' : ''}, or widen the generator's options`,
+            `not ${count}: nothing new in ${patience} draws. Ask for fewer, or widen the generator's options`,
         );
       continue;
     }

@@ -161,6 +161,11 @@ async function runGenerate(flags: GenerateFlags, { terminal }: CommandContext): 
     return;
   }
   terminal.out(groupTable(summary.groups, terminal));
+  for (const { world, level, split, exhausted, byDifficulty } of summary.groups)
+    for (const name of exhausted)
+      terminal.out(
+        `${world} ${level}x${level}, ${split}: there seem to be only ${byDifficulty[name] ?? 0} puzzles '${name}'; the others make up the number`,
+      );
   terminal.out(`${summary.samples} puzzles, ${pixels} x ${pixels} pixels, in ${out}`);
   terminal.out(overlapLine(summary.layouts));
 }
@@ -172,6 +177,7 @@ interface Group {
   readonly samples: number;
   readonly layouts: number;
   readonly byDifficulty: Readonly<Record<string, number>>;
+  readonly exhausted: readonly string[];
 }
 
 type Layouts = ReturnType<typeof overlapOf>;
@@ -223,7 +229,7 @@ function reportsOf({ samples }: SampleFolder): SampleReport[] {
       byDifficulty[difficulty] = (byDifficulty[difficulty] ?? 0) + 1;
     }
     const layouts = [...new Set(members.map(member => world.layoutKey(member.instance)))];
-    return { world: world.name, level: instance.size, split: sideOf(members[0]!), samples: members.length, byDifficulty, layouts };
+    return { world: world.name, level: instance.size, split: sideOf(members[0]!), samples: members.length, byDifficulty, exhausted: [], layouts };
   }); // prettier-ignore
 }
 
