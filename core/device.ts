@@ -134,7 +134,7 @@ export class Device {
     let allocation = this.#pool.get(size)?.pop();
     if (allocation) this.#pooledBytes -= size;
     else {
-      allocation = this.backend.allocate(size);
+      allocation = this.#allocate(size);
       this.#allocations++;
       if (this.checks) this.#poison(allocation);
     }
@@ -318,6 +318,17 @@ export class Device {
     const bucket = this.#pool.get(storage.bytes);
     if (bucket) bucket.push(allocation);
     else this.#pool.set(storage.bytes, [allocation]);
+  }
+
+  /** New memory; where there is no more, what is kept for reuse is given back first. */
+  #allocate(bytes: number): Allocation {
+    try {
+      return this.backend.allocate(bytes);
+    } catch (error) {
+      if (!(error instanceof DeviceError) || this.#pooledBytes === 0) throw error;
+      this.trim();
+      return this.backend.allocate(bytes);
+    }
   }
 
   /** All bits set: NaN as f32, f16 and f64, and -1 as i32. */

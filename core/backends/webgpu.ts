@@ -428,10 +428,11 @@ export class WebGpuBackend implements Backend {
     if (this.#lost) throw this.#lost;
     if (this.#errors.length > 0) {
       const [first, ...others] = this.#errors;
+      const fault = this.#errors.find(error => error instanceof DeviceError);
       this.#errors = [];
+      if (fault) throw fault;
       // A shader that does not compile makes every launch of it fail as well: only the first message matters.
       const more = others.length > 0 ? `\n(and ${others.length} more, the next one: ${others[0]!.message})` : '';
-      if (first instanceof DeviceError) throw first;
       throw new Error(first!.message + more, { cause: first });
     }
     if (failure) throw failure;
@@ -466,7 +467,7 @@ export class WebGpuBackend implements Backend {
             'use a smaller batch, shorter sequences or f16.',
         );
     };
-    this.#track(check(), true);
+    this.#track(check());
     return buffer;
   }
 

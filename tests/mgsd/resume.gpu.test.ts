@@ -57,6 +57,36 @@ describeWithAdapter('on webgpu', () => {
     expect(fs.readFileSync(resumed.checkpoint!).equals(fs.readFileSync(straight.checkpoint!))).toBe(true);
   }, 300_000);
 
+  it('a device without memory stops the run, as a fault of that kind', async () => {
+    const opened = await openDevice();
+    const other = new Device(new WebGpuBackend(opened));
+    // A software adapter ends only with the machine's memory, so this one says what a real one would.
+    let full = false;
+    const { device: gpu } = opened;
+    const filters: string[] = [];
+    const [push, pop] = [gpu.pushErrorScope.bind(gpu), gpu.popErrorScope.bind(gpu)];
+    gpu.pushErrorScope = filter => {
+      filters.push(filter);
+      return push(filter);
+    };
+    gpu.popErrorScope = async () => {
+      const filter = filters.pop();
+      const error = await pop();
+      return full && filter === 'out-of-memory' ? ({ message: 'no memory' } as GPUOutOfMemoryError) : error;
+    };
+    const onStep = ({ step }: { step: number }) => {
+      if (step !== 2) return;
+      full = true;
+      other.empty([2 ** 20]);
+    };
+    const run = runMiniature(other, temporary.file('run'), { stages: ['stage0'], observer: { onStep } });
+    const error = (await run.catch((thrown: unknown) => thrown)) as RunStopped;
+    expect(error).toBeInstanceOf(RunStopped);
+    expect(error.reason).toBe('memory');
+    expect(error.message).toMatch(/No device memory for 4\.0 MiB more .*smaller batch/);
+    await other.close().catch(() => {});
+  });
+
   it('an error that nobody waited for stops the run', async () => {
     const opened = await openDevice();
     const other = new Device(new WebGpuBackend(opened));
