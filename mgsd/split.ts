@@ -56,31 +56,33 @@ export function instancePool<I extends WorldInstance>(
   const seen = new Set(exclude);
   let open = turns;
   let idle = 0;
+  const leaveOut = (name: string) => {
+    open = open.filter(other => other !== name);
+    idle = 0;
+    onExhausted?.(name);
+  };
+  const outOf = (draws: number) =>
+    new Error(
+      `${world.title} level ${level} seems to have only ${pool.length} different ${split} puzzles under these options, ` +
+        `not ${count}: nothing new in ${draws} draws. Ask for fewer, or widen the generator's options`,
+    );
   while (pool.length < count) {
     const wanted = open[pool.length % open.length] ?? difficulty;
     const patience = open.length > 1 ? TURN_PATIENCE : Math.max(PATIENCE, 1000 * Math.min(count, 1000));
-    const leaveOut = (name: string) => {
-      open = open.filter(other => other !== name);
-      idle = 0;
-      onExhausted?.(name);
-    };
     let instance: I;
     try {
       instance = world.generate(random, level, { difficulty: wanted });
     } catch (error) {
-      if (wanted === undefined || open.length < 2 || error instanceof RangeError) throw error;
-      leaveOut(wanted); // the generator itself found none
+      if (wanted === undefined || turns.length < 2 || error instanceof RangeError) throw error;
+      if (open.length < 2) throw outOf(patience); // the generator itself found none
+      leaveOut(wanted);
       continue;
     }
     const key = world.instanceKey(instance);
     if (seen.has(key) || splitOf(world, instance) !== split) {
       idle++;
       if (idle > patience && wanted !== undefined && open.length > 1) leaveOut(wanted);
-      else if (idle > patience)
-        throw new Error(
-          `${world.title} level ${level} seems to have only ${pool.length} different ${split} puzzles under these options, ` +
-            `not ${count}: nothing new in ${patience} draws. Ask for fewer, or widen the generator's options`,
-        );
+      else if (idle > patience) throw outOf(patience);
       continue;
     }
     idle = 0;
