@@ -9,37 +9,16 @@
  */
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { grid, lanePass } from '../wgsl.js';
+import { tiledForward, tiledGradKey, tiledGradQuery } from './alu.wgsl.js';
+import { registerRows } from './registers.wgsl.js';
+import type { Rows } from './registers.wgsl.js';
+import { matrixForward, matrixGradKey, matrixGradQuery } from './sgmat.wgsl.js';
 
 type Params = Readonly<Record<string, number>>;
 
-/** How a lane holds rows of head dimension: as text that is written once and comes out unrolled or as loops. */
-interface Rows {
-  /** WGSL: vec4s per row. */
-  readonly vectors: string;
-  /** Which head dimensions it serves. */
-  readonly fits: (headDim: number) => boolean;
-  /** Declares rows by name. */
-  readonly declare: (...names: readonly string[]) => string;
-  /** Statements for every vec4 `v` of a row. */
-  readonly each: (code: (v: string) => string) => string;
-  /** Vec4 `v` of a declared row. */
-  readonly item: (name: string, v: string) => string;
-}
-
-function registerRows(headDim: number): Rows {
-  const numbers = Array.from({ length: headDim / 4 }, (_, v) => `${v}u`);
-  const item = (name: string, v: string) => `${name}_${v}`;
-  return {
-    vectors: `${headDim / 4}u`,
-    fits: wanted => wanted === headDim,
-    declare: (...names) => names.flatMap(name => numbers.map(v => `var ${item(name, v)}: vec4f;`)).join(' '),
-    each: code => numbers.map(code).join(' '),
-    item,
-  };
-}
-
 /** Arrays of 64, since Mesa unrolls every loop over an array of 32 or fewer, for as long as half a minute. */
 const arrayRows: Rows = {
+  name: 'arrays',
   vectors: 'params.headDim / 4u',
   fits: headDim => headDim <= 256 && headDim % 4 === 0,
   declare: (...names) => names.map(name => `var ${name}: array<vec4f, 64>;`).join(' '),
@@ -47,20 +26,61 @@ const arrayRows: Rows = {
   item: (name, v) => `${name}[${v}]`,
 };
 
+/** Head dimensions with a variant of their own on GPUs. */
+export const gpuHeadDims: readonly number[] = [8, 16, 32, 64];
+
+/** A pass and the shapes that it is for. */
+interface Choice {
+  readonly fits: (headDim: number) => boolean;
+  readonly pass: WgslPass;
+}
+
 /** The first of the fast passes that fits runs, else the general one. */
+function firstThatFits(
+  aligned: (params: Params) => boolean,
+  fast: readonly Choice[],
+  general: WgslPass,
+): readonly WgslPass[] {
+  const choose = (p: Params) =>
+    (aligned(p) ? fast.find(({ fits }) => fits(p['headDim']!))?.pass : undefined) ?? general;
+  return [...fast.map(({ pass }) => pass), general].map(pass => ({
+    ...pass,
+    workgroups: p => (choose(p) === pass ? pass.workgroups(p) : grid(0)),
+  }));
+}
+
+/**
+ * On GPUs subgroup matrices where they serve, else a workgroup per block of rows; on software adapters, and for head dimensions without
+ * a variant, a lane per row.
+ */
 function byHeadDim(
   target: WgslTarget,
   aligned: (params: Params) => boolean,
-  fast: (rows: Rows) => WgslPass,
+  write: {
+    readonly matrix: (target: WgslTarget, headDim: number) => WgslPass | undefined;
+    readonly tiled: (rows: Rows, headDim: number) => WgslPass;
+    readonly lane: (rows: Rows) => WgslPass;
+  },
   general: WgslPass,
 ): readonly WgslPass[] {
-  const choices = target.profile === 'software' ? [registerRows(16), arrayRows] : [8, 16, 32, 64].map(registerRows);
-  const choose = (p: Params) => (aligned(p) ? choices.find(({ fits }) => fits(p['headDim']!)) : undefined);
-  const when = (pass: WgslPass, rows: Rows | undefined): WgslPass => ({
-    body: pass.body,
-    workgroups: p => (choose(p) === rows ? pass.workgroups(p) : grid(0)),
+  const equals = (headDim: number) => (wanted: number) => wanted === headDim;
+  const lane = (rows: Rows): Choice => ({
+    fits: rows.fits,
+    pass: { ...write.lane(rows), variant: `lane ${rows.name}` },
   });
-  return [...choices.map(rows => when(fast(rows), rows)), when(general, undefined)];
+  const fast: Choice[] = [];
+  if (target.profile === 'software') fast.push(lane(registerRows(16)));
+  else
+    for (const headDim of gpuHeadDims) {
+      const matrix = write.matrix(target, headDim);
+      if (matrix) fast.push({ fits: equals(headDim), pass: matrix });
+      else
+        fast.push({
+          fits: equals(headDim),
+          pass: { ...write.tiled(registerRows(headDim), headDim), variant: `tiled ${headDim}` },
+        });
+    }
+  return firstThatFits(aligned, [...fast, lane(arrayRows)], { ...general, variant: 'general' });
 }
 
 /** A pass with a lane per (sequence, head, row of the sequence); `code` finds them as `s`, `h` and `row`. */
@@ -92,7 +112,12 @@ const seeingQueries = `if (row >= key_count) { return; }
 
 export function attentionWgsl(target: WgslTarget): readonly WgslPass[] {
   const aligned = (p: Params) => ['strideQ', 'strideKv', 'offsetK', 'offsetV'].every(name => p[name]! % 4 === 0);
-  return byHeadDim(target, aligned, rows => forward(target, rows), generalForward(target));
+  return byHeadDim(
+    target,
+    aligned,
+    { matrix: matrixForward, tiled: tiledForward, lane: rows => forward(target, rows) },
+    generalForward(target),
+  );
 }
 
 const forwardStart = `${visibleKeys}
@@ -165,8 +190,18 @@ function generalForward(target: WgslTarget): WgslPass {
 export function attentionGradWgsl(target: WgslTarget): readonly WgslPass[] {
   const always = () => true;
   return [
-    ...byHeadDim(target, always, rows => gradQuery(target, rows), generalGrad(target, 'query')),
-    ...byHeadDim(target, always, rows => gradKey(target, rows), generalGrad(target, 'key')),
+    ...byHeadDim(
+      target,
+      always,
+      { matrix: matrixGradQuery, tiled: tiledGradQuery, lane: rows => gradQuery(target, rows) },
+      generalGrad(target, 'query'),
+    ),
+    ...byHeadDim(
+      target,
+      always,
+      { matrix: matrixGradKey, tiled: tiledGradKey, lane: rows => gradKey(target, rows) },
+      generalGrad(target, 'key'),
+    ),
   ];
 }
 

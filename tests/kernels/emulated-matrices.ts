@@ -23,14 +23,17 @@ export function emulated(kernel: Kernel, machine: WgslMachine): Kernel {
     wgsl: ({ dtypes }) =>
       kernel
         .wgsl({ dtypes, profile: 'sgmat', machine })
-        .map(pass => (pass.enables ? emulatePass(pass, machine.matrices[0]!) : pass)),
+        .map(pass => (pass.enables ? emulatePass(pass, machine.matrices[0]!, boundBy(sizeOf(kernel))) : pass)),
   };
 }
 
 /** WGSL: a bound that compilers do not know, so that they leave the loop a loop: unrolled, it takes minutes to compile. */
-const bound = (count: number) => `${count}u + (params.k >> 30u)`;
+const boundBy = (param: string) => (count: number) => `${count}u + (params.${param} >> 30u)`;
 
-function emulatePass(pass: WgslPass, { M, N, K }: MatrixConfig): WgslPass {
+/** A size among the kernel's params. */
+const sizeOf = ({ params }: Kernel) => Object.keys(params).find(name => params[name] === 'u32')!;
+
+function emulatePass(pass: WgslPass, { M, N, K }: MatrixConfig, bound: ReturnType<typeof boundBy>): WgslPass {
   const helpers = new Map<string, string>();
   const shapes = { left: [M, K], right: [K, N] } as const;
   const body = pass.body

@@ -1,0 +1,205 @@
+/**
+ * Attention on a GPU without subgroup matrices: a workgroup has 64 rows of one head of one sequence, a lane each, with its rows in
+ * registers. Rows of the other side come through workgroup memory, a tile at a time, so each is loaded once per workgroup in place
+ * of once per lane, and read by all lanes at the same address. Online softmax per lane: nothing is ever joined across lanes.
+ *
+ * Not measured on a GPU yet. A software adapter is slower with it than with a lane per row and no barriers.
+ */
+import { ceilDivide } from '../kernel.js';
+import type { WgslPass } from '../kernel.js';
+import { grid } from '../wgsl.js';
+import type { Rows } from './registers.wgsl.js';
+
+/** Rows of a workgroup, and lanes. */
+export const blockRows = 64;
+/** Rows of a tile: two operands of them take 8 KiB at most. */
+const tileRows = (headDim: number) => Math.min(32, 1024 / headDim);
+
+/** What every attention kernel of GPUs begins with: the block's head, sequence and rows. `end` is the number of rows of the owner's side. */
+export function blockOf(rows: number, end: 'query_count' | 'key_count'): string {
+  return `let blocks = (params.maxQueries + ${rows - 1}u) / ${rows}u;
+  let unit = workgroup_index(group);
+  let first = unit % blocks * ${rows}u;
+  let h = unit / blocks % params.heads;
+  let s = 6u * (unit / blocks / params.heads); // the sequence's line in the table
+  if (s >= 6u * params.sequences) { return; }
+  let query_start = u32(load_table(s));
+  let query_count = u32(load_table(s + 1u));
+  let key_count = u32(load_table(s + 3u));
+  let prefix = load_table(s + 4u);
+  let position = load_table(s + 5u);
+  if (first >= ${end}) { return; }`;
+}
+
+/** Keys that the block's queries see: those of a lane's row are the first \`visible\`, of any of its rows the first \`most\`. */
+export function visibleOf(rows: number): string {
+  return `let most = min(key_count, u32(max(prefix, position + i32(min(first + ${rows}u, query_count)))));`;
+}
+
+export function blockGrid(rows: number): WgslPass['workgroups'] {
+  return p => grid(p['sequences']! * p['heads']! * ceilDivide(p['maxQueries']!, rows));
+}
+
+function tiledPass(headDim: number, tiles: readonly string[], statistics: readonly string[], code: string): WgslPass {
+  const rows = tileRows(headDim);
+  return {
+    body: `const tile_rows = ${rows}u;
+${tiles.map(name => `var<workgroup> tile_${name}: array<vec4f, ${(rows * headDim) / 4}>;`).join('\n')}
+${statistics.map(name => `var<workgroup> tile_${name}: array<f32, ${rows}>;`).join('\n')}
+@compute @workgroup_size(${blockRows})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  ${code}
+}`,
+    workgroups: blockGrid(blockRows),
+  };
+}
+
+/** Copies rows \`tile\`.. of an operand, \`stride\` and \`from\` in vec4s; rows beyond \`end\` are those before it, and not used. */
+function stage(headDim: number, end: string, copies: readonly (readonly [name: string, load: string])[]): string {
+  const vectors = headDim / 4;
+  return `for (var i = lane; i < tile_rows * ${vectors}u; i += ${blockRows}u) {
+      let at = min(tile + i / ${vectors}u, ${end} - 1u);
+      let v = i % ${vectors}u;
+      ${copies.map(([name, load]) => `tile_${name}[i] = ${load};`).join('\n      ')}
+    }`;
+}
+
+export function tiledForward({ vectors, declare, each, item }: Rows, headDim: number): WgslPass {
+  return tiledPass(
+    headDim,
+    ['k', 'v'],
+    [],
+    `${blockOf(blockRows, 'query_count')}
+  ${visibleOf(blockRows)}
+  let key_start = u32(load_table(s + 2u));
+  let vectors = ${vectors};
+  let row = first + lane;
+  let query_row = query_start + min(row, query_count - 1u); // lanes beyond the last query help with staging
+  let visible = min(key_count, u32(max(prefix, position + i32(row) + 1)));
+  let query_at = query_row * (params.strideQ / 4u) + h * vectors;
+  ${declare('q', 'o')}
+  ${each(v => `${item('q', v)} = params.scale * load4_q(query_at + ${v}); ${item('o', v)} = vec4f(0.0);`)}
+  var maximum = -1e30;
+  var sum = 0.0;
+  for (var tile = 0u; tile < most; tile += tile_rows) {
+    workgroupBarrier();
+    ${stage(headDim, 'key_count', [
+      ['k', 'load4_kv((key_start + at) * (params.strideKv / 4u) + h * vectors + params.offsetK / 4u + v)'],
+      ['v', 'load4_kv((key_start + at) * (params.strideKv / 4u) + h * vectors + params.offsetV / 4u + v)'],
+    ])}
+    workgroupBarrier();
+    let count = min(tile_rows, max(visible, tile) - tile);
+    for (var j = 0u; j < count; j++) {
+      let at = j * vectors;
+      var score = 0.0;
+      ${each(v => `score += dot(${item('q', v)}, tile_k[at + ${v}]);`)}
+      let larger = max(maximum, score);
+      let shrink = exp(maximum - larger);
+      let p = exp(score - larger);
+      maximum = larger;
+      sum = sum * shrink + p;
+      ${each(v => `${item('o', v)} = ${item('o', v)} * shrink + p * tile_v[at + ${v}];`)}
+    }
+  }
+  if (row >= query_count) { return; }
+  let inverse = select(0.0, 1.0 / sum, visible > 0u);
+  let to = (query_row * params.heads + h) * vectors;
+  ${each(v => `store4_out(to + ${v}, ${item('o', v)} * inverse);`)}
+  store_lse(query_row * params.heads + h, select(0.0, maximum + log(sum), visible > 0u));`,
+  );
+}
+
+/** dq = sum over visible keys of dS k; see attention.wgsl.ts for the formulas. */
+export function tiledGradQuery({ vectors, declare, each, item }: Rows, headDim: number): WgslPass {
+  return tiledPass(
+    headDim,
+    ['k', 'v'],
+    [],
+    `${blockOf(blockRows, 'query_count')}
+  ${visibleOf(blockRows)}
+  let vectors = ${vectors};
+  let row = first + lane;
+  let width = params.heads * vectors;
+  let query_row = query_start + min(row, query_count - 1u);
+  let visible = min(key_count, u32(max(prefix, position + i32(row) + 1)));
+  let query = query_row * 3u * width + h * vectors;
+  let output = query_row * width + h * vectors;
+  let lse = load_lse(query_row * params.heads + h);
+  var delta = 0.0;
+  ${declare('q', 'g', 'dq')}
+  ${each(
+    v => `${item('q', v)} = params.scale * load4_qkv(query + ${v}); ${item('g', v)} = load4_dout(output + ${v});
+    ${item('dq', v)} = vec4f(0.0); delta += dot(${item('g', v)}, load4_out(output + ${v}));`,
+  )}
+  for (var tile = 0u; tile < most; tile += tile_rows) {
+    workgroupBarrier();
+    ${stage(headDim, 'key_count', [
+      ['k', 'load4_qkv((query_start + at) * 3u * width + width + h * vectors + v)'],
+      ['v', 'load4_qkv((query_start + at) * 3u * width + 2u * width + h * vectors + v)'],
+    ])}
+    workgroupBarrier();
+    let count = min(tile_rows, max(visible, tile) - tile);
+    for (var j = 0u; j < count; j++) {
+      let at = j * vectors;
+      var score = 0.0;
+      var dp = 0.0;
+      ${each(v => `score += dot(${item('q', v)}, tile_k[at + ${v}]); dp += dot(${item('g', v)}, tile_v[at + ${v}]);`)}
+      let ds = exp(score - lse) * (dp - delta) * params.scale;
+      ${each(v => `${item('dq', v)} += ds * tile_k[at + ${v}];`)}
+    }
+  }
+  if (row >= query_count) { return; }
+  ${each(v => `store4_dqkv(query + ${v}, ${item('dq', v)});`)}`,
+  );
+}
+
+/** dk = sum over seeing queries of dS q, dv = sum of P dO. */
+export function tiledGradKey({ vectors, declare, each, item }: Rows, headDim: number): WgslPass {
+  return tiledPass(
+    headDim,
+    ['q', 'g'],
+    ['lse', 'delta'],
+    `${blockOf(blockRows, 'key_count')}
+  let vectors = ${vectors};
+  let row = first + lane;
+  let width = params.heads * vectors;
+  let key = (query_start + min(row, key_count - 1u)) * 3u * width + width + h * vectors;
+  // queries before these see no key of the block, or not this lane's
+  let first_of_block = select(u32(max(i32(first) - position, 0)), 0u, i32(first) < prefix);
+  let first_query = select(u32(max(i32(row) - position, 0)), 0u, i32(row) < prefix);
+  ${declare('k', 'value', 'dk', 'dv')}
+  ${each(
+    v => `${item('k', v)} = params.scale * load4_qkv(key + ${v}); ${item('value', v)} = load4_qkv(key + width + ${v});
+    ${item('dk', v)} = vec4f(0.0); ${item('dv', v)} = vec4f(0.0);`,
+  )}
+  for (var tile = first_of_block / tile_rows * tile_rows; tile < query_count; tile += tile_rows) {
+    workgroupBarrier();
+    ${stage(headDim, 'query_count', [
+      ['q', 'load4_qkv((query_start + at) * 3u * width + h * vectors + v)'],
+      ['g', 'load4_dout((query_start + at) * width + h * vectors + v)'],
+    ])}
+    if (lane < tile_rows) {
+      let at = query_start + min(tile + lane, query_count - 1u);
+      tile_lse[lane] = load_lse(at * params.heads + h);
+      var delta = 0.0;
+      for (var v = 0u; v < vectors; v++) {
+        delta += dot(load4_dout(at * width + h * vectors + v), load4_out(at * width + h * vectors + v));
+      }
+      tile_delta[lane] = delta;
+    }
+    workgroupBarrier();
+    let count = min(tile_rows, query_count - tile);
+    for (var j = max(first_query, tile) - tile; j < count; j++) {
+      let at = j * vectors;
+      var score = 0.0;
+      var dp = 0.0;
+      ${each(v => `score += dot(tile_q[at + ${v}], ${item('k', v)}); dp += dot(tile_g[at + ${v}], ${item('value', v)});`)}
+      let p = exp(score - tile_lse[j]);
+      let ds = p * (dp - tile_delta[j]) * params.scale;
+      ${each(v => `${item('dk', v)} += ds * tile_q[at + ${v}]; ${item('dv', v)} += p * tile_g[at + ${v}];`)}
+    }
+  }
+  if (row >= key_count) { return; }
+  ${each(v => `store4_dqkv(key + ${v}, ${item('dk', v)}); store4_dqkv(key + width + ${v}, ${item('dv', v)});`)}`,
+  );
+}

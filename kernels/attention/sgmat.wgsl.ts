@@ -1,0 +1,380 @@
+/**
+ * Attention on subgroup matrices (tensor cores), for f16 operands; sums, softmax and its statistics are f32. A workgroup has a block of
+ * rows of one head of one sequence and goes through the other side tile by tile in workgroup memory, where rows beyond the end of the
+ * sequence are repeated and masked, since the next sequence begins behind them.
+ *
+ * Forward: result matrices cannot be scaled row by row, so softmax does not run online. A first pass over the keys finds the logarithm of
+ * the sum of exponentials of every row, a second one sums P V with the final P: three products in place of two, but nothing is rescaled,
+ * and a sequence may be as long as it likes. Backward: once with a block of queries (dq), once with a block of keys (dk, dv), seven products
+ * without atomics, as in attention.wgsl.ts. Sizes of matrices come from the adapter.
+ *
+ * Not measured on a GPU yet; `attentionCases` has the shapes that check it.
+ */
+import type { WgslPass, WgslTarget } from '../kernel.js';
+import { leastMachine, trainingMatrices } from '../machine.js';
+import type { MatrixConfig, WgslMachine } from '../machine.js';
+import {
+  leftType,
+  matrixExtensions,
+  matrixLoad,
+  matrixMultiplyAccumulate,
+  matrixStore,
+  resultType,
+  rightType,
+} from '../subgroup-matrix.js';
+import { blockGrid, blockOf, visibleOf } from './alu.wgsl.js';
+
+/** How a pass is cut for an adapter. */
+interface Cut {
+  readonly config: MatrixConfig;
+  /** Rows of a block and of a tile. */
+  readonly rows: number;
+  readonly headDim: number;
+  readonly lanes: number;
+  readonly warps: number;
+}
+
+/** Elements between rows in workgroup memory: 16 bytes more than needed, so that rows of a matrix start in different banks. */
+const rowStride = ({ headDim }: Cut) => headDim + 8;
+const shareStride = ({ rows }: Cut) => rows + 8;
+const scoreStride = ({ rows }: Cut) => rows + 4;
+const outputStride = ({ headDim }: Cut) => headDim + 4;
+/** Of the f32 area for scores, which takes the results at the end. */
+const scoreElements = (cut: Cut) => cut.rows * Math.max(scoreStride(cut), outputStride(cut));
+
+interface Memory {
+  /** f16 operands, (rows, headDim). */
+  readonly operands: readonly string[];
+  /** f16 shares, (rows, rows). */
+  readonly shares: readonly string[];
+  /** f32 scores beside the first, (rows, rows). */
+  readonly more: readonly string[];
+}
+
+function workgroupBytes(cut: Cut, { operands, shares, more }: Memory): number {
+  const half = operands.length * rowStride(cut) + shares.length * shareStride(cut);
+  return 2 * cut.rows * half + 4 * (scoreElements(cut) + more.length * cut.rows * scoreStride(cut)) + 8 * cut.lanes;
+}
+
+/** The largest matrices and blocks that suit; undefined where there are none, or operands are not f16. */
+function cutFor(target: WgslTarget, headDim: number, memory: Memory): Cut | undefined {
+  const machine: WgslMachine = target.machine ?? leastMachine;
+  const operands = Object.entries(target.dtypes).filter(([name]) => name !== 'lse' && name !== 'table');
+  if (target.profile !== 'sgmat' || target.halfStorage === 'packed' || machine.subgroupSize.max === 0) return undefined;
+  if (operands.some(([, dtype]) => dtype !== 'f16')) return undefined;
+  const most = machine.subgroupSize.max;
+  const configs = trainingMatrices(machine, 'f16').toSorted((x, y) => y.M * y.N * y.K - x.M * x.N * x.K);
+  for (const rows of [32, 16]) {
+    const warps = Math.max(Math.min(4, Math.floor(machine.workgroupLanes / most)), Math.ceil(rows / most));
+    const lanes = warps * most;
+    for (const config of configs) {
+      const cut = { config, rows, headDim, lanes, warps };
+      const divides = [config.M, config.N, config.K].every(n => rows % n === 0 && headDim % n === 0);
+      const fits = lanes <= machine.workgroupLanes && workgroupBytes(cut, memory) <= machine.workgroupMemory;
+      if (divides && lanes % rows === 0 && fits) return cut;
+    }
+  }
+  return undefined;
+}
+
+/** A place of a matrix in workgroup memory: the array, and how it lies. */
+interface Place {
+  readonly name: string;
+  readonly stride: number;
+  readonly turned?: boolean;
+}
+
+/** Tiles of a product [rows, columns], dealt out to the subgroups; there are more of those than needed where the driver chooses small ones. */
+const tilesOf = ({ config }: Cut, rows: number, columns: number) => (rows / config.M) * (columns / config.N);
+
+/** WGSL: `sum` += the tile of left times right that begins at row `m` and column `n`, over `depth` steps. */
+function multiply({ config }: Cut, left: Place, right: Place, depth: number, sum: string): string {
+  const offset = ({ stride, turned = false }: Place, row: string, column: string) =>
+    turned ? `(${column}) * ${stride}u + ${row}` : `(${row}) * ${stride}u + ${column}`;
+  const order = ({ turned = false }: Place) => (turned ? 'col_major' : 'row_major');
+  const load = (type: string, place: Place, row: string, column: string) =>
+    matrixLoad(type, order(place), {
+      pointer: `&${place.name}`,
+      offset: offset(place, row, column),
+      stride: `${place.stride}u`,
+    });
+  return `for (var l = 0u; l < ${depth}u; l += ${config.K}u) {
+        let a = ${load(leftType(config), left, 'm', 'l')};
+        let b = ${load(rightType(config), right, 'l', 'n')};
+        ${sum} = ${matrixMultiplyAccumulate('a', 'b', sum)};
+      }`;
+}
+
+/** WGSL: scores[rows, rows] = left times right^T; both are operands of the head dimension. */
+function scoresOf(cut: Cut, left: string, right: string, to: string): string {
+  const { config, rows, warps, headDim } = cut;
+  const across = rows / config.N;
+  const [a, b] = [{ name: left, stride: rowStride(cut) }, { name: right, stride: rowStride(cut), turned: true }]; // prettier-ignore
+  return `for (var i = warp; i < ${tilesOf(cut, rows, rows)}u && warp < ${warps}u; i += ${warps}u) {
+      let m = i / ${across}u * ${config.M}u;
+      let n = i % ${across}u * ${config.N}u;
+      var sum = ${resultType(config)}();
+      ${multiply(cut, a, b, headDim, 'sum')}
+      ${matrixStore('sum', { pointer: `&${to}`, offset: `m * ${scoreStride(cut)}u + n`, stride: `${scoreStride(cut)}u` })}
+    }`;
+}
+
+/** Result matrices of a subgroup that stay in registers from tile to tile: (rows, headDim) in all. */
+function accumulator(cut: Cut, name: string) {
+  const { config, rows, headDim, warps } = cut;
+  const tiles = tilesOf(cut, rows, headDim);
+  const across = headDim / config.N;
+  const parts = Array.from({ length: Math.ceil(tiles / warps) }, (_, i) => i);
+  const each = (code: (part: string) => string) =>
+    parts
+      .map(
+        i => `if (warp < ${warps}u && warp + ${i * warps}u < ${tiles}u) {
+      let m = (warp + ${i * warps}u) / ${across}u * ${config.M}u;
+      let n = (warp + ${i * warps}u) % ${across}u * ${config.N}u;
+      ${code(`${name}_${i}`)}
+    }`,
+      )
+      .join('\n    ');
+  return {
+    declare: parts.map(i => `var ${name}_${i} = ${resultType(config)}();`).join(' '),
+    add: (left: Place, right: string) =>
+      each(part => multiply(cut, left, { name: right, stride: rowStride(cut) }, rows, part)),
+    /** Through the area of the scores to memory; `row_at` is the index of a row's vec4s of this head. */
+    store: (buffer: string, end: string, rowAt: string) =>
+      `workgroupBarrier();
+    ${each(part => matrixStore(part, { pointer: '&scores', offset: `m * ${outputStride(cut)}u + n`, stride: `${outputStride(cut)}u` }))}
+    workgroupBarrier();
+    for (var i = lane; i < ${(rows * headDim) / 4}u; i += ${cut.lanes}u) {
+      let at = first + i / ${headDim / 4}u;
+      let from = i / ${headDim / 4}u * ${outputStride(cut)}u + i % ${headDim / 4}u * 4u;
+      if (at < ${end}) {
+        store4_${buffer}(${rowAt} + i % ${headDim / 4}u, vec4f(scores[from], scores[from + 1u], scores[from + 2u], scores[from + 3u]));
+      }
+    }`.replaceAll('from', 'source'),
+  };
+}
+
+/** WGSL: copies rows \`begin\`.. of operands to workgroup memory; rows from \`end\` on are the one before it. */
+function stage(
+  cut: Cut,
+  begin: string,
+  end: string,
+  copies: readonly (readonly [name: string, load: string])[],
+): string {
+  const vectors = cut.headDim / 4;
+  return `for (var i = lane; i < ${cut.rows * vectors}u; i += ${cut.lanes}u) {
+      let at = min(${begin} + i / ${vectors}u, ${end} - 1u);
+      let v = i % ${vectors}u;
+      let to = i / ${vectors}u * ${rowStride(cut)}u + 4u * v;
+      ${copies
+        .map(
+          ([name, load]) =>
+            `let value_${name} = vec4<f16>(${load}); ${[0, 1, 2, 3].map(j => `${name}[to + ${j}u] = value_${name}[${j}];`).join(' ')}`,
+        )
+        .join('\n      ')}
+    }`;
+}
+
+function pass(name: string, cut: Cut, memory: Memory, code: string): WgslPass {
+  const { config, rows, headDim, lanes } = cut;
+  const area = (type: string, elements: number) => (list: readonly string[]) =>
+    list.map(item => `var<workgroup> ${item}: array<${type}, ${elements}>;`);
+  return {
+    variant: `matrix ${headDim} (${config.M}x${config.N}x${config.K}, ${rows} rows)`,
+    enables: matrixExtensions,
+    body: `${[
+      ...area('f16', rows * rowStride(cut))(memory.operands),
+      ...area('f16', rows * shareStride(cut))(memory.shares),
+      ...area('f32', scoreElements(cut))(['scores']),
+      ...area('f32', rows * scoreStride(cut))(memory.more),
+    ].join('\n')}
+var<workgroup> statistics: array<vec2f, ${lanes}>;
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) warp: u32) {
+  // ${name}: lanes share rows, each has every ${lanes / rows}th column of one
+  let my_row = lane / ${lanes / rows}u;
+  let part = lane % ${lanes / rows}u;
+  let vectors = ${headDim / 4}u;
+  ${code}
+}`,
+    workgroups: blockGrid(rows),
+  };
+}
+
+const rowsVisible =
+  'let visible = select(0u, min(key_count, u32(max(prefix, position + i32(row) + 1))), row < query_count);';
+
+export function matrixForward(target: WgslTarget, headDim: number): WgslPass | undefined {
+  const memory = { operands: ['q', 'k', 'v_rows'], shares: ['shares'], more: [] };
+  const cut = cutFor(target, headDim, memory);
+  if (!cut) return undefined;
+  const { rows, lanes } = cut;
+  const step = lanes / rows;
+  const o = accumulator(cut, 'o');
+  const operand = (offset: string) =>
+    `load4_kv((key_start + at) * (params.strideKv / 4u) + h * vectors + params.${offset} / 4u + v)`;
+  return pass(
+    'forward',
+    cut,
+    memory,
+    `${blockOf(rows, 'query_count')}
+  ${visibleOf(rows)}
+  let key_start = u32(load_table(s + 2u));
+  let row = first + my_row;
+  ${rowsVisible}
+  ${stage(cut, 'first', 'query_count', [['q', 'load4_q((query_start + at) * (params.strideQ / 4u) + h * vectors + v)']])}
+  var maximum = -1e30;
+  var sum = 0.0;
+  for (var tile = 0u; tile < most; tile += ${rows}u) {
+    workgroupBarrier();
+    ${stage(cut, 'tile', 'key_count', [['k', operand('offsetK')]])}
+    workgroupBarrier();
+    ${scoresOf(cut, 'q', 'k', 'scores')}
+    workgroupBarrier();
+    for (var c = part; c < ${rows}u && tile + c < visible; c += ${step}u) {
+      let score = params.scale * scores[my_row * ${scoreStride(cut)}u + c];
+      let larger = max(maximum, score);
+      sum = sum * exp(maximum - larger) + exp(score - larger);
+      maximum = larger;
+    }
+  }
+  statistics[lane] = vec2f(maximum, sum);
+  workgroupBarrier();
+  for (var t = 0u; t < ${step}u; t++) { maximum = max(maximum, statistics[my_row * ${step}u + t].x); }
+  sum = 0.0;
+  for (var t = 0u; t < ${step}u; t++) {
+    let other = statistics[my_row * ${step}u + t];
+    sum += other.y * exp(other.x - maximum);
+  }
+  let lse = select(0.0, maximum + log(sum), visible > 0u);
+  if (part == 0u && row < query_count) { store_lse((query_start + row) * params.heads + h, lse); }
+
+  ${o.declare}
+  for (var tile = 0u; tile < most; tile += ${rows}u) {
+    workgroupBarrier();
+    ${stage(cut, 'tile', 'key_count', [
+      ['k', operand('offsetK')],
+      ['v_rows', operand('offsetV')],
+    ])}
+    workgroupBarrier();
+    ${scoresOf(cut, 'q', 'k', 'scores')}
+    workgroupBarrier();
+    for (var c = part; c < ${rows}u; c += ${step}u) {
+      let p = exp(params.scale * scores[my_row * ${scoreStride(cut)}u + c] - lse);
+      shares[my_row * ${shareStride(cut)}u + c] = f16(select(0.0, p, tile + c < visible));
+    }
+    workgroupBarrier();
+    ${o.add({ name: 'shares', stride: shareStride(cut) }, 'v_rows')}
+  }
+  ${o.store('out', 'query_count', '((query_start + at) * params.heads + h) * vectors')}`,
+  );
+}
+
+/** Operands of the backward pass, by what they are. */
+const gradOperands = {
+  q: 'load4_qkv((query_start + at) * 3u * width + h * vectors + v)',
+  k: 'load4_qkv((query_start + at) * 3u * width + width + h * vectors + v)',
+  v_rows: 'load4_qkv((query_start + at) * 3u * width + 2u * width + h * vectors + v)',
+  g: 'load4_dout((query_start + at) * width + h * vectors + v)',
+} as const;
+
+/** Logarithm of the sum of exponentials, and dO . O, of a query. */
+const queryStatistics = (row: string) => `let query = query_start + min(${row}, query_count - 1u);
+    let lse = load_lse(query * params.heads + h);
+    var delta = 0.0;
+    for (var v = 0u; v < vectors; v++) {
+      delta += dot(load4_dout(query * width + h * vectors + v), load4_out(query * width + h * vectors + v));
+    }`;
+
+/** dq = sum over visible keys of dS k. */
+export function matrixGradQuery(target: WgslTarget, headDim: number): WgslPass | undefined {
+  const memory = { operands: ['q', 'k', 'v_rows', 'g'], shares: ['slopes'], more: ['products'] };
+  const cut = cutFor(target, headDim, memory);
+  if (!cut) return undefined;
+  const { rows, lanes } = cut;
+  const dq = accumulator(cut, 'dq');
+  return pass(
+    'gradient of queries',
+    cut,
+    memory,
+    `${blockOf(rows, 'query_count')}
+  ${visibleOf(rows)}
+  let width = params.heads * vectors;
+  let row = first + my_row;
+  ${rowsVisible}
+  ${queryStatistics('row')}
+  ${stage(cut, 'first', 'query_count', [
+    ['q', gradOperands.q],
+    ['g', gradOperands.g],
+  ])}
+  ${dq.declare}
+  for (var tile = 0u; tile < most; tile += ${rows}u) {
+    workgroupBarrier();
+    ${stage(cut, 'tile', 'key_count', [
+      ['k', gradOperands.k],
+      ['v_rows', gradOperands.v_rows],
+    ])}
+    workgroupBarrier();
+    ${scoresOf(cut, 'q', 'k', 'scores')}
+    ${scoresOf(cut, 'g', 'v_rows', 'products')}
+    workgroupBarrier();
+    for (var c = part; c < ${rows}u; c += ${lanes / rows}u) {
+      let at = my_row * ${scoreStride(cut)}u + c;
+      let ds = exp(params.scale * scores[at] - lse) * (products[at] - delta) * params.scale;
+      slopes[my_row * ${shareStride(cut)}u + c] = f16(select(0.0, ds, tile + c < visible));
+    }
+    workgroupBarrier();
+    ${dq.add({ name: 'slopes', stride: shareStride(cut) }, 'k')}
+  }
+  ${dq.store('dqkv', 'query_count', '(query_start + at) * 3u * width + h * vectors')}`,
+  );
+}
+
+/** dk = sum over seeing queries of dS q, dv = sum of P dO. */
+export function matrixGradKey(target: WgslTarget, headDim: number): WgslPass | undefined {
+  const memory = { operands: ['q', 'k', 'v_rows', 'g'], shares: ['shares', 'slopes'], more: ['products'] };
+  const cut = cutFor(target, headDim, memory);
+  if (!cut) return undefined;
+  const { rows, lanes } = cut;
+  const [dk, dv] = [accumulator(cut, 'dk'), accumulator(cut, 'dv')];
+  const turned = (name: string) => ({ name, stride: shareStride(cut), turned: true });
+  return pass(
+    'gradient of keys and values',
+    cut,
+    memory,
+    `${blockOf(rows, 'key_count')}
+  let width = params.heads * vectors;
+  let first_query = select(u32(max(i32(first) - position, 0)), 0u, i32(first) < prefix); // none before it sees a key of the block
+  ${stage(cut, 'first', 'key_count', [
+    ['k', gradOperands.k],
+    ['v_rows', gradOperands.v_rows],
+  ])}
+  ${dk.declare}
+  ${dv.declare}
+  for (var tile = first_query / ${rows}u * ${rows}u; tile < query_count; tile += ${rows}u) {
+    workgroupBarrier();
+    ${stage(cut, 'tile', 'query_count', [
+      ['q', gradOperands.q],
+      ['g', gradOperands.g],
+    ])}
+    workgroupBarrier();
+    ${scoresOf(cut, 'q', 'k', 'scores')}
+    ${scoresOf(cut, 'g', 'v_rows', 'products')}
+    workgroupBarrier();
+    let row = tile + my_row;
+    ${rowsVisible}
+    ${queryStatistics('row')}
+    for (var c = part; c < ${rows}u; c += ${lanes / rows}u) {
+      let at = my_row * ${scoreStride(cut)}u + c;
+      let p = select(0.0, exp(params.scale * scores[at] - lse), first + c < visible);
+      shares[my_row * ${shareStride(cut)}u + c] = f16(p);
+      slopes[my_row * ${shareStride(cut)}u + c] = f16(p * (products[at] - delta) * params.scale);
+    }
+    workgroupBarrier();
+    ${dv.add(turned('shares'), 'g')}
+    ${dk.add(turned('slopes'), 'q')}
+  }
+  ${dk.store('dqkv', 'key_count', '(query_start + at) * 3u * width + width + h * vectors')}
+  ${dv.store('dqkv', 'key_count', '(query_start + at) * 3u * width + 2u * width + h * vectors')}`,
+  );
+}
