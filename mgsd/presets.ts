@@ -120,7 +120,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
       gate,
     },
     stage2: {
-      steps: 900,
+      steps: 1400,
       batch: 96,
       balance: 0.5,
       lossAverage: 'world',
