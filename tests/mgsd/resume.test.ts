@@ -145,6 +145,18 @@ describe('going on', () => {
     expect(places).toHaveLength(12 + 8 + 6);
   });
 
+  it('computes damaged results again', async () => {
+    const folder = await finished();
+    const file = path.join(folder, 'evaluation-mgsd.json');
+    const expected = fs.readFileSync(file, 'utf8');
+    for (const damaged of [expected.slice(0, 100), '[]', '{"success": true}', '[null]']) {
+      fs.writeFileSync(file, damaged);
+      const notes = await notesOf(folder);
+      expect(notes).toEqual([expect.stringMatching(/evaluation-mgsd\.json.* computed again/)]);
+      expect(fs.readFileSync(file, 'utf8')).toBe(expected);
+    }
+  });
+
   it('reports the peaks of memory in the log and below the table', async () => {
     const folder = await finished();
     const lines = fs.readFileSync(path.join(folder, 'log.jsonl'), 'utf8').trim().split('\n');
