@@ -15,6 +15,7 @@ import { reportCapabilities } from './gpu/capabilities.js';
 import { checkKernels } from './gpu/correctness.js';
 import { measureLimits } from './gpu/limits.js';
 import { nameOf, workOf } from './gpu/products.js';
+import { climb } from './gpu/rungs.js';
 import { parts, scales } from './gpu/scale.js';
 import type { GpuScale, Part } from './gpu/scale.js';
 import { summary } from './gpu/summary.js';
@@ -80,6 +81,7 @@ const programs: Readonly<Record<Part, (scale: GpuScale) => Promise<unknown>>> = 
   capabilities: async () => save('capabilities')(await reportCapabilities()),
   correctness: chosen => checkKernels(chosen, save('correctness')),
   limits: async chosen => save('limits')(await measureLimits(chosen)),
+  ladder: chosen => climb(chosen, save('ladder')),
   kernels: chosen => sweep(chosen, save('kernels')),
   training: chosen => measureTraining(chosen, save('training')),
   run: async chosen => save('run')(await realRun(chosen)),
@@ -119,7 +121,7 @@ async function realRun(chosen: GpuScale): Promise<unknown> {
 async function pytorch(chosen: GpuScale): Promise<void> {
   const found = spawnSync('python3', ['-c', 'import torch'], { stdio: 'ignore' });
   if (found.status !== 0) throw new Error('python3 with torch was not found');
-  const script = fileURLToPath(new URL('../../bench/gpu/pytorch.py', import.meta.url));
+  const script = path.resolve(import.meta.dirname, '../../bench/gpu/pytorch.py'); // beside the sources, not in dist/
   const work = workOf(chosen).map(item => ({ ...item, name: nameOf(item) }));
   const steps = chosen.training.map(({ preset, batch }) => ({
     preset,

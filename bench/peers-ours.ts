@@ -1,6 +1,7 @@
 /** Our part of `bench:peers`: the same task as every peer's, on one of our backends. `node dist/bench/peers-ours.js TASK BACKEND THREADS` */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { layerNorm, matmul, noGrad, openDevice, softmax, transpose } from '../core/index.js';
 import type { DeviceChoice, Tensor } from '../core/index.js';
 import { Transformer } from './transformer.js';
@@ -22,8 +23,8 @@ interface Tasks {
 
 const [folder = '', backend = 'wasm', threads = '1'] = process.argv.slice(2);
 // The peers' programs are no part of the build: they are plain JavaScript with packages of their own.
-const shared = new URL('../../bench/peers/task.mjs', import.meta.url).href;
-const { loadTask, runTask } = (await import(shared)) as Tasks;
+const shared = pathToFileURL(path.resolve(import.meta.dirname, '../../bench/peers/task.mjs')).href;
+const peers = (await import(shared)) as Tasks;
 readFileSync(path.join(folder, 'task.json')); // a wrong folder: said before a device is opened
 const device = await openDevice(backend as DeviceChoice, { threads: Number(threads) });
 const transformer = new Transformer(device);
@@ -37,7 +38,7 @@ const kinds: Readonly<Record<string, (a: Tensor, b: Tensor | undefined) => Tenso
   layerNorm: a => layerNorm(a, one, zero),
 };
 
-await runTask(loadTask(folder), {
+await peers.runTask(peers.loadTask(folder), {
   name: `mgsd-lite ${backend}`,
   step: () => transformer.step(),
   operand: (values, shape) => device.keep(device.tensor(values, shape)),

@@ -26,7 +26,7 @@ const { values } = parseArgs({
   },
 });
 const threads = Number(values.threads);
-const peers = fileURLToPath(new URL('../../bench/peers/', import.meta.url));
+const peers = path.resolve(import.meta.dirname, '../../bench/peers'); // beside the sources, not in dist/
 
 interface EngineSpec {
   readonly name: string;

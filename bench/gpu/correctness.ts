@@ -1,11 +1,12 @@
 /**
  * Every kernel against its reference, in f32 and f16, as a run would compile it (`production`) and with Dawn's bounds checks
- * (`debug`). Then every way of multiplying matrices that the adapter can run, whether its tuning table takes it or not.
+ * (`debug`); f32 and f16 side by side too, as in mixed precision. Then every way of products and attention that the adapter can run,
+ * whether its tuning table takes it or not.
  */
 import { openDevice } from '../../core/backends/webgpu-device.js';
 import { WebGpuBackend } from '../../core/backends/webgpu.js';
 import { checkCase, conformanceCase, seededDraw } from '../../core/conformance.js';
-import { kernels, matmulCases } from '../../kernels/index.js';
+import { attentionCases, kernels, matmulCases } from '../../kernels/index.js';
 import type { Kernel, WgslMachine, WgslProfile } from '../../kernels/index.js';
 import type { GpuScale } from './scale.js';
 
@@ -26,7 +27,7 @@ const messageOf = (error: unknown) => (error instanceof Error ? error.message : 
 async function checkRegistry(
   backend: WebGpuBackend,
   mode: Mode,
-  dtype: 'f32' | 'f16',
+  dtype: 'f32' | 'f16' | 'mixed',
   calls: number,
 ): Promise<CorrectnessReport> {
   const hasFloats = (kernel: Kernel) => Object.values(kernel.buffers).some(({ kind }) => kind === 'float');
@@ -37,7 +38,9 @@ async function checkRegistry(
     for (let call = 0; call < calls && problem === undefined; call++) {
       const draw = seededDraw(606, 1000 * position + call);
       const example = kernel.example(draw);
-      const test = conformanceCase(kernel, example, dtype, draw.pick([1, 0.01, 10]), 31 * call);
+      const float = () => (dtype === 'mixed' ? draw.pick(['f32', 'f16'] as const) : dtype);
+      const types = Object.fromEntries(Object.keys(kernel.buffers).map(name => [name, float()]));
+      const test = conformanceCase(kernel, example, types, draw.pick([1, 0.01, 10]), 31 * call);
       problem = await checkCase(backend, kernel, test).catch((error: unknown) => `${kernel.name}: ${messageOf(error)}`);
     }
     if (problem !== undefined) problems.push(problem);
@@ -53,9 +56,10 @@ async function checkWays(
   machine: WgslMachine,
 ): Promise<CorrectnessReport> {
   const problems: string[] = [];
-  const cases = matmulCases({ profile, machine });
+  const cases = [...matmulCases({ profile, machine }), ...attentionCases({ profile, machine })];
   for (const { kernel, dtypes, example, selects } of cases) {
-    const name = `${kernel.name} ${dtypes.a} to ${dtypes.c}, ${selects}, ${JSON.stringify(example.params)}`;
+    const types = [...new Set(Object.values(dtypes))].join(' and ');
+    const name = `${kernel.name} in ${types}, ${selects}, ${JSON.stringify(example.params)}`;
     const before = backend.selections().length;
     try {
       const problem = await checkCase(backend, kernel, conformanceCase(kernel, example, dtypes, 1, 7));
@@ -67,7 +71,7 @@ async function checkWays(
       problems.push(`${name}: ${messageOf(error)}`);
     }
   }
-  return { mode, what: `ways of multiplying, profile ${profile}`, checked: cases.length, problems };
+  return { mode, what: `ways of products and attention, profile ${profile}`, checked: cases.length, problems };
 }
 
 /** Runs until all is checked; `onReports` gets what is known so far after each part. */
@@ -85,6 +89,7 @@ export async function checkKernels(
     const backend = new WebGpuBackend(opened);
     add(await checkRegistry(backend, mode, 'f32', calls));
     add(await checkRegistry(backend, mode, 'f16', calls));
+    add(await checkRegistry(backend, mode, 'mixed', calls));
     add(await checkWays(backend, mode, opened.profile, opened.machine));
     await backend.close();
     if (opened.profile === 'alu') continue;

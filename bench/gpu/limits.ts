@@ -137,7 +137,7 @@ export async function measureLimits(scale: GpuScale): Promise<Limits> {
   const independent = await shortest(device, pass => {
     pass.setPipeline(small.pipeline);
     for (let i = 0; i < launches; i++) {
-      pass.setBindGroup(0, many[i % many.length]!);
+      pass.setBindGroup(0, many[i % many.length]);
       pass.dispatchWorkgroups(1);
     }
   });

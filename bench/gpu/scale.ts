@@ -12,6 +12,8 @@ export interface GpuScale {
   readonly rounds: number;
   /** Random calls per kernel and dtype in the check of correctness. */
   readonly calls: number;
+  /** Sides of the products of the ladder. */
+  readonly ladder: readonly number[];
   /** Sides of square products, and rows of the products of our models. */
   readonly squares: readonly number[];
   readonly rows: readonly number[];
@@ -29,7 +31,16 @@ export interface GpuScale {
   readonly seconds: Readonly<Record<Part, number>>;
 }
 
-export const parts = ['capabilities', 'correctness', 'limits', 'kernels', 'training', 'run', 'pytorch'] as const;
+export const parts = [
+  'capabilities',
+  'correctness',
+  'limits',
+  'ladder',
+  'kernels',
+  'training',
+  'run',
+  'pytorch',
+] as const;
 export type Part = (typeof parts)[number];
 
 export const scales: Readonly<Record<GpuScale['name'], GpuScale>> = {
@@ -40,6 +51,7 @@ export const scales: Readonly<Record<GpuScale['name'], GpuScale>> = {
     workgroups: 528,
     rounds: 4096,
     calls: 12,
+    ladder: [512, 2048],
     squares: [512, 1024, 2048, 4096, 8192],
     rows: [11_136, 89_088],
     widths: [128, 256, 512],
@@ -57,7 +69,16 @@ export const scales: Readonly<Record<GpuScale['name'], GpuScale>> = {
     ],
     responseLength: 110,
     run: ['--preset', 'tiny', '--precision', 'f16', '--set', 'evaluation.puzzles=50'],
-    seconds: { capabilities: 20, correctness: 110, limits: 20, kernels: 60, training: 90, run: 120, pytorch: 90 },
+    seconds: {
+      capabilities: 20,
+      correctness: 110,
+      limits: 20,
+      ladder: 30,
+      kernels: 60,
+      training: 90,
+      run: 110,
+      pytorch: 90,
+    },
   },
   small: {
     name: 'small',
@@ -66,6 +87,7 @@ export const scales: Readonly<Record<GpuScale['name'], GpuScale>> = {
     workgroups: 1,
     rounds: 8,
     calls: 1,
+    ladder: [64],
     squares: [64],
     rows: [96],
     widths: [64],
@@ -84,6 +106,15 @@ export const scales: Readonly<Record<GpuScale['name'], GpuScale>> = {
         ['stage0', 'stage1', 'stage2'].flatMap(stage => ['--set', `${stage}.steps=2`, '--set', `${stage}.batch=2`]),
       )
       .concat(['--set', 'evaluation.puzzles=2']),
-    seconds: { capabilities: 60, correctness: 400, limits: 60, kernels: 120, training: 200, run: 400, pytorch: 200 },
+    seconds: {
+      capabilities: 60,
+      correctness: 400,
+      limits: 60,
+      ladder: 200,
+      kernels: 120,
+      training: 200,
+      run: 400,
+      pytorch: 200,
+    },
   },
 };

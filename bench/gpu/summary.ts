@@ -4,6 +4,7 @@ import type { CapabilityReport } from './capabilities.js';
 import type { CorrectnessReport } from './correctness.js';
 import { number, table } from './format.js';
 import type { Limits } from './limits.js';
+import type { Ladder } from './rungs.js';
 import type { Part } from './scale.js';
 import type { SweepRow } from './sweep.js';
 import type { TrainingRow } from './training.js';
@@ -18,6 +19,7 @@ interface PartResults {
   capabilities: CapabilityReport;
   correctness: readonly CorrectnessReport[];
   limits: Limits;
+  ladder: Ladder;
   kernels: readonly SweepRow[];
   training: readonly TrainingRow[];
   run: {
@@ -48,6 +50,7 @@ export function summary({ date, node, scale, parts, problems }: GpuDay): string 
         .join('\n')}`,
     parts.correctness && correctness(parts.correctness),
     parts.limits && limits(parts.limits),
+    parts.ladder && ladderTable(parts.ladder),
     parts.kernels && sweepTable(parts.kernels, parts),
     parts.training && trainingTable(parts.training, parts),
     parts.run &&
@@ -89,6 +92,13 @@ function limits({ dependentLaunch, independentLaunch, hostPerLaunch, copy, f32, 
       ]),
     ],
   )}`;
+}
+
+function ladderTable({ rows }: Ladder): string {
+  const cells = rows.map(({ rung, dtype, n, milliseconds, gflops, roof }) => [
+    ...[rung, dtype, String(n), number(milliseconds), number(gflops), `${number((100 * gflops) / roof)} %`],
+  ]);
+  return `## From naive to fast\n\n${table(['rung', 'dtype', 'side', 'ms', 'GFLOP/s', 'of its roof'], cells)}`;
 }
 
 function sweepTable(rows: readonly SweepRow[], { limits: ceilings, pytorch }: Partial<PartResults>): string {

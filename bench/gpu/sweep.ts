@@ -28,7 +28,7 @@ function kernelNamed(name: string): Kernel {
 const uniform = kernelNamed('random_uniform');
 
 /** Random numbers, made where they are needed: large matrices take long to upload. */
-function random(device: Device, length: number, dtype: Half): Tensor {
+export function random(device: Device, length: number, dtype: Half): Tensor {
   const y = device.empty([length], dtype, 'benchmark');
   const control = device.tensor([1, 2, 3, 2, 0], [5], { dtype: 'i32' });
   device.launch(uniform, { control, y }, { n: length });
@@ -75,7 +75,8 @@ function launchAttention(device: Device, work: Attention, dtype: Half): () => vo
 /** A sample lasts about this long, in milliseconds. */
 const sampleMilliseconds = 15;
 
-async function timeOf(device: Device, launch: () => void): Promise<number> {
+/** Milliseconds of one launch: the median of samples of as many as make the fence not count. */
+export async function timeOf(device: Device, launch: () => void): Promise<number> {
   const sample = async (repeat: number) => {
     const start = performance.now();
     for (let i = 0; i < repeat; i++) launch();
