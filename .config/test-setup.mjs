@@ -17,7 +17,7 @@ export default async function setup() {
     fs
       .readdirSync(path.join(root, room), { recursive: true, encoding: 'utf8' })
       .map(file => path.join(room, file))
-      .filter(file => /(?<!\.as|\.d)\.ts$/.test(file) && modified(file) > modified(outputOf(file))),
+      .filter(file => /(?<!\.as|\.d|\.exercise)\.ts$/.test(file) && modified(file) > modified(outputOf(file))),
   );
   if (stale.length > 0) await translate(stale);
 }

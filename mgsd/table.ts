@@ -12,6 +12,7 @@ export const rowTitles = {
   mgsd: 'MGSD (stages 1 + 2), image',
   direct: 'direct image-to-plan supervision, image',
   symbolic: 'stage 0, symbolic input (upper bound)',
+  'stage1-symbolic': 'stage 1 only, symbolic input (what is left of it)',
   'mgsd-symbolic': 'MGSD, symbolic input (what is left of it)',
   'mgsd-blank': 'MGSD, blank image (must fall to the floor)',
   'mgsd-shuffled': "MGSD, another puzzle's image (must fall)",

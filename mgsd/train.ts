@@ -124,7 +124,7 @@ const plan: Readonly<
   Record<StageName, { after: 'stage0' | 'stage1' | undefined; rows: readonly (readonly [RowName, EvaluationInput])[] }>
 > = {
   stage0: { after: undefined, rows: [['symbolic', 'symbolic'], ['base', 'image']] }, // prettier-ignore
-  stage1: { after: 'stage0', rows: [['stage1', 'image']] },
+  stage1: { after: 'stage0', rows: [['stage1', 'image'], ['stage1-symbolic', 'symbolic']] }, // prettier-ignore
   stage2: {
     after: 'stage1',
     rows: [['mgsd', 'image'], ['mgsd-symbolic', 'symbolic'], ['mgsd-blank', 'blank'], ['mgsd-shuffled', 'shuffled']], // prettier-ignore

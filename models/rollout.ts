@@ -63,6 +63,7 @@ export function canRollOut({ config, device }: VisionLanguageModel, cache: Cache
   return backend !== 'webgpu' || rolloutFits(width, heads, Number(features['workgroup memory']));
 }
 
+/** Decode steps of a batch as launches of one fused kernel, where the backend runs it. */
 export class Rollout {
   readonly #state: RolloutState;
   readonly #shape: RolloutShape;

@@ -92,6 +92,7 @@ export interface RolloutState {
   readonly tokens: Tensor;
 }
 
+/** Sizes of a model and its cache, as the fused rollout needs them. */
 export interface RolloutShape {
   /** Cache rows per sequence. */
   readonly capacity: number;

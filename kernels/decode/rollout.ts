@@ -44,6 +44,7 @@ export const slotColumns = 8;
 /** Hidden width of the feed-forward layer, in widths. */
 const hiddenFactor = 4;
 
+/** What a fused rollout is told beside its buffers: where weights lie, and which cells tokens stand for. */
 export interface RolloutPlan {
   /** Offsets into `weights`: `rolloutLayerFields` of every layer, then `rolloutModelFields`. */
   readonly offsets: readonly number[];
@@ -72,6 +73,7 @@ const sequencesPerUnit = 16;
 
 type Rows = Float64Array<ArrayBuffer>;
 
+/** Whole decode steps of all sequences in one launch; see the summary. */
 export const rolloutKernel = defineKernel({
   name: 'rollout',
   summary:

@@ -23,7 +23,13 @@ const moments: readonly {
       ['base', 'image', 'image'],
     ],
   },
-  { title: 'After stage 1, cold-start grounding', bars: [['stage1', 'image', 'image']] },
+  {
+    title: 'After stage 1, cold-start grounding',
+    bars: [
+      ['stage1-symbolic', 'symbols', 'symbols'],
+      ['stage1', 'image', 'image'],
+    ],
+  },
   {
     title: 'After stage 2, on-policy self-distillation',
     bars: [

@@ -40,10 +40,12 @@ function blocksOf(file: string): Block[] {
   for (let i = 0; i < lines.length; i++) {
     const line = lines[i]!;
     quoted = /^<!-- code: (\S+) -->$/.exec(line)?.[1] ?? (line === '' ? quoted : line.startsWith('```') ? quoted : undefined); // prettier-ignore
-    const language = /^```(\w+)$/.exec(line)?.[1];
+    const language = /^ *```(\w+)$/.exec(line)?.[1];
     if (language === undefined) continue;
-    const end = lines.indexOf('```', i + 1);
-    blocks.push({ file, line: i + 1, language, text: lines.slice(i + 1, end).join('\n'), quoted });
+    const end = lines.findIndex((other, k) => k > i && other.trim() === '```');
+    const indent = line.indexOf('`'); // blocks in lists
+    const text = lines.slice(i + 1, end).map(inner => inner.slice(indent)).join('\n'); // prettier-ignore
+    blocks.push({ file, line: i + 1, language, text, quoted });
     quoted = undefined;
     i = end;
   }
@@ -112,10 +114,18 @@ const modules: Readonly<Record<string, string>> = {
 let folder = '';
 const home = process.cwd();
 
+/** Enters a folder of the document's own, in which it finds what it takes for granted. */
+function enter(at: string): void {
+  const own = path.join(folder, at.replace(/:\d+$/, '').replaceAll(/\W/g, '-'));
+  if (!fs.existsSync(own)) fs.cpSync(path.join(folder, 'given'), own, { recursive: true });
+  process.chdir(own);
+}
+
 /** A folder with what the documents take for granted: a run and a picture. */
 beforeAll(async () => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'mgsd-docs-'));
-  process.chdir(folder);
+  fs.mkdirSync(path.join(folder, 'given'));
+  process.chdir(path.join(folder, 'given'));
   const trained = await run('train', '--out', 'runs/NAME', ...tinyRun);
   const drawn = await run('data', 'show', '--world', 'frozenlake', '--png', 'board.png');
   expect([trained.code, drawn.code], trained.err + drawn.err).toEqual([0, 0]);
@@ -128,7 +138,8 @@ afterAll(() => {
 
 describe('examples', () => {
   const examples = blocks.filter(({ language, quoted }) => language === 'ts' && quoted === undefined);
-  it.each(examples.map(block => [place(block), block] as const))('%s runs', async (_, { text, line }) => {
+  it.each(examples.map(block => [place(block), block] as const))('%s runs', async (at, { text, line }) => {
+    enter(at);
     const code = text.replaceAll(/from '(mgsd-lite[\w/]*)'/g, (_match, name: string) => `from '${path.join(root, modules[name]!)}'`); // prettier-ignore
     const file = path.join(folder, `example-${line}.ts`);
     fs.writeFileSync(file, code);
@@ -151,6 +162,7 @@ async function runShort(argv: readonly string[]): Promise<{ code: number; err: s
     report: device,
     experiment: argv.length > 1 ? [...device, '--effort', '0.02'] : [],
     ablate: [...device, '--dry-run'],
+    data: argv[1] === 'generate' ? ['--count', '4', '--test', '2'] : [],
   };
   return await run(...argv, ...(short[command] ?? []));
 }
@@ -166,7 +178,8 @@ describe('commands', () => {
 
   it.each(commands)(
     '%s %s',
-    async (_, command) => {
+    async (at, command) => {
+      enter(at);
       const [program, first = '', ...rest] = words(command);
       if (program === 'npx' && first === 'mgsd-lite') {
         const { code, err } = await runShort(rest);

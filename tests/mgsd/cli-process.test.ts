@@ -45,7 +45,7 @@ describe('a run', () => {
     expect(events[1]).toMatchObject({ event: 'run', resume: false });
     expect(events.filter(({ event }) => event === 'step')).toHaveLength(258);
     expect(events.filter(({ event }) => event === 'row').map(({ name }) => name)).toEqual([
-      ...['symbolic', 'base', 'stage1'],
+      ...['symbolic', 'base', 'stage1', 'stage1-symbolic'],
       ...['mgsd', 'mgsd-symbolic', 'mgsd-blank', 'mgsd-shuffled'],
     ]);
     expect(events.at(-1)).toMatchObject({ event: 'end', folder: 'straight' });
@@ -89,7 +89,7 @@ describe('a run', () => {
     const finished = run('train', '--resume', '--json', '--device', 'wasm', '--threads', '1', '--out', 'straight');
     expect(eventsOf(finished.stdout).filter(({ event }) => event === 'step')).toEqual([]);
     expect(eventsOf(finished.stdout).at(-1)).toMatchObject({ event: 'end' });
-  });
+  }, 240_000); // four trainings, one after the other
 
   it('runs one stage after the other, and a baseline on request', () => {
     const few = ['--set', 'stage0.steps=2', '--set', 'stage1.steps=1', '--set', 'stage2.steps=1'];
