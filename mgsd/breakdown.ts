@@ -26,6 +26,7 @@ export interface Rates {
   readonly fields: Readonly<Record<string, Estimate>>;
 }
 
+/** Rates of an evaluation by world, and by world and board size. */
 export interface Breakdown {
   /** By world. */
   readonly byTask: Readonly<Record<string, Rates>>;

@@ -54,6 +54,7 @@ export interface SampleProblem {
   readonly reason: string;
 }
 
+/** What a folder of stored samples holds: those that could be read, and what is wrong with the others. */
 export interface SampleFolder {
   readonly root: string;
   readonly samples: readonly StoredSample[];

@@ -32,6 +32,7 @@ export interface PoolRequest extends GenerateRequest {
    * `onExhausted` and the others make up the number; it is an Error only when all have.
    */
   readonly turns?: readonly string[] | undefined;
+  /** Told of a difficulty that has run out. */
   readonly onExhausted?: (difficulty: string) => void;
   /** Keys (`instanceKey`) of puzzles that must not come again, for instance those of an earlier pool. */
   readonly exclude?: ReadonlySet<string>;

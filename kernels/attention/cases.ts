@@ -8,6 +8,7 @@ import { attentionGradKernel, attentionKernel } from './attention.js';
 import { gpuHeadDims } from './attention.wgsl.js';
 import { matrixForward, matrixGradKey, matrixGradQuery } from './sgmat.wgsl.js';
 
+/** A call of an attention kernel that tests a way of computing it. */
 export interface AttentionCase {
   readonly kernel: Kernel;
   readonly dtypes: Readonly<Record<string, DType>>;

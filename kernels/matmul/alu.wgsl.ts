@@ -21,6 +21,7 @@ import type { MatmulVariant } from './matmul.js';
 import { partialElements, partialOrigin, sliceCount, sliceDepthWgsl } from './split.wgsl.js';
 import type { SplitGoal, TileShape } from './split.wgsl.js';
 
+/** A tile of a product that plain arithmetic computes. */
 export interface AluTile extends TileShape {
   readonly kind: 'alu';
   /** Rows and columns of C per lane: 4 or 8. */

@@ -32,6 +32,7 @@ import type { MatmulVariant } from './matmul.js';
 import { partialElements, partialOrigin, sliceCount, sliceDepthWgsl } from './split.wgsl.js';
 import type { SplitGoal, TileShape } from './split.wgsl.js';
 
+/** A tile of a product that subgroup matrices compute. */
 export interface MatrixTile extends TileShape {
   /** `direct` has the depth of one matrix load: its `depth` only says what k must be a multiple of. */
   readonly kind: 'direct' | 'staged';

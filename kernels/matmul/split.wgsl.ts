@@ -10,6 +10,7 @@ import { epilogue } from './epilogue.wgsl.js';
 import type { Params } from './epilogue.wgsl.js';
 import type { MatmulVariant } from './matmul.js';
 
+/** How far a product is split along k. */
 export interface SplitGoal {
   /** Workgroups to aim at: one or two for every processor. */
   readonly workgroups: number;

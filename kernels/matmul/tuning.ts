@@ -10,6 +10,7 @@ import type { MatrixTile } from './sgmat.wgsl.js';
 import type { SplitGoal } from './split.wgsl.js';
 import { tuningTable } from './tuning-table.js';
 
+/** How a GPU divides a product: over threads, or over subgroup matrices. */
 export type Tile = AluTile | MatrixTile;
 
 /**
@@ -17,8 +18,10 @@ export type Tile = AluTile | MatrixTile;
  * below 2^18, `medium` below 2^22, `large`. `-deep`: k is 2048 or more, as in weight gradients, where k counts tokens.
  */
 export const buckets = ['few-rows', 'small', 'small-deep', 'medium', 'medium-deep', 'large'] as const;
+/** Names in `buckets`. */
 export type Bucket = (typeof buckets)[number];
 
+/** Which tile an adapter takes for a layout and a bucket of shapes. */
 export interface TuningRow {
   readonly adapter: AdapterClass;
   readonly layout: MatmulLayout | 'any';
@@ -30,6 +33,7 @@ export interface TuningRow {
   readonly measured?: string;
 }
 
+/** The bucket of a product of these sizes. */
 export function bucketOf({ batch, m, n, k }: Params): Bucket {
   if (batch! * m! <= 32) return 'few-rows';
   const elements = batch! * m! * n!;

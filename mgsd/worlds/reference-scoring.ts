@@ -14,7 +14,9 @@ import { DOWN, DROP, LEFT, PICK, RIGHT, UP, type Action } from './grid.js';
 import { lastAnswerBlock } from './answers.js';
 import type { Verdict, World, WorldInstance } from './world.js';
 
+/** Names of the rules by which answers are judged: ours, and the two of the published code. */
 export const SCORINGS = ['strict', 'benchmark', 'reward'] as const;
+/** One of `SCORINGS`. */
 export type Scoring = (typeof SCORINGS)[number];
 
 /** The judgement of an action list. */
