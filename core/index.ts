@@ -35,6 +35,7 @@ export { cosineLearningRate } from './schedule.js';
 export type { CosineSchedule } from './schedule.js';
 export { SequenceTable } from './sequences.js';
 export type { SequenceSpan } from './sequences.js';
+export { contiguous } from './primitives.js';
 export { broadcastShapes, contiguousStrides, formatShape, sizeOf } from './shape.js';
 export type { Shape } from './shape.js';
 export { noGrad } from './tape.js';

@@ -7,6 +7,7 @@
 export * from './matmul/matmul.as';
 export * from './attention/attention.as';
 export * from './decode/rollout.as';
+export * from './decode/fused.as';
 export * from './elementwise/elementwise.as';
 export * from './layer-norm/layer-norm.as';
 export * from './loss/loss.as';

@@ -4,6 +4,7 @@ export * from './machine.js';
 export * from './registry.js';
 export * from './attention/attention.js';
 export * from './attention/cases.js';
+export * from './decode/fused.js';
 export * from './decode/rollout.js';
 export * from './elementwise/elementwise.js';
 export * from './layer-norm/layer-norm.js';

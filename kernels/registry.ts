@@ -1,6 +1,7 @@
 /** All kernels, by name: what tests hold every backend to and benchmarks walk. */
 import type { Kernel } from './kernel.js';
 import { attentionGradKernel, attentionKernel } from './attention/attention.js';
+import { decodeAttendKernel, decodeDrawKernel, decodeLinearKernel } from './decode/fused.js';
 import { rolloutKernel } from './decode/rollout.js';
 import { binaryKernels, broadcastKernels, fillKernel, unaryKernels } from './elementwise/elementwise.js';
 import { layerNormGradInputKernel, layerNormGradParamsKernel, layerNormKernel } from './layer-norm/layer-norm.js';
@@ -57,5 +58,8 @@ export const kernels: readonly Kernel[] = [
   adamwCopyKernel,
   randomUniformKernel,
   sampleTokensKernel,
+  decodeLinearKernel,
+  decodeAttendKernel,
+  decodeDrawKernel,
   rolloutKernel,
 ].map(widen);

@@ -5,6 +5,7 @@ import type { Sequence } from './batch.js';
 import { createCache, decodeStep, prefill } from './cache.js';
 import type { Cache } from './cache.js';
 import type { ModelConfig } from './config.js';
+import { canFuse, FusedSteps } from './fused.js';
 import { canRollOut, collectSlots, Rollout } from './rollout.js';
 import type { VisionLanguageModel } from './vlm.js';
 import { BOS, EOS, IMG, PAD } from './vocabulary.js';
@@ -31,10 +32,11 @@ export interface GenerateOptions {
 }
 
 /**
- * How tokens after the first are computed. `steps`: layer by layer with the ops of the training pass, to be read; `rollout`: several
- * tokens per launch, see models/rollout.ts. Both draw the same tokens from the same noise.
+ * How tokens after the first are computed. `steps`: layer by layer with the ops of the training pass, to be read; `fused`: the same in
+ * four launches per block, see models/fused.ts; `rollout`: several tokens per launch, see models/rollout.ts. All draw the same tokens
+ * from the same noise.
  */
-export type DecodePath = 'steps' | 'rollout';
+export type DecodePath = 'steps' | 'fused' | 'rollout';
 
 /**
  * Tokens between two looks at whether all sequences have ended, and so of a launch of the rollout kernel. A look costs a round trip
@@ -43,12 +45,14 @@ export type DecodePath = 'steps' | 'rollout';
 const tokensPerLook = { cpu: 1, wasm: 32, webgpu: 8 } as const;
 
 /**
- * The path that is faster where a model can take both; see bench/rollout.ts. Software adapters compile the rollout kernel for longer than it
- * saves; on a GPU it has not been measured yet.
+ * The path that is faster where a model can take several; see bench/rollout.ts. Software adapters compile the rollout kernel for longer
+ * than it saves; on a GPU nothing has been measured yet, and the path with the fewest launches is taken.
  */
 function fastestPath(model: VisionLanguageModel, cache: Cache): DecodePath {
   const { backend, software } = model.device.capabilities;
-  return backend !== 'cpu' && !software && canRollOut(model, cache) ? 'rollout' : 'steps';
+  if (backend === 'cpu') return 'steps';
+  if (!software && canRollOut(model, cache)) return 'rollout';
+  return backend === 'webgpu' && !software && canFuse(model) ? 'fused' : 'steps';
 }
 
 /**
@@ -91,7 +95,9 @@ export async function generate(
       const path = options.path ?? fastestPath(model, cache);
       if (path === 'rollout' && !canRollOut(model, cache))
         throw new Error('the rollout kernel cannot carry this model and batch here: generate with path `steps`');
-      await (path === 'steps' ? continueBySteps : continueByRollout)(model, state, options);
+      if (path === 'fused' && !canFuse(model))
+        throw new Error('the fused step cannot run a model of this shape: generate with path `steps`');
+      await { steps: continueBySteps, fused: continueFused, rollout: continueByRollout }[path](model, state, options);
     }
     const all = await state.tokens.read();
     return prompts.map((_, s) => {
@@ -134,6 +140,25 @@ async function continueBySteps(model: VisionLanguageModel, state: State, options
     });
     if (column % tokensPerLook[device.capabilities.backend] === 0 && (await haveEnded(done))) return;
   }
+}
+
+async function continueFused(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<void> {
+  const { maxTokens, responseSlots } = options;
+  const { backend } = model.device.capabilities;
+  const { cache, control, sampling, done, tokens, next } = state;
+  const rows = responseSlots && Array.from(await next.read(), (first, s) => responseSlots(s, first));
+  const table = rows?.flatMap(row => Array.from({ length: maxTokens }, (_, t) => row?.[t] ?? -1));
+  const slots = table && model.device.tensor(table, tokens.shape, { dtype: 'i32' }); // (sequences, steps)
+  const steps = new FusedSteps(model, { cache, control, sampling, done, tokens, slots });
+  let ended: Promise<boolean> = Promise.resolve(false);
+  for (let column = 1; column < maxTokens; column++) {
+    steps.step(column);
+    if (column % tokensPerLook[backend] !== 0) continue;
+    const before = ended;
+    ended = haveEnded(done);
+    if (await (backend === 'webgpu' ? before : ended)) break; // as in continueByRollout
+  }
+  await ended;
 }
 
 async function continueByRollout(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<void> {

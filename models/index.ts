@@ -3,6 +3,7 @@ export * from './batch.js';
 export * from './cache.js';
 export * from './checkpoint.js';
 export * from './config.js';
+export * from './fused.js';
 export * from './generate.js';
 export * from './image.js';
 export * from './rollout.js';

@@ -1,5 +1,14 @@
 /** What generation needs beside the ops with gradients: cache rows, attention over a cache, sampling. Nothing here is recorded. */
-import { attentionKernel, rolloutKernel, sampleTokensKernel, scatterRowsKernel } from '../../kernels/index.js';
+import {
+  attentionKernel,
+  decodeAttendKernel,
+  decodeDrawKernel,
+  decodeLinearKernel,
+  rolloutKernel,
+  sampleTokensKernel,
+  scatterRowsKernel,
+} from '../../kernels/index.js';
+import type { DType } from '../../kernels/index.js';
 import { wideDType } from '../op.js';
 import { contiguous } from '../primitives.js';
 import type { Tensor } from '../tensor.js';
@@ -111,4 +120,80 @@ export function rollout(state: RolloutState, shape: RolloutShape, column: number
   const vocabulary = state.sampling.size - 1;
   const params = { ...shape, sequences, stride, vocabulary, column, steps, eps: 1e-5 };
   state.weights.device.launch(rolloutKernel, { ...state }, params);
+}
+
+/** What `decodeLinear` does beside the product. */
+export interface DecodeLinear {
+  /** (K, N). */
+  readonly weight: Tensor;
+  /** (N). */
+  readonly bias: Tensor;
+  /** Layer norm of x before the product: (K) each. */
+  readonly norm?: { readonly gain: Tensor; readonly bias: Tensor };
+  readonly relu?: boolean;
+  /** Added at the end: (R, N). */
+  readonly residual?: Tensor;
+  readonly dtype: DType;
+}
+
+/** norm(x) weight + bias, ReLU, + residual in one launch: (R, K) -> (R, N), both widths multiples of four. */
+export function decodeLinear(x: Tensor, { weight, bias, norm, relu, residual, dtype }: DecodeLinear): Tensor {
+  const [rows, inputs, outputs] = [x.shape[0]!, x.shape[1]!, weight.shape[1]!];
+  const y = x.device.empty([rows, outputs], dtype, 'decodeLinear');
+  const buffers = { x, gain: norm?.gain ?? x, shift: norm?.bias ?? x, weight, bias, residual: residual ?? x, y };
+  const flags = { normalise: norm ? 1 : 0, relu: relu ? 1 : 0, add: residual ? 1 : 0 };
+  x.device.launch(decodeLinearKernel, buffers, { rows, inputs, outputs, ...flags, eps: 1e-5 });
+  return y;
+}
+
+/** What `decodeAttend` reads and writes. */
+export interface DecodeAttend {
+  /** One layer: (B * capacity, 2C); a row per sequence is written. */
+  readonly cache: Tensor;
+  /** i32 (B): the cache row of column 0 in each sequence's part. */
+  readonly prefixes: Tensor;
+  readonly capacity: number;
+  readonly heads: number;
+  /** (C, C) and (C). */
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  /** (B, C). */
+  readonly residual: Tensor;
+}
+
+/** Keys and values of qkv (B, 3C) to the cache, attention over it, out projection, + residual in one launch -> (B, C). */
+export function decodeAttend(qkv: Tensor, { capacity, heads, ...tensors }: DecodeAttend, column: number): Tensor {
+  const { residual } = tensors;
+  const [rows, width] = residual.shape as [number, number];
+  const y = qkv.device.empty([rows, width], residual.dtype, 'decodeAttend');
+  qkv.device.launch(decodeAttendKernel, { qkv, ...tensors, y }, { rows, capacity, width, heads, column });
+  return y;
+}
+
+/** What `decodeDraw` reads and writes. */
+export interface DecodeDraw {
+  /** f32 (1 + V): temperature, then the bias of every token. */
+  readonly sampling: Tensor;
+  /** i32 [5], see `controlFields` in kernels/random. */
+  readonly control: Tensor;
+  /** Vectors of tokens, rows and columns of cells, response positions: see `decodeDrawKernel`. (rows, C) */
+  readonly vectors: Tensor;
+  /** i32 (B, steps): the cell of every input, -1 for none. */
+  readonly slots: Tensor | undefined;
+  /** i32 (B); updated. */
+  readonly done: Tensor;
+  /** i32 (B, steps); updated. */
+  readonly tokens: Tensor;
+  /** The rows that the next step begins with: (B, C); updated. */
+  readonly x: Tensor;
+}
+
+/** Draws tokens[:, column] from logits (B, V), or without logits leaves them as they are; then embeds them into x. */
+export function decodeDraw(state: DecodeDraw, column: number, logits?: Tensor): void {
+  const { control, slots, tokens, sampling, x } = state;
+  const [rows, stride] = tokens.shape as [number, number];
+  const params = { rows, vocabulary: sampling.size - 1, width: x.shape[1]!, column, stride };
+  const flags = { draw: logits ? 1 : 0, slotted: slots ? 1 : 0 };
+  const buffers = { ...state, logits: logits ?? state.vectors, slots: slots ?? control };
+  x.device.launch(decodeDrawKernel, buffers, { ...params, ...flags });
 }

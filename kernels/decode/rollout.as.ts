@@ -2,8 +2,8 @@
 // of the smallest preset) stay in the second-level cache, and nobody waits: a decode step as single kernels starts forty of them.
 import { attendOne } from '../attention/attend-one.as';
 import { Control, drawToken } from '../random/draw.as';
-import { at, laneMask, madd, storeLanes, sumLanes } from '../wasm/simd.as';
-import { rowSum } from '../wasm/row.as';
+import { normRows } from './norm-rows.as';
+import { at, laneMask } from '../wasm/simd.as';
 import { Finish, multiplyTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
 
 /** Offsets of a layer in the plan, see rolloutLayerFields in rollout.ts. */
@@ -116,25 +116,6 @@ export function rollout_pack(args: RolloutArgs, begin: i32, end: i32, scratch: u
   }
 }
 
-/** y = (x - mean) / deviation * gain + bias of rows. */
-function norm(x: usize, y: usize, rows: i32, cols: i32, gain: usize, bias: usize, eps: f32): void {
-  for (let row: i32 = 0; row < rows; row++) {
-    const mean = f32x4.splat(rowSum(x, cols) / <f32>cols);
-    let squares = f32x4.splat(0);
-    for (let j: i32 = 0; j < cols; j += 4) {
-      const centred = f32x4.sub(v128.load(at(x, j)), mean);
-      squares = madd(centred, centred, squares);
-    }
-    const rstd = f32x4.splat(<f32>1 / sqrt<f32>(sumLanes(squares) / <f32>cols + eps));
-    for (let j: i32 = 0; j < cols; j += 4) {
-      const normalised = f32x4.mul(f32x4.sub(v128.load(at(x, j)), mean), rstd);
-      v128.store(at(y, j), madd(normalised, v128.load(at(gain, j)), v128.load(at(bias, j))));
-    }
-    x = at(x, cols);
-    y = at(y, cols);
-  }
-}
-
 /** c[rows, n] = finish(a[rows, k] times packed panels); rows of c and of the residual lie `stride` elements apart. */
 function linear(
   rows: i32,
@@ -233,7 +214,7 @@ export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize)
       for (let l: i32 = 0; l < args.layers; l++) {
         const layer = changetype<Layer>(at(args.plan, l * layerFields));
         let panel = panels;
-        norm(x, normed, rows, width, at(weights, layer.attentionGain), at(weights, layer.attentionBias), args.eps);
+        normRows(x, normed, rows, width, at(weights, layer.attentionGain), at(weights, layer.attentionBias), args.eps);
         linear(rows, normed, panel, width, 3 * width, qkv, 3 * width, Finish.bias, at(weights, layer.qkvBias), 0);
         panel = at(panel, width * panelled(3 * width));
         for (let i: i32 = 0; i < rows; i++) {
@@ -254,7 +235,7 @@ export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize)
         x = next;
         next = previous;
         panel = at(panel, width * panelled(width));
-        norm(x, normed, rows, width, at(weights, layer.mlpGain), at(weights, layer.mlpBias), args.eps);
+        normRows(x, normed, rows, width, at(weights, layer.mlpGain), at(weights, layer.mlpBias), args.eps);
         linear(rows, normed, panel, width, 4 * width, hidden, 4 * width, Finish.bias | Finish.relu, at(weights, layer.inBias), 0);
         panel = at(panel, width * panelled(4 * width));
         linear(rows, hidden, panel, 4 * width, width, next, width, finish, at(weights, layer.mlpOutBias), x);
@@ -264,7 +245,7 @@ export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize)
         panels += panelBytes;
         cache = at(cache, args.layerStride);
       }
-      norm(x, normed, rows, width, at(weights, model.gain), at(weights, model.bias), args.eps);
+      normRows(x, normed, rows, width, at(weights, model.gain), at(weights, model.bias), args.eps);
       const headBias = at(weights, model.headBias);
       linear(rows, normed, panels, width, vocabulary, logits, panelled(vocabulary), Finish.bias, headBias, 0);
 

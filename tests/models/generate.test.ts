@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDevice, Random } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
-import { createCache, decodeStep, generate, prefill, Rollout, vocabulary } from '../../models/index.js';
-import type { GenerateOptions, VisionLanguageModel } from '../../models/index.js';
+import { createCache, decodeStep, prefill, vocabulary } from '../../models/index.js';
+import type { VisionLanguageModel } from '../../models/index.js';
 import { cpu } from '../core/devices.js';
+import { describeDecodePaths, run } from './decode-paths.js';
 import {
   argmax,
   fullLogits,
@@ -105,89 +106,7 @@ describe.each(['cpu', 'wasm'] as const)('the key-value cache on %s', name => {
   });
 });
 
-async function run(
-  model: VisionLanguageModel,
-  examples: readonly Example[],
-  options: Pick<GenerateOptions, 'maxTokens' | 'temperature'> & Partial<GenerateOptions>,
-): Promise<number[][]> {
-  const prompts = examples.map(({ prompt }) => prompt);
-  const all = { seed: 1, stream: 2, step: 3, ...options };
-  return await model.device.scope(() => generate(model, prompts, all, patchesOf(model, examples)));
-}
-
-/** Lists of slots like those of a world whose first token says how large its board is; some sequences have none. */
-const responseSlots = (sequence: number, firstToken: number) =>
-  sequence % 3 === 2 || firstToken % 4 === 0
-    ? undefined
-    : Array.from({ length: 12 }, (_, t) => (t % 3 === 0 ? -1 : (5 * t + firstToken) % 64));
-
-describe.each(['cpu', 'wasm'] as const)('the ways to decode on %s', name => {
-  it.each([
-    [0, 'without slots'],
-    [1, 'without slots'],
-    [0, 'with slots'],
-    [1, 'with slots'],
-  ] as const)('draw the same tokens at temperature %d %s', async (temperature, what) => {
-    const model = randomModel(deviceNamed(name), 11, { trainable: false });
-    const bias = await model.parameters.get('decoder.head.bias').read();
-    await model.parameters.load(new Map([['decoder.head.bias', bias.map((b, id) => (id === EOS ? b + 1.2 : b))]])); // so that some end
-    const examples = raggedExamples(12, 20);
-    const options = { maxTokens: 12, temperature, ...(what === 'with slots' && { responseSlots }) };
-    const launched = new Set<string>();
-    model.device.observer = kernel => launched.add(kernel.name);
-    const fast = await run(model, examples, { ...options, path: 'rollout' });
-    expect(launched).toContain('rollout');
-    launched.clear();
-    const plain = await run(model, examples, { ...options, path: 'steps' });
-    expect(launched).not.toContain('rollout');
-    model.device.observer = undefined;
-    expect(fast).toEqual(plain);
-    const ended = plain.filter(response => response.includes(EOS)).length;
-    expect(ended).toBeGreaterThan(0);
-    expect(ended).toBeLessThan(plain.length);
-    if (what === 'with slots') expect(await run(model, examples, { maxTokens: 12, temperature })).not.toEqual(plain);
-  });
-
-  it('leave the same keys and values in the cache', () => {
-    const model = randomModel(deviceNamed(name), 5, { trainable: false });
-    const examples = raggedExamples(6, 3).map<Example>(({ prompt, ...rest }) => ({ prompt, ...rest, response: [BOS] }));
-    return model.device.scope(async () => {
-      const { device } = model;
-      const count = examples.length;
-      const responses = Int32Array.from({ length: count * 6 }, (_, i) => 5 + ((i * 31) % (V - 5)));
-      const caches = [0, 1].map(() => createCache(model, count, 30));
-      for (const cache of caches) prefill(model, examples, cache, patchesOf(model, examples));
-      for (let t = 0; t < 5; t++)
-        decodeStep(
-          model,
-          model.indices(Int32Array.from({ length: count }, (_, s) => responses[s * 6 + t]!)),
-          caches[0]!,
-        );
-      // one step at a time: what the kernel draws is replaced by the tokens that are compared
-      const tokens = device.tensor(responses, [count, 6], { dtype: 'i32' });
-      const rollout = new Rollout(model, {
-        cache: caches[1]!,
-        control: device.tensor([1, 2, 3, EOS, PAD], [5], { dtype: 'i32' }),
-        sampling: device.tensor(new Float32Array(1 + V)),
-        done: device.zeros([count], { dtype: 'i32' }),
-        tokens,
-        slots: { lists: [], listOf: new Int32Array(0) },
-      });
-      for (let column = 1; column <= 5; column++) {
-        rollout.run(column, 1);
-        device.write(tokens, responses);
-      }
-      const lengths = examples.map(({ prompt }) => prompt.length + 1 + 5);
-      for (let layer = 0; layer < model.config.layers; layer++) {
-        const [plain, fast] = await Promise.all(caches.map(cache => cache.layers[layer]!.read()));
-        lengths.forEach((length, s) => {
-          const [from, to] = [s * 30 * 2 * model.config.width, (s * 30 + length) * 2 * model.config.width];
-          expect(largestDifference(fast!.subarray(from, to), plain!.subarray(from, to))).toBeLessThan(1e-5);
-        });
-      }
-    });
-  });
-});
+for (const name of ['cpu', 'wasm'] as const) describeDecodePaths(name, () => deviceNamed(name));
 
 describe('sampling', () => {
   it('is repeated by its seed, stream and step, on cpu as on wasm; others give other tokens', async () => {

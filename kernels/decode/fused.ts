@@ -1,0 +1,257 @@
+/**
+ * The fused decode step: four launches per block and two per token, for devices on which a launch costs more than its work.
+ *
+ *   decode_linear   norm + qkv                               decode_linear   norm + mlp in + ReLU
+ *   decode_attend   keys and values to the cache,            decode_linear   mlp out + residual
+ *                   attention, out projection + residual     then norm + head, and decode_draw: sampling and next embedding
+ *
+ * Norms are computed again by every workgroup that reads the row, which is less work than to write and read it.
+ */
+import { ceilDivide, defineKernel } from '../kernel.js';
+import { pcg4d, uniformFromBits } from '../random/random.js';
+import { decodeAttendWgsl, decodeDrawWgsl, decodeLinearWgsl } from './fused.wgsl.js';
+import { slotColumns } from './rollout.js';
+
+export { fusedFits } from './fused.wgsl.js';
+
+/** Rows that a unit of wasm work multiplies at once. */
+const rowsPerUnit = 16;
+
+/** A product with what stands before and behind it; see the summary. */
+export const decodeLinearKernel = defineKernel({
+  name: 'decode_linear',
+  summary:
+    'y = finish(norm(x) weight + bias): x (rows, inputs), weight (inputs, outputs), y (rows, outputs). normalise: layer norm of x ' +
+    'with gain and shift, else x as it is; relu; add: residual (rows, outputs), behind the rest. inputs and outputs are multiples ' +
+    'of four. Buffers that are not used may be any',
+  buffers: {
+    x: { access: 'read', kind: 'float' },
+    gain: { access: 'read', kind: 'float' },
+    shift: { access: 'read', kind: 'float' },
+    weight: { access: 'read', kind: 'float' },
+    bias: { access: 'read', kind: 'float' },
+    residual: { access: 'read', kind: 'float' },
+    y: { access: 'write', kind: 'float' },
+  },
+  params: { rows: 'u32', inputs: 'u32', outputs: 'u32', normalise: 'u32', relu: 'u32', add: 'u32', eps: 'f32' },
+  reference({ x, gain, shift, weight, bias, residual, y }, { rows, inputs, outputs, normalise, relu, add, eps }) {
+    for (let row = 0; row < rows; row++) {
+      let source = Float64Array.from(x.subarray(row * inputs, (row + 1) * inputs));
+      if (normalise) {
+        const mean = source.reduce((sum, v) => sum + v, 0) / inputs;
+        const variance = source.reduce((sum, v) => sum + (v - mean) ** 2, 0) / inputs;
+        source = source.map((v, c) => ((v - mean) / Math.sqrt(variance + eps)) * gain[c]! + shift[c]!);
+      }
+      for (let n = 0; n < outputs; n++) {
+        let sum = bias[n]!;
+        for (let k = 0; k < inputs; k++) sum += source[k]! * weight[k * outputs + n]!;
+        if (relu) sum = Math.max(sum, 0);
+        y[row * outputs + n] = add ? sum + residual[row * outputs + n]! : sum;
+      }
+    }
+  },
+  cost: ({ rows, inputs, outputs }) => ({
+    flops: 2 * rows * inputs * outputs,
+    elements: inputs * outputs + rows * (inputs + outputs),
+  }),
+  wasm: ({ rows, inputs }) => ({
+    passes: [
+      {
+        fn: 'decode_linear',
+        units: ceilDivide(rows, rowsPerUnit),
+        threadScratch: 4 * rowsPerUnit * inputs + 64,
+      },
+    ],
+    constants: [rowsPerUnit],
+  }),
+  wgsl: decodeLinearWgsl,
+  example(draw) {
+    const rows = draw.pick([1, 3, 4, 18]);
+    const inputs = 4 * draw.pick([1, 2, 9, 32]);
+    const outputs = 4 * draw.pick([1, 3, 16, 35]);
+    const [normalise, relu, add] = [draw.pick([0, 1]), draw.pick([0, 1]), draw.pick([0, 1])];
+    return {
+      params: { rows, inputs, outputs, normalise, relu, add, eps: 1e-5 },
+      lengths: {
+        ...{ x: rows * inputs, gain: inputs, shift: inputs, weight: inputs * outputs },
+        ...{ bias: outputs, residual: rows * outputs, y: rows * outputs },
+      },
+      // with a spread that the norm's eps is small against
+      fills: { x: { kind: 'uniform', minimum: -1, maximum: 1 } },
+    };
+  },
+  tolerance: 2e-5,
+});
+
+/** Attention of one new row per sequence, with what stands before and behind it; see the summary. */
+export const decodeAttendKernel = defineKernel({
+  name: 'decode_attend',
+  summary:
+    'y = attention(qkv) weight + bias + residual for one row per sequence: qkv (rows, 3 * width), weight (width, width), residual and ' +
+    'y (rows, width). The keys and values go to row prefixes[s] + column of the sequence in the cache (rows * capacity, 2 * width), ' +
+    'and attention reads the rows up to that one. width / heads must be a multiple of four',
+  buffers: {
+    qkv: { access: 'read', kind: 'float' },
+    prefixes: { access: 'read', kind: 'index' },
+    weight: { access: 'read', kind: 'float' },
+    bias: { access: 'read', kind: 'float' },
+    residual: { access: 'read', kind: 'float' },
+    cache: { access: 'update', kind: 'float' },
+    y: { access: 'write', kind: 'float' },
+  },
+  params: { rows: 'u32', capacity: 'u32', width: 'u32', heads: 'u32', column: 'u32' },
+  reference({ qkv, prefixes, weight, bias, residual, cache, y }, { rows, capacity, width, heads, column }) {
+    const headDim = width / heads;
+    for (let s = 0; s < rows; s++) {
+      const last = prefixes[s]! + column;
+      const query = qkv.subarray(s * 3 * width, s * 3 * width + width);
+      const at = (key: number) => (s * capacity + key) * 2 * width;
+      cache.set(qkv.subarray(s * 3 * width + width, (s + 1) * 3 * width), at(last));
+      const attended = new Float64Array(width);
+      for (let h = 0; h < heads; h++) {
+        const scores = Float64Array.from({ length: last + 1 }, (_, key) => {
+          let score = 0;
+          for (let d = h * headDim; d < (h + 1) * headDim; d++) score += query[d]! * cache[at(key) + d]!;
+          return score / Math.sqrt(headDim);
+        });
+        const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+        const shares = scores.map(score => Math.exp(score - most));
+        const sum = shares.reduce((total, share) => total + share, 0);
+        for (let d = h * headDim; d < (h + 1) * headDim; d++)
+          attended[d] = shares.reduce((o, share, key) => o + share * cache[at(key) + width + d]!, 0) / sum;
+      }
+      for (let n = 0; n < width; n++) {
+        let sum = bias[n]!;
+        for (let k = 0; k < width; k++) sum += attended[k]! * weight[k * width + n]!;
+        y[s * width + n] = sum + residual[s * width + n]!;
+      }
+    }
+  },
+  /** With a cache that is half full. */
+  cost: ({ rows, capacity, width }) => ({
+    flops: 2 * rows * width * (width + capacity),
+    elements: width ** 2 + rows * width * (5 + capacity),
+  }),
+  wasm: ({ rows, capacity, width }) => ({
+    passes: [{ fn: 'decode_attend', units: rows, threadScratch: 4 * (width + capacity + 32) }],
+  }),
+  wgsl: decodeAttendWgsl,
+  example(draw) {
+    const rows = draw.pick([1, 3, 5]);
+    const heads = draw.pick([1, 2, 5]);
+    const width = heads * 4 * draw.pick([1, 2, 4]);
+    const column = draw.integer(0, 5);
+    const prefix = draw.pick([1, 7, 210]); // of five heads, more scores than there is room for
+    const capacity = prefix + 8 + column;
+    return {
+      params: { rows, capacity, width, heads, column },
+      lengths: {
+        ...{ qkv: rows * 3 * width, prefixes: rows, weight: width ** 2, bias: width },
+        ...{ residual: rows * width, cache: rows * capacity * 2 * width, y: rows * width },
+      },
+      fills: {
+        qkv: { kind: 'uniform', minimum: -1, maximum: 1 },
+        cache: { kind: 'uniform', minimum: -1, maximum: 1 },
+        prefixes: { kind: 'values', values: Array.from({ length: rows }, (_, s) => prefix + ((s * 5) % 8)) },
+      },
+    };
+  },
+  tolerance: 2e-5,
+});
+
+/** A token per sequence, and its embedding; see the summary. */
+export const decodeDrawKernel = defineKernel({
+  name: 'decode_draw',
+  summary:
+    'draw: tokens[s, column] and done[s] from logits (rows, vocabulary) as sample_tokens does; sampling: temperature, then the bias of ' +
+    'every token. Then, unless column is the last of `stride`, x[s] = vector of tokens[s, column] + that of position t = column + 1 (+ ' +
+    'those of row and column of the cell slots[s, t], where slotted and not negative). vectors: tokens (vocabulary, width), rows and ' +
+    'columns of cells (8, width) each, then positions (stride or more, width). width must be a multiple of four',
+  buffers: {
+    logits: { access: 'read', kind: 'float' },
+    sampling: { access: 'read', kind: 'wide' },
+    control: { access: 'read', kind: 'index' },
+    vectors: { access: 'read', kind: 'float' },
+    slots: { access: 'read', kind: 'index' },
+    done: { access: 'update', kind: 'index' },
+    tokens: { access: 'update', kind: 'index' },
+    x: { access: 'update', kind: 'float' },
+  },
+  params: {
+    ...{ rows: 'u32', vocabulary: 'u32', width: 'u32', column: 'u32', stride: 'u32' },
+    ...{ draw: 'u32', slotted: 'u32' },
+  },
+  reference({ logits, sampling, control, vectors, slots, done, tokens, x }, params) {
+    const { rows, vocabulary, width, column, stride, draw, slotted } = params;
+    const [slotRows, slotCols, positions] = [0, slotColumns, 2 * slotColumns].map(row => (vocabulary + row) * width);
+    for (let s = 0; s < rows; s++) {
+      if (draw) {
+        let best = 0;
+        let bestScore = -Infinity;
+        for (let k = 0; k < vocabulary; k++) {
+          let score = logits[s * vocabulary + k]! + sampling[1 + k]!;
+          if (sampling[0]! > 0) {
+            const [word] = pcg4d(control[0]!, control[1]!, control[2]! + column, s * vocabulary + k);
+            score = score / sampling[0]! - Math.log(-Math.log(uniformFromBits(word)));
+          }
+          if (score > bestScore) {
+            bestScore = score;
+            best = k;
+          }
+        }
+        const token = done[s] ? control[4]! : best;
+        tokens[s * stride + column] = token;
+        if (token === control[3]) done[s] = 1;
+      }
+      const t = column + 1;
+      if (t >= stride) continue;
+      const token = tokens[s * stride + column]!;
+      const slot = slotted ? slots[s * stride + t]! : -1;
+      for (let c = 0; c < width; c++) {
+        let sum = vectors[token * width + c]! + vectors[positions! + t * width + c]!;
+        if (slot >= 0) {
+          const [slotRow, slotCol] = [Math.floor(slot / slotColumns), slot % slotColumns];
+          sum += vectors[slotRows! + slotRow * width + c]! + vectors[slotCols! + slotCol * width + c]!;
+        }
+        x[s * width + c] = sum;
+      }
+    }
+  },
+  cost: ({ rows, vocabulary, width }) => ({
+    flops: rows * (6 * vocabulary + 3 * width),
+    elements: rows * (vocabulary + 3 * width),
+  }),
+  wasm: ({ rows }) => ({ passes: [{ fn: 'decode_draw', units: rows }] }),
+  wgsl: decodeDrawWgsl,
+  example(draw) {
+    const rows = draw.pick([1, 3, 17]);
+    const vocabulary = draw.pick([7, 24, 128]);
+    const width = 4 * draw.pick([1, 5, 32]);
+    const column = draw.integer(0, 3);
+    const stride = column + draw.pick([1, 2, 4]);
+    const size = rows * vocabulary;
+    return {
+      params: { rows, vocabulary, width, column, stride, draw: draw.pick([0, 1]), slotted: draw.pick([0, 1]) },
+      lengths: {
+        ...{ logits: size, sampling: 1 + vocabulary, control: 5, slots: rows * stride, done: rows },
+        ...{ vectors: (vocabulary + 2 * slotColumns + stride) * width, tokens: rows * stride, x: rows * width },
+      },
+      fills: {
+        // far enough apart that f32 and f64 logarithms pick the same token
+        logits: { kind: 'values', values: Array.from({ length: size }, (_, i) => ((i * 37) % 509) / 32) },
+        sampling: {
+          kind: 'values',
+          values: [draw.pick([0, 1, 0.5]), ...Array.from({ length: vocabulary }, (_, k) => (k % 7 === 3 ? -1e30 : 0))],
+        },
+        control: {
+          kind: 'values',
+          values: [draw.integer(0, 1e9), 3, draw.integer(0, 1000), draw.integer(0, vocabulary - 1), 0],
+        },
+        slots: { kind: 'values', values: Array.from({ length: rows * stride }, (_, i) => ((i * 7) % 65) - 1) },
+        done: { kind: 'values', values: Array.from({ length: rows }, () => draw.pick([0, 0, 1])) },
+        tokens: { kind: 'values', values: Array.from({ length: rows * stride }, (_, i) => (i * 11) % vocabulary) },
+      },
+    };
+  },
+  tolerance: 1e-6,
+});
