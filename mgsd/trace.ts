@@ -86,15 +86,23 @@ export function symbolicPromptSlots<I extends WorldInstance>(world: World<I>, in
   return [-1, -1, ...world.recap(instance).map((_, position) => recapCell(instance.size, position))];
 }
 
+/** Lists that `responseSlots` has made, by world, then by size and length: equal ones are one object, which goes to a device once. */
+const slotLists = new WeakMap<World, Map<string, readonly number[]>>();
+
 /**
  * Slots of a response's inputs: input t, which predicts token t, has the cell that recap token t describes on a board of the
  * size that the response itself has written as its first token; nothing is known before that. `length` inputs.
  */
-export function responseSlots(world: World, firstToken: number, length: number): number[] | undefined {
+export function responseSlots(world: World, firstToken: number, length: number): readonly number[] | undefined {
   const size = sizeOf(firstToken);
   const { recapCell } = world;
   if (!recapCell || size < 0) return undefined;
-  return Array.from({ length }, (_, t) => (t === 0 ? -1 : recapCell(size, t)));
+  let lists = slotLists.get(world);
+  if (!lists) slotLists.set(world, (lists = new Map<string, readonly number[]>()));
+  const key = `${size} ${length}`;
+  let list = lists.get(key);
+  if (!list) lists.set(key, (list = Array.from({ length }, (_, t) => (t === 0 ? -1 : recapCell(size, t)))));
+  return list;
 }
 
 /** No symbolic prompt of a puzzle of this level is longer; with the reference plan in it if `withPlan`. */

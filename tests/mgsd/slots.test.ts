@@ -24,6 +24,8 @@ describe('slots: the cells that tokens stand for by their place', () => {
     expect(slots).toEqual([-1, -1, -1, -1, -1, 0, 1, 2, 8, 9, 10, 16, 17, 18]);
     // input t predicts token t: the first direction mask is token 3
     expect(responseSlots(maze, sizeToken(3), 14)).toEqual([-1, -1, -1, 0, 1, 2, 8, 9, 10, 16, 17, 18, -1, -1]);
+    expect(responseSlots(maze, sizeToken(3), 14)).toBe(responseSlots(maze, sizeToken(3), 14)); // one object, sent once
+    expect(responseSlots(maze, sizeToken(4), 14)).not.toEqual(responseSlots(maze, sizeToken(3), 14));
     expect(responseSlots(maze, cellIndexToken(0), 14)).toBeUndefined(); // it has not written a size
     expect(symbolicPromptSlots(lake, lake.generate(random, 3))).toBeUndefined();
   });
