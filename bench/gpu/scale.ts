@@ -87,7 +87,7 @@ export const scales: Readonly<Record<GpuScale['name'], GpuScale>> = {
     workgroups: 1,
     rounds: 8,
     calls: 1,
-    ladder: [64],
+    ladder: [256],
     squares: [64],
     rows: [96],
     widths: [64],

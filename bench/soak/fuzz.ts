@@ -369,7 +369,9 @@ export async function fuzz(kind: FuzzKind, inputs: number, folder: string, seed:
   fs.mkdirSync(folder, { recursive: true });
   const result = await fc.check(kind.property(folder), { numRuns: inputs, seed });
   const problems = result.failed
-    ? [`${String(result.errorInstance)} for ${fc.stringify(result.counterexample).replace(/\s+/g, ' ').slice(-600)} (seed ${result.seed})`]
+    ? [
+        `${String(result.errorInstance)} for ${fc.stringify(result.counterexample).replace(/\s+/g, ' ').slice(-600)} (seed ${result.seed})`,
+      ]
     : [];
   return { kind: kind.name, inputs: result.numRuns, problems };
 }
