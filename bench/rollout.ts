@@ -27,6 +27,7 @@ const prompts = Array.from({ length: 64 }, () => [
   ...new Array<number>(patchCount(model.config)).fill(vocabulary.IMG),
 ]);
 const maxTokens = 48;
+const paths = ['steps', 'fused', 'rollout'] as const satisfies readonly DecodePath[];
 
 /** Adds to the logit of the end of a sequence: fresh weights rarely end one. */
 async function raiseEnd(by: number): Promise<void> {
@@ -40,7 +41,7 @@ for (const [ended, bias] of [
   ['most', 2],
 ] as const) {
   await raiseEnd(bias);
-  for (const path of ['steps', 'rollout', 'steps', 'rollout'] as const) {
+  for (const path of [...paths, ...paths]) {
     let tokens = 0;
     const run = async () => {
       const all = { maxTokens, temperature: 1, seed: 1, stream: 2, step: 3, path };
@@ -57,7 +58,8 @@ for (const [ended, bias] of [
   const medians = (path: DecodePath) =>
     rows.filter(row => row.ended === ended && row.path === path).map(row => row.timing.median);
   const sum = (path: DecodePath) => medians(path).reduce((a, b) => a + b, 0);
-  console.log(`rollout is ${(sum('steps') / sum('rollout')).toFixed(2)}x as fast as steps`);
+  for (const path of paths.slice(1))
+    console.log(`${path} is ${(sum('steps') / sum(path)).toFixed(2)}x as fast as steps`);
 }
 writeResult(options.json, device, rows);
 await device.close();

@@ -86,10 +86,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 }`;
 }
 
-/** Mean and 1 / deviation of four rows, as vec4s: every fourth lane sums up part of a row, then all lanes add the parts. */
+/**
+ * Mean and 1 / deviation of four rows, as vec4s: every fourth lane sums up part of a row, then all lanes add the parts. Lanes beyond the
+ * columns have none, which also keeps the loop's end from being a constant: software adapters unroll such loops, and compile for longer.
+ */
 function norms(lanes: number): string {
   const total = (name: string) => `var total = vec4f(0.0);
-  for (var p = 0u; p < lanes; p += 4u) { total += vec4f(${name}[p], ${name}[p + 1u], ${name}[p + 2u], ${name}[p + 3u]); }
+  for (var p = 0u; p < min(lanes, params.inputs); p += 4u) { total += vec4f(${name}[p], ${name}[p + 1u], ${name}[p + 2u], ${name}[p + 3u]); }
   total /= f32(params.inputs);`;
   const walk = (code: string) => `let begin = min(first + lane % 4u, params.rows - 1u) * (params.inputs / 4u);
   var sum = vec4f(0.0);

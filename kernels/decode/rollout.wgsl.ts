@@ -286,14 +286,15 @@ fn draw(t: u32, first_sequence: u32, lane: u32) {
   }
   shared_by_lane[lane] = best_score;
   workgroupBarrier();
+  let busy = min(lanes, params.vocabulary); // lanes that have tokens; not a constant, see row_count
   var top = shared_by_lane[0];
-  for (var i = 1u; i < lanes; i++) { top = max(top, shared_by_lane[i]); }
+  for (var i = 1u; i < busy; i++) { top = max(top, shared_by_lane[i]); }
   workgroupBarrier();
   shared_by_lane[lane] = select(vec4f(1e9), vec4f(best), best_score == top); // the first of equals
   workgroupBarrier();
   if (lane < ${rows}u && running[lane] != 0u) {
     var token = shared_by_lane[0][lane];
-    for (var i = 1u; i < lanes; i++) { token = min(token, shared_by_lane[i][lane]); }
+    for (var i = 1u; i < busy; i++) { token = min(token, shared_by_lane[i][lane]); }
     token_of[lane] = i32(token);
     let s = first_sequence + lane;
     store_tokens(s * params.stride + t, i32(token));
