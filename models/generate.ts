@@ -45,8 +45,9 @@ export type DecodePath = 'steps' | 'fused' | 'rollout';
 const tokensPerLook = { cpu: 1, wasm: 32, webgpu: 8 } as const;
 
 /**
- * The path that is faster where a model can take several; see bench/rollout.ts. Software adapters compile the rollout kernel for longer
- * than it saves; on a GPU nothing has been measured yet, and the path with the fewest launches is taken.
+ * The path that is faster where a model can take several; see bench/rollout.ts. On wasm that is the rollout; on software adapters, which
+ * start launches cheaply and compile large kernels for seconds, single steps. On a GPU nothing has been measured yet: the path with the
+ * fewest launches is taken.
  */
 function fastestPath(model: VisionLanguageModel, cache: Cache): DecodePath {
   const { backend, software } = model.device.capabilities;

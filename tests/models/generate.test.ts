@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDevice, Random } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
-import { createCache, decodeStep, prefill, vocabulary } from '../../models/index.js';
-import type { VisionLanguageModel } from '../../models/index.js';
+import { createCache, decodeStep, prefill, VisionLanguageModel, vocabulary } from '../../models/index.js';
 import { cpu } from '../core/devices.js';
 import { describeDecodePaths, run } from './decode-paths.js';
 import {
@@ -173,6 +172,15 @@ describe('what does not fit is refused', () => {
     await expect(run(model, [{ prompt, response: [BOS] }], { maxTokens: 33, temperature: 0 })).rejects.toThrow(
       /33 tokens were asked for; the model has 32 response positions/,
     );
+  });
+
+  it('a path that cannot carry the model', async () => {
+    const narrow = new VisionLanguageModel(cpu, { ...miniature, heads: 4 }, { trainable: false }).initialize(1); // two columns a head
+    const examples = [{ prompt, response: [BOS] }];
+    const options = { maxTokens: 4, temperature: 0 };
+    await expect(run(narrow, examples, { ...options, path: 'rollout' })).rejects.toThrow(/cannot carry this model/);
+    await expect(run(narrow, examples, { ...options, path: 'fused' })).rejects.toThrow(/a model of this shape/);
+    expect(await run(narrow, examples, options)).toHaveLength(1);
   });
 
   it('a cache that is too small, or full', () => {
