@@ -28,7 +28,8 @@ class File {
       new TextDecoder().decode(bytes.subarray(8, 8 + length)),
     ) as Record<string, never>;
     const { format, version, config } = metadata as unknown as Record<string, string>;
-    if (format !== 'mgsd-lite' || (version !== '1' && version !== '2')) throw new Error('not a checkpoint that models/README.md describes');
+    if (format !== 'mgsd-lite' || (version !== '1' && version !== '2'))
+      throw new Error('not a checkpoint that models/README.md describes');
     this.config = JSON.parse(config!) as Record<string, number>;
     this.#header = tensors;
     this.#bytes = bytes;
