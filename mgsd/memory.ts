@@ -46,6 +46,9 @@ export async function predictMemory(
 /** Weights before the last steps, see bad-steps.ts: of the student, and of a teacher that follows it. */
 const weightCopies = 6;
 
+/** After two eager steps, the recorder makes a plan, which has memory of its own. */
+const stepsUntilReplayed = 3;
+
 async function needOf(
   config: RunConfig,
   stage: StageName,
@@ -53,21 +56,16 @@ async function needOf(
   capabilities: Capabilities,
   batch: number,
 ): Promise<MemoryNeed> {
-  const device = new Device(new DryBackend(capabilities));
+  const backend = new DryBackend(capabilities);
+  const device = new Device(backend);
   const model = new VisionLanguageModel(device, modelPresets[config.preset], { precision: config.precision });
   const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
   const teacher =
     stage === 'stage2'
       ? new VisionLanguageModel(device, model.config, { precision: config.precision, trainable: false })
       : model;
-  let largestBuffer = 0;
-  let bytes = 0;
-  device.observer = (_, operands) => {
-    const { liveBytes, pooledBytes } = device.memory();
-    bytes = Math.max(bytes, liveBytes + pooledBytes);
-    for (const { allocation } of operands) largestBuffer = Math.max(largestBuffer, allocation.bytes);
-  };
-  await probeStep(stage, config, model, teacher, optimizer, groups, batch, 'longest')();
+  const step = probeStep(stage, config, model, teacher, optimizer, groups, batch, 'longest');
+  for (let i = 0; i < stepsUntilReplayed; i++) await step();
   if (stage === 'stage2') {
     // nothing that is read says that a response has ended, so every cache is as large as it can get
     const changed = { ...config, stage2: { ...config.stage2, batch } };
@@ -75,8 +73,8 @@ async function needOf(
   }
   await evaluate(model, evaluated(config, groups), { input: 'symbolic' });
   await evaluate(model, evaluated(config, groups), { input: 'image' });
-  bytes += weightCopies * 4 * model.parameters.flat.size;
-  return { stage, batch, bytes, largestBuffer };
+  const copies = weightCopies * 4 * model.parameters.flat.size;
+  return { stage, batch, bytes: backend.peakBytes + copies, largestBuffer: backend.largestBytes };
 }
 
 /** As many puzzles as an evaluation takes at a time; which ones does not matter. */

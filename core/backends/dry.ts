@@ -6,6 +6,10 @@ import type { Allocation, Backend, Capabilities } from '../backend.js';
 
 export class DryBackend implements Backend {
   readonly capabilities: Capabilities;
+  /** Bytes that are taken now, the most there ever were, and the largest single allocation. */
+  liveBytes = 0;
+  peakBytes = 0;
+  largestBytes = 0;
 
   /** @param capabilities of the device that is asked about; its largest buffer does not limit what may be counted */
   constructor(capabilities: Capabilities) {
@@ -13,15 +17,19 @@ export class DryBackend implements Backend {
   }
 
   allocate(bytes: number): Allocation {
-    return { bytes: Math.ceil(bytes / 16) * 16 };
+    const allocation = { bytes: Math.ceil(bytes / 16) * 16 };
+    this.liveBytes += allocation.bytes;
+    this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
+    this.largestBytes = Math.max(this.largestBytes, allocation.bytes);
+    return allocation;
   }
 
   hasMemory(): Promise<boolean> {
     return Promise.resolve(true);
   }
 
-  free(): void {
-    // there is nothing to give back
+  free({ bytes }: Allocation): void {
+    this.liveBytes -= bytes;
   }
 
   write(): void {

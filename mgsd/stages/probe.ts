@@ -14,6 +14,7 @@ import type { Stage, StageName } from './stage.js';
 import { planningStage } from './stage0.js';
 import { groundingStage } from './stage1.js';
 import { distil } from './stage2.js';
+import { Updates } from './update.js';
 
 /** Puzzles per size that probes draw from. */
 export const probePool = 64;
@@ -54,20 +55,20 @@ export function probeStep(
   batch: number,
   lengths: ResponseLengths = 'oracle',
 ): () => Promise<void> {
-  const run = async (made: Stage) => {
+  const steps = (made: Stage) => async () => {
     const { metrics } = await made.step(0);
     await metrics;
   };
   switch (stage) {
     case 'stage0': {
       const changed = { ...config, stage0: { ...config.stage0, batch } };
-      return () => run(planningStage(changed, model, optimizer, groups));
+      return steps(planningStage(changed, model, optimizer, groups));
     }
     case 'stage1':
     case 'direct': {
       const changed = { ...config, stage1: { ...config.stage1, batch } };
       const make = stage === 'stage1' ? groundingStage : directStage;
-      return () => run(make(changed, model, optimizer, groups));
+      return steps(make(changed, model, optimizer, groups));
     }
     case 'stage2': {
       const drawn = drawPuzzles(groups, new Random(config.seed), batch);
@@ -80,8 +81,10 @@ export function probeStep(
         relabelledTrace(world, instance, responses[i]!, { maskAfterFatal: lengths === 'oracle' }),
       );
       const rates = { vision: 1e-6, decoder: 1e-6 };
+      const updates = new Updates(optimizer);
       return async () => {
-        await distil(config, model, teacher, optimizer, { puzzles, images, responses, traces }, rates).metrics;
+        await distil(config, model, teacher, optimizer, { puzzles, images, responses, traces }, rates, { updates })
+          .metrics;
       };
     }
   }
