@@ -55,9 +55,9 @@ const wasmEngines: readonly EngineSpec[] = [
 const gpuEngines: readonly EngineSpec[] = [
   { name: 'mgsd-lite webgpu', command: node(ours, 'webgpu', '1') },
   { name: 'jax-js webgpu', command: node(jax, 'webgpu', '1') },
-  { name: 'jax-js webgpu, our wait', command: node(jax, 'webgpu', '1'), env: sleeping },
+  { name: 'jax-js webgpu (our wait)', command: node(jax, 'webgpu', '1'), env: sleeping },
   { name: 'tfjs webgpu', command: node(tfjs, 'webgpu', '1') },
-  { name: 'tfjs webgpu, our wait', command: node(tfjs, 'webgpu', '1'), env: sleeping },
+  { name: 'tfjs webgpu (our wait)', command: node(tfjs, 'webgpu', '1'), env: sleeping },
 ];
 const known = [...wasmEngines, ...gpuEngines];
 const wanted = values.engines?.split(',') ?? wasmEngines.map(({ name }) => name);
@@ -198,7 +198,10 @@ if (values.json !== undefined) {
   mkdirSync(path.dirname(values.json), { recursive: true });
   const record = {
     date: new Date().toISOString(),
-    command: ['npm run bench:peers --', ...process.argv.slice(2)].join(' '),
+    command: [
+      'npm run bench:peers --',
+      ...process.argv.slice(2).map(arg => (/[ ,;]/.test(arg) ? `"${arg}"` : arg)),
+    ].join(' '),
     node: process.version,
     processor: os.cpus()[0]?.model,
     ...{ threads, rounds: Number(values.rounds), training: summary },

@@ -89,7 +89,9 @@ await runTask(task, {
     const result = { nn: () => mm(x, y), nt: () => mm(x, np.matrixTranspose(y)), tn: () => mm(np.matrixTranspose(x), y), softmax: () => softmax(x), layerNorm: () => norm(x) }[kind](); // prettier-ignore
     return result;
   },
-  finish: async result => void (await blockUntilReady(result)),
+  async finish(results) {
+    for (const result of results) await blockUntilReady(result);
+  },
   read: async result => await result.data(),
   release: result => result.dispose(),
 });

@@ -35,17 +35,22 @@ export function loadTask(folder) {
 
 const median = values => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Milliseconds of one call: the median of samples of `repeat` calls with a fence behind them, for about `seconds`. */
-async function timed(call, fence, seconds) {
+/**
+ * Milliseconds of one call: the median of samples of as many calls as make the fence not count, for about `seconds`. All results of a
+ * sample are held until the fence: engines that compute lazily never do what nobody can read any more.
+ */
+async function timed(engine, call, seconds) {
   const sample = async repeat => {
+    const results = [];
     const start = performance.now();
-    let result;
-    for (let i = 0; i < repeat; i++) result = await call(i === repeat - 1);
-    await fence(result);
-    return (performance.now() - start) / repeat;
+    for (let i = 0; i < repeat; i++) results.push(await call());
+    await engine.finish(results);
+    const milliseconds = (performance.now() - start) / repeat;
+    for (const result of results) engine.release(result);
+    return milliseconds;
   };
   await sample(1);
-  const repeat = Math.max(1, Math.min(100, Math.round(20 / (await sample(1)))));
+  const repeat = Math.max(1, Math.min(50, Math.round(20 / (await sample(1)))));
   const times = [];
   for (const end = performance.now() + 1000 * seconds; performance.now() < end || times.length < 3;)
     times.push(await sample(repeat));
@@ -71,7 +76,7 @@ function productError({ kind, n }, a, b, c) {
 /**
  * Does what the task asks for and prints one line of JSON: losses, milliseconds per step, milliseconds per kernel.
  *
- * engine.step(): one training step, resolving to its loss. engine.operand(values, shape), engine.run(kind, a, b), finish(result),
+ * engine.step(): one training step, resolving to its loss. engine.operand(values, shape), engine.run(kind, a, b), finish(results),
  * read(result), release(result): single kernels.
  */
 export async function runTask(task, engine) {
@@ -92,17 +97,9 @@ export async function runTask(task, engine) {
       const values = ramp(height * width);
       const a = engine.operand(values, [height, width]);
       const b = isProduct ? engine.operand(values, [n, n]) : undefined;
-      let last;
-      const call = async keep => {
-        const result = await engine.run(kind, a, b);
-        if (last !== undefined) engine.release(last);
-        last = undefined;
-        if (keep) last = result;
-        else engine.release(result);
-        return result;
-      };
-      const milliseconds = await timed(call, engine.finish, task.kernelSeconds);
-      const error = isProduct ? productError({ kind, n }, values, values, await engine.read(last)) : 0;
+      const milliseconds = await timed(engine, () => engine.run(kind, a, b), task.kernelSeconds);
+      const result = await engine.run(kind, a, b);
+      const error = isProduct ? productError({ kind, n }, values, values, await engine.read(result)) : 0;
       out.kernels[isProduct ? `${kind} ${n}` : `${kind} ${rows}x${columns}`] = { milliseconds, error };
     }
   console.log(JSON.stringify(out));

@@ -109,8 +109,8 @@ await runTask(task, {
     tf.tidy(() =>
       y ? square(kind, x, y) : kind === 'softmax' ? tf.softmax(x) : layerNorm(x, tf.scalar(1), tf.scalar(0)),
     ),
-  async finish(result) {
-    if (backend !== 'webgpu') return void (await result.data());
+  async finish(results) {
+    if (backend !== 'webgpu') return void (await results.at(-1).data());
     const gpu = tf.backend();
     gpu.endComputePassEncoder?.();
     gpu.submitQueue();
