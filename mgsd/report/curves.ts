@@ -145,6 +145,14 @@ const specs: readonly Spec[] = [
       ['updateSeconds', 'scoring, gradients and update'],
     ],
   },
+  {
+    title: 'Largest use of memory so far, bytes',
+    scale: 'log',
+    metrics: [
+      ['deviceBytes', 'tensors'],
+      ['hostBytes', 'process'],
+    ],
+  },
   { title: 'Speed, puzzles per second', scale: 'linear', metrics: [['samplesPerSecond', 'puzzles per second']] },
 ];
 

@@ -103,7 +103,7 @@ function bar(label: string, kind: string, { success, gapClosed }: TableRow, boun
       <p>
         <b>${percent(value)} %</b>
         <small>(${percent(low)}–${percent(high)})</small
-        >${gap > 0 ? html` <span class="gap-note">gap ${percent(gap)} points${closed ? html`, ${(100 * gapClosed.value).toFixed(0)} % closed` : null}</span>` : null}
+        >${gap > 0 ? html` <span class="gap-note">gap ${percent(gap)} points${closed ? html`, ${wholePercent(gapClosed.value)} % closed` : null}</span>` : null}
       </p>
     </td>
   </tr>`;
@@ -184,4 +184,9 @@ export function levelTable(runs: readonly ReportRun[]): Html | null {
       </table>
     </div>
   </details>`;
+}
+
+/** Without a minus in front of zero. */
+function wholePercent(share: number): string {
+  return String(Math.round(100 * share) + 0);
 }
