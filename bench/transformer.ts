@@ -22,15 +22,21 @@ import {
 } from '../core/index.js';
 import type { Device, ParameterSpec, Tensor } from '../core/index.js';
 
-export const sizes = { batch: 16, length: 128, width: 128, layers: 4, heads: 4, vocabulary: 128 } as const;
+export interface Sizes {
+  readonly batch: number;
+  readonly length: number;
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly vocabulary: number;
+}
+
+/** What engines are compared by. */
+export const sizes: Sizes = { batch: 16, length: 128, width: 128, layers: 4, heads: 4, vocabulary: 128 };
 export const adamw = { learningRate: 1e-3, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, decay: 0.01 } as const;
 
-/** Rows of the packed batch. */
-const rows = sizes.batch * sizes.length;
-
 /** All weights: matrices are normal with standard deviation 0.02, as in GPT-2. */
-export function transformerSpecs(): ParameterSpec[] {
-  const { width: d, layers, vocabulary, length } = sizes;
+export function transformerSpecs({ width: d, layers, vocabulary, length }: Sizes = sizes): ParameterSpec[] {
   const spec = (name: string, shape: readonly number[], init: ParameterSpec['init']): ParameterSpec => ({
     ...{ name, shape, init },
     group: 'all',
@@ -61,10 +67,12 @@ export function transformerSpecs(): ParameterSpec[] {
 }
 
 /** The fixed batch: each token follows from the one before with chance 3/4, so that there is something to learn. (B * T) each */
-export function transformerTokens(): { readonly inputs: Int32Array; readonly targets: Int32Array } {
-  const { batch, length, vocabulary } = sizes;
+export function transformerTokens({ batch, length, vocabulary }: Sizes = sizes): {
+  readonly inputs: Int32Array;
+  readonly targets: Int32Array;
+} {
   const random = new Random(1, 2);
-  const [inputs, targets] = [new Int32Array(rows), new Int32Array(rows)];
+  const [inputs, targets] = [new Int32Array(batch * length), new Int32Array(batch * length)];
   for (let b = 0; b < batch; b++) {
     let token = random.integer(vocabulary);
     for (let t = 0; t < length; t++) {
@@ -78,6 +86,7 @@ export function transformerTokens(): { readonly inputs: Int32Array; readonly tar
 
 /** The model, its optimiser and its batch on a device. */
 export class Transformer {
+  readonly sizes: Sizes;
   readonly parameters: Parameters;
   readonly #optimizer: AdamW;
   readonly #recorder: Recorder;
@@ -88,15 +97,17 @@ export class Transformer {
   readonly #weights: Tensor;
   readonly #table: Tensor;
 
-  constructor(device: Device) {
-    const { batch, length, vocabulary } = sizes;
+  constructor(device: Device, chosen: Sizes = sizes) {
+    const { batch, length, vocabulary } = chosen;
+    const rows = batch * length;
+    this.sizes = chosen;
     const { beta1, beta2, epsilon, decay } = adamw;
     this.#device = device;
     this.#recorder = new Recorder(device);
-    this.parameters = new Parameters(device, transformerSpecs());
+    this.parameters = new Parameters(device, transformerSpecs(chosen));
     this.parameters.initialize(new Random(1, 1));
     this.#optimizer = new AdamW(this.parameters, { beta1, beta2, epsilon, weightDecay: decay, maxNorm: 0 });
-    const { inputs, targets } = transformerTokens();
+    const { inputs, targets } = transformerTokens(chosen);
     const oneHot = new Float32Array(rows * vocabulary);
     targets.forEach((token, i) => (oneHot[i * vocabulary + token] = 1));
     const positions = Int32Array.from({ length: rows }, (_, i) => i % length);
@@ -111,7 +122,7 @@ export class Transformer {
 
   /** Mean cross-entropy of the batch: a scalar. */
   loss(): Tensor {
-    const { heads, layers, length } = sizes;
+    const { batch, heads, layers, length, vocabulary } = this.sizes;
     const sequences = { heads, table: this.#table, maxLength: length };
     const w = (name: string) => this.parameters.get(name);
     let x = add(gatherRows(w('token'), this.#inputs), gatherRows(w('position'), this.#positions)); // (R, d)
@@ -124,7 +135,7 @@ export class Transformer {
       x = linear(hidden, p('down'), p('downBias'), { residual: x }); // (R, d)
     }
     const logits = matmul(layerNorm(x, w('normGain'), w('normBias')), w('head')); // (R, V)
-    return sum(crossEntropy(reshape(logits, [rows, sizes.vocabulary]), this.#targets, this.#weights)); // scalar
+    return sum(crossEntropy(reshape(logits, [batch * length, vocabulary]), this.#targets, this.#weights)); // scalar
   }
 
   /** One training step. @returns its loss, as soon as the device knows it */
@@ -143,8 +154,8 @@ export class Transformer {
 }
 
 /** Floating-point operations of a step: 6 per weight of a matrix and row, and the two products of attention. */
-export function transformerFlops(): number {
-  const { width, layers, vocabulary, length } = sizes;
+export function transformerFlops({ batch, width, layers, vocabulary, length }: Sizes = sizes): number {
+  const rows = batch * length;
   const matrices = layers * 12 * width ** 2 + width * vocabulary;
   return 6 * rows * matrices + 3 * layers * 4 * rows * length * width;
 }

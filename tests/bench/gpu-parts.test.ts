@@ -1,6 +1,6 @@
 /** What the GPU day computes without a GPU: its list of work, its counts and its tables. */
 import { describe, expect, it } from 'vitest';
-import { median, number, table } from '../../bench/gpu/format.js';
+import { median, number, slope, table } from '../../bench/gpu/format.js';
 import { flopsOf, nameOf, workOf } from '../../bench/gpu/products.js';
 import { parts, scales } from '../../bench/gpu/scale.js';
 import { stepFlops } from '../../bench/gpu/training.js';
@@ -13,6 +13,10 @@ describe('GPU day, its parts', () => {
     expect(() => median([])).toThrow('median');
     expect([0, 1234, 56.78, 0.001234, undefined, NaN].map(number)).toEqual(['0', '1234', '56.8', '0.00123', '-', '-']);
     expect(table(['a'], [['1']])).toBe('| a |\n| --- |\n| 1 |');
+  });
+
+  it('fits exponents', () => {
+    expect(slope([1, 2, 4, 8].map(x => [x, 3 * x ** 1.5]))).toBeCloseTo(1.5, 12);
   });
 
   it('names every piece of work differently, and counts it', () => {
