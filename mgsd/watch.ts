@@ -26,7 +26,8 @@ export const watchedPuzzles = 20;
 /** Looks per stage, its end not counted: that is evaluated in full. */
 const looks = 8;
 
-const itemSchema = z.object({
+/** An `ItemResult` as files hold it. */
+export const itemSchema = z.object({
   world: z.string(),
   level: z.int(),
   key: z.string(),

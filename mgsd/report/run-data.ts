@@ -12,7 +12,7 @@ import type { StageName } from '../stages/stage.js';
 import { buildTable, rowTitles } from '../table.js';
 import type { RowName, TableRow } from '../table.js';
 import { stageNames } from '../train.js';
-import { readLooks, watchFile } from '../watch.js';
+import { itemSchema, readLooks, watchFile } from '../watch.js';
 import type { Look } from '../watch.js';
 
 /** One line of the log: numbers by name. What JSON cannot hold (NaN, Infinity) has been written as text and is read back. */
@@ -47,20 +47,7 @@ export interface ReportRun {
   readonly finished: boolean;
 }
 
-const itemsSchema = z.array(
-  z.object({
-    world: z.string(),
-    level: z.int(),
-    key: z.string(),
-    layout: z.string(),
-    detour: z.boolean(),
-    success: z.boolean(),
-    optimal: z.boolean(),
-    recapExact: z.boolean(),
-    reason: z.string(),
-    response: z.array(z.int().min(0)),
-  }),
-);
+const itemsSchema = z.array(itemSchema);
 
 const deviceSchema = z.object({ description: z.string() });
 
