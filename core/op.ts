@@ -19,6 +19,8 @@ export interface GradientContext<A> {
   readonly grad: Tensor;
   /** Which inputs need a gradient; others may be skipped. */
   readonly wanted: readonly boolean[];
+  /** The gradient that the first input has had so far from other uses of it, for rows that `addArrived`; undefined if none. */
+  readonly arrived: Tensor | undefined;
   readonly attributes: A;
 }
 
@@ -54,6 +56,8 @@ export interface OpRow<A> {
   forward(inputs: readonly Tensor[], attributes: A, shape: Shape): ForwardResult;
   /** d(loss)/d(input) for every input, undefined where not wanted or not differentiable. */
   gradient(context: GradientContext<A>): readonly (Tensor | undefined)[];
+  /** True if `gradient` gives the first input's with `arrived` added: a kernel less than letting the tape add them. */
+  readonly addsArrived?: boolean;
   /** Relative difference allowed between the gradient and finite differences in f64. */
   readonly tolerance: number;
   /** A random small case: shapes and attributes, edge cases included; tensors in attributes are made on `device`. */

@@ -108,8 +108,10 @@ export function backward(root: Tensor, { grad, lossScale, retain = false }: Back
       if (!outputGrad) continue;
       pending.delete(node);
       const wanted = node.inputs.map(needsGrad);
+      const arrivedAt = (input: Tensor) => (input.node ? pending.get(input.node) : input.grad);
+      const arrived = node.op.addsArrived && wanted[0] ? arrivedAt(node.inputs[0]!) : undefined;
       const gradients = device.scope(() =>
-        asOp(`gradient of ${node.op.name}`, () => node.op.gradient(gradientContext(node, outputGrad, wanted))),
+        asOp(`gradient of ${node.op.name}`, () => node.op.gradient(gradientContext(node, outputGrad, wanted, arrived))),
       );
       node.inputs.forEach((input, i) => {
         const gradient = gradients[i];
@@ -124,9 +126,10 @@ export function backward(root: Tensor, { grad, lossScale, retain = false }: Back
           throw new Error(
             `op ${node.op.name}: the gradient of input ${i} is ${gradient.dtype}, the input ${input.dtype}; it must be ${dtype}`,
           );
-        const previous = input.node ? pending.get(input.node) : input.grad;
+        const previous = arrivedAt(input);
         const own = converted(gradient, dtype);
-        const sum = previous ? binary('add', previous, own) : own;
+        const isAdded = i === 0 && arrived !== undefined;
+        const sum = previous && !isAdded ? binary('add', previous, own) : own;
         hold(sum);
         if (input.node) pending.set(input.node, sum);
         else input.grad = sum;
@@ -138,13 +141,13 @@ export function backward(root: Tensor, { grad, lossScale, retain = false }: Back
   });
 }
 
-function gradientContext(node: TapeNode, grad: Tensor, wanted: readonly boolean[]) {
+function gradientContext(node: TapeNode, grad: Tensor, wanted: readonly boolean[], arrived: Tensor | undefined) {
   if (!node.saved)
     throw new Error(
       `backward: the graph was freed by an earlier backward() (at op ${node.op.name}); compute the loss again, or pass { retain: true } the first time`,
     );
   const { inputs, output, saved } = node;
-  return { inputs, output, saved, grad, wanted, attributes: node.attributes as never };
+  return { inputs, output, saved, grad, wanted, arrived, attributes: node.attributes as never };
 }
 
 /** All nodes that `root` depends on, latest first. */

@@ -4,7 +4,12 @@ import { attentionGradKernel, attentionKernel } from './attention/attention.js';
 import { decodeAttendKernel, decodeDrawKernel, decodeLinearKernel } from './decode/fused.js';
 import { rolloutKernel } from './decode/rollout.js';
 import { binaryKernels, broadcastKernels, fillKernel, unaryKernels } from './elementwise/elementwise.js';
-import { layerNormGradInputKernel, layerNormGradParamsKernel, layerNormKernel } from './layer-norm/layer-norm.js';
+import {
+  layerNormGradInputKernel,
+  layerNormGradInputResidualKernel,
+  layerNormGradParamsKernel,
+  layerNormKernel,
+} from './layer-norm/layer-norm.js';
 import {
   crossEntropyKernel,
   distillationKernels,
@@ -40,6 +45,7 @@ export const kernels: readonly Kernel[] = [
   logSoftmaxGradKernel,
   layerNormKernel,
   layerNormGradInputKernel,
+  layerNormGradInputResidualKernel,
   layerNormGradParamsKernel,
   attentionKernel,
   attentionGradKernel,

@@ -5,6 +5,7 @@ import {
   ceilDivide,
   gatherRowsKernel,
   layerNormGradInputKernel,
+  layerNormGradInputResidualKernel,
   layerNormGradParamsKernel,
   layerNormKernel,
   logSoftmaxGradKernel,
@@ -199,7 +200,8 @@ export const networkOps = {
       );
       return { output: y, saved: [stats] };
     },
-    gradient({ grad, inputs: [x, gamma, beta], saved: [stats], wanted }) {
+    addsArrived: true,
+    gradient({ grad, inputs: [x, gamma, beta], saved: [stats], wanted, arrived }) {
       const { device } = x!;
       const { rows, cols } = rowsAndCols(x!);
       const dy = contiguous(grad);
@@ -207,8 +209,8 @@ export const networkOps = {
       const dx = device.empty(x!.shape, gradientDType(x!), 'layerNorm gradient');
       if (wanted[0])
         device.launch(
-          layerNormGradInputKernel,
-          { x: source, gamma: contiguous(gamma!), stats: stats!, dy, dx },
+          arrived ? layerNormGradInputResidualKernel : layerNormGradInputKernel,
+          { x: source, gamma: contiguous(gamma!), stats: stats!, dy, residual: arrived ? contiguous(arrived) : dy, dx },
           { rows, cols },
         );
       if (!wanted[1] && !wanted[2]) return [dx, undefined, undefined];

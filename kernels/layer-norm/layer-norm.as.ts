@@ -51,6 +51,7 @@ class LayerNormGradInputArgs {
   gamma: usize;
   stats: usize;
   dy: usize;
+  residual: usize;
   dx: usize;
   rows: i32;
   cols: i32;
@@ -58,11 +59,22 @@ class LayerNormGradInputArgs {
 
 /** One unit is one row. */
 export function layer_norm_grad_input(args: LayerNormGradInputArgs, begin: i32, end: i32, scratch: usize): void {
+  gradInput(false, args, begin, end);
+}
+
+/** Likewise. The sum has the bits of the one that a kernel of its own would form: products are rounded before it. */
+export function layer_norm_grad_input_residual(args: LayerNormGradInputArgs, begin: i32, end: i32, scratch: usize): void {
+  gradInput(true, args, begin, end);
+}
+
+@inline
+function gradInput(hasResidual: bool, args: LayerNormGradInputArgs, begin: i32, end: i32): void {
   const cols = args.cols;
   const gamma = args.gamma;
   for (let row = begin; row < end; row++) {
     const x = at(args.x, row * cols);
     const dy = at(args.dy, row * cols);
+    const residual = at(args.residual, row * cols);
     const dx = at(args.dx, row * cols);
     const mean = v128.load32_splat(at(args.stats, 2 * row));
     const rstd = v128.load32_splat(at(args.stats, 2 * row + 1));
@@ -86,7 +98,9 @@ export function layer_norm_grad_input(args: LayerNormGradInputArgs, begin: i32, 
       const g = f32x4.mul(v128.load(at(dy, j)), v128.load(at(gamma, j)));
       const normalised = f32x4.mul(f32x4.sub(v128.load(at(x, j)), mean), rstd);
       const v = nmadd(normalised, meanGX, f32x4.sub(g, meanG));
-      storeLanes(at(dx, j), f32x4.mul(rstd, v), cols - j);
+      let slope = f32x4.mul(rstd, v);
+      if (hasResidual) slope = f32x4.add(v128.load(at(residual, j)), slope);
+      storeLanes(at(dx, j), slope, cols - j);
     }
   }
 }

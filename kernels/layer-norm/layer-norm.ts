@@ -51,49 +51,68 @@ export const layerNormKernel = defineKernel({
 /** mean and rstd of a plausible forward pass. */
 const exampleStats = { kind: 'uniform', minimum: 0.1, maximum: 2 } as const;
 
-/** Gradient of layer norm to its input: [rows, cols]. */
-export const layerNormGradInputKernel = defineKernel({
-  name: 'layer_norm_grad_input',
-  summary: 'dx = rstd * (g - mean(g) - xhat * mean(g * xhat)) per row, with g = dy * gamma, xhat = (x - mean) * rstd',
-  buffers: {
-    x: { access: 'read', kind: 'float' },
-    gamma: { access: 'read', kind: 'float' },
-    stats: { access: 'read', kind: 'wide' },
-    dy: { access: 'read', kind: 'float' },
-    dx: { access: 'write', kind: 'float' },
-  },
-  params: { rows: 'u32', cols: 'u32' },
-  reference({ x, gamma, stats, dy, dx }, { rows, cols }) {
-    for (let i = 0; i < rows; i++) {
-      const row = i * cols;
-      const mean = stats[2 * i]!;
-      const rstd = stats[2 * i + 1]!;
-      let meanG = 0;
-      let meanGX = 0;
-      for (let j = 0; j < cols; j++) {
-        const g = dy[row + j]! * gamma[j]!;
-        meanG += g / cols;
-        meanGX += (g * (x[row + j]! - mean) * rstd) / cols;
+/**
+ * Gradient of layer norm to its input: [rows, cols]. The input is the residual stream of a block, which goes on past the norm, so a
+ * gradient has usually arrived there already: with `residual` the kernel adds it on its way out.
+ */
+function defineGradInput(hasResidual: boolean) {
+  return defineKernel({
+    name: `layer_norm_grad_input${hasResidual ? '_residual' : ''}`,
+    summary:
+      `dx = ${hasResidual ? 'residual + ' : ''}rstd * (g - mean(g) - xhat * mean(g * xhat)) per row, with g = dy * gamma, ` +
+      `xhat = (x - mean) * rstd${hasResidual ? '' : '; residual is not read and takes any operand'}`,
+    buffers: {
+      x: { access: 'read', kind: 'float' },
+      gamma: { access: 'read', kind: 'float' },
+      stats: { access: 'read', kind: 'wide' },
+      dy: { access: 'read', kind: 'float' },
+      residual: { access: 'read', kind: 'float' },
+      dx: { access: 'write', kind: 'float' },
+    },
+    params: { rows: 'u32', cols: 'u32' },
+    reference({ x, gamma, stats, dy, residual, dx }, { rows, cols }) {
+      for (let i = 0; i < rows; i++) {
+        const row = i * cols;
+        const mean = stats[2 * i]!;
+        const rstd = stats[2 * i + 1]!;
+        let meanG = 0;
+        let meanGX = 0;
+        for (let j = 0; j < cols; j++) {
+          const g = dy[row + j]! * gamma[j]!;
+          meanG += g / cols;
+          meanGX += (g * (x[row + j]! - mean) * rstd) / cols;
+        }
+        for (let j = 0; j < cols; j++) {
+          const normalised = (x[row + j]! - mean) * rstd;
+          const slope = rstd * (dy[row + j]! * gamma[j]! - meanG - normalised * meanGX);
+          dx[row + j] = hasResidual ? residual[row + j]! + slope : slope;
+        }
       }
-      for (let j = 0; j < cols; j++) {
-        const normalised = (x[row + j]! - mean) * rstd;
-        dx[row + j] = rstd * (dy[row + j]! * gamma[j]! - meanG - normalised * meanGX);
-      }
-    }
-  },
-  cost: ({ rows, cols }) => ({ flops: 11 * rows * cols, elements: 3 * rows * cols }),
-  wasm: ({ rows }) => ({ passes: [{ fn: 'layer_norm_grad_input', units: rows }] }),
-  wgsl: layerNormGradInputWgsl,
-  example(draw) {
-    const { rows, cols, size } = exampleShape(draw);
-    return {
-      params: { rows, cols },
-      lengths: { x: size, gamma: cols, stats: 2 * rows, dy: size, dx: size },
-      fills: { stats: exampleStats },
-    };
-  },
-  tolerance: 1e-5,
-});
+    },
+    cost: ({ rows, cols }) =>
+      hasResidual
+        ? { flops: 12 * rows * cols, elements: 4 * rows * cols }
+        : { flops: 11 * rows * cols, elements: 3 * rows * cols },
+    wasm: ({ rows }) => ({
+      passes: [{ fn: `layer_norm_grad_input${hasResidual ? '_residual' : ''}`, units: rows }],
+    }),
+    wgsl: target => layerNormGradInputWgsl(hasResidual, target),
+    example(draw) {
+      const { rows, cols, size } = exampleShape(draw);
+      return {
+        params: { rows, cols },
+        lengths: { x: size, gamma: cols, stats: 2 * rows, dy: size, residual: size, dx: size },
+        fills: { stats: exampleStats },
+      };
+    },
+    tolerance: 1e-5,
+  });
+}
+
+/** Gradient of layer norm to its input, by itself. */
+export const layerNormGradInputKernel = defineGradInput(false);
+/** The same, added to the gradient that has come along the residual stream. */
+export const layerNormGradInputResidualKernel = defineGradInput(true);
 
 /** Gradients of layer norm to gain and bias: [cols] each. */
 export const layerNormGradParamsKernel = defineKernel({

@@ -28,7 +28,7 @@ export function layerNormWgsl(target: WgslTarget): readonly WgslPass[] {
   );
 }
 
-export function layerNormGradInputWgsl(target: WgslTarget): readonly WgslPass[] {
+export function layerNormGradInputWgsl(hasResidual: boolean, target: WgslTarget): readonly WgslPass[] {
   return byWidth(
     p => p['cols']! % 4 === 0,
     w =>
@@ -51,7 +51,8 @@ export function layerNormGradInputWgsl(target: WgslTarget): readonly WgslPass[] 
   let mean_gx = row_sum(${w.sum('total_gx')}, lane) / f32(params.cols);
   for (var j = first; j < cols; j += step) {
     let normalised = (${w.load}_x(start + j) - mean) * rstd;
-    ${w.store}_dx(start + j, rstd * (${w.load}_dy(start + j) * ${w.load}_gamma(j) - mean_g - normalised * mean_gx));
+    let slope = rstd * (${w.load}_dy(start + j) * ${w.load}_gamma(j) - mean_g - normalised * mean_gx);
+    ${w.store}_dx(start + j, ${hasResidual ? `${w.load}_residual(start + j) + slope` : 'slope'});
   }`,
       ),
   );
