@@ -90,6 +90,9 @@ export const configSchema = z.strictObject({
     ...schedule,
     learningRate: rate,
     noise: noiseSchema,
+    promptDropout: probability
+      .default(0)
+      .describe('Share of samples without the state in their prompt, so that the planner can also read its own recap'),
     planContext: probability
       .default(0)
       .describe('Share of samples whose prompt tells a shortest plan, for a teacher with stage2.context state+plan'),

@@ -57,6 +57,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
       warmup: 100,
       floor: 0.1,
       noise,
+      promptDropout: 0,
       planContext: 0,
     },
     stage1: {
@@ -103,6 +104,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
       warmup: 100,
       floor: 0.05,
       noise,
+      promptDropout: 0,
       planContext: 0,
     },
     stage1: {
@@ -149,6 +151,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
       warmup: 300,
       floor: 0.05,
       noise,
+      promptDropout: 0,
       planContext: 0,
     },
     stage1: {
@@ -195,6 +198,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
       warmup: 500,
       floor: 0.05,
       noise,
+      promptDropout: 0,
       planContext: 0,
     },
     stage1: {
@@ -241,6 +245,7 @@ export const presets: Readonly<Record<PresetName, RunConfig>> = {
       warmup: 1000,
       floor: 0.05,
       noise,
+      promptDropout: 0,
       planContext: 0,
     },
     stage1: {

@@ -50,12 +50,25 @@ export function packTraces(
   config: ModelConfig,
   asked: Mode = 'plan',
 ): Batch {
-  const sequences = puzzles.map<Sequence>((puzzle, i) => {
-    const { inputs } = traces[i]!;
-    const promptSlots = mode === 'symbolic' ? symbolicPromptSlots(puzzle.world, puzzle.instance) : undefined;
-    const slots = inputs.length > 1 ? responseSlots(puzzle.world, inputs[1]!, inputs.length) : undefined;
+  const prompts = puzzles.map(puzzle => promptOf(puzzle, mode, config, asked));
+  return packPrompts(puzzles, traces, prompts, mode, config);
+}
+
+/** The same with prompts that are given, whole; of those that a trace hides only the task and the mode are kept. */
+export function packPrompts(
+  puzzles: readonly Puzzle[],
+  traces: readonly TrainingTrace[],
+  prompts: readonly (readonly number[])[],
+  mode: InputMode,
+  config: ModelConfig,
+): Batch {
+  const sequences = puzzles.map<Sequence>(({ world, instance }, i) => {
+    const { inputs, hidesState } = traces[i]!;
+    const shown = hidesState && mode === 'symbolic' ? 2 : Infinity;
+    const promptSlots = mode === 'symbolic' ? symbolicPromptSlots(world, instance)?.slice(0, shown) : undefined;
+    const slots = inputs.length > 1 ? responseSlots(world, inputs[1]!, inputs.length) : undefined;
     return {
-      prompt: promptOf(puzzle, mode, config, asked),
+      prompt: prompts[i]!.slice(0, shown),
       response: inputs,
       ...(promptSlots && { promptSlots }),
       ...(slots && { responseSlots: slots }),

@@ -42,6 +42,8 @@ export interface TrainingTrace {
   readonly spans: Uint8Array;
   /** How much each position counts: (length); 1 in traces of the oracle, the mask in sampled ones. */
   readonly weights: Float32Array;
+  /** The symbolic state is left out of this sample's prompt. */
+  readonly hidesState?: true;
 }
 
 /** How often stage 0 leaves the oracle's path; all are probabilities. */
@@ -68,6 +70,8 @@ export interface PlanTraceOptions {
   readonly noise?: TraceNoise;
   /** Targets are all optimal actions (default), or only the one that the trace takes. */
   readonly softTargets?: boolean;
+  /** Share of samples that hide the state from the prompt: they plan from their own recap, which is then free of noise. */
+  readonly promptDropout?: number;
 }
 
 /**
@@ -80,16 +84,24 @@ export function planTrace<I extends WorldInstance>(
   random: RandomSource,
   options: PlanTraceOptions = {},
 ): TrainingTrace {
-  const { format = DEFAULT_FORMAT, noise = DEFAULT_NOISE, softTargets = true } = options;
+  const { format = DEFAULT_FORMAT, noise = DEFAULT_NOISE, softTargets = true, promptDropout = 0 } = options;
+  const hidesState = promptDropout > 0 && random.uniform() < promptDropout;
   const noisyRecap = random.uniform() < noise.recapSamples;
   const plan = planWithDetours(world, instance, random, random.uniform() < noise.detourSamples ? noise.detourSteps : 0);
   const tokens = oracleResponse(world, instance, format, plan);
   const walk = walkResponse(world, instance, tokens, { format });
-  const trace = traceOf(tokens, walk, new Float32Array(tokens.length).fill(1));
-  if (noisyRecap) corruptRecap(trace.inputs, walk.recap.length, instance.size, random, noise.recapTokens);
+  const plain = traceOf(tokens, walk, new Float32Array(tokens.length).fill(1));
+  const trace = hidesState ? planFromRecap(plain) : plain;
+  if (noisyRecap && !hidesState)
+    corruptRecap(trace.inputs, walk.recap.length, instance.size, random, noise.recapTokens);
   if (softTargets) return trace;
   const targets = walk.targets.map((set, t) => [set.includes(tokens[t]!) ? tokens[t]! : choose(random, set)]);
   return { ...trace, targets };
+}
+
+/** A recap cannot be guessed behind a prompt without the state: only the plan counts. */
+function planFromRecap(trace: TrainingTrace): TrainingTrace {
+  return { ...trace, weights: trace.weights.map((w, t) => (trace.spans[t] === SPAN_RECAP ? 0 : w)), hidesState: true };
 }
 
 /**

@@ -31,9 +31,8 @@ export function withReplay<R extends { readonly loss: Tensor }>(
   if (count === 0) return term;
   const random = new Random(config.seed, streams.replay + 100 * stream, step);
   const puzzles = drawPuzzles(groups, random, count, config.stage0.balance);
-  const traces = puzzles.map(({ world, instance }) =>
-    planTrace(world, instance, random, { noise: config.stage0.noise }),
-  );
+  const { noise, promptDropout } = config.stage0;
+  const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise, promptDropout }));
   const packed = packTraces(puzzles, traces, 'symbolic', model.config);
   const options = { average: config.stage0.lossAverage, inBuckets };
   return addTerm(term, supervisedTerm(model, puzzles, traces, packed, options), replay);

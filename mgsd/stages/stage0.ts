@@ -22,7 +22,7 @@ export function planningStage(
   optimizer: AdamW,
   groups: readonly PuzzleGroup[],
 ): Stage {
-  const { batch, learningRate, noise, planContext, steps, warmup, floor } = config.stage0;
+  const { batch, learningRate, noise, promptDropout, planContext, steps, warmup, floor } = config.stage0;
   const updates = new Updates(optimizer);
   return {
     name: 'stage0',
@@ -31,7 +31,7 @@ export function planningStage(
     step(step) {
       const random = new Random(config.seed, streams.stage0, step);
       const puzzles = drawPuzzles(groups, random, batch, config.stage0.balance);
-      const plain = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise }));
+      const plain = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise, promptDropout }));
       const isTold = puzzles.map(() => planContext > 0 && random.uniform() < planContext);
       const traces = plain.map((trace, i) => (isTold[i]! ? followPlan(puzzles[i]!, trace) : trace));
       const contexts = isTold.map<Context>(told => (told ? 'state+plan' : 'state'));

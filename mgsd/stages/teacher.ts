@@ -5,12 +5,12 @@
 import { add, mul, noGrad } from '../../core/index.js';
 import type { HostArray, Tensor } from '../../core/index.js';
 import { assign } from '../../core/primitives.js';
-import { bucketed, packBatch, patchCount } from '../../models/index.js';
-import type { Batch, Sequence, VisionLanguageModel } from '../../models/index.js';
+import { bucketed } from '../../models/index.js';
+import type { Batch, VisionLanguageModel } from '../../models/index.js';
 import type { Puzzle } from '../puzzles.js';
-import { packTraces } from '../samples.js';
+import { packPrompts } from '../samples.js';
 import { actionToken, EOS } from '../../models/vocabulary.js';
-import { responseSlots, SPAN_ACTION, symbolicPrompt, symbolicPromptSlots } from '../trace.js';
+import { SPAN_ACTION, symbolicPrompt } from '../trace.js';
 import type { TrainingTrace } from '../trace-samples.js';
 import type { DistillationConfig } from './distillation-config.js';
 import { batchInputs, batchTensors, onDevice, padArray } from './loss-term.js';
@@ -95,24 +95,10 @@ export function packForTeacher(
   context: Context | readonly Context[],
   { config }: VisionLanguageModel,
 ): Batch {
-  const contexts = typeof context === 'string' ? puzzles.map(() => context) : context;
-  if (contexts.every(each => each === 'state')) return packTraces(puzzles, traces, 'symbolic', config);
-  const sequences = puzzles.map<Sequence>((puzzle, i) => {
-    const { inputs } = traces[i]!;
-    const promptSlots = symbolicPromptSlots(puzzle.world, puzzle.instance);
-    const slots = inputs.length > 1 ? responseSlots(puzzle.world, inputs[1]!, inputs.length) : undefined;
-    return {
-      prompt: teacherPrompt(puzzle, contexts[i]!),
-      response: inputs,
-      ...(promptSlots && { promptSlots }),
-      ...(slots && { responseSlots: slots }),
-    };
-  });
-  return packBatch(sequences, {
-    promptPositions: config.promptPositions,
-    responsePositions: config.responsePositions,
-    patches: patchCount(config),
-  });
+  const prompts = puzzles.map((puzzle, i) =>
+    teacherPrompt(puzzle, typeof context === 'string' ? context : context[i]!),
+  );
+  return packPrompts(puzzles, traces, prompts, 'symbolic', config);
 }
 
 /**

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ANS, BOS, EOS, actionOf, cellOf, sizeOf, tokensToText } from '../../models/vocabulary.js';
 import * as samples from '../../mgsd/trace-samples.js';
-import { maximumResponseLength, oracleResponse } from '../../mgsd/trace.js';
+import { maximumResponseLength, oracleResponse, symbolicPrompt } from '../../mgsd/trace.js';
+import { packTraces } from '../../mgsd/samples.js';
+import { modelPresets } from '../../models/index.js';
 import { parseMap } from '../../mgsd/worlds/frozenlake/text.js';
 import { onBoard } from '../../mgsd/worlds/grid.js';
 import { anyPuzzle, frozenLake, testRandom } from './random.js';
@@ -24,6 +26,25 @@ describe('training traces', () => {
         expect(inputs.length).toBe(oracleResponse(frozenLake, puzzle).length);
         expect(trace.weights.every(weight => weight === 1)).toBe(true);
         expect(trace.spans).toHaveLength(inputs.length);
+      }),
+    );
+  });
+
+  test('prompt dropout: the state is hidden, the recap is free of noise and does not count, the plan does', () => {
+    fc.assert(
+      fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
+        const options = { noise: { ...ALWAYS, detourSamples: 0 }, promptDropout: 1 };
+        const trace = samples.planTrace(frozenLake, puzzle, testRandom(seed), options);
+        const recap = frozenLake.recap(puzzle);
+        expect(trace.hidesState).toBe(true);
+        expect(Array.from(trace.inputs.slice(1, recap.length + 2))).toEqual([...recap, ANS]);
+        expect(Array.from(trace.weights)).toEqual(trace.targets.map((_, t) => (t <= recap.length ? 0 : 1)));
+        const puzzles = [{ world: frozenLake, instance: puzzle }];
+        const hidden = packTraces(puzzles, [trace], 'symbolic', modelPresets.tiny);
+        const { hidesState: _, ...open } = trace;
+        const shown = packTraces(puzzles, [open], 'symbolic', modelPresets.tiny);
+        expect(shown.tokens.length - hidden.tokens.length).toBe(symbolicPrompt(frozenLake, puzzle).length - 2);
+        expect(packTraces(puzzles, [trace], 'image', modelPresets.tiny).tokens.length).toBeGreaterThan(36);
       }),
     );
   });

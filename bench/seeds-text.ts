@@ -1,0 +1,147 @@
+/** Tables of several seeds as Markdown, put between the marks of a document. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { RunConfig } from '../mgsd/config.js';
+import { writeFileAtomic } from '../mgsd/files.js';
+import { rowTitles } from '../mgsd/table.js';
+import type { RowName, TableRow } from '../mgsd/table.js';
+import { createWorldByName } from '../mgsd/worlds/registry.js';
+
+/** Success from images by `world level`, where training and test differ by more than the puzzle. */
+export interface Shift {
+  /** The sizes of training in other colours and shapes. */
+  readonly heldOutLook: Readonly<Record<string, number>>;
+  /** One size larger than any of training; and what the planner does there with symbols, which bounds it. */
+  readonly larger: Readonly<Record<string, number>>;
+  readonly largerSymbolic: Readonly<Record<string, number>>;
+}
+
+export interface SeedResult {
+  readonly seed: number;
+  /** From data to table, without the baseline; undefined if the run was put together from several sittings. */
+  readonly minutes: number | undefined;
+  readonly threads?: number;
+  readonly rows: readonly TableRow[];
+  readonly shift?: Shift;
+}
+
+/** Mean in bold and every seed behind it, in percent; a dash where some seed has none. */
+function across(shares: readonly (number | undefined)[]): string {
+  const known = shares.flatMap(share => share ?? []);
+  if (known.length === 0 || known.length < shares.length) return '–';
+  const texts = known.map(share => (100 * share).toFixed(1));
+  if (texts.length === 1) return texts[0]!;
+  const mean = known.reduce((sum, share) => sum + share, 0) / known.length;
+  return `**${(100 * mean).toFixed(1)}** (${texts.join(', ')})`;
+}
+
+const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+const table = (head: readonly string[], rows: readonly (readonly string[])[]) =>
+  [line(head), line(head.map((_, k) => (k === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n');
+
+const titleOf = (world: string) => createWorldByName(world).title;
+
+/** What every row did over all, in each world where there are several, and where training and test differ. */
+export function resultTables(results: readonly SeedResult[]): string {
+  const rowsOf = (name: RowName) => results.map(({ rows }) => rows.find(row => row.name === name));
+  const present = (Object.keys(rowTitles) as RowName[]).filter(name => rowsOf(name).some(row => row !== undefined));
+  const cell = (name: RowName, pick: (row: TableRow) => number | null | undefined) =>
+    across(rowsOf(name).map(row => (row && pick(row)) ?? undefined));
+  const worlds = Object.keys(results[0]?.rows[0]?.byTask ?? {});
+  const parts = [
+    table(
+      ['row', 'success %', 'optimal %', 'needs a detour %', 'recap exact %', 'gap closed %'],
+      present.map(name => [
+        rowTitles[name],
+        cell(name, row => row.success.value),
+        cell(name, row => row.optimal.value),
+        cell(name, row => row.detourSuccess?.value),
+        cell(name, row => row.recapExact.value),
+        cell(name, row => row.gapClosed?.value),
+      ]),
+    ),
+  ];
+  if (worlds.length > 1)
+    parts.push(
+      table(
+        ['row', ...worlds.flatMap(world => [`${titleOf(world)}: success %`, 'gap closed %'])],
+        present.map(name => [
+          rowTitles[name],
+          ...worlds.flatMap(world => [
+            cell(name, row => row.byTask[world]?.success.value),
+            cell(name, row => row.gapByTask[world]?.value),
+          ]),
+        ]),
+      ),
+    );
+  const shifts = results.flatMap(({ shift }) => shift ?? []);
+  const levels = Object.keys(rowsOf('mgsd')[0]?.byTaskLevel ?? {});
+  if (shifts.length === results.length && shifts.length > 0) {
+    const largest = Object.keys(shifts[0]!.larger);
+    parts.push(
+      table(
+        ['MGSD from images, success %', 'in the look of training', 'in the held-out look', 'from symbols (stage 0)'],
+        [
+          ...levels.map(level => [
+            level,
+            cell('mgsd', row => row.byTaskLevel[level]?.success.value),
+            across(shifts.map(({ heldOutLook }) => heldOutLook[level])),
+            cell('symbolic', row => row.byTaskLevel[level]?.success.value),
+          ]),
+          ...largest.map(level => [
+            `${level}, a size never seen`,
+            across(shifts.map(({ larger }) => larger[level])),
+            '–',
+            across(shifts.map(({ largerSymbolic }) => largerSymbolic[level])),
+          ]),
+        ],
+      ),
+    );
+  }
+  return parts.join('\n\n');
+}
+
+export interface ResultsOfSeeds {
+  readonly results: readonly SeedResult[];
+  readonly config: RunConfig;
+  readonly machine: { readonly processor: string; readonly cores: number };
+  readonly command: string;
+  /** Where the raw numbers are. */
+  readonly json: string | undefined;
+}
+
+/** Replaces what stands between `<!-- MARK:begin -->` and `<!-- MARK:end -->` in the file. @throws Error without the marks */
+export function insertResults(file: string, mark: string, results: ResultsOfSeeds): void {
+  const text = readFileSync(file, 'utf8');
+  const [begin, end] = [`<!-- ${mark}:begin -->`, `<!-- ${mark}:end -->`];
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || to < from)
+    throw new Error(`${file} lacks the marks ${begin} and ${end}: put them where the results belong`);
+  const block = `${introduction(results, path.dirname(file))}\n\n${resultTables(results.results)}`;
+  writeFileAtomic(file, `${text.slice(0, from + begin.length)}\n\n${block}\n\n${text.slice(to)}`);
+}
+
+function introduction({ results, config, machine, command, json }: ResultsOfSeeds, from: string): string {
+  const minutes = results.flatMap(result => result.minutes ?? []);
+  const range =
+    minutes.length > 0
+      ? `${Math.min(...minutes).toFixed(1)} to ${Math.max(...minutes).toFixed(1)} minutes`
+      : 'a time that was not taken';
+  const boards = config.tasks.map(
+    ({ world, levels }) => `${titleOf(world)} ${levels.length > 1 ? `${levels[0]!} to ${levels.at(-1)!}` : levels[0]!}`,
+  );
+  const { items } = results[0]!.rows[0]!;
+  const isDefault = config.preset === 'tiny';
+  const what = isDefault ? '`mgsd-lite train` with its defaults' : `\`mgsd-lite train --preset ${config.preset}\``;
+  const names = results.map(({ seed }) => seed).join(', ');
+  const link = json === undefined ? 'not written' : `[\`${json}\`](${path.posix.relative(from, json)})`;
+  return [
+    `${what}, seeds ${names}, ${items} held-out boards (${boards.join(', ')}), none of whose layouts occurs in`,
+    `training, greedy decoding; mean, and each seed in brackets. A run took ${range} on ${machine.cores} cores (${machine.processor}).`,
+    ...(isDefault
+      ? ['Straight ahead with holes ignored would solve about 63 % of them, and none of those that need a detour.']
+      : []),
+    ...(boards.length > 1 ? ['Success is the macro average: the mean of the worlds.'] : []),
+    `Raw numbers with intervals: ${link}; again by \`${command}\`.`,
+  ].join('\n');
+}
