@@ -35,6 +35,8 @@ export interface Program {
   readonly passes: readonly PassProgram[];
   /** Names and types of the params, in order. */
   readonly params: readonly (readonly [string, 'u32' | 'f32'])[];
+  /** Values of the params: every launch overwrites those of the one before. */
+  readonly immediates: { readonly bytes: ArrayBuffer; readonly words: Uint32Array; readonly floats: Float32Array };
   /** Positions of operands that some pass writes, and that some pass reads. */
   readonly written: readonly number[];
   readonly onlyRead: readonly number[];
@@ -105,10 +107,12 @@ export class Programs {
     const passes = kernel.wgsl(this.#target(dtypes));
     const bound = new Set(passes.flatMap(pass => boundBuffers(kernel, pass)));
     const operand = [...bound].filter(position => position < names.length);
+    const immediates = new ArrayBuffer(4 * Object.keys(kernel.params).length);
     const written = (position: number) => kernel.buffers[names[position]!]!.access !== 'read';
     return {
       kernel,
       params: Object.entries(kernel.params),
+      immediates: { bytes: immediates, words: new Uint32Array(immediates), floats: new Float32Array(immediates) },
       passes: passes.map((pass, i) => this.#buildPass(kernel, pass, dtypes, pass.variant ?? String(i))),
       written: operand.filter(written),
       onlyRead: operand.filter(position => !written(position)),

@@ -1,18 +1,20 @@
 /**
  * Repeating launches on the webgpu backend. WebGPU has no command buffers that can be submitted twice, so what is kept is a flat list
- * of everything that recording needs: pipelines, bind groups, immediates, grids. A run loops over it, into one pass.
+ * of the calls that recording takes. The calls are what it costs: each crosses into Dawn, which checks it. So a call whose setting is
+ * the one before is left out, and settings are in the form that crosses fastest (bench/replay.ts measures the forms).
  */
 import type { Block } from './webgpu-memory.js';
 import type { PassProgram } from './webgpu-programs.js';
 
-/** One dispatch, ready to be recorded. */
+/** One dispatch with the calls in front of it; undefined where the setting before holds. */
 export interface Dispatch {
-  readonly program: PassProgram;
-  readonly pipeline: GPUComputePipeline;
-  readonly group: GPUBindGroup;
-  /** Params of the kernel as 32-bit words. */
-  readonly immediates: Uint32Array<ArrayBuffer>;
-  readonly workgroups: readonly [number, number, number];
+  readonly pipeline: GPUComputePipeline | undefined;
+  readonly group: GPUBindGroup | undefined;
+  /** Params of the kernel as 32-bit words; a whole buffer crosses into Dawn much faster than a view does. */
+  readonly immediates: ArrayBuffer | undefined;
+  readonly x: number;
+  readonly y: number;
+  readonly z: number;
 }
 
 /** A copy in front of the dispatch that reads it. */
@@ -23,25 +25,71 @@ export interface Copy {
   readonly bytes: number;
 }
 
-/** What a run does, in order, and the buffers it touches. */
-export class CommandList {
-  readonly commands: (Dispatch | Copy)[] = [];
-  readonly blocks = new Set<Block>();
-  /** Buffers of copies: they belong to the list. */
-  readonly owned: Block[] = [];
+/** Copies, then dispatches that make up one compute pass. */
+interface Segment {
+  readonly copies: Copy[];
+  readonly dispatches: Dispatch[];
+}
 
-  dispatch(command: Dispatch, blocks: readonly Block[]): void {
-    this.commands.push(command);
+/** Settings of a dispatch, whatever was set before. */
+type Settings = Required<{ readonly [K in 'pipeline' | 'group']: NonNullable<Dispatch[K]> }> &
+  Pick<Dispatch, 'immediates'>;
+
+/** What a run does, in order, and the buffers it touches. */
+export class Recording {
+  readonly segments: Segment[] = [];
+  /** Every buffer that it uses. */
+  readonly blocks = new Set<Block>();
+  /** Buffers of copies: they belong to the recording. */
+  readonly owned: Block[] = [];
+  readonly #launches = new Map<PassProgram, number>();
+  #last: Settings | undefined;
+
+  /** @param immediates is kept: it must not change */
+  dispatch(
+    program: PassProgram,
+    settings: Settings,
+    [x, y, z]: readonly [number, number, number],
+    blocks: readonly Block[],
+  ): void {
+    const { pipeline, group, immediates } = settings;
+    const last = this.#last;
+    if (!last && this.segments.at(-1)?.dispatches.length !== 0) this.segments.push({ copies: [], dispatches: [] });
+    const known = last?.pipeline === pipeline && sameWords(last.immediates, immediates);
+    this.segments.at(-1)!.dispatches.push({
+      pipeline: last?.pipeline === pipeline ? undefined : pipeline,
+      group: last?.group === group ? undefined : group,
+      immediates: known ? undefined : immediates,
+      ...{ x, y, z },
+    });
+    this.#last = settings;
+    this.#launches.set(program, (this.#launches.get(program) ?? 0) + 1);
     for (const block of blocks) this.blocks.add(block);
   }
 
   copy(command: Copy): void {
-    this.commands.push(command);
+    const open = this.segments.at(-1);
+    if (open?.dispatches.length === 0) open.copies.push(command);
+    else this.segments.push({ copies: [command], dispatches: [] });
+    this.#last = undefined; // a copy ends the pass, and a new one begins with nothing set
     this.owned.push(command.to);
     this.blocks.add(command.from).add(command.to);
   }
+
+  /** Counts one run of it at the programs. */
+  count(): void {
+    for (const [program, launches] of this.#launches) program.launches += launches;
+  }
 }
 
-export function isCopy(command: Dispatch | Copy): command is Copy {
-  return 'from' in command;
+function sameWords(a: ArrayBuffer | undefined, b: ArrayBuffer | undefined): boolean {
+  if (!a || !b) return a === b;
+  const [left, right] = [new Uint32Array(a), new Uint32Array(b)];
+  return left.length === right.length && left.every((word, i) => word === right[i]);
+}
+
+/** `dispatchWorkgroups` with as few arguments as will do: each costs. */
+export function dispatch(pass: GPUComputePassEncoder, x: number, y: number, z: number): void {
+  if (y === 1 && z === 1) pass.dispatchWorkgroups(x);
+  else pass.dispatchWorkgroups(x, y, z);
 }

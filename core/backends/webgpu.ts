@@ -8,16 +8,17 @@ import type { Kernel } from '../../kernels/index.js';
 import { namedParams } from '../backend.js';
 import { DeviceError } from '../faults.js';
 import type { Allocation, Backend, Capabilities, Launch, LaunchTimer, Operand, Replay } from '../backend.js';
+import { Batch } from './webgpu-batch.js';
 import { openDevice } from './webgpu-device.js';
 import type { OpenedDevice, WebGpuOptions } from './webgpu-device.js';
+import { Faults } from './webgpu-faults.js';
 import { BindGroupCache, BufferPool, megabytes, StagingRing } from './webgpu-memory.js';
 import type { Binding, Block } from './webgpu-memory.js';
 import { Programs } from './webgpu-programs.js';
 import type { KernelTarget, PassProgram, Program, Selection } from './webgpu-programs.js';
-import { CommandList, isCopy } from './webgpu-replay.js';
+import { Recording } from './webgpu-replay.js';
 import { ScratchRing } from './webgpu-scratch.js';
 import { Timestamps } from './webgpu-timestamps.js';
-import { settle } from './webgpu-wait.js';
 
 export type { WebGpuOptions } from './webgpu-device.js';
 
@@ -31,13 +32,6 @@ class WebGpuAllocation implements Allocation {
     this.block = block;
   }
 }
-
-/** Launches that are worth a submission of their own while the device has nothing to do. */
-const batchLaunches = 64;
-/** Launches that are submitted even if two batches are under way already. */
-const longestBatch = 2048;
-/** Batches under way beyond which launches gather instead: a deep queue makes everything wait longer, and gains nothing. */
-const batchesInFlight = 2;
 
 export interface CacheLimits {
   /** Bind groups to keep. */
@@ -64,28 +58,10 @@ export class WebGpuBackend implements Backend {
   /** Of the buffers behind tensors. */
   readonly #usage: number;
 
-  /** The open batch. */
-  #encoder: GPUCommandEncoder | undefined;
-  #pass: GPUComputePassEncoder | undefined;
-  #batch = 0;
-  #queued = 0;
-  #inFlight = 0;
-  /** What the open pass has set last. */
-  #pipeline: GPUComputePipeline | undefined;
-  #group: GPUBindGroup | undefined;
-
-  /** Validity of shaders, buffers and batches, not known yet. */
-  readonly #checks = new Set<Promise<void>>();
-  #errors: Error[] = [];
-  #lost: Error | undefined;
-  #closed = false;
-
-  #timestamps: Timestamps | undefined;
+  readonly #batch: Batch;
+  readonly #faults: Faults;
   /** While launches are prepared, what they would record goes here instead. */
-  #capture: CommandList | undefined;
-
-  readonly #immediates = new Uint32Array(16);
-  readonly #immediateFloats = new Float32Array(this.#immediates.buffer);
+  #recording: Recording | undefined;
 
   constructor(
     { device, usage, profile, machine, capabilities }: OpenedDevice,
@@ -93,6 +69,8 @@ export class WebGpuBackend implements Backend {
   ) {
     this.capabilities = capabilities;
     this.#device = device;
+    this.#faults = new Faults(device, capabilities.software);
+    this.#batch = new Batch(device, this.#faults);
     this.#usage = usage.STORAGE | usage.COPY_SRC | usage.COPY_DST;
     this.#pool = new BufferPool({
       keepBytes: limits.keepBytes,
@@ -100,23 +78,14 @@ export class WebGpuBackend implements Backend {
       create: bytes => this.#createBuffer(bytes, this.#usage),
       beforeDestroy: block => {
         this.#groups.forget(block);
-        if (block.batch === this.#batch) this.flush();
+        if (block.batch === this.#batch.number) this.flush();
       },
     });
     this.#scratch = new ScratchRing(this.#pool, capabilities.maxBufferBytes);
     this.#groups = new BindGroupCache(device, limits.bindGroups);
     this.#staging = new StagingRing(bytes => this.#createBuffer(bytes, usage.MAP_READ | usage.COPY_DST));
-    this.#programs = new Programs(device, { profile, machine }, check => this.#track(check, true));
+    this.#programs = new Programs(device, { profile, machine }, check => this.#faults.track(check, true));
     this.target = this.#programs.target;
-    device.addEventListener('uncapturederror', event => this.#errors.push(new Error(event.error.message)));
-    void device.lost.then(({ reason, message }) => {
-      if (!this.#closed)
-        this.#lost = new DeviceError(
-          'lost',
-          `The GPU device was lost (${message || reason}). Its memory is gone: start again from the last checkpoint. Common causes are a driver that ` +
-            'was reset because one launch took too long, memory that ran out, or a GPU that was taken away.',
-        );
-    });
   }
 
   /** Counters that stand still in a steady state, and memory in bytes. */
@@ -127,7 +96,7 @@ export class WebGpuBackend implements Backend {
       bindGroups: this.#groups.size,
       liveBytes: this.#pool.liveBytes,
       keptBytes: this.#pool.keptBytes,
-      batches: this.#batch,
+      batches: this.#batch.number,
     };
   }
 
@@ -137,13 +106,13 @@ export class WebGpuBackend implements Backend {
   }
 
   allocate(bytes: number): Allocation {
-    this.#assertUsable();
+    this.#faults.assertUsable();
     return new WebGpuAllocation(this.#pool.take(bytes));
   }
 
   /** Asks the driver for it and gives it back at once: WebGPU does not tell how much there is. */
   async hasMemory(bytes: number): Promise<boolean> {
-    this.#assertUsable();
+    this.#faults.assertUsable();
     const largest = Math.floor(this.capabilities.maxBufferBytes / 16) * 16;
     const buffers: GPUBuffer[] = [];
     this.#device.pushErrorScope('out-of-memory');
@@ -164,7 +133,7 @@ export class WebGpuBackend implements Backend {
   }
 
   write(allocation: Allocation, byteOffset: number, data: ArrayBufferView): void {
-    this.#assertUsable();
+    this.#faults.assertUsable();
     const block = blockOf(allocation, 'write');
     if (byteOffset + data.byteLength > allocation.bytes)
       throw new Error(
@@ -177,7 +146,7 @@ export class WebGpuBackend implements Backend {
       throw new Error(
         `write of ${bytes.length} bytes at ${byteOffset}: WebGPU copies whole words, from a multiple of 4`,
       );
-    if (block.batch === this.#batch) this.flush(); // launches before this call see the old content
+    if (block.batch === this.#batch.number) this.flush(); // launches before this call see the old content
     if (whole > 0) this.#device.queue.writeBuffer(block.buffer, byteOffset, bytes, 0, whole);
     if (whole < bytes.length) this.#writeHalfWord(allocation, byteOffset + whole, bytes.slice(whole));
   }
@@ -196,17 +165,17 @@ export class WebGpuBackend implements Backend {
   }
 
   async read(allocation: Allocation, byteOffset: number, bytes: number): Promise<ArrayBuffer> {
-    this.#assertUsable();
+    this.#faults.assertUsable();
     const block = blockOf(allocation, 'read');
     const begin = byteOffset - (byteOffset % 4);
     const size = Math.ceil((byteOffset + bytes - begin) / 4) * 4;
     if (begin + size > allocation.bytes)
       throw new Error(`read of ${bytes} bytes at ${byteOffset} from an allocation of ${allocation.bytes} bytes`);
     const staging = this.#staging.take(size);
-    if (size > 0) this.#copy(block, begin, staging.buffer, 0, size);
+    if (size > 0) this.#batch.copy(block, begin, staging.buffer, 0, size);
     this.flush();
     const mapped = staging.buffer.mapAsync(1 /* GPUMapMode.READ */, 0, size);
-    await this.#wait(mapped);
+    await this.#faults.wait(mapped);
     const start = byteOffset - begin;
     const result = staging.buffer.getMappedRange(0, size).slice(start, start + bytes);
     staging.buffer.unmap();
@@ -215,65 +184,54 @@ export class WebGpuBackend implements Backend {
   }
 
   launch(kernel: Kernel, operands: readonly Operand[], params: readonly number[]): void {
-    this.#assertUsable();
+    this.#faults.assertUsable();
     const program = this.#programs.get(kernel, operands);
     const named = namedParams(kernel, params);
     let bound = this.#separateReads(program, operands);
     if (program.usesScratch) bound = this.#withScratch(program, bound, named);
+    const { bytes, words, floats } = program.immediates;
     program.params.forEach(([, type], i) => {
-      if (type === 'u32') this.#immediates[i] = params[i]!;
-      else this.#immediateFloats[i] = params[i]!;
+      if (type === 'u32') words[i] = params[i]!;
+      else floats[i] = params[i]!;
     });
-    if (this.#timestamps?.isFull) this.flush();
-    this.#timestamps?.launch(kernel, params);
+    const immediates = params.length === 0 ? undefined : this.#recording ? bytes.slice() : bytes;
+    if (this.#batch.timestamps?.isFull) this.flush();
+    this.#batch.timestamps?.launch(kernel, params);
     for (const pass of program.passes) {
-      const [x, y, z] = pass.workgroups(named);
-      if (x > 0 && y > 0 && z > 0) this.#encode(program, pass, bound, x, y, z);
+      const workgroups = pass.workgroups(named);
+      if (workgroups.every(count => count > 0)) this.#encode(program, pass, bound, immediates, workgroups);
     }
-    if (this.#capture) return;
-    if (this.#queued >= longestBatch || (this.#queued >= batchLaunches && this.#inFlight < batchesInFlight))
-      this.flush();
+    if (!this.#recording) this.#batch.submitIfWorthwhile();
   }
 
   /** See webgpu-replay.ts: bind groups are made once, and a run is one pass and one submission. */
   prepare(launches: readonly Launch[]): Replay {
-    const list = new CommandList();
-    this.#capture = list;
+    const recording = new Recording();
+    this.#recording = recording;
     try {
       for (const { kernel, operands, params } of launches) this.launch(kernel, operands, params);
     } finally {
-      this.#capture = undefined;
+      this.#recording = undefined;
     }
     return {
       run: () => {
-        this.#repeat(list);
+        this.#faults.assertUsable();
+        this.#batch.repeat(recording);
+        recording.count();
       },
       dispose: () => {
-        for (const block of list.owned.splice(0)) this.#pool.give(block);
+        for (const block of recording.owned.splice(0)) this.#pool.give(block);
       },
     };
   }
 
-  #repeat({ commands, blocks }: CommandList): void {
-    this.#assertUsable();
-    for (const block of blocks) block.batch = this.#batch;
-    for (const command of commands) {
-      if (isCopy(command)) {
-        this.#copy(command.from, command.fromOffset, command.to.buffer, 0, command.bytes);
-        continue;
-      }
-      const { program, pipeline, group, immediates, workgroups } = command;
-      const encoder = this.#openPass();
-      if (pipeline !== this.#pipeline) encoder.setPipeline((this.#pipeline = pipeline));
-      if (group !== this.#group) encoder.setBindGroup(0, (this.#group = group));
-      if (immediates.length > 0) encoder.setImmediates(0, immediates, 0, immediates.length);
-      encoder.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
-      program.launches++;
-    }
-    this.flush();
-  }
-
-  #encode(program: Program, pass: PassProgram, operands: readonly Operand[], x: number, y: number, z: number): void {
+  #encode(
+    program: Program,
+    pass: PassProgram,
+    operands: readonly Operand[],
+    immediates: ArrayBuffer | undefined,
+    workgroups: readonly [number, number, number],
+  ): void {
     const bindings = pass.bound.map((position): Binding => {
       const { allocation, byteOffset, length } = operands[position]!;
       const block = blockOf(allocation, program.kernel.name);
@@ -283,24 +241,18 @@ export class WebGpuBackend implements Backend {
           `kernel ${program.kernel.name}, buffer ${Object.keys(program.kernel.buffers)[position]!}: ${size} bytes at ${byteOffset} of an ` +
             `allocation of ${block.bytes} bytes (the offset must be a multiple of 256, the end inside)`,
         );
-      block.batch = this.#batch;
+      block.batch = this.#batch.number;
       return { binding: position, block, offset: byteOffset, size };
     });
     const pipeline = pass.pipeline();
     const group = this.#groups.get(pass.layout, pass.layoutId, bindings);
-    if (this.#capture) {
-      const immediates = this.#immediates.slice(0, program.params.length);
+    if (this.#recording) {
       const blocks = bindings.map(({ block }) => block);
-      this.#capture.dispatch({ program: pass, pipeline, group, immediates, workgroups: [x, y, z] }, blocks);
+      this.#recording.dispatch(pass, { pipeline, group, immediates }, workgroups, blocks);
       return;
     }
-    const encoder = this.#timestamps ? this.#openTimedPass(this.#timestamps) : this.#openPass();
-    if (pipeline !== this.#pipeline) encoder.setPipeline((this.#pipeline = pipeline));
-    if (group !== this.#group) encoder.setBindGroup(0, (this.#group = group));
-    if (program.params.length > 0) encoder.setImmediates(0, this.#immediates, 0, program.params.length);
-    encoder.dispatchWorkgroups(x, y, z);
+    this.#batch.dispatch(pipeline, group, immediates, ...workgroups);
     pass.launches++;
-    this.#queued++;
   }
 
   /** The operands, and behind them the launch's scratch buffer if a pass wants one. */
@@ -324,10 +276,10 @@ export class WebGpuBackend implements Backend {
       const size = Math.max(16, Math.ceil((operand.length * program.elementBytes[position]!) / 16) * 16);
       const copy = this.#pool.take(size);
       const from = blockOf(operand.allocation, program.kernel.name);
-      if (this.#capture) this.#capture.copy({ from, fromOffset: operand.byteOffset, to: copy, bytes: size });
+      if (this.#recording) this.#recording.copy({ from, fromOffset: operand.byteOffset, to: copy, bytes: size });
       else {
-        copy.batch = this.#batch;
-        this.#copy(from, operand.byteOffset, copy.buffer, 0, size);
+        copy.batch = this.#batch.number;
+        this.#batch.copy(from, operand.byteOffset, copy.buffer, 0, size);
         copies.push(copy);
       }
       result = result.with(position, { ...operand, allocation: new WebGpuAllocation(copy), byteOffset: 0 });
@@ -336,122 +288,34 @@ export class WebGpuBackend implements Backend {
     return result;
   }
 
-  #copy(from: Block, fromOffset: number, to: GPUBuffer, toOffset: number, bytes: number): void {
-    this.#endPass();
-    from.batch = this.#batch;
-    this.#encoder ??= this.#device.createCommandEncoder();
-    this.#encoder.copyBufferToBuffer(from.buffer, fromOffset, to, toOffset, bytes);
-  }
-
-  #openPass(): GPUComputePassEncoder {
-    if (!this.#pass) {
-      this.#encoder ??= this.#device.createCommandEncoder();
-      this.#pass = this.#encoder.beginComputePass();
-      this.#pipeline = undefined;
-      this.#group = undefined;
-    }
-    return this.#pass;
-  }
-
-  #openTimedPass(timestamps: Timestamps): GPUComputePassEncoder {
-    this.#endPass();
-    this.#encoder ??= this.#device.createCommandEncoder();
-    this.#pass = this.#encoder.beginComputePass({ timestampWrites: timestamps.next() });
-    this.#pipeline = undefined;
-    this.#group = undefined;
-    return this.#pass;
-  }
-
   timeLaunches(timer: LaunchTimer | undefined): boolean {
     this.flush();
-    this.#timestamps?.dispose();
-    this.#timestamps = undefined;
+    this.#batch.timestamps?.dispose();
+    this.#batch.timestamps = undefined;
     if (!this.#device.features.has('timestamp-query')) return false;
-    if (timer) this.#timestamps = new Timestamps(this.#device, timer);
+    if (timer) this.#batch.timestamps = new Timestamps(this.#device, timer);
     return true;
-  }
-
-  #endPass(): void {
-    this.#pass?.end();
-    this.#pass = undefined;
   }
 
   /** Submits what has been launched so far. */
   flush(): void {
-    if (!this.#encoder) return;
-    this.#endPass();
-    this.#device.pushErrorScope('validation');
-    const submitted = this.#timestamps?.close(this.#encoder);
-    this.#device.queue.submit([this.#encoder.finish()]);
-    if (submitted) this.#track(submitted());
-    const problem = this.#device.popErrorScope();
-    this.#track(problem.then(error => this.#reject(error?.message)));
-    this.#encoder = undefined;
-    this.#batch++;
-    this.#queued = 0;
-    this.#inFlight++;
-    const done = () => {
-      this.#inFlight--;
-      if (this.#queued >= batchLaunches && this.#lost === undefined && !this.#closed) this.flush();
-    };
-    this.#device.queue.onSubmittedWorkDone().then(done, done);
+    this.#batch.submit();
   }
 
   async finish(): Promise<void> {
-    this.#assertUsable();
+    this.#faults.assertUsable();
     this.flush();
-    await this.#wait(this.#device.queue.onSubmittedWorkDone());
+    await this.#faults.wait(this.#device.queue.onSubmittedWorkDone());
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
+    if (this.#faults.isClosed) return;
     try {
-      if (!this.#lost) await this.finish();
+      if (!this.#faults.isLost) await this.finish();
     } finally {
-      this.#closed = true;
+      this.#faults.close();
       this.#device.destroy();
     }
-  }
-
-  /** Waits, then throws the first error that anything before has caused. */
-  async #wait(work: Promise<unknown>): Promise<void> {
-    const checks = [...this.#checks];
-    let failure: Error | undefined;
-    const settled = work.catch((error: unknown) => {
-      failure = error instanceof Error ? error : new Error('the device refused to map a buffer', { cause: error });
-    });
-    await settle(settled, this.capabilities.software);
-    await settle(Promise.all(checks), this.capabilities.software);
-    // What fails on a device that is gone may be known before its loss is.
-    const failed = () => failure !== undefined || this.#errors.length > 0;
-    for (let turns = 0; turns < 10 && failed() && !this.#isLost; turns++) await new Promise(setImmediate);
-    if (this.#lost) throw this.#lost;
-    if (this.#errors.length > 0) {
-      const [first, ...others] = this.#errors;
-      const fault = this.#errors.find(error => error instanceof DeviceError);
-      this.#errors = [];
-      if (fault) throw fault;
-      // A shader that does not compile makes every launch of it fail as well: only the first message matters.
-      const more = others.length > 0 ? `\n(and ${others.length} more, the next one: ${others[0]!.message})` : '';
-      throw new Error(first!.message + more, { cause: first });
-    }
-    if (failure) throw failure;
-  }
-
-  /** Remembers a check until it is known; its error is thrown by the next wait, before others if it is their cause (`first`). */
-  #track(check: Promise<void>, first = false): void {
-    const known = check
-      .catch((reason: unknown) => {
-        const error = reason instanceof Error ? reason : new Error('unknown GPU error', { cause: reason });
-        if (first) this.#errors.unshift(error);
-        else this.#errors.push(error);
-      })
-      .finally(() => this.#checks.delete(known));
-    this.#checks.add(known);
-  }
-
-  #reject(message: string | undefined): void {
-    if (message !== undefined) throw new Error(message);
   }
 
   #createBuffer(size: number, usage: number): GPUBuffer {
@@ -467,17 +331,8 @@ export class WebGpuBackend implements Backend {
             'use a smaller batch, shorter sequences or f16.',
         );
     };
-    this.#track(check());
+    this.#faults.track(check());
     return buffer;
-  }
-
-  get #isLost(): boolean {
-    return this.#lost !== undefined;
-  }
-
-  #assertUsable(): void {
-    if (this.#lost) throw this.#lost;
-    if (this.#closed) throw new Error('This webgpu backend was closed.');
   }
 }
 
