@@ -4,15 +4,14 @@ import { dispatch, Recording } from '../../core/backends/webgpu-replay.js';
 import type { Block } from '../../core/backends/webgpu-memory.js';
 import type { PassProgram } from '../../core/backends/webgpu-programs.js';
 
-const named = <T>(name: string) => ({ name }) as unknown as T;
-const [p, q] = [named<GPUComputePipeline>('p'), named<GPUComputePipeline>('q')];
-const [g, h] = [named<GPUBindGroup>('g'), named<GPUBindGroup>('h')];
+const [p, q] = [{ label: 'p' }, { label: 'q' }] as unknown as [GPUComputePipeline, GPUComputePipeline];
+const [g, h] = [{ label: 'g' }, { label: 'h' }] as unknown as [GPUBindGroup, GPUBindGroup];
 const words = (...values: number[]) => Uint32Array.from(values).buffer;
 
 it('leaves out settings that hold already, and sets all of them after a copy', () => {
   const recording = new Recording();
   const program = { launches: 0 } as PassProgram;
-  const block = named<Block>('block');
+  const block = { id: 1 } as Block;
   const launch = (pipeline: GPUComputePipeline, group: GPUBindGroup, ...values: number[]) => {
     recording.dispatch(program, { pipeline, group, immediates: words(...values) }, [1, 1, 1], [block]);
   };
