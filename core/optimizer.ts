@@ -94,10 +94,16 @@ export class AdamW {
       this.#hyper.set(group, device.keep(device.zeros([hyperFields.length], { dtype: flat.dtype })));
   }
 
+  /** What gradients are multiplied by on their way through f16: one number on the device; undefined without loss scaling. */
+  get lossScale(): Tensor | undefined {
+    return this.lossScaling && this.#state.view([], [], stateFields.indexOf('lossScale'));
+  }
+
   /** d(loss)/d(parameter) for all of them, times the loss scale if there is one: what `step` wants to find. */
   backward(loss: Tensor, options: Omit<BackwardOptions, 'grad' | 'lossScale'> = {}): void {
-    if (!this.lossScaling) loss.backward(options);
-    else loss.backward({ ...options, lossScale: this.#state.view([], [], stateFields.indexOf('lossScale')) });
+    const { lossScale } = this;
+    if (!lossScale) loss.backward(options);
+    else loss.backward({ ...options, lossScale });
   }
 
   /**

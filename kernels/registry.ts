@@ -12,6 +12,7 @@ import {
 } from './layer-norm/layer-norm.js';
 import {
   crossEntropyKernel,
+  crossEntropyTokensKernel,
   distillationKernels,
   divergenceStatsKernel,
   tailBucketGradKernel,
@@ -53,6 +54,7 @@ export const kernels: readonly Kernel[] = [
   scatterAddRowsKernel,
   scatterRowsKernel,
   crossEntropyKernel,
+  crossEntropyTokensKernel,
   ...Object.values(distillationKernels),
   divergenceStatsKernel,
   topKKernel,

@@ -1,6 +1,7 @@
 /** Losses from logits, one value per row; sum them for a scalar. */
 import {
   crossEntropyKernel,
+  crossEntropyTokensKernel,
   distillationKernels,
   divergenceFields,
   divergenceStatsKernel,
@@ -28,6 +29,13 @@ function requireMatrixAndWeights(what: string, logits: Tensor, others: readonly 
     throw new Error(
       `${what}: needs logits [rows, vocabulary], a second matrix of the same shape and weights [rows], got ` +
         [logits, ...others, weight].map(x => formatShape(x.shape)).join(', '),
+    );
+}
+
+function requireTokens(what: string, logits: Tensor, tokens: Tensor): void {
+  if (tokens.dtype !== 'i32' || tokens.rank !== 1 || tokens.shape[0] !== logits.shape[0])
+    throw new Error(
+      `${what}: needs one i32 token per row, got ${tokens.dtype} ${formatShape(tokens.shape)} for ${formatShape(logits.shape)}`,
     );
 }
 
@@ -128,6 +136,41 @@ export const lossOps = {
       };
     },
   }),
+  /** Inputs logits[rows, cols], tokens i32 [rows], weight[rows]. */
+  tokenCrossEntropy: defineOp<None>({
+    name: 'tokenCrossEntropy',
+    shape([logits, tokens, weight]) {
+      requireTokens('tokenCrossEntropy', logits!, tokens!);
+      requireMatrixAndWeights('tokenCrossEntropy', logits!, [], weight!);
+      return [logits!.shape[0]!];
+    },
+    forward([logits, tokens, weight], _, shape) {
+      const { device } = logits!;
+      const [rows, cols] = logits!.shape as [number, number];
+      const loss = device.empty(shape, wideDType(logits!), 'tokenCrossEntropy');
+      const grad = device.empty(logits!.shape, logits!.dtype, 'tokenCrossEntropy gradient');
+      const operands = {
+        ...{ logits: contiguous(logits!), tokens: contiguous(tokens!), weight: contiguous(weight!) },
+        ...{ loss, grad },
+      };
+      if (rows > 0) device.launch(crossEntropyTokensKernel, operands, { rows, cols });
+      return { output: loss, saved: [grad] };
+    },
+    gradient: ({ grad, saved: [dz] }) => [scaleRows(dz!, grad), undefined, undefined],
+    tolerance: 1e-5,
+    example: draw => {
+      const [rows, cols] = [draw.pick([1, 4]), draw.pick([2, 7])];
+      const values = Array.from({ length: rows }, () => draw.integer(-1, cols));
+      return {
+        inputs: [
+          { shape: [rows, cols] },
+          { shape: [rows], dtype: 'i32', values, constant: true },
+          { shape: [rows], range: [-1, 1], constant: true },
+        ],
+        attributes: {},
+      };
+    },
+  }),
   reverseKl: distillationOp('reverse_kl'),
   forwardKl: distillationOp('forward_kl'),
   jsd: distillationOp('jsd'),
@@ -186,6 +229,13 @@ export const lossOps = {
  */
 export const crossEntropy = (logits: Tensor, target: Tensor, weight: Tensor): Tensor =>
   applyOp(lossOps.crossEntropy, [logits, target, weight], {});
+
+/**
+ * -weight * log softmax(logits)[token] per row: logits[rows, vocabulary] float, tokens i32 [rows], weight[rows] f32 (f64) -> [rows].
+ * A token outside the vocabulary (-1, or -100 as elsewhere) counts nothing. Weights may be advantages, see `crossEntropy`.
+ */
+export const tokenCrossEntropy = (logits: Tensor, tokens: Tensor, weight: Tensor): Tensor =>
+  applyOp(lossOps.tokenCrossEntropy, [logits, tokens, weight], {});
 
 /**
  * weight * KL(student || teacher) per row over the whole vocabulary: logits [rows, vocabulary] of both -> [rows]. No gradient

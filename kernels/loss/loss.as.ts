@@ -2,6 +2,7 @@
 import { at, exp1, exp4, expDown4, laneMask, log1, log4, madd, storeLanes, sumLanes } from '../wasm/simd.as';
 import { expRow, indexOf, rowMax, rowSum } from '../wasm/row.as';
 
+export * from './tokens.as';
 export * from './top-k.as';
 
 @unmanaged

@@ -5,7 +5,13 @@
 import { defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import type { NumberArray } from '../dtype.js';
-import { crossEntropyWgsl, distillationWgsl, divergenceStatsWgsl, jsdWgsl } from './loss.wgsl.js';
+import {
+  crossEntropyTokensWgsl,
+  crossEntropyWgsl,
+  distillationWgsl,
+  divergenceStatsWgsl,
+  jsdWgsl,
+} from './loss.wgsl.js';
 
 export * from './top-k.js';
 
@@ -63,6 +69,49 @@ export const crossEntropyKernel = defineKernel({
       lengths: { logits: size, target: size, weight: rows, loss: rows, grad: size },
       fills: {
         target: { kind: 'uniform', minimum: 0, maximum: 1 },
+        weight: { kind: 'uniform', minimum: -1, maximum: 1 },
+      },
+    };
+  },
+  tolerance: 1e-5,
+});
+
+/**
+ * Cross-entropy with one token per row: what it is for a large vocabulary, where targets [rows, cols] would be as large as the logits,
+ * and for policy gradients, whose weights are advantages of sampled tokens. Bit for bit that of one-hot targets on wasm.
+ */
+export const crossEntropyTokensKernel = defineKernel({
+  name: 'cross_entropy_tokens',
+  summary:
+    'loss[i] = -weight[i] * log softmax(logits[i])[tokens[i]]; grad_k = weight[i] * (softmax(logits[i])_k - [k = tokens[i]]); ' +
+    'both 0 where the token is outside 0..cols - 1',
+  buffers: {
+    logits: { access: 'read', kind: 'float' },
+    tokens: { access: 'read', kind: 'index' },
+    weight: { access: 'read', kind: 'wide' },
+    loss: { access: 'write', kind: 'wide' },
+    grad: { access: 'write', kind: 'float' },
+  },
+  params,
+  reference({ logits, tokens, weight, loss, grad }, { rows, cols }) {
+    for (let i = 0; i < rows; i++) {
+      const logP = logProbabilities(logits, i, cols);
+      const token = tokens[i]!;
+      const w = token >= 0 && token < cols ? weight[i]! : 0;
+      loss[i] = w === 0 ? 0 : -w * logP[token]!;
+      for (let k = 0; k < cols; k++) grad[i * cols + k] = w * (Math.exp(logP[k]!) - (k === token ? 1 : 0));
+    }
+  },
+  cost: ({ rows, cols }) => ({ flops: 6 * rows * cols, elements: 2 * rows * cols }),
+  wasm: ({ rows }) => ({ passes: [{ fn: 'cross_entropy_tokens', units: rows }] }),
+  wgsl: crossEntropyTokensWgsl,
+  example(draw) {
+    const { rows, cols, size } = exampleShape(draw);
+    return {
+      params: { rows, cols },
+      lengths: { logits: size, tokens: rows, weight: rows, loss: rows, grad: size },
+      fills: {
+        tokens: { kind: 'values', values: Array.from({ length: rows }, () => draw.integer(-1, cols)) },
         weight: { kind: 'uniform', minimum: -1, maximum: 1 },
       },
     };

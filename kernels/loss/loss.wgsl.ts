@@ -51,6 +51,21 @@ export function crossEntropyWgsl(target: WgslTarget): readonly WgslPass[] {
   );
 }
 
+export function crossEntropyTokensWgsl(target: WgslTarget): readonly WgslPass[] {
+  return rowLoss(
+    target,
+    w => `${logSumExp('logits', w)}
+  let token = u32(load_tokens(row)); // what is negative becomes large
+  let weight = select(0.0, load_weight(row), token < params.cols);
+  let place = row * params.cols + token;
+  for (var j = begin; j < end; j += step) {
+    let hit = ${w.size === 4 ? 'select(vec4f(0.0), vec4f(1.0), vec4u(4u * j) + vec4u(0u, 1u, 2u, 3u) == vec4u(place))' : 'select(0.0, 1.0, j == place)'};
+    ${w.store}_grad(j, weight * (exp(${w.load}_logits(j) - lse_logits) - hit));
+  }
+  if (leader) { store_loss(row, weight * (lse_logits - load_logits(row * params.cols + min(token, params.cols - 1u)))); }`,
+  );
+}
+
 export function distillationWgsl(divergence: 'reverse_kl' | 'forward_kl', target: WgslTarget): readonly WgslPass[] {
   return divergence === 'reverse_kl' ? reverseKl(target) : forwardKl(target);
 }
