@@ -92,14 +92,16 @@ export function lossChunkRows(
   return Math.max(rowStep, 2 ** Math.floor(Math.log2(allowed / rowBytes)));
 }
 
-interface Attributes {
+/** `LinearLossOptions`, and where the losses of rows go. */
+export interface LinearLossAttributes {
   readonly chunkRows?: number | undefined;
   readonly gradientScale?: Tensor | undefined;
   /** Takes the losses of the rows: [N]. */
   readonly rowLosses?: Tensor | undefined;
 }
 
-interface DivergenceAttributes extends Attributes {
+/** Likewise of a divergence. */
+export interface LinearDivergenceAttributes extends LinearLossAttributes {
   readonly floor: Tensor;
   readonly beta?: number | undefined;
   readonly tokens?: Tensor | undefined;
@@ -137,7 +139,11 @@ function requireRows(what: string, rows: number, weight: Tensor, tokens: Tensor 
     throw new Error(`${what}: tokens must be i32 [${rows}], not ${tokens.dtype} ${formatShape(tokens.shape)}`);
 }
 
-function requireOptions(what: string, { x, w, bias }: LinearHead, { chunkRows, gradientScale }: Attributes): void {
+function requireOptions(
+  what: string,
+  { x, w, bias }: LinearHead,
+  { chunkRows, gradientScale }: LinearLossAttributes,
+): void {
   if (chunkRows !== undefined && !(Number.isInteger(chunkRows / rowStep) && chunkRows > 0))
     throw new Error(`${what}: chunkRows is ${chunkRows}; it must be a multiple of ${rowStep}`);
   if (gradientScale && gradientScale.size !== 1)
@@ -156,7 +162,7 @@ function runChunks(
   what: string,
   { x, w, bias }: LinearHead,
   weight: Tensor,
-  attributes: Attributes,
+  attributes: LinearLossAttributes,
   lossOfChunk: LossOfChunk,
 ): ForwardResult {
   const { device } = x;
@@ -203,7 +209,13 @@ function runChunks(
 }
 
 /** The saved gradients times what flows in from above. */
-function scaleSaved({ grad, inputs, saved, wanted, attributes }: GradientContext<Attributes>): (Tensor | undefined)[] {
+function scaleSaved({
+  grad,
+  inputs,
+  saved,
+  wanted,
+  attributes,
+}: GradientContext<LinearLossAttributes>): (Tensor | undefined)[] {
   const { gradientScale: scale } = attributes;
   const above = contiguous(grad).view([1]);
   const factor = scale ? binary('div', above, scale.view([1])) : above;
@@ -218,7 +230,7 @@ function scaleSaved({ grad, inputs, saved, wanted, attributes }: GradientContext
 }
 
 /** Attributes for a test case: several chunks for more than 64 rows, a scale or none. */
-function exampleAttributes(draw: Draw, device: Device): Attributes {
+function exampleAttributes(draw: Draw, device: Device): LinearLossAttributes {
   const scale = draw.pick([1, 16]);
   return {
     chunkRows: rowStep,
@@ -230,9 +242,9 @@ function exampleSizes(draw: Draw) {
   return { N: draw.pick([1, 5, 70, 130]), D: draw.pick([1, 2, 4]), V: draw.pick([2, 7]) };
 }
 
-function linearDivergenceOp(divergence: Divergence): OpRow<DivergenceAttributes> {
+function linearDivergenceOp(divergence: Divergence): OpRow<LinearDivergenceAttributes> {
   const name = `linear ${divergence}`;
-  return defineOp<DivergenceAttributes>({
+  return defineOp<LinearDivergenceAttributes>({
     name,
     shape([x, w, bias, teacherX, teacherW, teacherBias, weight], attributes) {
       const { beta = 0.5, tokens } = attributes;
@@ -288,7 +300,7 @@ function linearDivergenceOp(divergence: Divergence): OpRow<DivergenceAttributes>
 /** Rows of the losses of linear heads: a scalar each. */
 export const linearLossOps = {
   /** Inputs x[N, D], w[D, V], bias[V], tokens i32 [N], weight[N]. */
-  linearCrossEntropy: defineOp<Attributes>({
+  linearCrossEntropy: defineOp<LinearLossAttributes>({
     name: 'linear cross-entropy',
     shape([x, w, bias, tokens, weight], attributes) {
       const name = 'linear cross-entropy';
@@ -349,11 +361,11 @@ export function linearCrossEntropy(
 }
 
 function linearDivergence(
-  row: OpRow<DivergenceAttributes>,
+  row: OpRow<LinearDivergenceAttributes>,
   { x, w, bias }: LinearHead,
   teacher: LinearHead,
   weight: Tensor,
-  attributes: DivergenceAttributes,
+  attributes: LinearDivergenceAttributes,
 ): LinearLoss {
   const rowLosses = rowTensor(x);
   const { tokens } = attributes;
