@@ -11,7 +11,7 @@ import { judge } from '../evaluate.js';
 import { readFile, writeFileAtomic } from '../files.js';
 import { actionNames, Planner } from '../planner.js';
 import type { Plan } from '../planner.js';
-import { decodePng, encodePng, MAX_PNG_BYTES } from '../png.js';
+import { decodePng, encodePng, MAX_PNG_BYTES, resizeSquare } from '../png.js';
 import type { RgbImage } from '../png.js';
 import { streams } from '../puzzles.js';
 import type { Puzzle } from '../puzzles.js';
@@ -50,7 +50,7 @@ export function addPlanCommand(program: Command, context: CommandContext): void 
       'Shows a puzzle to a trained model and prints what it wrote down, its plan, and both drawn on a board. Without an image a\n' +
         'held-out puzzle is generated, and the plan is judged by the rules.',
     )
-    .argument('[image.png]', "a picture of a puzzle, of the model's image size")
+    .argument('[image.png]', "a picture of a puzzle: a square; resized to the model's image size")
     .option(
       '--checkpoint <file>',
       'a checkpoint or the folder of a run (default: the model that comes with the package)',
@@ -121,11 +121,15 @@ async function runPlan(file: string | undefined, flags: PlanFlags, { terminal }:
 function loaded(file: string, imageSize: number): Omit<Task, 'puzzle'> {
   const bytes = checkInput(() => readFile(file, MAX_PNG_BYTES));
   const image = checkInput(() => decodePng(bytes), file);
-  if (image.width !== imageSize || image.height !== imageSize)
+  if (image.width !== image.height)
     throw new InputError(
-      `${file} has ${image.width} x ${image.height} pixels, this model sees ${imageSize} x ${imageSize}: draw it in that size (data show --png does)`,
+      `${file} has ${image.width} x ${image.height} pixels, this model sees squares of ${imageSize}: cut out the board alone, or draw one with data show --png`,
     );
-  return { image, title: file };
+  if (image.width === imageSize) return { image, title: file };
+  return {
+    image: resizeSquare(image, imageSize),
+    title: `${file}, resized from ${image.width} to the ${imageSize} pixels a side that this model sees`,
+  };
 }
 
 function generated(world: World, { level, seed }: PlanFlags, imageSize: number): Task {

@@ -103,7 +103,7 @@ describe('wrong input', () => {
     ['no puzzles', /whole number from 1/, () => ['eval', writeCheckpoint(), '--puzzles', '0']],
     ['a dump over the checkpoint', /is the checkpoint itself/, () => ['eval', writeCheckpoint(), '--dump', writeCheckpoint()]],
     ['a missing image', /no such file/, file => ['plan', file('none.png'), '--checkpoint', writeCheckpoint()]],
-    ['an image of another size', /10 x 8 pixels, this model sees 8 x 8/, file => {
+    ['an image that is no square', /10 x 8 pixels, this model sees squares of 8/, file => {
       fs.writeFileSync(file('image.png'), encodePng({ width: 10, height: 8, data: new Uint8Array(240) }));
       return ['plan', file('image.png'), '--checkpoint', writeCheckpoint()];
     }],

@@ -146,7 +146,9 @@ describe('plan', () => {
     const png = temporary.file('puzzle.png');
     const checkpointFile = writeCheckpoint();
     expect((await run('data', 'show', '--level', '3', '--seed', '4', '--png', png, '--pixels', '12')).code).toBe(0);
-    expect((await run('plan', png, '--checkpoint', checkpointFile, '--device', 'cpu')).code).toBe(2); // 12 pixels
+    const resized = await run('plan', png, '--checkpoint', checkpointFile, '--device', 'cpu');
+    expect(resized).toMatchObject({ code: 0 });
+    expect(resized.out).toContain('resized from 12 to the 8 pixels');
     await run('data', 'show', '--level', '3', '--seed', '4', '--png', png, '--pixels', '8');
     const [fromPicture, fromPuzzle] = await Promise.all([
       run('plan', png, '--checkpoint', checkpointFile, '--json', '--device', 'cpu'),
