@@ -70,26 +70,25 @@ export interface LinearLoss {
 /** Rows come in multiples of this, so that parts of a tensor begin where WebGPU can bind them: 64 numbers of f32 are 256 bytes. */
 const rowStep = 64;
 
-/**
- * Bytes of logits up to which they are formed at once, and which a chunk's do not exceed: see `node dist/bench/linear-loss.js`. A
- * power of two, to be halved with the rows.
- */
+/** Bytes of logits that are formed at once without a thought, and the most that a chunk is given of its own accord. */
 const chunkBytes = 2 ** 25;
+/** Fewer rows make products slow, whose work per weight they are: see the head of this file. */
+const leastRows = 128;
 
 /**
- * Rows whose logits a loss of a linear head forms at once: all, where those of all rows take no more than 32 MiB (f32); else the largest
- * power of two whose logits do, and at least 64, so that products keep something to do for every weight they load. No more than
- * `maxBufferBytes` of the device allows.
+ * Rows whose logits a loss of a linear head forms at once: all, where those of all rows take no more than 32 MiB (in f32); else the largest
+ * power of two of which that is true, but at least 128, and no more than fit into one buffer of the device.
  */
 export function lossChunkRows(
   rows: number,
   vocabulary: number,
   { maxBufferBytes }: Pick<Capabilities, 'maxBufferBytes'>,
 ): number {
-  const rowBytes = 4 * vocabulary;
-  const allowed = Math.min(chunkBytes, maxBufferBytes / 2);
-  if (rows * rowBytes <= allowed) return Math.max(rowStep, Math.ceil(rows / rowStep) * rowStep);
-  return Math.max(rowStep, 2 ** Math.floor(Math.log2(allowed / rowBytes)));
+  const rowsIn = (bytes: number) => 2 ** Math.floor(Math.log2(bytes / (4 * vocabulary)));
+  const all = Math.max(rowStep, Math.ceil(rows / rowStep) * rowStep);
+  const wanted = 4 * rows * vocabulary <= chunkBytes ? all : Math.max(leastRows, rowsIn(chunkBytes));
+  const possible = Math.max(rowStep, rowsIn((8 / 9) * maxBufferBytes)); // buffers are up to an eighth larger than asked for
+  return Math.min(all, wanted, possible);
 }
 
 /** `LinearLossOptions`, and where the losses of rows go. */

@@ -1,22 +1,20 @@
 /** What stage 2 minimises on given rollouts: a divergence from the teacher, a policy gradient of the task reward, or both. */
 import {
   add,
-  crossEntropy,
   divergenceFields,
   divergenceStats,
   forwardKl,
-  gatherRows,
   jsd,
   maximum,
   mul,
   neg,
-  noGrad,
   reshape,
   reverseKl,
   slice,
   sub,
   sum,
   tailBucket,
+  tokenCrossEntropy,
   topK,
 } from '../../core/index.js';
 import type { Tensor } from '../../core/index.js';
@@ -116,11 +114,11 @@ function objectiveOnDevice(
       }
       case 'sampled':
       case 'sampled_baseline':
-        return policyGradient(student, tokens, mul(weight, tokenAdvantages(config, stats)));
+        return tokenCrossEntropy(student, tokens, mul(weight, tokenAdvantages(config, stats)));
     }
   };
   const distillation = weights && distil(weights); // (N)
-  const policy = rewardWeights && sum(policyGradient(student, tokens, rewardWeights));
+  const policy = rewardWeights && sum(tokenCrossEntropy(student, tokens, rewardWeights));
   const parts = [...(distillation ? [sum(distillation)] : []), ...(policy ? [policy] : [])];
   return { loss: parts.reduce((a, b) => add(a, b)), distillation, policy, stats };
 }
@@ -158,15 +156,6 @@ function tokenAdvantages({ estimator, advantageClamp }: DistillationConfig, stat
   if (advantageClamp === undefined) return advantage;
   const lowest = stats.device.tensor([-advantageClamp], [1], { dtype: stats.dtype });
   return neg(maximum(neg(maximum(advantage, lowest)), lowest));
-}
-
-/** -weight * log p(token) per row: weights carry the advantages. (N) */
-function policyGradient(logits: Tensor, tokens: Tensor, weight: Tensor): Tensor {
-  const V = logits.shape[1]!;
-  const identity = new Float32Array(V * V);
-  for (let k = 0; k < V; k++) identity[k * V + k] = 1;
-  const oneHot = noGrad(() => gatherRows(logits.device.tensor(identity, [V, V], { dtype: logits.dtype }), tokens)); // (N, V)
-  return crossEntropy(logits, oneHot, weight);
 }
 
 /** How much each token counts in the divergence, its coefficient included: (N). */
