@@ -134,7 +134,9 @@ export class AdamW {
         this.lossScaling?.maximum ?? 1,
       ]);
     }
-    this.#active = new Set([...parameters.groups.keys()].filter(group => (learningRates[group] ?? 0) > 0));
+    const active = [...parameters.groups.keys()].filter(group => (learningRates[group] ?? 0) > 0);
+    for (const group of this.#active) if (!active.includes(group)) this.#clear(group);
+    this.#active = new Set(active);
     return [...this.#active].join(' ');
   }
 
@@ -143,7 +145,7 @@ export class AdamW {
     const { parameters } = this;
     const { device, flat } = parameters;
     device.scope(() => {
-      this.#gatherGradients(this.#active, device);
+      this.#gatherGradients(device);
       const count = ceilDivide(flat.size, chunk);
       const partial = device.empty([count], flat.dtype, 'AdamW norm');
       device.launch(sumSquaresKernel, { x: this.#grads, partial }, { n: flat.size, chunk });
@@ -170,16 +172,21 @@ export class AdamW {
     parameters.clearGradients();
   }
 
-  /** Copies gradients side by side; frozen groups and parameters that got none count as zero. */
-  #gatherGradients(active: ReadonlySet<string>, device: Device): void {
+  /** Copies gradients side by side, zeros where there is none. A recorded step computes them there instead: see copies.ts. */
+  #gatherGradients(device: Device): void {
     for (const { name, shape, group } of this.parameters.specs) {
+      if (!this.#active.has(group)) continue; // frozen, and zero already
       const { offset } = this.parameters.ranges.get(name)!;
-      const grad = active.has(group) ? this.parameters.get(name).grad : undefined;
-      assign(
-        this.#grads.view(shape, contiguousStrides(shape), offset),
-        grad ?? device.zeros(shape, { dtype: this.#grads.dtype }),
-      );
+      const grad = this.parameters.get(name).grad ?? device.zeros(shape, { dtype: this.#grads.dtype });
+      assign(this.#grads.view(shape, contiguousStrides(shape), offset), grad);
     }
+  }
+
+  /** A group that is frozen from now on counts as zero in the norm. */
+  #clear(group: string): void {
+    const { offset, length } = this.parameters.groups.get(group)!;
+    const { device } = this.parameters;
+    device.write(this.#grads.view([length], [1], offset), new Float32Array(length));
   }
 
   /** One number for each of `stateFields`: step, skipped, finite, norm before clipping, ..., loss scale. Read it when convenient. */

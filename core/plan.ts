@@ -6,10 +6,11 @@
 import { bytesPerElement } from '../kernels/index.js';
 import { namedParams } from './backend.js';
 import type { Launch, Replay } from './backend.js';
+import { withoutCopies } from './copies.js';
 import type { Device, HostArray, Storage } from './device.js';
 import { formatShape } from './shape.js';
 import { Tensor } from './tensor.js';
-import type { Trace, TracedBuffer } from './trace.js';
+import type { Trace, TracedBuffer, TracedLaunch } from './trace.js';
 
 /** A piece of device memory that temporaries of several plans take turns in. */
 export interface Slot {
@@ -56,7 +57,9 @@ export function assignSlots(
 }
 
 export class Plan<O> {
-  readonly trace: Trace;
+  /** What a run does, in order. */
+  readonly launches: readonly TracedLaunch[];
+  readonly #trace: Trace;
   readonly #device: Device;
   readonly #replay: Replay;
   readonly #slots: readonly Slot[];
@@ -73,8 +76,10 @@ export class Plan<O> {
    */
   constructor(device: Device, trace: Trace, inputs: Readonly<Record<string, Tensor>>, result: O, pool: Slot[]) {
     this.#device = device;
-    this.trace = trace;
-    const temporaries = trace.buffers.filter(({ role, firstUse }) => role === 'temporary' && firstUse >= 0);
+    this.#trace = trace;
+    this.launches = withoutCopies(trace);
+    const used = new Set(this.launches.flatMap(({ operands }) => operands.map(({ buffer }) => buffer)));
+    const temporaries = trace.buffers.filter(buffer => buffer.role === 'temporary' && used.has(buffer));
     const { slots, made } = assignSlots(
       temporaries,
       pool.map(({ memory }) => memory.storage.bytes),
@@ -101,7 +106,7 @@ export class Plan<O> {
       if (!buffer || buffer.role === 'outside') return tensor;
       return new Tensor(placeOf.get(buffer)!, tensor.shape, tensor.dtype, tensor.strides, tensor.offset);
     });
-    const launches = trace.launches.map(({ kernel, operands, params }): Launch => ({
+    const launches = this.launches.map(({ kernel, operands, params }): Launch => ({
       kernel,
       operands: operands.map(({ buffer, dtype, byteOffset, length }) => {
         const { allocation } = placeOf.get(buffer)!;
@@ -128,7 +133,7 @@ export class Plan<O> {
 
   /** False once memory from outside that it uses was freed: then it must not run again. */
   get isValid(): boolean {
-    return this.trace.buffers.every(({ storage }) => !storage || storage.allocation !== undefined);
+    return this.#trace.buffers.every(({ storage }) => !storage || storage.allocation !== undefined);
   }
 
   /** One step. The result's tensors are the same in every run: read them, or use them, before the next. */
@@ -173,7 +178,7 @@ function mapTensors<T>(value: T, replace: (tensor: Tensor) => Tensor): T {
 }
 
 /** A recorded step as a table: kernel, shapes of its operands, floating-point operations and bytes of every launch. */
-export function formatPlan({ launches }: Pick<Trace, 'launches'>): string {
+export function formatPlan({ launches }: Pick<Plan<unknown>, 'launches'>): string {
   const rows = launches.map(({ kernel, operands, params }) => {
     const { flops, elements } = kernel.cost(namedParams(kernel, params));
     const shapes = operands.map(({ shape, dtype }) => formatShape(shape) + (dtype === 'f32' ? '' : ` ${dtype}`));

@@ -69,8 +69,8 @@ export class Recorder {
   }
 
   /** The launches of all plans, by key: print them with `formatPlan`. */
-  plans(): ReadonlyMap<string, Trace> {
-    return new Map([...this.#entries].flatMap(([key, { plan }]) => (plan ? [[key, plan.trace] as const] : [])));
+  plans(): ReadonlyMap<string, Pick<Plan<unknown>, 'launches'>> {
+    return new Map([...this.#entries].flatMap(([key, { plan }]) => (plan ? [[key, plan] as const] : [])));
   }
 
   /**
