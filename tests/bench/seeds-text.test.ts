@@ -1,0 +1,68 @@
+import fs from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { insertResults, resultTables } from '../../bench/seeds-text.js';
+import type { SeedResult } from '../../bench/seeds-text.js';
+import { resolveConfig } from '../../mgsd/config.js';
+import type { ItemResult } from '../../mgsd/evaluate.js';
+import { buildTable } from '../../mgsd/table.js';
+import { useTemporaryFolder } from '../mgsd/temporary.js';
+
+const temporary = useTemporaryFolder();
+
+/** Four boards of two worlds, of which the first `solved` of each world are solved. */
+function items(solved: number): ItemResult[] {
+  return ['frozenlake', 'maze'].flatMap(world =>
+    Array.from({ length: 4 }, (_, k) => ({
+      ...{ world, level: 3, key: `${world}:${k}`, layout: `${world}:${k}`, detour: k % 2 === 0, response: [2] },
+      ...{ success: k < solved, optimal: k < solved, recapExact: true, reason: k < solved ? 'goal' : 'hole' },
+    })),
+  );
+}
+
+const result = (seed: number, solved: number): SeedResult => ({
+  seed,
+  minutes: 20 + seed,
+  rows: buildTable(new Map([['base', items(0)], ['mgsd', items(solved)], ['symbolic', items(4)]])), // prettier-ignore
+  shift: {
+    heldOutLook: { 'frozenlake 3': 0.25, 'maze 3': 0 },
+    larger: { 'maze 4': 0.5 },
+    largerSymbolic: { 'maze 4': 1 },
+  },
+});
+
+describe('tables of several seeds', () => {
+  it('give means and every seed, over all, by world, and where training and test differ', () => {
+    const text = resultTables([result(1, 3), result(2, 4)]);
+    expect(text).toMatch(/\| MGSD \(stages 1 \+ 2\), image \| \*\*87\.5\*\* \(75\.0, 100\.0\) \|/);
+    expect(text).toContain('| row | FrozenLake: success % | gap closed % | Maze: success % | gap closed % |');
+    expect(text).toContain(
+      '| frozenlake 3 | **87.5** (75.0, 100.0) | **25.0** (25.0, 25.0) | **100.0** (100.0, 100.0) |',
+    );
+    expect(text).toContain('| maze 4, a size never seen | **50.0** (50.0, 50.0) | – | **100.0** (100.0, 100.0) |');
+  });
+
+  it('leave out what not every seed has', () => {
+    const { shift: _, ...bare } = result(1, 4);
+    expect(resultTables([bare, result(2, 4)])).not.toContain('never seen');
+  });
+
+  it('go between the marks of a document, again and again, and nowhere else', () => {
+    const file = temporary.file('page.md');
+    const all = {
+      results: [result(1, 3)],
+      config: resolveConfig('worlds', {}),
+      command: 'npm run bench:seeds',
+      json: undefined,
+    };
+    const given = { ...all, machine: { processor: 'a processor', cores: 2 } };
+    fs.writeFileSync(file, 'before\n<!-- x:begin -->\nold\n<!-- x:end -->\nafter\n');
+    insertResults(file, 'x', given);
+    const once = fs.readFileSync(file, 'utf8');
+    insertResults(file, 'x', given);
+    expect(fs.readFileSync(file, 'utf8')).toBe(once);
+    expect(once).toMatch(/^before\n<!-- x:begin -->\n\n`mgsd-lite train --preset worlds`, seeds 1, 8 held-out boards/);
+    expect(once).toMatch(/<!-- x:end -->\nafter\n$/);
+    expect(once).not.toContain('old');
+    expect(() => { insertResults(file, 'y', given); }).toThrow('lacks the marks <!-- y:begin -->'); // prettier-ignore
+  });
+});
