@@ -127,6 +127,8 @@ function introduction({ results, config, machine, command, json }: ResultsOfSeed
     minutes.length > 0
       ? `${Math.min(...minutes).toFixed(1)} to ${Math.max(...minutes).toFixed(1)} minutes`
       : 'a time that was not taken';
+  const threads = [...new Set(results.flatMap(result => (result.minutes === undefined ? [] : (result.threads ?? []))))];
+  const using = threads.length > 0 ? `, using ${threads.join(' or ')} thread${threads.join() === '1' ? '' : 's'}` : '';
   const boards = config.tasks.map(
     ({ world, levels }) => `${titleOf(world)} ${levels.length > 1 ? `${levels[0]!} to ${levels.at(-1)!}` : levels[0]!}`,
   );
@@ -137,7 +139,7 @@ function introduction({ results, config, machine, command, json }: ResultsOfSeed
   const link = json === undefined ? 'not written' : `[\`${json}\`](${path.posix.relative(from, json)})`;
   return [
     `${what}, seeds ${names}, ${items} held-out boards (${boards.join(', ')}), none of whose layouts occurs in`,
-    `training, greedy decoding; mean, and each seed in brackets. A run took ${range} on ${machine.cores} cores (${machine.processor}).`,
+    `training, greedy decoding; mean, and each seed in brackets. A run took ${range} on ${machine.cores} cores (${machine.processor})${using}.`,
     ...(isDefault
       ? ['Straight ahead with holes ignored would solve about 63 % of them, and none of those that need a detour.']
       : []),

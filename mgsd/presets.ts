@@ -1,6 +1,6 @@
 /**
- * Complete configurations, and what their parts have in common. `tiny` is measured (README); `worlds`, `small`, `base`
- * and `large` are not yet.
+ * Complete configurations, and what their parts have in common. `tiny` is measured (README.md), and so is `worlds` (TRAINING.md); `small`,
+ * `base` and `large` are not yet.
  */
 import type { PresetName } from '../models/index.js';
 import type { RunConfig, TaskConfig } from './config.js';
