@@ -1,34 +1,52 @@
-/** What every benchmark here has in common: opening the device, measuring with a final fence, printing, and a JSON file. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+/** What every benchmark here has in common: opening the device, measuring with a final fence, printing, JSON, and the README's text. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { measure } from 'mitata';
 import { describeDevice, openDevice } from '../core/index.js';
 import type { Device, DeviceChoice } from '../core/index.js';
+import { withBlock } from './readme.js';
 
 export interface BenchOptions {
   readonly device: DeviceChoice;
   readonly threads: number | undefined;
   /** Where the raw numbers go; undefined: nowhere. */
   readonly json: string | undefined;
+  /** Write what came out into bench/README.md, too. */
+  readonly readme: boolean;
+  /** How long each thing is measured; each bench has its own default. */
+  readonly seconds: number | undefined;
+  /** Rounds of those benches that have them. */
+  readonly rounds: number | undefined;
 }
 
-/** `--device`, `--threads`, `--json FILE`. */
+/** `--device`, `--threads`, `--json FILE`, `--readme`, `--seconds`, `--rounds`. */
 export function benchOptions(): BenchOptions {
   const { values } = parseArgs({
-    options: { device: { type: 'string', default: 'auto' }, threads: { type: 'string' }, json: { type: 'string' } },
+    options: {
+      device: { type: 'string', default: 'auto' },
+      threads: { type: 'string' },
+      json: { type: 'string' },
+      readme: { type: 'boolean', default: false },
+      seconds: { type: 'string' },
+      rounds: { type: 'string' },
+    },
   });
   const choices: readonly string[] = ['auto', 'webgpu', 'wasm', 'cpu'];
   if (!choices.includes(values.device))
     throw new Error(`--device ${values.device}: choose one of ${choices.join(', ')}`);
+  const numberOf = (text: string | undefined) => (text === undefined ? undefined : Number(text));
   return {
     device: values.device as DeviceChoice,
-    threads: values.threads === undefined ? undefined : Number(values.threads),
+    threads: numberOf(values.threads),
     json: values.json,
+    readme: values.readme,
+    seconds: numberOf(values.seconds),
+    rounds: numberOf(values.rounds),
   };
 }
 
-export async function openBenchDevice({ device, threads }: BenchOptions): Promise<Device> {
+export async function openBenchDevice({ device, threads }: Pick<BenchOptions, 'device' | 'threads'>): Promise<Device> {
   const opened = await openDevice(device, threads === undefined ? {} : { threads });
   console.log(describeDevice(opened.capabilities));
   return opened;
@@ -47,13 +65,13 @@ export interface Timing {
  * Time of `launch`, which may only enqueue work: `repeat` launches and a fence make one sample, after a warm-up.
  * @param repeat enough that the fence does not count
  */
-export async function time(device: Device, launch: () => unknown, repeat = 1): Promise<Timing> {
+export async function time(device: Device, launch: () => unknown, repeat = 1, seconds = 0.3): Promise<Timing> {
   const sample = async () => {
     for (let i = 0; i < repeat; i++) await launch();
     await device.finish();
   };
   await sample();
-  const stats = await measure(sample, { min_cpu_time: 3e8, min_samples: 12 });
+  const stats = await measure(sample, { min_cpu_time: 1e9 * seconds, min_samples: 12 });
   const ms = (ns: number) => ns / 1e6 / repeat;
   return {
     median: ms(stats.p50),
@@ -64,12 +82,31 @@ export async function time(device: Device, launch: () => unknown, repeat = 1): P
   };
 }
 
-/** Writes a result with what is needed to judge it: machine, runtime, date, command. */
-export function writeResult(file: string | undefined, device: Device, results: unknown): void {
+/** What `time` says, of samples in milliseconds that somebody else took. */
+export function timingOf(samples: readonly number[]): Timing {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!;
+  return { median: at(0.5), p25: at(0.25), p75: at(0.75), best: sorted[0]!, samples: sorted.length };
+}
+
+/** Half of the samples lie within this, as a share of the median. */
+export const spreadOf = ({ median, p25, p75 }: Timing) => (p75 - p25) / median;
+
+/** The command that is running, as one would type it. */
+export function commandLine(): string {
+  const args = process.argv.slice(2).map(arg => (/[ ,;()]/.test(arg) ? `"${arg}"` : arg));
+  return ['node', path.relative('.', process.argv[1]!), ...args].join(' ');
+}
+
+/**
+ * Writes a result with what is needed to judge it: machine, runtime, date, command. Tables go into a Markdown file of the same name
+ * beside it.
+ */
+export function writeResult(file: string | undefined, device: Device, results: unknown, markdown?: string): void {
   if (!file) return;
   const record = {
     date: new Date().toISOString(),
-    command: ['node', path.relative('.', process.argv[1]!), ...process.argv.slice(2)].join(' '),
+    command: commandLine(),
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
     device: device.capabilities,
@@ -78,4 +115,22 @@ export function writeResult(file: string | undefined, device: Device, results: u
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(record, undefined, 1)}\n`);
   console.log(`written to ${file}`);
+  if (markdown === undefined) return;
+  const beside = file.replace(/(\.json)?$/, '.md');
+  const machine = `${describeDevice(device.capabilities)}, ${record.node}, ${record.date.slice(0, 10)}`;
+  writeFileSync(beside, `${machine}: \`${record.command}\`\n\n${markdown}\n`);
+  console.log(`written to ${beside}`);
+}
+
+/** The machine of a measurement, for a sentence. */
+export function machineOf({ capabilities: { name, threads, features } }: Pick<Device, 'capabilities'>): string {
+  const simd = features['simd'] === undefined ? '' : `, ${String(features['simd'])} SIMD`;
+  return `${name}, ${threads} thread${threads === 1 ? '' : 's'}${simd}`;
+}
+
+/** Replaces a paragraph of bench/README.md; see readme.ts. */
+export function writeReadme(block: string, text: string): void {
+  const file = path.resolve(import.meta.dirname, '../../bench/README.md'); // beside the sources, not in dist/
+  writeFileSync(file, withBlock(readFileSync(file, 'utf8'), block, text));
+  console.log(`bench/README.md: ${block} is new`);
 }

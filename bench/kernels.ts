@@ -1,185 +1,232 @@
 /**
- * Times kernels at the shapes of the default training run and at square ones: GFLOP/s and GB/s (least traffic) beside the
- * median time. `npm run bench -- --device wasm --json bench/results/kernels-wasm.json`
+ * Every kernel of a training step and of a rollout, as the default run launches it, beside what the machine can do at most: a roofline
+ * table. `npm run bench -- --device wasm --json bench/results/kernels-wasm.json --readme`
+ *
+ * The launches are taken from real steps with what their operands held; each is checked against the reference, then timed alone.
  */
-import { bytesPerElement, kernels } from '../kernels/index.js';
-import type { Kernel } from '../kernels/index.js';
-import { benchOptions, openBenchDevice, time, writeResult } from './harness.js';
+import { median, number, table } from './gpu/format.js';
+import {
+  benchOptions,
+  machineOf,
+  openBenchDevice,
+  spreadOf,
+  time,
+  timingOf,
+  writeReadme,
+  writeResult,
+} from './harness.js';
 import type { Timing } from './harness.js';
-import type { Device, Tensor } from '../core/index.js';
-
-interface BenchCase {
-  readonly kernel: string;
-  readonly params: Readonly<Record<string, number>>;
-  /** Elements of every buffer. */
-  readonly lengths: Readonly<Record<string, number>>;
-  /** Content of integer buffers. */
-  readonly values?: Readonly<Record<string, ArrayLike<number>>>;
-}
-
-function matmulCase(layout: string, m: number, n: number, k: number): BenchCase {
-  return {
-    kernel: `matmul_${layout}`,
-    params: { m, n, k, batch: 1, strideA: 0, strideB: 0 },
-    lengths: { a: m * k, b: k * n, bias: n, residual: m * n, c: m * n },
-  };
-}
-
-/** 64 image sequences of stage 2: 38 prompt tokens and about 18 of a response, 4 heads of 16. */
-const sequences = 64;
-const length = 56;
-const rows = sequences * length;
-const width = 64;
-const heads = 4;
-const headDim = width / heads;
-
-function sequenceTable(): number[] {
-  return Array.from({ length: sequences }, (_, s) => [s * length, length, s * length, length, 38, 0]).flat();
-}
-
-const ramp = (n: number, modulo: number) => Array.from({ length: n }, (_, i) => i % modulo);
-
-const rowParams = { rows, cols: width };
-const lossRows = 18 * sequences;
-const vocabulary = 128;
-
-const cases: readonly BenchCase[] = [
-  ...[256, 512, 1024].flatMap(n => ['nn', 'nt', 'tn'].map(layout => matmulCase(layout, n, n, n))),
-  matmulCase('nn', rows, 3 * width, width),
-  matmulCase('nn', rows, 4 * width, width),
-  matmulCase('nn', rows, width, 4 * width),
-  matmulCase('nt', rows, width, 4 * width),
-  matmulCase('tn', 4 * width, width, rows),
-  matmulCase('nn', sequences, 3 * width, width),
-  {
-    kernel: 'attention',
-    params: { sequences, heads, headDim, strideQ: 3 * width, strideKv: 3 * width, offsetK: width, offsetV: 2 * width, maxQueries: length, maxKeys: length, scale: 0.25 }, // prettier-ignore
-    lengths: { q: rows * 3 * width, kv: rows * 3 * width, table: 6 * sequences, out: rows * width, lse: rows * heads },
-    values: { table: sequenceTable() },
-  },
-  {
-    kernel: 'attention_grad',
-    params: { sequences, heads, headDim, maxQueries: length, scale: 0.25 },
-    lengths: {
-      qkv: rows * 3 * width,
-      table: 6 * sequences,
-      out: rows * width,
-      lse: rows * heads,
-      dout: rows * width,
-      dqkv: rows * 3 * width,
-    },
-    values: { table: sequenceTable() },
-  },
-  { kernel: 'softmax', params: { rows: 2048, cols: 512 }, lengths: { x: 2048 * 512, y: 2048 * 512 } },
-  {
-    kernel: 'layer_norm',
-    params: { rows: 2048, cols: 512, eps: 1e-5 },
-    lengths: { x: 2048 * 512, gamma: 512, beta: 512, y: 2048 * 512, stats: 4096 },
-  },
-  {
-    kernel: 'layer_norm',
-    params: { ...rowParams, eps: 1e-5 },
-    lengths: { x: rows * width, gamma: width, beta: width, y: rows * width, stats: 2 * rows },
-  },
-  {
-    kernel: 'layer_norm_grad_input',
-    params: rowParams,
-    lengths: { x: rows * width, gamma: width, stats: 2 * rows, dy: rows * width, dx: rows * width },
-  },
-  {
-    kernel: 'reduce_sum',
-    params: { outer: 1, axis: rows, inner: 4 * width },
-    lengths: { x: rows * 4 * width, y: 4 * width },
-  },
-  { kernel: 'unary_gelu', params: { n: rows * 4 * width }, lengths: { x: rows * 4 * width, y: rows * 4 * width } },
-  { kernel: 'binary_relu_grad', params: { n: rows * 4 * width }, lengths: { a: rows * 4 * width, b: rows * 4 * width, y: rows * 4 * width } }, // prettier-ignore
-  {
-    kernel: 'gather_rows',
-    params: rowParams,
-    lengths: { table: 272 * width, index: rows, y: rows * width },
-    values: { index: ramp(rows, 272) },
-  },
-  {
-    kernel: 'scatter_add_rows',
-    params: { ...rowParams, tableRows: vocabulary },
-    lengths: { x: rows * width, index: rows, table: vocabulary * width },
-    values: { index: ramp(rows, vocabulary) },
-  },
-  {
-    kernel: 'cross_entropy',
-    params: { rows: lossRows, cols: vocabulary },
-    lengths: { logits: lossRows * vocabulary, target: lossRows * vocabulary, weight: lossRows, loss: lossRows, grad: lossRows * vocabulary }, // prettier-ignore
-  },
-  {
-    kernel: 'distillation_reverse_kl',
-    params: { rows: lossRows, cols: vocabulary },
-    lengths: { student: lossRows * vocabulary, teacher: lossRows * vocabulary, weight: lossRows, floor: 1, loss: lossRows, grad: lossRows * vocabulary }, // prettier-ignore
-  },
-  {
-    kernel: 'adamw',
-    params: { offset: 0, n: 2 ** 20 },
-    lengths: { param: 2 ** 20, grad: 2 ** 20, m: 2 ** 20, v: 2 ** 20, hyper: 6, state: 7 },
-  },
-];
+import { Captures, Loaded } from './roofline/capture.js';
+import type { Captured } from './roofline/capture.js';
+import { captureSteps, productError, squares, workOf } from './roofline/cases.js';
+import { boundOf, highest } from './roofline/ceilings.js';
+import type { Bound, Ceilings } from './roofline/ceilings.js';
+import { measureCeilings } from './roofline/measure.js';
+import { bytesPerElement } from '../kernels/index.js';
+import type { Device } from '../core/index.js';
 
 interface Row {
   readonly kernel: string;
   readonly params: Readonly<Record<string, number>>;
+  /** Launches per step, by what does them; empty for products that are only there to compare. */
+  readonly calls: Readonly<Record<string, number>>;
   readonly timing: Timing;
   readonly gflops: number;
+  /** Of the least traffic. */
   readonly gigabytesPerSecond: number;
+  /** Operations per byte of the least traffic. */
+  readonly intensity: number;
+  /** Largest relative error, or share of different tokens. */
+  readonly error: number;
+  readonly bound?: Bound;
+  /** Time at the bound over the median time. */
+  readonly share?: number;
 }
 
-function operands(device: Device, kernel: Kernel, test: BenchCase): Record<string, Tensor> {
-  const tensors: Record<string, Tensor> = {};
-  for (const [name, { kind }] of Object.entries(kernel.buffers)) {
-    const n = test.lengths[name]!;
-    const values = test.values?.[name] ?? Float32Array.from({ length: n }, (_, i) => ((i * 7919) % 1000) / 1000);
-    tensors[name] = device.tensor(values, [n], { dtype: kind === 'index' ? 'i32' : 'f32' });
+/** A sample is this long at least, so that the fence at its end does not count. */
+const sampleMilliseconds = { wasm: 0.5, webgpu: 3, cpu: 0 } as const;
+/** Relative errors above this are wrong results: the kernels' own tolerances are smaller. */
+const largestError = 2e-3;
+/** Draws that another rounding decides differently, at most. */
+const largestShareOfDraws = 0.02;
+
+/** Milliseconds of a launch, roughly. */
+async function quickest(device: Device, launch: () => void): Promise<number> {
+  let least = Infinity;
+  for (let i = 0; i < 4; i++) {
+    const start = performance.now();
+    launch();
+    await device.finish();
+    least = Math.min(least, performance.now() - start);
   }
-  return tensors;
+  return least;
 }
 
-async function run(device: Device, test: BenchCase): Promise<Row> {
-  const kernel = kernels.find(({ name }) => name === test.kernel);
-  if (!kernel) throw new Error(`no kernel is called ${test.kernel}`);
-  const { flops, elements } = kernel.cost(test.params);
-  return await device.scope(async () => {
-    const tensors = operands(device, kernel, test);
-    const launch = () => {
-      device.launch(kernel, tensors, test.params);
-    };
-    const timing = await time(device, launch, Math.max(1, Math.min(50, Math.round(2e7 / Math.max(flops, 1e5)))));
-    const perSecond = 1e-6 / timing.median;
+/** Launches that count or end something begin every sample from the same state. */
+async function timeFromStart(device: Device, loaded: Loaded, seconds: number): Promise<Timing> {
+  const samples: number[] = [];
+  for (let spent = 0; spent < 1000 * seconds || samples.length < 12;) {
+    loaded.restore();
+    await device.finish();
+    const start = performance.now();
+    loaded.launch();
+    await device.finish();
+    samples.push(performance.now() - start);
+    spent += samples.at(-1)!;
+  }
+  return timingOf(samples);
+}
+
+async function measureLaunch(
+  device: Device,
+  captured: Captured,
+  seconds: number,
+): Promise<Omit<Row, 'bound' | 'share'>> {
+  const { kernel, params, calls, buffers } = captured;
+  const loaded = new Loaded(device, captured);
+  const isProduct = kernel.name.startsWith('matmul') && params['batch'] === 1;
+  const error = isProduct ? await productError(loaded, captured) : await loaded.error();
+  if (!(error <= (loaded.consumesItsState ? largestShareOfDraws : largestError)))
+    throw new Error(`${kernel.name}(${JSON.stringify(params)}) is wrong: an error of ${error}`);
+  const { flops, elements } = await workOf(loaded, captured);
+  let timing: Timing;
+  if (loaded.consumesItsState) timing = await timeFromStart(device, loaded, seconds);
+  else {
+    loaded.restore();
+    const repeat = Math.ceil(sampleMilliseconds[device.capabilities.backend] / (await quickest(device, loaded.launch)));
+    timing = await time(device, loaded.launch, Math.max(1, Math.min(200, repeat)), seconds);
+  }
+  loaded.free();
+  // what a launch moves is counted in elements; the size of most of its floats is that of the largest operand's
+  const largest = buffers.reduce((a, b) => (b.length > a.length ? b : a));
+  const bytes = elements * bytesPerElement[largest.dtype];
+  return {
+    ...{ kernel: kernel.name, params, calls, timing, error, intensity: flops / bytes },
+    gflops: flops / timing.median / 1e6,
+    gigabytesPerSecond: bytes / timing.median / 1e6,
+  };
+}
+
+function withBound(row: Row, ceilings: Ceilings | undefined): Row {
+  if (!ceilings) return row;
+  const bytes = row.gigabytesPerSecond * row.timing.median * 1e6;
+  const bound = boundOf(ceilings, row.gflops * row.timing.median * 1e6, bytes);
+  return { ...row, bound, share: bound.milliseconds / row.timing.median };
+}
+
+const percent = (share: number | undefined) => (share === undefined ? '-' : String(Math.round(100 * share)));
+const shown = ['batch', 'm', 'n', 'k', 'sequences', 'heads', 'headDim', 'maxQueries', 'outer', 'axis', 'inner', 'rows', 'cols', 'count', 'inputs', 'outputs', 'width', 'layers', 'steps']; // prettier-ignore
+
+function cellsOf({
+  kernel,
+  params,
+  calls,
+  timing,
+  gflops,
+  gigabytesPerSecond,
+  intensity,
+  bound,
+  share,
+}: Row): string[] {
+  const shape = shown.filter(name => name in params && !(name === 'batch' && params[name] === 1)).map(name => `${name} ${params[name]}`); // prettier-ignore
+  const limit = bound && (bound.by === 'arithmetic' ? `${number(gflops / share!)} GFLOP/s` : `${number(bound.bandwidth)} GB/s`); // prettier-ignore
+  return [
+    ...[kernel, shape.join(' '), Object.entries(calls).map(([name, n]) => `${name} ${n}`).join(', ')], // prettier-ignore
+    ...[number(1000 * timing.median), percent(spreadOf(timing)), number(gflops), number(gigabytesPerSecond)],
+    ...[number(intensity), limit ?? '-', percent(share)],
+  ];
+}
+
+interface Total {
+  readonly what: string;
+  readonly launches: number;
+  /** Milliseconds of its kernels, each timed alone, and at their bounds. */
+  readonly milliseconds: number;
+  readonly bound: number | undefined;
+  readonly gflops: number;
+}
+
+/** What the launches of a step add up to. */
+function totalsOf(rows: readonly Row[]): Total[] {
+  const names = [...new Set(rows.flatMap(({ calls }) => Object.keys(calls)))];
+  return names.map(what => {
+    const sum = (of: (row: Row) => number) => rows.reduce((total, row) => total + (row.calls[what] ?? 0) * of(row), 0);
+    const milliseconds = sum(({ timing }) => timing.median);
     return {
-      kernel: test.kernel,
-      params: test.params,
-      timing,
-      gflops: flops * perSecond,
-      gigabytesPerSecond: elements * bytesPerElement.f32 * perSecond,
+      ...{ what, launches: sum(() => 1), milliseconds },
+      bound: rows[0]?.bound ? sum(({ bound }) => bound!.milliseconds) : undefined,
+      gflops: sum(({ gflops, timing }) => gflops * timing.median) / milliseconds,
     };
   });
 }
 
+/** True for a hundredth of the time of some step, and for what stands beside the steps. */
+function isNoteworthy({ calls, timing }: Row): boolean {
+  const shares = Object.entries(calls).map(([what, n]) => (n * timing.median) / totals.find(total => total.what === what)!.milliseconds); // prettier-ignore
+  return shares.length === 0 || shares.some(share => share >= 0.01);
+}
+
 const options = benchOptions();
+const seconds = options.seconds ?? 0.2;
 const device = await openBenchDevice(options);
-console.log('kernel                    shape                                        ms   GFLOP/s    GB/s');
-const results: Row[] = [];
-for (const test of cases) {
-  const row = await run(device, test);
-  results.push(row);
-  const shape = ['m', 'n', 'k', 'sequences', 'outer', 'axis', 'inner', 'rows', 'cols']
-    .filter(name => name in row.params)
-    .map(name => `${name} ${row.params[name]}`)
-    .join(' ');
-  const number = (value: number, digits: number) => value.toFixed(digits).padStart(9);
-  console.log(
-    row.kernel.padEnd(25),
-    shape.padEnd(38),
-    number(row.timing.median, 3),
-    number(row.gflops, 1),
-    number(row.gigabytesPerSecond, 2),
+let ceilings = await measureCeilings(device);
+const captures = new Captures();
+await captureSteps(device, captures);
+const launches = [...squares(), ...captures.launches];
+console.log(`${launches.length} different launches, ${seconds} s each`);
+const measured: Omit<Row, 'bound' | 'share'>[] = [];
+for (const [i, captured] of launches.entries()) {
+  measured.push(await measureLaunch(device, captured, seconds));
+  if (process.stdout.isTTY) process.stdout.write(`\r${i + 1} `);
+}
+if (ceilings) ceilings = highest(ceilings, (await measureCeilings(device))!);
+const rows = measured.map(row => withBound(row, ceilings));
+const totals = totalsOf(rows);
+
+const head = ['kernel', 'shape', 'launches per step', 'µs', '± %', 'GFLOP/s', 'GB/s', 'FLOP/byte', 'bound', '% of it'];
+const parts: string[] = [];
+if (ceilings) {
+  const others = Object.entries(ceilings.others).map(([name, rate]) => `, ${name} ${number(rate)}`);
+  parts.push(
+    `Arithmetic on registers: f32 ${number(ceilings.f32)} GFLOP/s${others.join('')}. Memory, GB/s read and written:`,
+    table(
+      ['working set', 'read', 'copy', 'triad'],
+      ceilings.bandwidth.map(({ bytes, read, copy, triad }) => [`${bytes / 2 ** 20} MiB`, number(read), number(copy), number(triad)]), // prettier-ignore
+    ),
   );
 }
-writeResult(options.json, device, results);
+parts.push(
+  'Median of one launch, half of the samples within ± %, least traffic; the bound is min(arithmetic, FLOP/byte × memory at this size). A ' +
+    'transcendental counts as one operation. Launches that make up less than 1 % of every step are left out here, not in the JSON file:',
+  table(head, rows.filter(isNoteworthy).map(cellsOf)),
+  "A step's kernels, each timed alone, added up:",
+  table(
+    ['step', 'launches', 'ms', 'at the bounds', '% of them', 'GFLOP/s'],
+    totals.map(({ what, launches: count, milliseconds, bound, gflops }) => [what, String(count), number(milliseconds), number(bound), percent(bound && bound / milliseconds), number(gflops)]), // prettier-ignore
+  ),
+);
+const markdown = parts.join('\n\n');
+console.log(`\n${markdown}`);
+writeResult(options.json, device, { ceilings, totals, rows }, markdown);
+if (options.readme && ceilings) writeReadme(`kernels-${device.capabilities.backend}`, paragraph(ceilings));
 await device.close();
+
+/** The result in a few sentences. */
+function paragraph({ f32, bandwidth }: Ceilings): string {
+  const square = (layout: string) => rows.find(row => row.kernel === `matmul_${layout}` && row.params['m'] === 512 && row.params['k'] === 512)!; // prettier-ignore
+  const rate = (layout: string) => `${number(square(layout).gflops)} (${layout}, ${percent(square(layout).share)} %)`;
+  const ofSteps = rows.filter(({ calls }) => Object.keys(calls).length > 0);
+  const medianShare = (name: RegExp) => percent(median(ofSteps.filter(({ kernel }) => name.test(kernel)).map(({ share }) => share!))); // prettier-ignore
+  const best = (at: number) =>
+    number(Math.max(bandwidth.at(at)!.read, bandwidth.at(at)!.copy, bandwidth.at(at)!.triad));
+  const step = (what: string) => totals.find(total => total.what === what)!;
+  const shares = ['stage0', 'stage1', 'stage2', 'transformer'].map(what => `${what} ${percent(step(what).bound! / step(what).milliseconds)} %`); // prettier-ignore
+  const file = options.json === undefined ? 'not written' : `[JSON](results/${options.json.split(/[\\/]/).at(-1)!})`;
+  return (
+    `On ${machineOf(device)} (${file}): registers do ${number(f32)} GFLOP/s; memory moves ${best(0)} GB/s in working sets of ${bandwidth[0]!.bytes / 1024} KiB, ` +
+    `${best(-1)} in ${bandwidth.at(-1)!.bytes / 2 ** 20} MiB. Products of 512³ reach ${rate('nn')}, ${rate('nt')} and ${rate('tn')} GFLOP/s and share of their bound; ` +
+    `the median product of a step ${medianShare(/^matmul/)} % of its bound, attention ${medianShare(/^attention$/)} % forward and ${medianShare(/^attention_grad$/)} % backward, ` +
+    `layer norm ${medianShare(/^layer_norm/)} %, losses ${medianShare(/^(cross_entropy|distillation)/)} %, AdamW ${medianShare(/^adamw/)} %. ` +
+    `All kernels of a step together, at their bounds over as measured: ${shares.join(', ')}.`
+  );
+}

@@ -1,8 +1,10 @@
 /**
- * Us beside other engines, on one machine in one run: the training step of bench/transformer.ts, matrix products in all three layouts,
- * softmax and layer norm. Every engine is a fresh process, they take turns, and ratios are formed within a round.
+ * Us beside other engines, on one machine in one run: the training step of bench/transformer.ts, and its kernels: matrix products in all
+ * three layouts, square and of the step's shapes, softmax, layer norm, GELU, attention and cross-entropy forward and backward, AdamW.
+ * Every engine is a fresh process, they take turns, and ratios are formed within a round.
  *
- * `npm run bench:peers -- --json bench/results/peers.json`; the peers are installed into bench/peers at the first call.
+ * `npm run bench:peers -- --json bench/results/peers-wasm.json --readme`, and `--group webgpu` for the engines on WebGPU; the peers are
+ * installed into bench/peers at the first call.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,6 +15,8 @@ import { parseArgs } from 'node:util';
 import { Device, Parameters, Random } from '../core/index.js';
 import { CpuBackend } from '../core/backends/cpu.js';
 import { median, number, table } from './gpu/format.js';
+import { writeReadme } from './harness.js';
+import { peerKernels } from './peers-kernels.js';
 import { adamw, sizes, transformerFlops, transformerSpecs, transformerTokens } from './transformer.js';
 
 const { values } = parseArgs({
@@ -21,6 +25,10 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '5' },
     threads: { type: 'string', default: String(Math.min(2, os.availableParallelism())) },
     engines: { type: 'string' },
+    group: { type: 'string', default: 'wasm' },
+    'kernel-seconds': { type: 'string', default: '0.4' },
+    kernels: { type: 'string' },
+    readme: { type: 'boolean', default: false },
     parts: { type: 'string', default: 'train,kernels' },
     json: { type: 'string' },
   },
@@ -47,7 +55,9 @@ const sleeping = { MGSD_PEERS_SLEEP: '1' };
 const wasmEngines: readonly EngineSpec[] = [
   { name: 'mgsd-lite wasm', command: node(ours, 'wasm', String(threads)) },
   { name: 'jax-js wasm', command: node(jax, 'wasm', String(threads)) },
-  { name: 'tfjs wasm', command: node(tfjs, 'wasm', '1') },
+  { name: 'tfjs wasm', command: node(tfjs, 'wasm', String(threads)) },
+  { name: 'mgsd-lite wasm (1 thread)', command: node(ours, 'wasm', '1') },
+  { name: 'tfjs wasm (1 thread)', command: node(tfjs, 'wasm', '1') },
   { name: 'onnxruntime-node cpu', command: node(path.join(peers, 'ort.mjs'), 'cpu', String(threads)), native: true, parts: ['kernels'] }, // prettier-ignore
   { name: 'js-pytorch', command: node(path.join(peers, 'jspytorch.mjs')), parts: ['kernels'] },
   { name: 'PyTorch', command: ['python3', path.join(peers, 'torch_peer.py'), '{task}', 'cpu', String(threads)], native: true }, // prettier-ignore
@@ -60,13 +70,20 @@ const gpuEngines: readonly EngineSpec[] = [
   { name: 'tfjs webgpu (our wait)', command: node(tfjs, 'webgpu', '1'), env: sleeping },
 ];
 const known = [...wasmEngines, ...gpuEngines];
-const wanted = values.engines?.split(',') ?? wasmEngines.map(({ name }) => name);
+if (values.group !== 'wasm' && values.group !== 'webgpu') {
+  console.error(`--group ${values.group}: choose wasm or webgpu`);
+  process.exit(2);
+}
+const wanted =
+  values.engines?.split(',') ?? (values.group === 'wasm' ? wasmEngines : gpuEngines).map(({ name }) => name);
 const engines = wanted.map(name => {
   const engine = known.find(candidate => candidate.name === name);
   if (engine) return engine;
   console.error(`--engines ${name}: choose from ${known.map(candidate => candidate.name).join(', ')}`);
   return process.exit(2);
 });
+
+const chosenKernels = peerKernels(values.group === 'webgpu').filter(({ name }) => name.includes(values.kernels ?? ''));
 
 /** Sizes, weights, tokens and what to do, as files that every engine reads. */
 async function writeTask(folder: string): Promise<void> {
@@ -86,21 +103,27 @@ async function writeTask(folder: string): Promise<void> {
   const data = new Float32Array(offset);
   chunks.reduce((at, chunk) => (data.set(chunk, at), at + chunk.length), 0);
   const { inputs, targets } = transformerTokens();
-  const squares = [256, 512, 1024].flatMap(n => ['nn', 'nt', 'tn'].map(kind => ({ kind, n })));
-  const rowKernels = ['softmax', 'layerNorm'].map(kind => ({ kind, rows: 2048, columns: 512 }));
   const task = {
     ...{ ...sizes, adamw, weights, inputs: Array.from(inputs), targets: Array.from(targets) },
-    ...{ checkedSteps: 11, seconds: Number(values.seconds), kernelSeconds: 0.4 },
-    ...{ parts: values.parts.split(','), kernels: [...squares, ...rowKernels] },
+    ...{ checkedSteps: 11, seconds: Number(values.seconds), kernelSeconds: Number(values['kernel-seconds']) },
+    ...{ parts: values.parts.split(','), kernels: chosenKernels },
   };
   writeFileSync(path.join(folder, 'task.json'), JSON.stringify(task));
   writeFileSync(path.join(folder, 'data.bin'), new Uint8Array(data.buffer));
 }
 
+interface KernelResult {
+  readonly milliseconds: number;
+  /** Of products, from a computation in f64. */
+  readonly error: number;
+  /** Elements of every result. */
+  readonly samples: readonly (readonly number[])[];
+}
+
 interface EngineResult {
   readonly losses: readonly number[];
   readonly stepMilliseconds: readonly number[];
-  readonly kernels: Readonly<Record<string, { readonly milliseconds: number; readonly error: number }>>;
+  readonly kernels: Readonly<Record<string, KernelResult>>;
 }
 
 /** One process; undefined, with a line that says why, where the engine does not run here. */
@@ -154,7 +177,17 @@ const ratio = (name: string, of: (result: EngineResult) => number) =>
   median(results.get(name)!.flatMap((result, i) => (reference[i] ? [of(result) / of(reference[i])] : [])));
 const stepOf = ({ stepMilliseconds }: EngineResult) => median(stepMilliseconds);
 
-const summary: Record<string, unknown>[] = [];
+interface StepSummary {
+  readonly name: string;
+  readonly native: boolean;
+  readonly stepMilliseconds: number;
+  readonly spread: readonly number[];
+  /** Theirs over ours. */
+  readonly timesOurs: number;
+  readonly losses: readonly number[];
+}
+
+const summary: StepSummary[] = [];
 const trainRows: string[][] = [];
 for (const { name, native = false } of engines) {
   const runs = results.get(name)!.filter(({ stepMilliseconds }) => stepMilliseconds.length > 0);
@@ -172,27 +205,74 @@ for (const { name, native = false } of engines) {
 if (trainRows.length > 0)
   console.log(`\n${table(['engine', 'step ms', 'over rounds', 'tokens/s', 'GFLOP/s', 'step / ours', 'largest difference of a loss'], trainRows)}`); // prettier-ignore
 
-const names = [...new Set([...results.values()].flatMap(runs => runs.flatMap(run => Object.keys(run.kernels))))];
 const shown = engines.filter(({ name }) => results.get(name)!.some(run => Object.keys(run.kernels).length > 0));
-const unitsOf = (name: string) => {
-  const [kind = '', size = ''] = name.split(' ');
-  const n = Number(size);
-  return ['nn', 'nt', 'tn'].includes(kind) ? 2 * n ** 3 : size.split('x').reduce((a, b) => a * Number(b), 8);
-};
-const kernelRows = names.map(name => [
-  name,
-  ...shown.map(engine => {
-    const runs = results.get(engine.name)!.flatMap(({ kernels }) => (kernels[name] ? [kernels[name]] : []));
-    if (runs.length === 0) return '-';
-    const rate = unitsOf(name) / median(runs.map(({ milliseconds }) => milliseconds)) / 1e6;
-    const wrong = runs.some(({ error }) => !(error < 1e-2)) ? ' WRONG' : '';
-    return `${number(rate)}${wrong}`;
-  }),
-]);
-if (kernelRows.length > 0)
-  console.log(
-    `\nGFLOP/s of products, GB/s of rows\n${table(['kernel', ...shown.map(({ name }) => name)], kernelRows)}`,
+
+/** Largest difference from our results, relative to the largest of them. */
+function difference(ours: KernelResult, theirs: KernelResult): number {
+  let worst = 0;
+  ours.samples.forEach((samples, i) => {
+    const largest = samples.reduce((most, x) => Math.max(most, Math.abs(x)), 1e-6);
+    samples.forEach((x, j) => {
+      const error = Math.abs(x - (theirs.samples[i]?.[j] ?? NaN)) / largest;
+      if (!(error <= worst)) worst = Number.isNaN(error) ? Infinity : error;
+    });
+  });
+  return worst;
+}
+
+interface KernelCell {
+  readonly milliseconds: number;
+  readonly rate: number;
+  /** Theirs over ours, within rounds; undefined for ourselves. */
+  readonly timesOurs: number | undefined;
+  readonly isRight: boolean;
+}
+
+function kernelCell(kernel: string, work: number, engine: string): KernelCell | undefined {
+  const runs = results.get(engine)!;
+  const milliseconds = runs.flatMap(run => run.kernels[kernel]?.milliseconds ?? []);
+  const mine = reference.map(run => run.kernels[kernel]);
+  if (milliseconds.length === 0 || !mine[0]) return undefined;
+  const pairs = runs.flatMap((run, i) =>
+    run.kernels[kernel] && mine[i] ? [[run.kernels[kernel], mine[i]] as const] : [],
   );
+  const typical = median(milliseconds);
+  return {
+    milliseconds: typical,
+    rate: work / typical / 1e6,
+    timesOurs:
+      engine === first ? undefined : median(pairs.map(([theirs, own]) => theirs.milliseconds / own.milliseconds)),
+    isRight: pairs.every(([theirs, own]) => theirs.error < 1e-2 && difference(own, theirs) < 5e-3),
+  };
+}
+
+const kernelTable = chosenKernels.map(({ name, work, unit }) => ({
+  name,
+  unit,
+  cells: Object.fromEntries(shown.map(engine => [engine.name, kernelCell(name, work, engine.name)])),
+}));
+const isPeer = ({ name, native = false }: EngineSpec) =>
+  !native && !name.startsWith('mgsd-lite') && !name.endsWith('(1 thread)');
+/** How much longer we take than the fastest engine that is no native code; below 1 where we are the fastest. */
+const slowest = kernelTable.flatMap(({ name, cells }) => {
+  const times = shown
+    .filter(isPeer)
+    .flatMap(engine => (cells[engine.name]?.isRight ? (cells[engine.name]!.timesOurs ?? []) : []));
+  return times.length === 0 ? [] : [{ name, ratio: 1 / Math.min(...times) }];
+});
+const text = ({ rate, timesOurs, isRight }: KernelCell) =>
+  `${number(rate)}${timesOurs === undefined ? '' : ` (${number(timesOurs)})`}${isRight ? '' : ' WRONG'}`;
+if (kernelTable.length > 0 && shown.length > 0) {
+  const cells = kernelTable.map(({ name, unit, cells: byEngine }) => [
+    ...[name, unit],
+    ...shown.map(engine => (byEngine[engine.name] ? text(byEngine[engine.name]!) : '-')),
+  ]);
+  console.log(
+    `\nRates, and in brackets the time over ours\n${table(['kernel', 'unit', ...shown.map(({ name }) => name)], cells)}`,
+  );
+  const behind = slowest.filter(({ ratio: r }) => r > 1.15).map(({ name, ratio: r }) => `${name} (${number(r)} times)`);
+  console.log(`\nMore than 15 % slower than the fastest JavaScript peer: ${behind.join(', ') || 'none'}`);
+}
 
 if (values.json !== undefined) {
   mkdirSync(path.dirname(values.json), { recursive: true });
@@ -205,8 +285,23 @@ if (values.json !== undefined) {
     node: process.version,
     processor: os.cpus()[0]?.model,
     ...{ threads, rounds: Number(values.rounds), training: summary },
-    kernels: Object.fromEntries(names.map((name, i) => [name, Object.fromEntries(shown.map((engine, j) => [engine.name, kernelRows[i]![j + 1]]))])), // prettier-ignore
+    ...{ kernels: kernelTable, slowest },
   };
   writeFileSync(values.json, `${JSON.stringify(record, undefined, 1)}\n`);
   console.log(`written to ${values.json}`);
+}
+if (values.readme) writeReadme(`peers-${values.group}`, paragraph());
+
+/** The result in a few sentences. */
+function paragraph(): string {
+  const file = values.json === undefined ? 'not written' : `[JSON](results/${path.basename(values.json)})`;
+  const steps = summary.map(({ name, native, stepMilliseconds, timesOurs }) => `${name}${native ? ' (native)' : ''} ${number(stepMilliseconds)} ms${name === first ? '' : ` (${number(timesOurs)} times ours)`}`); // prettier-ignore
+  const squares = ['nn 512', 'nt 512', 'tn 512'].flatMap(name => kernelTable.filter(row => row.name === name));
+  const products = shown.filter(engine => squares.some(({ cells }) => cells[engine.name])).map(engine => `${engine.name} ${squares.map(({ cells }) => number(cells[engine.name]?.rate)).join(', ')}`); // prettier-ignore
+  const behind = slowest.filter(({ ratio: r }) => r > 1.15).map(({ name, ratio: r }) => `${name} (${number(r)} times)`);
+  const kernelText = kernelTable.length === 0 ? '' : ` Of the ${slowest.length} kernels that a JavaScript peer offers, more than 15 % slower than the fastest peer: ${behind.join(', ') || 'none'}.`; // prettier-ignore
+  return (
+    `On ${os.cpus()[0]?.model ?? 'unknown'}, ${threads} threads (${file}, ${values.rounds} rounds; every ratio is formed within a round): a training step of a GPT of ` +
+    `0.84 million parameters takes ${steps.join(', ')}. Products of 512³ in nn, nt and tn, GFLOP/s: ${products.join('; ')}.${kernelText}`
+  );
 }

@@ -1,13 +1,18 @@
 /**
- * How the time of a training step grows with batch, width, depth and length, each varied by itself: the exponent of time fitted in
- * logarithms, beside that of the operations. `npm run bench:scaling -- --device wasm --json FILE`
+ * How the time of a training step grows with batch, width, depth and length, each varied by itself: exponents of time fitted in
+ * logarithms, beside those of the operations. `npm run bench:scaling -- --device wasm --json bench/results/scaling-wasm.json --readme`
+ *
+ * All sizes are measured once per round, one after another, so that a slow moment of the machine falls on all of them; the exponents
+ * come from the medians over rounds, and what single rounds would say is their range. Where operations do not explain the time, the
+ * exponents of the kernels by family do.
  */
-import { median, number, slope, table } from './gpu/format.js';
-import { benchOptions, openBenchDevice, writeResult } from './harness.js';
+import type { Device } from '../core/index.js';
+import { median, number, table } from './gpu/format.js';
+import { benchOptions, machineOf, openBenchDevice, writeReadme, writeResult } from './harness.js';
+import { explain, familyOf, fit } from './scaling-fit.js';
+import type { Exponent, Family, ScalingRow } from './scaling-fit.js';
 import { sizes, Transformer, transformerFlops } from './transformer.js';
 import type { Sizes } from './transformer.js';
-import { openDevice } from '../core/index.js';
-import type { Device } from '../core/index.js';
 
 const base: Sizes = { ...sizes, length: 64 };
 const series: readonly { readonly what: keyof Sizes; readonly values: readonly number[] }[] = [
@@ -16,65 +21,102 @@ const series: readonly { readonly what: keyof Sizes; readonly values: readonly n
   { what: 'layers', values: [2, 4, 8, 12] },
   { what: 'length', values: [32, 64, 128, 256, 512] },
 ];
-
-export interface ScalingRow {
-  readonly what: string;
-  readonly value: number;
-  readonly milliseconds: number;
-  readonly gflops: number;
-}
-
-export interface Exponent {
-  readonly what: string;
-  /** Of time, and of floating-point operations. */
-  readonly time: number;
-  readonly operations: number;
-}
-
-/** Median milliseconds of a step, after the recording. */
-async function stepTime(device: Device, chosen: Sizes): Promise<number> {
-  const transformer = new Transformer(device, chosen);
-  for (let i = 0; i < 3; i++) await transformer.step();
-  const times: number[] = [];
-  for (const end = performance.now() + 1500; performance.now() < end || times.length < 5;) {
+/** Milliseconds by family of one eager step. Only for backends whose launches are done when they return. */
+async function familyTimes(device: Device, transformer: Transformer): Promise<Record<Family, number>> {
+  const { backend } = device;
+  const times: Record<Family, number> = { products: 0, attention: 0, rest: 0 };
+  const launch = backend.launch.bind(backend);
+  backend.launch = (kernel, operands, params) => {
     const start = performance.now();
-    await transformer.step();
+    launch(kernel, operands, params);
+    times[familyOf(kernel)] += performance.now() - start;
+  };
+  device.observer = () => undefined; // a replay has no launches to time
+  await transformer.step();
+  device.observer = undefined;
+  backend.launch = launch;
+  return times;
+}
+
+/** One size in one round: a step recorded anew, then repeated. */
+async function visit(device: Device, row: ScalingRow, chosen: Sizes, seconds: number): Promise<void> {
+  const transformer = new Transformer(device, chosen);
+  const losses: number[] = [];
+  for (let i = 0; i < 3; i++) losses.push(await transformer.step()); // twice eagerly, once replayed
+  const times: number[] = [];
+  for (const end = performance.now() + 1000 * seconds; performance.now() < end || times.length < 3;) {
+    const start = performance.now();
+    losses.push(await transformer.step());
     times.push(performance.now() - start);
   }
-  return median(times);
+  if (!(losses.at(-1)! < losses[0]!))
+    throw new Error(`${row.what} ${row.value} does not learn: losses ${losses.join(', ')}`);
+  row.milliseconds.push(median(times));
+  if (!device.backend.timeLaunches) row.families.push(await familyTimes(device, transformer));
+  transformer.dispose();
 }
 
 const options = benchOptions();
-const opened = await openBenchDevice(options);
-await opened.close();
-const rows: ScalingRow[] = [];
-const exponents: Exponent[] = [];
-for (const { what, values } of series) {
-  const measured: (readonly [number, number])[] = [];
-  for (const value of values) {
-    const chosen = { ...base, [what]: value };
-    // one size at a time has the memory to itself
-    const device = await openDevice(options.device, options.threads === undefined ? {} : { threads: options.threads });
-    const milliseconds = await stepTime(device, chosen);
-    await device.close();
-    measured.push([value, milliseconds]);
-    rows.push({ what, value, milliseconds, gflops: transformerFlops(chosen) / milliseconds / 1e6 });
-  }
-  const operations = slope(values.map(value => [value, transformerFlops({ ...base, [what]: value })]));
-  exponents.push({ what, time: slope(measured), operations });
+const rounds = options.rounds ?? 5;
+const device = await openBenchDevice(options);
+const rows: ScalingRow[] = series.flatMap(({ what, values }) =>
+  values.map(value => ({
+    what,
+    value,
+    flops: transformerFlops({ ...base, [what]: value }),
+    milliseconds: [],
+    families: [],
+  })),
+);
+for (let round = 0; round < rounds; round++) {
+  const start = performance.now();
+  for (const row of rows) await visit(device, row, { ...base, [row.what]: row.value }, options.seconds ?? 0.4);
+  console.log(`round ${round + 1} of ${rounds}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
 }
-const cells = rows.map(({ what, value, milliseconds, gflops }) => [
-  what,
-  String(value),
-  number(milliseconds),
-  number(gflops),
+const rowsOf = (what: string) => rows.filter(row => row.what === what);
+const exponents: Exponent[] = series.map(({ what }) => fit(what, rowsOf(what)));
+
+const cells = rows.map(({ what, value, flops, milliseconds }) => [
+  ...[what, String(value), number(median(milliseconds))],
+  ...[
+    `${number(Math.min(...milliseconds))} to ${number(Math.max(...milliseconds))}`,
+    number(flops / median(milliseconds) / 1e6),
+  ],
 ]);
-console.log(table(['varied', 'value', 'step ms', 'GFLOP/s'], cells));
-const fits = exponents.map(({ what, time, operations }) => [
-  what,
-  number(time),
-  number(operations),
-  `${number((100 * time) / operations - 100)} %`,
-]);
-console.log(`\n${table(['varied', 'exponent of time', 'of operations', 'difference'], fits)}`);
-writeResult(options.json, opened, { base, rows, exponents });
+const difference = ({ time, operations }: Exponent) =>
+  `${time < operations ? '' : '+'}${number((100 * time) / operations - 100)} %`;
+const fits = exponents.map(exponent => {
+  const { what, time, least, largest, operations, needsReason, families: byFamily } = exponent;
+  const parts = Object.entries(byFamily).map(([family, part]) => `${family} ${number(part.time)} (${Math.round(100 * part.share)} %)`); // prettier-ignore
+  return [
+    ...[what, number(time), `${number(least)} to ${number(largest)}`, number(operations)],
+    ...[difference(exponent) + (needsReason ? ' (!)' : ''), parts.join(', ') || '-'],
+  ];
+});
+const reasons = exponents.filter(({ needsReason }) => needsReason).map(exponent => `- ${explain(exponent, rowsOf(exponent.what))}`); // prettier-ignore
+const markdown = [
+  `Steps of a GPT (width 128, 4 layers, 16 sequences of 64 tokens) with one size varied at a time; medians of ${rounds} rounds, their range.`,
+  table(['varied', 'value', 'step ms', 'over rounds', 'GFLOP/s'], cells),
+  'Exponents of time from the medians, of single rounds, and of the operations; of the kernels by family, with their share of the time:',
+  table(['varied', 'time', 'single rounds', 'operations', 'difference', 'families'], fits),
+  ...(reasons.length > 0 ? [`More than 15 % off what the operations say (!):\n\n${reasons.join('\n')}`] : []),
+].join('\n\n');
+console.log(`\n${markdown}`);
+writeResult(options.json, device, { base, rounds, rows, exponents }, markdown);
+if (options.readme) writeReadme(`scaling-${device.capabilities.backend}`, paragraph());
+await device.close();
+
+/** The result in a few sentences. */
+function paragraph(): string {
+  const file = options.json === undefined ? 'not written' : `[JSON](results/${options.json.split(/[\\/]/).at(-1)!})`;
+  const list = (of: (exponent: Exponent) => number) =>
+    exponents.map(exponent => `${exponent.what}^${number(of(exponent))}`).join(', ');
+  const ranges = exponents
+    .map(({ what, least, largest }) => `${what} ${number(least)} to ${number(largest)}`)
+    .join(', ');
+  const verdict = reasons.length === 0 ? 'All are within 15 %.' : `More than 15 % off:\n\n${reasons.join('\n')}`;
+  return (
+    `On ${machineOf(device)} (${file}, ${rounds} rounds): time goes with ${list(({ time }) => time)} where the operations go with ` +
+    `${list(({ operations }) => operations)}; single rounds say ${ranges}. ${verdict}`
+  );
+}

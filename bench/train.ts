@@ -1,69 +1,214 @@
 /**
- * Times the steps of the three stages and a rollout of the default run, and shows where a step's time goes.
- * `npm run bench:train -- --device wasm --json bench/results/train-wasm.json`
+ * Times the steps of the three stages as training runs them (batches in buckets, updates recorded and replayed, two in flight), and what
+ * a step of stage 2 is made of. `npm run bench:train -- --device wasm --json bench/results/train-wasm.json --readme`
+ *
+ * The model is the one that comes with the package, so its rollouts end where a trained student's do.
  */
-import { AdamW } from '../core/index.js';
+import { matmul, noGrad } from '../core/index.js';
 import type { Device } from '../core/index.js';
-import { modelPresets, noDecayGroups, VisionLanguageModel } from '../models/index.js';
-import { resolveConfig } from '../mgsd/config.js';
-import { trainingGroups } from '../mgsd/puzzles.js';
-import { planningStage } from '../mgsd/stages/stage0.js';
-import { groundingStage } from '../mgsd/stages/stage1.js';
-import { distillationStage, rollOut } from '../mgsd/stages/stage2.js';
-import type { Stage } from '../mgsd/stages/stage.js';
-import { benchOptions, openBenchDevice, time, writeResult } from './harness.js';
+import { createTeacher } from '../mgsd/stages/teacher.js';
+import { rollOut } from '../mgsd/stages/stage2.js';
+import type { Metrics, Stage } from '../mgsd/stages/stage.js';
+import { median, number, table } from './gpu/format.js';
+import {
+  benchOptions,
+  machineOf,
+  openBenchDevice,
+  spreadOf,
+  time,
+  timingOf,
+  writeReadme,
+  writeResult,
+} from './harness.js';
 import type { Timing } from './harness.js';
+import { measureCeilings } from './roofline/measure.js';
+import { countWork } from './roofline/work.js';
+import { openWorkload } from './workload.js';
+import type { Workload } from './workload.js';
 
 interface StepRow {
   readonly what: string;
+  /** Of a step: the mean of the different batches of a round. */
   readonly timing: Timing;
-  /** Per step, from the kernels' own counts. */
+  /** Per step, by what the kernels must do. */
   readonly gflop: number;
   readonly launches: number;
+  readonly gflops: number;
   readonly samplesPerSecond: number;
+  /** Tokens that are learned from, prompts included, without and with padding; tokens that were drawn, for a rollout. */
+  readonly tokensPerSecond: number;
+  readonly computedTokensPerSecond: number;
+  /** GFLOP/s over those of the best square product, and over those of arithmetic on registers alone. */
+  readonly ofProducts: number;
+  readonly ofArithmetic: number | undefined;
 }
 
-/** Floating-point operations and launches of `body`, counted at the device. */
-async function count(device: Device, body: () => Promise<unknown>): Promise<{ gflop: number; launches: number }> {
-  let flops = 0;
-  let launches = 0;
-  device.observer = (kernel, _, params) => {
-    const named = Object.fromEntries(Object.keys(kernel.params).map((name, i) => [name, params[i]!]));
-    flops += kernel.cost(named).flops;
-    launches++;
-  };
-  await body();
-  device.observer = undefined;
-  return { gflop: flops / 1e9, launches };
-}
+/** Different batches of a round: as many shapes as a run meets in a row. */
+const batches = 8;
+/** As in training (mgsd/train.ts). */
+const stepsInFlight = 2;
+/** Rounds that the recorder needs: every shape twice eagerly, and once replayed. */
+const warmUp = 3;
 
 const options = benchOptions();
+const seconds = options.seconds ?? 8;
 const device = await openBenchDevice(options);
-const config = resolveConfig('tiny');
-const groups = trainingGroups(config, 500);
-const model = new VisionLanguageModel(device, modelPresets.tiny).initialize(config.seed);
-const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
-const teacher = await model.frozenCopy();
-const stages: readonly Stage[] = [
-  planningStage(config, model, optimizer, groups),
-  groundingStage(config, model, optimizer, groups),
-  distillationStage(config, model, teacher, optimizer, groups),
-];
-
+const products = await productCeiling(device);
+const ceilings = await measureCeilings(device);
+const workload = await openWorkload(device);
 const rows: StepRow[] = [];
-async function bench(what: string, batch: number, body: () => Promise<unknown>): Promise<void> {
-  const counted = await count(device, body);
-  const timing = await time(device, body);
-  rows.push({ what, timing, ...counted, samplesPerSecond: (1000 * batch) / timing.median });
-  const { gflop, launches } = counted;
-  const rate = gflop / (timing.median / 1000);
-  console.log(
-    `${what.padEnd(28)} ${timing.median.toFixed(1).padStart(8)} ms  ${rate.toFixed(1).padStart(6)} GFLOP/s  ` +
-      `${rows.at(-1)!.samplesPerSecond.toFixed(0).padStart(6)} samples/s  ${launches} launches`,
-  );
+for (const stage of workload.stages) await benchStage(stage, workload);
+const parts = await partsOfStage2(workload);
+
+/** GFLOP/s of the best product of 512 cubed. */
+async function productCeiling(on: Device): Promise<number> {
+  const n = 512;
+  const [a, b] = [0, 1].map(seed => on.keep(on.tensor(Float32Array.from({ length: n * n }, (_, i) => Math.sin(i + seed)), [n, n]))); // prettier-ignore
+  const best = await time(on, () => on.scope(() => noGrad(() => void matmul(a!, b!))), 8, 1);
+  for (const operand of [a!, b!]) on.free(operand);
+  return (2 * n ** 3) / best.p25 / 1e6;
 }
 
-for (const stage of stages) await bench(`${stage.name} step`, 64, async () => await (await stage.step(0)).metrics);
-await bench('stage2 rollout alone', 64, () => rollOut(config, model, groups, 0));
-writeResult(options.json, device, rows);
+/** All batches once, as fast as training does them. */
+async function round(stage: Stage): Promise<Metrics[]> {
+  const outstanding: Promise<Metrics>[] = [];
+  const all: Metrics[] = [];
+  for (let step = 0; step < batches; step++) {
+    const { metrics } = await stage.step(step);
+    outstanding.push(metrics);
+    if (outstanding.length > stepsInFlight) all.push(await outstanding.shift()!);
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  all.push(...(await Promise.all(outstanding)));
+  await device.finish();
+  for (const { loss, skipped } of all)
+    if (!Number.isFinite(loss) || skipped !== 0)
+      throw new Error(`${stage.name}: a loss of ${loss}, ${skipped} updates left out`);
+  return all;
+}
+
+async function benchStage(stage: Stage, { config }: Workload): Promise<void> {
+  const { batch } = config[stage.name === 'direct' ? 'stage1' : stage.name];
+  const sequences = stage.name === 'stage2' ? batch * config.stage2.n : batch;
+  const work = { flops: 0, launches: 0, tokens: 0, computedTokens: 0 };
+  for (let step = 0; step < batches; step++) {
+    const counted = await countWork(device, sequences, async () => await (await stage.step(step)).metrics);
+    for (const name of Object.keys(work) as (keyof typeof work)[]) work[name] += counted[name] / batches;
+  }
+  for (let i = 0; i < warmUp; i++) await round(stage);
+  const samples: number[] = [];
+  for (const end = performance.now() + 1000 * seconds; performance.now() < end || samples.length < 5;) {
+    const start = performance.now();
+    await round(stage);
+    samples.push((performance.now() - start) / batches);
+  }
+  rows.push(rowOf(`${stage.name} step`, timingOf(samples), { ...work, samples: sequences }));
+}
+
+function rowOf(
+  what: string,
+  timing: Timing,
+  work: Readonly<Record<'flops' | 'launches' | 'tokens' | 'computedTokens' | 'samples', number>>,
+): StepRow {
+  const perSecond = (count: number) => (1000 * count) / timing.median;
+  const gflops = perSecond(work.flops) / 1e9;
+  return {
+    ...{ what, timing, gflop: work.flops / 1e9, launches: work.launches, gflops },
+    samplesPerSecond: perSecond(work.samples),
+    tokensPerSecond: perSecond(work.tokens),
+    computedTokensPerSecond: perSecond(work.computedTokens),
+    ofProducts: gflops / products,
+    ofArithmetic: ceilings && gflops / ceilings.f32,
+  };
+}
+
+interface Parts {
+  /** Milliseconds of each part alone. */
+  readonly rollout: number;
+  readonly scoring: number;
+  readonly step: number;
+  /** Tokens of a rollout, and the longest response. */
+  readonly responseTokens: number;
+  readonly longest: number;
+  readonly limit: number;
+}
+
+/** Rollouts and scoring alone, on the same batches; what a step takes beyond them is its update. */
+async function partsOfStage2({ config, groups, student, teacher }: Workload): Promise<Parts> {
+  const judge = createTeacher(config.stage2, student, teacher);
+  const lengths: number[] = [];
+  const once = async (step: number) => {
+    const start = performance.now();
+    const rollouts = await rollOut(config, student, groups, step);
+    const drawn = performance.now();
+    await device.scope(async () => {
+      judge.score(rollouts.puzzles, rollouts.traces);
+      await device.finish();
+    });
+    lengths.push(...rollouts.responses.map(({ length }) => length));
+    return { rollout: drawn - start, scoring: performance.now() - drawn };
+  };
+  for (let step = 0; step < batches; step++) await once(step);
+  const counted = await countWork(device, config.stage2.batch, () => rollOut(config, student, groups, 0));
+  lengths.length = 0;
+  const samples: Awaited<ReturnType<typeof once>>[] = [];
+  for (const end = performance.now() + 1000 * seconds; performance.now() < end || samples.length < 2 * batches;)
+    samples.push(await once(samples.length % batches));
+  const perRollout = lengths.reduce((a, b) => a + b, 0) / samples.length;
+  const timing = timingOf(samples.map(({ rollout }) => rollout));
+  const sequences = config.stage2.batch * config.stage2.n;
+  rows.push(rowOf('stage2 rollout alone', timing, { ...counted, tokens: perRollout, computedTokens: perRollout, samples: sequences })); // prettier-ignore
+  return {
+    rollout: timing.median,
+    scoring: median(samples.map(({ scoring }) => scoring)),
+    step: rows.find(({ what }) => what === 'stage2 step')!.timing.median,
+    responseTokens: perRollout,
+    longest: lengths.reduce((a, b) => Math.max(a, b), 0),
+    limit: student.config.responsePositions,
+  };
+}
+
+const percent = (share: number | undefined) => (share === undefined ? '-' : String(Math.round(100 * share)));
+const cells = rows.map(row => [
+  ...[row.what, number(row.timing.median), percent(spreadOf(row.timing)), String(Math.round(row.launches)), number(row.gflop)], // prettier-ignore
+  ...[number(row.gflops), percent(row.ofProducts), percent(row.ofArithmetic)],
+  ...[row.samplesPerSecond, row.tokensPerSecond, row.computedTokensPerSecond].map(rate => rate.toFixed(0)),
+]);
+const { rollout, scoring, step } = parts;
+const share = (milliseconds: number) => `${number(milliseconds)} ms (${percent(milliseconds / step)} %)`;
+const split =
+  `A step of stage 2 of ${number(step)} ms: rollout ${share(rollout)}, scoring ${share(scoring)}, update ${share(step - rollout - scoring)}; ` +
+  `${number(parts.responseTokens)} tokens of ${workload.config.stage2.batch * workload.config.stage2.n} responses, the longest of ${parts.longest}.`;
+const markdown = [
+  `The best product of 512³ runs at ${number(products)} GFLOP/s${ceilings ? `, arithmetic on registers at ${number(ceilings.f32)}` : ''}. Half of the samples lie within ± %.`,
+  table(
+    [
+      'step',
+      'ms',
+      '± %',
+      'launches',
+      'GFLOP',
+      'GFLOP/s',
+      '% of products',
+      '% of arithmetic',
+      'samples/s',
+      'tokens/s',
+      'with padding',
+    ],
+    cells,
+  ),
+  split,
+].join('\n\n');
+console.log(`\n${markdown}`);
+writeResult(options.json, device, { products, ceilings, rows, parts }, markdown);
+if (options.readme) writeReadme(`train-${device.capabilities.backend}`, paragraph());
 await device.close();
+
+/** The result in a few sentences. */
+function paragraph(): string {
+  const file = options.json === undefined ? 'not written' : `[JSON](results/${options.json.split(/[\\/]/).at(-1)!})`;
+  const each = rows.map(
+    row => `${row.what} ${number(row.timing.median)} ms (${number(row.gflops)} GFLOP/s, ${percent(row.ofProducts)} % of the best product's; ${number(row.tokensPerSecond)} tokens/s)`, // prettier-ignore
+  );
+  return `On ${machineOf(device)} (${file}): ${each.join(', ')}. ${split}`;
+}

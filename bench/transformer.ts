@@ -91,6 +91,7 @@ export class Transformer {
   readonly #optimizer: AdamW;
   readonly #recorder: Recorder;
   readonly #device: Device;
+  readonly #kept: Tensor[] = [];
   readonly #inputs: Tensor;
   readonly #positions: Tensor;
   readonly #targets: Tensor;
@@ -112,7 +113,10 @@ export class Transformer {
     targets.forEach((token, i) => (oneHot[i * vocabulary + token] = 1));
     const positions = Int32Array.from({ length: rows }, (_, i) => i % length);
     const table = new SequenceTable(Array.from({ length: batch }, () => ({ length, prefix: 0 })));
-    const keep = (tensor: Tensor) => device.keep(tensor);
+    const keep = (tensor: Tensor) => {
+      this.#kept.push(tensor);
+      return device.keep(tensor);
+    };
     this.#inputs = keep(device.tensor(inputs, [rows], { dtype: 'i32' }));
     this.#positions = keep(device.tensor(positions, [rows], { dtype: 'i32' }));
     this.#targets = keep(device.tensor(oneHot, [rows, vocabulary]));
@@ -150,6 +154,15 @@ export class Transformer {
       });
       return loss.item();
     });
+  }
+
+  /** Frees everything; nothing may be called afterwards. */
+  dispose(): void {
+    this.#recorder.dispose();
+    this.#optimizer.dispose();
+    this.parameters.dispose();
+    for (const tensor of this.#kept) this.#device.free(tensor);
+    this.#device.trim();
   }
 }
 

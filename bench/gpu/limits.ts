@@ -4,6 +4,7 @@
  */
 import { openDevice } from '../../core/backends/webgpu-device.js';
 import type { OpenedDevice } from '../../core/backends/webgpu-device.js';
+import { settle } from '../../core/backends/webgpu-wait.js';
 import { median } from './format.js';
 import type { GpuScale } from './scale.js';
 
@@ -23,12 +24,13 @@ export interface Limits {
   readonly readBack: number;
 }
 
-interface Shader {
+export interface Shader {
   readonly pipeline: GPUComputePipeline;
   readonly group: (...buffers: GPUBuffer[]) => GPUBindGroup;
 }
 
-function compile({ device }: OpenedDevice, code: string): Shader {
+/** A shader whose bindings are numbered in the order of the buffers given to `group`. */
+export function compile({ device }: Pick<OpenedDevice, 'device'>, code: string): Shader {
   const module = device.createShaderModule({ code });
   const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } });
   const layout = pipeline.getBindGroupLayout(0);
@@ -49,7 +51,10 @@ interface Shortest {
 }
 
 /** One compute pass, submitted several times; the least of the times, since other users of a machine only add to it. */
-async function shortest(device: GPUDevice, encode: (pass: GPUComputePassEncoder) => void): Promise<Shortest> {
+export async function shortest(
+  { device, capabilities }: Pick<OpenedDevice, 'device' | 'capabilities'>,
+  encode: (pass: GPUComputePassEncoder) => void,
+): Promise<Shortest> {
   let [total, host] = [Infinity, Infinity];
   for (let i = 0; i < 6; i++) {
     const encoder = device.createCommandEncoder();
@@ -59,7 +64,7 @@ async function shortest(device: GPUDevice, encode: (pass: GPUComputePassEncoder)
     pass.end();
     device.queue.submit([encoder.finish()]);
     const submitted = performance.now() - start;
-    await device.queue.onSubmittedWorkDone();
+    await settle(device.queue.onSubmittedWorkDone(), capabilities.software); // Dawn's polling would take the adapter's core
     if (i === 0) continue; // compiles
     total = Math.min(total, performance.now() - start);
     host = Math.min(host, submitted);
@@ -70,7 +75,7 @@ async function shortest(device: GPUDevice, encode: (pass: GPUComputePassEncoder)
 const touch = `@group(0) @binding(0) var<storage, read_write> x: array<f32>;
 @compute @workgroup_size(1) fn main() { x[0] = x[0] + 1.0; }`;
 
-const copyShader = `@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+export const copyShader = `@group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -78,14 +83,22 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   for (var i = id.x; i < arrayLength(&y); i += stride) { y[i] = x[i]; }
 }`;
 
-/** Sixteen chains of vec4 fused multiply-adds: 128 operations per lane and round. */
-function fmaShader(rounds: number): string {
-  const chains = Array.from({ length: 16 }, (_, i) => i);
-  return `@group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
-@compute @workgroup_size(256)
+/** How the loop on registers is written: `chains` independent sums of `type` per lane, in workgroups of so many lanes. */
+export interface FmaShape {
+  readonly chains: number;
+  readonly type: 'f32' | 'vec4<f32>' | 'vec4<f16>';
+  readonly lanes: number;
+}
+
+/** Multiply-adds that never leave their registers; see `fmaOperations` for how many. */
+export function fmaShader({ chains: count, type, lanes }: FmaShape, rounds: number): string {
+  const chains = Array.from({ length: count }, (_, i) => i);
+  const float = type.includes('f16') ? 'f16' : 'f32';
+  return `${float === 'f16' ? 'enable f16;\n' : ''}@group(0) @binding(0) var<storage, read_write> y: array<${type}>;
+@compute @workgroup_size(${lanes})
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let a = vec4f(y[id.x].x * 1e-9 + 0.999);
-  ${chains.map(i => `var c${i} = vec4f(f32(id.x + ${i}u));`).join('\n  ')}
+  let a = ${type}(y[id.x]${type === 'f32' ? '' : '.x'} * 1e-3 + 0.998);
+  ${chains.map(i => `var c${i} = ${type}(${float}(id.x % 64u + ${i}u));`).join('\n  ')}
   for (var r = 0u; r < ${rounds}u; r++) {
     ${chains.map(i => `c${i} = fma(c${i}, a, a);`).join('\n    ')}
   }
@@ -93,14 +106,20 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 }`;
 }
 
-interface Matrix {
+/** Floating-point operations of one lane and round. */
+export const fmaOperations = ({ chains, type }: FmaShape) => 2 * chains * (type === 'f32' ? 1 : 4);
+
+/** What a GPU's lanes need to be busy: sixteen chains of vec4. */
+const gpuFma: FmaShape = { chains: 16, type: 'vec4<f32>', lanes: 256 };
+
+export interface MatrixShape {
   readonly M: number;
   readonly N: number;
   readonly K: number;
 }
 
 /** Eight independent chains of matrix multiply-adds per subgroup, operands loaded once. */
-function matrixShader({ M, N, K }: Matrix, rounds: number, lanes: number): string {
+export function matrixShader({ M, N, K }: MatrixShape, rounds: number, lanes: number): string {
   const chains = Array.from({ length: 8 }, (_, i) => i);
   return `enable f16;
 enable chromium_experimental_subgroup_matrix;
@@ -128,13 +147,13 @@ export async function measureLimits(scale: GpuScale): Promise<Limits> {
 
   const small = compile(opened, touch);
   const one = small.group(buffer(256));
-  const dependent = await shortest(device, pass => {
+  const dependent = await shortest(opened, pass => {
     pass.setPipeline(small.pipeline);
     pass.setBindGroup(0, one);
     for (let i = 0; i < launches; i++) pass.dispatchWorkgroups(1);
   });
   const many = Array.from({ length: 64 }, () => small.group(buffer(256)));
-  const independent = await shortest(device, pass => {
+  const independent = await shortest(opened, pass => {
     pass.setPipeline(small.pipeline);
     for (let i = 0; i < launches; i++) {
       pass.setBindGroup(0, many[i % many.length]);
@@ -147,7 +166,7 @@ export async function measureLimits(scale: GpuScale): Promise<Limits> {
   const source = buffer(copyBytes);
   const target = buffer(copyBytes);
   const [there, back] = [copy.group(source, target), copy.group(target, source)];
-  const copied = await shortest(device, pass => {
+  const copied = await shortest(opened, pass => {
     pass.setPipeline(copy.pipeline);
     for (let i = 0; i < 8; i++) {
       pass.setBindGroup(0, i % 2 === 0 ? there : back);
@@ -155,9 +174,9 @@ export async function measureLimits(scale: GpuScale): Promise<Limits> {
     }
   });
 
-  const arithmetic = compile(opened, fmaShader(scale.rounds));
+  const arithmetic = compile(opened, fmaShader(gpuFma, scale.rounds));
   const registers = arithmetic.group(buffer(scale.workgroups * 8 * 256 * 16));
-  const computed = await shortest(device, pass => {
+  const computed = await shortest(opened, pass => {
     pass.setPipeline(arithmetic.pipeline);
     pass.setBindGroup(0, registers);
     pass.dispatchWorkgroups(scale.workgroups * 8);
@@ -170,7 +189,7 @@ export async function measureLimits(scale: GpuScale): Promise<Limits> {
     const shader = compile(opened, matrixShader({ M, N, K }, scale.rounds, lanes));
     const group = shader.group(buffer(4096), buffer(8 * M * N * 4));
     const workgroups = scale.workgroups * 8;
-    const { total } = await shortest(device, pass => {
+    const { total } = await shortest(opened, pass => {
       pass.setPipeline(shader.pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(workgroups);
@@ -197,7 +216,7 @@ export async function measureLimits(scale: GpuScale): Promise<Limits> {
     independentLaunch: (1000 * independent.total) / launches,
     hostPerLaunch: (1000 * dependent.host) / launches,
     copy: (8 * 2 * copyBytes) / copied.total / 1e6,
-    f32: (scale.workgroups * 8 * 256 * scale.rounds * 128) / computed.total / 1e9,
+    f32: (scale.workgroups * 8 * gpuFma.lanes * scale.rounds * fmaOperations(gpuFma)) / computed.total / 1e9,
     matrix,
     readBack: 1000 * median(waits),
   };

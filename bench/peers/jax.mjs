@@ -9,7 +9,18 @@ const [folder = '', backend = 'wasm', threads = '1'] = process.argv.slice(2);
 if (backend === 'webgpu') await lendWebGpu();
 else if (Number(threads) > 1) lendWorker(Number(threads));
 
-const { blockUntilReady, defaultDevice, init, jit, nn, numpy: np, tree, valueAndGrad } = await import('@jax-js/jax');
+const {
+  blockUntilReady,
+  defaultDevice,
+  getWebGPUDevice,
+  init,
+  jit,
+  nn,
+  numpy: np,
+  tree,
+  valueAndGrad,
+  vjp,
+} = await import('@jax-js/jax');
 await init(backend);
 defaultDevice(backend);
 
@@ -74,6 +85,49 @@ const future = Float32Array.from({ length: length ** 2 }, (_, i) => (i % length 
 const mask = array(future, [length, length]);
 let count = 0;
 
+/** A function and its gradients at dy, compiled together: [y, dx, ...]. */
+const withGradients = f =>
+  jit((dy, ...inputs) => {
+    const [y, pull] = vjp(f, inputs);
+    return [y, ...pull(dy)];
+  });
+const normed = withGradients(layerNorm);
+const activated = withGradients(x => nn.gelu(x));
+const attended = withGradients(qkv => attention(qkv));
+const entropy = jit((logits, oneHot) => {
+  const [loss, [grad]] = valueAndGrad((x, t) => np.sum(nn.logSoftmax(x, -1).mul(t)).mul(-1 / (batch * length)), {
+    argnums: [0],
+  })(logits, oneHot);
+  return [loss, grad];
+});
+
+function attention(qkv) {
+  const [q, k, v] = np
+    .split(qkv.reshape([batch, length, 3 * width]), 3, -1)
+    .map(part => np.transpose(part.reshape([batch, length, heads, width / heads]), [0, 2, 1, 3]));
+  const scores = np.matmul(q, np.matrixTranspose(k)).mul(1 / Math.sqrt(width / heads)); // (B, H, T, T)
+  const mixed = np.matmul(nn.softmax(scores.add(mask.ref), -1), v); // (B, H, T, d / H)
+  return np.transpose(mixed, [0, 2, 1, 3]).reshape([batch * length, width]);
+}
+
+const one = jit(x => nn.softmax(x, -1));
+const kernels = {
+  nn: (x, y) => [np.matmul(x, y)],
+  nt: (x, y) => [np.matmul(x, np.matrixTranspose(y))],
+  tn: (x, y) => [np.matmul(np.matrixTranspose(x), y)],
+  softmax: x => [one(x)],
+  layerNorm: (dy, x, g, b) => normed(dy, x, g.reshape([g.shape[1]]), b.reshape([b.shape[1]])),
+  gelu: (dy, x) => activated(dy, x),
+  attention: (dy, qkv) => attended(dy, qkv),
+  crossEntropy: (logits, oneHot) => entropy(logits, oneHot),
+  adamw: (p, g, m, v) => adamw(p, g, m, v),
+};
+const adamw = jit((p, g, m, v) => {
+  const [a, b] = [m.mul(beta1).add(g.ref.mul(1 - beta1)), v.mul(beta2).add(g.ref.mul(g).mul(1 - beta2))];
+  const update = a.ref.mul(1 / (1 - beta1)).div(np.sqrt(b.ref.mul(1 / (1 - beta2))).add(epsilon));
+  return [p.ref.sub(update.add(p.mul(decay)).mul(learningRate)), a, b];
+});
+
 await runTask(task, {
   name: `jax-js ${backend}`,
   async step() {
@@ -84,25 +138,16 @@ await runTask(task, {
     return (await loss.data())[0];
   },
   operand: (values, shape) => array(values, shape),
-  async run(kind, a, b) {
-    const [x, y] = [a.ref, b?.ref];
-    const result = { nn: () => mm(x, y), nt: () => mm(x, np.matrixTranspose(y)), tn: () => mm(np.matrixTranspose(x), y), softmax: () => softmax(x), layerNorm: () => norm(x) }[kind](); // prettier-ignore
-    return result;
+  async run(kind, operands) {
+    return kernels[kind]?.(...operands.map(operand => operand.ref));
   },
   async finish(results) {
     for (const result of results) await blockUntilReady(result);
+    // it waits for a copy of no bytes, which Dawn need not wait for
+    if (backend === 'webgpu') await getWebGPUDevice().queue.onSubmittedWorkDone();
   },
-  read: async result => await result.data(),
+  read: async result => await result.ref.data(),
   release: result => result.dispose(),
+  drop: operand => operand.dispose(),
 });
-
-function mm(x, y) {
-  return np.matmul(x, y);
-}
-function softmax(x) {
-  return nn.softmax(x, -1);
-}
-function norm(x) {
-  return layerNorm(x, np.array(1), np.array(0));
-}
 process.exit(0);

@@ -7,12 +7,13 @@ const nested = (values, [rows, columns]) =>
   Array.from({ length: rows }, (_, i) => Array.from(values.subarray(i * columns, (i + 1) * columns)));
 
 await runTask(
-  { ...task, kernels: task.kernels.filter(({ n }) => n === 256) },
+  { ...task, kernels: task.kernels.filter(({ m, n, k }) => m === 256 && n === 256 && k === 256) },
   {
     name: 'js-pytorch',
     operand: (values, shape) => torch.tensor(nested(values, shape), false),
-    run: (kind, a, b) =>
+    run: (kind, [a, b]) => [
       torch.matmul(kind === 'tn' ? torch.transpose(a, 0, 1) : a, kind === 'nt' ? torch.transpose(b, 0, 1) : b),
+    ],
     finish: () => undefined,
     read: result => result.data.flat(),
     release: () => undefined,

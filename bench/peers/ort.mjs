@@ -36,16 +36,16 @@ function model(op, attributes, inputs, output) {
 }
 
 const sessions = new Map();
-async function sessionOf(kind, [rows, columns]) {
-  const key = `${kind} ${rows} ${columns}`;
+async function sessionOf(kind, operands, { m, n }) {
+  const shapes = operands.map(({ dims }) => [...dims]);
+  const [shape, second] = shapes;
+  const key = `${kind} ${shapes.join(' ')}`;
   if (!sessions.has(key)) {
-    const shape = [rows, columns];
+    const columns = shape[1];
     const bytes =
       kind === 'softmax'
         ? model('Softmax', integer('axis', 1), { a: shape }, shape)
-        : kind === 'layerNorm'
-          ? model('LayerNormalization', integer('axis', 1), { a: shape, gain: [columns] }, shape)
-          : model('Gemm', [...integer('transA', Number(kind === 'tn')), ...integer('transB', Number(kind === 'nt'))], { a: shape, b: shape }, shape); // prettier-ignore
+        : model('Gemm', [...integer('transA', Number(kind === 'tn')), ...integer('transB', Number(kind === 'nt'))], { a: shape, b: second }, [m, n]); // prettier-ignore
     const options = { executionProviders: [provider], intraOpNumThreads: Number(threads) };
     sessions.set(key, await ort.InferenceSession.create(bytes, options));
   }
@@ -55,11 +55,12 @@ async function sessionOf(kind, [rows, columns]) {
 await runTask(loadTask(folder), {
   name: `onnxruntime-node ${provider}`,
   operand: (values, shape) => new ort.Tensor('float32', values, shape),
-  async run(kind, a, b) {
-    const session = await sessionOf(kind, a.dims);
-    const gain = new ort.Tensor('float32', new Float32Array(a.dims[1]).fill(1), [a.dims[1]]);
-    const { y } = await session.run(b ? { a, b } : kind === 'layerNorm' ? { a, gain } : { a });
-    return y;
+  async run(kind, operands, kernel) {
+    if (!['nn', 'nt', 'tn', 'softmax'].includes(kind)) return undefined; // inference only
+    const session = await sessionOf(kind, operands, kernel);
+    const [a, b] = operands;
+    const { y } = await session.run(b ? { a, b } : { a });
+    return [y];
   },
   finish: () => undefined,
   read: result => result.data,

@@ -36,48 +36,60 @@ export function loadTask(folder) {
 const median = values => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /**
- * Milliseconds of one call: the median of samples of as many calls as make the fence not count, for about `seconds`. All results of a
- * sample are held until the fence: engines that compute lazily never do what nobody can read any more.
+ * Milliseconds of one call: the median of samples of `repeat` calls and a fence, the same number for every engine, for about `seconds`.
+ * All results of a sample are held until the fence: engines that compute lazily never do what nobody can read any more.
  */
-async function timed(engine, call, seconds) {
-  const sample = async repeat => {
+async function timed(engine, call, repeat, seconds) {
+  const sample = async () => {
     const results = [];
     const start = performance.now();
-    for (let i = 0; i < repeat; i++) results.push(await call());
+    for (let i = 0; i < repeat; i++) results.push(...(await call()));
     await engine.finish(results);
     const milliseconds = (performance.now() - start) / repeat;
     for (const result of results) engine.release(result);
     return milliseconds;
   };
-  await sample(1);
-  const repeat = Math.max(1, Math.min(50, Math.round(20 / (await sample(1)))));
+  await sample();
+  await sample();
   const times = [];
   for (const end = performance.now() + 1000 * seconds; performance.now() < end || times.length < 3;)
-    times.push(await sample(repeat));
+    times.push(await sample());
   return median(times);
 }
 
-/** Numbers that do not depend on an engine's random numbers. */
-const ramp = n => Float32Array.from({ length: n }, (_, i) => (((i * 7919) % 1000) - 500) / 500);
+/** Numbers that do not depend on an engine's random numbers, in [-1, 1), other ones for each operand. */
+const ramp = (n, operand) =>
+  Float32Array.from({ length: n }, (_, i) => ((((i + 31 * operand) * 7919) % 1000) - 500) / 500);
+
+/** One operand's values. `fill`: what they must be, where any would not do. */
+function valuesOf([rows, columns], operand, fill) {
+  const values = ramp(rows * columns, operand);
+  if (fill === 'squares') return values.map(x => x * x);
+  if (fill === 'oneHot') return values.map((_, i) => Number(i % columns === (Math.floor(i / columns) * 37) % columns));
+  return values;
+}
 
 /** Largest difference from a product computed here in f64 on a few elements. */
-function productError({ kind, n }, a, b, c) {
+function productError({ kind, m, n, k }, a, b, c) {
   let worst = 0;
   for (let s = 0; s < 32; s++) {
-    const [i, j] = [(s * 37) % n, (s * 101) % n];
+    const [i, j] = [(s * 37) % m, (s * 101) % n];
     let sum = 0;
-    for (let l = 0; l < n; l++)
-      sum += a[kind === 'tn' ? l * n + i : i * n + l] * b[kind === 'nt' ? j * n + l : l * n + j];
+    for (let l = 0; l < k; l++)
+      sum += a[kind === 'tn' ? l * m + i : i * k + l] * b[kind === 'nt' ? j * k + l : l * n + j];
     worst = Math.max(worst, Math.abs(sum - c[i * n + j]));
   }
   return worst;
 }
 
+/** A few elements of a result, to be compared between engines. */
+const sampleOf = values => Array.from({ length: 64 }, (_, i) => values[Math.floor((i / 64) * values.length)]);
+
 /**
  * Does what the task asks for and prints one line of JSON: losses, milliseconds per step, milliseconds per kernel.
  *
- * engine.step(): one training step, resolving to its loss. engine.operand(values, shape), engine.run(kind, a, b), finish(results),
- * read(result), release(result): single kernels.
+ * engine.step(): one training step, resolving to its loss. engine.operand(values, shape); engine.run(kind, operands): a list of results,
+ * or undefined for what it does not offer; finish(results): resolves when all of them are computed; read(result), release(result).
  */
 export async function runTask(task, engine) {
   const out = { name: engine.name, losses: [], stepMilliseconds: [], kernels: {} };
@@ -91,16 +103,21 @@ export async function runTask(task, engine) {
     }
   }
   if (task.parts.includes('kernels'))
-    for (const { kind, n, rows, columns } of task.kernels) {
-      const isProduct = rows === undefined;
-      const [height, width] = isProduct ? [n, n] : [rows, columns];
-      const values = ramp(height * width);
-      const a = engine.operand(values, [height, width]);
-      const b = isProduct ? engine.operand(values, [n, n]) : undefined;
-      const milliseconds = await timed(engine, () => engine.run(kind, a, b), task.kernelSeconds);
-      const result = await engine.run(kind, a, b);
-      const error = isProduct ? productError({ kind, n }, values, values, await engine.read(result)) : 0;
-      out.kernels[isProduct ? `${kind} ${n}` : `${kind} ${rows}x${columns}`] = { milliseconds, error };
+    for (const kernel of task.kernels) {
+      const { name, kind, operands: specs, repeat } = kernel;
+      const values = specs.map(({ shape, fill }, i) => valuesOf(shape, i, fill));
+      const operands = values.map((array, i) => engine.operand(array, specs[i].shape));
+      const call = async () => await engine.run(kind, operands, kernel);
+      const first = await call();
+      if (first === undefined) continue;
+      await engine.finish(first);
+      const read = [];
+      for (const result of first) read.push(await engine.read(result));
+      const error = kernel.k === undefined ? 0 : productError(kernel, ...values, read[0]);
+      for (const result of first) engine.release(result);
+      const milliseconds = await timed(engine, call, repeat, task.kernelSeconds);
+      out.kernels[name] = { milliseconds, error, samples: read.map(sampleOf) };
+      for (const operand of operands) engine.drop?.(operand);
     }
   console.log(JSON.stringify(out));
 }

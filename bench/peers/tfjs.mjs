@@ -1,17 +1,24 @@
-// TensorFlow.js on one of its backends: `node tfjs.mjs TASK BACKEND THREADS`, BACKEND wasm, webgpu or cpu.
+// TensorFlow.js on one of its backends: `node tfjs.mjs TASK BACKEND THREADS`, BACKEND wasm, webgpu or cpu. More than one thread needs
+// the help of tfjs-threads.mjs.
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { lendThreads } from './tfjs-threads.mjs';
 import { lendWebGpu } from './webgpu.mjs';
 import { loadTask, runTask } from './task.mjs';
 
-const [folder = '', backend = 'wasm'] = process.argv.slice(2);
+const [folder = '', backend = 'wasm', threads = '1'] = process.argv.slice(2);
 if (backend === 'webgpu') await lendWebGpu();
 const require = createRequire(import.meta.url);
 console.warn = () => {}; // "Hi there": it suggests a package that cannot be installed everywhere
+if (backend === 'wasm' && Number(threads) > 1) lendThreads(Number(threads));
 const tf = require('@tensorflow/tfjs');
 if (backend === 'wasm') {
   const wasm = require('@tensorflow/tfjs-backend-wasm');
   wasm.setWasmPaths(path.dirname(require.resolve('@tensorflow/tfjs-backend-wasm')) + path.sep);
+  if (Number(threads) > 1) {
+    tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', true);
+    wasm.setThreadsCount(Number(threads));
+  }
 }
 if (backend === 'webgpu') require('@tensorflow/tfjs-backend-webgpu');
 await tf.setBackend(backend);
@@ -78,7 +85,57 @@ const { learningRate, beta1, beta2, epsilon, decay } = task.adamw;
 let count = 0;
 const variables = Object.values(w);
 const names = new Map(Object.entries(w).map(([name, variable]) => [variable.name, name]));
-const square = (kind, x, y) => tf.matMul(x, y, kind === 'tn', kind === 'nt');
+
+function attention(qkv) {
+  const [q, k, value] = tf
+    .split(qkv, 3, -1)
+    .map(part => part.reshape([batch, length, heads, width / heads]).transpose([0, 2, 1, 3]));
+  const scores = tf
+    .matMul(q, k, false, true)
+    .div(Math.sqrt(width / heads))
+    .add(mask);
+  return tf
+    .matMul(tf.softmax(scores), value)
+    .transpose([0, 2, 1, 3])
+    .reshape([batch * length, width]);
+}
+const entropy = (logits, oneHot) =>
+  tf
+    .logSoftmax(logits)
+    .mul(oneHot)
+    .sum()
+    .div(-batch * length);
+
+/** Each with what the training step wants of it: its value, and gradients at dy. */
+const kernels = {
+  nn: (x, y) => [tf.matMul(x, y)],
+  nt: (x, y) => [tf.matMul(x, y, false, true)],
+  tn: (x, y) => [tf.matMul(x, y, true, false)],
+  softmax: x => [tf.softmax(x)],
+  layerNorm: (dy, x, g, b) => withGradients(layerNorm, [x, g, b], dy),
+  gelu: (dy, x) => withGradients(gelu, [x], dy),
+  attention: (dy, qkv) => withGradients(attention, [qkv], dy),
+  crossEntropy: (logits, oneHot) => {
+    const { value: mean, grad } = tf.valueAndGrad(x => entropy(x, oneHot))(logits);
+    return [mean, grad];
+  },
+  adamw: (p, g, first, second) => {
+    const a = first.mul(beta1).add(g.mul(1 - beta1));
+    const b = second.mul(beta2).add(g.square().mul(1 - beta2));
+    const update = a.div(1 - beta1).div(
+      b
+        .div(1 - beta2)
+        .sqrt()
+        .add(epsilon),
+    );
+    return [p.sub(update.add(p.mul(decay)).mul(learningRate)), a, b];
+  },
+};
+
+function withGradients(f, inputs, dy) {
+  const { value: y, grads } = tf.valueAndGrads(f)(inputs, dy);
+  return [y, ...grads];
+}
 
 await runTask(task, {
   name: `tfjs ${backend}`,
@@ -105,10 +162,7 @@ await runTask(task, {
     return result;
   },
   operand: (values, shape) => tf.tensor(values, shape),
-  run: (kind, x, y) =>
-    tf.tidy(() =>
-      y ? square(kind, x, y) : kind === 'softmax' ? tf.softmax(x) : layerNorm(x, tf.scalar(1), tf.scalar(0)),
-    ),
+  run: (kind, operands) => tf.tidy(() => kernels[kind]?.(...operands)),
   async finish(results) {
     if (backend !== 'webgpu') return void (await results.at(-1).data());
     const gpu = tf.backend();
@@ -118,5 +172,6 @@ await runTask(task, {
   },
   read: async result => await result.data(),
   release: result => result.dispose(),
+  drop: operand => operand.dispose(),
 });
 process.exit(0);

@@ -72,25 +72,77 @@ if "train" in task["parts"]:
         start = time.perf_counter()
         step()
         out["stepMilliseconds"].append(1000 * (time.perf_counter() - start))
+
+
+def ramp(shape, operand, fill):
+    """The same numbers as task.mjs makes."""
+    n = shape[0] * shape[1]
+    if fill == "oneHot":
+        out = torch.zeros(shape)
+        rows = torch.arange(shape[0])
+        out[rows, (rows * 37) % shape[1]] = 1
+        return out
+    values = ((((torch.arange(n) + 31 * operand) * 7919) % 1000) - 500).to(torch.float32) / 500
+    return (values**2 if fill == "squares" else values).reshape(shape)
+
+
+def with_gradients(f):
+    def run(dy, *inputs):
+        leaves = [x.detach().requires_grad_() for x in inputs]
+        y = f(*leaves)
+        return [y.detach(), *torch.autograd.grad(y, leaves, dy)]
+
+    return run
+
+
+def attended(qkv):
+    q, k, v = qkv.view(B, T, 3, H, d // H).permute(2, 0, 3, 1, 4)
+    return attention(q, k, v).transpose(1, 2).reshape(B * T, d)
+
+
+def entropy(logits, one_hot):
+    leaf = logits.detach().requires_grad_()
+    loss = -(leaf.log_softmax(-1) * one_hot).sum() / (B * T)
+    return [loss.detach(), *torch.autograd.grad(loss, leaf)]
+
+
+def adamw_step(p, g, first, second):
+    b1, b2 = adamw["beta1"], adamw["beta2"]
+    m, v = first * b1 + g * (1 - b1), second * b2 + g * g * (1 - b2)
+    update = m / (1 - b1) / ((v / (1 - b2)).sqrt() + adamw["epsilon"])
+    return [p - (update + p * adamw["decay"]) * adamw["learningRate"], m, v]
+
+
+kernels = {
+    "nn": lambda a, b: [a @ b],
+    "nt": lambda a, b: [a @ b.t()],
+    "tn": lambda a, b: [a.t() @ b],
+    "softmax": lambda x: [x.softmax(-1)],
+    "layerNorm": with_gradients(lambda x, g, b: F.layer_norm(x, (x.shape[1],), g.reshape(-1), b.reshape(-1))),
+    "gelu": with_gradients(lambda x: F.gelu(x, approximate="tanh")),
+    "attention": with_gradients(attended),
+    "crossEntropy": entropy,
+    "adamw": adamw_step,
+}
+
+
+def sample(values):
+    flat = values.reshape(-1)
+    return [float(flat[(i * len(flat)) // 64]) for i in range(64)]
+
+
 if "kernels" in task["parts"]:
     for kernel in task["kernels"]:
-        n, rows, columns = kernel.get("n"), kernel.get("rows"), kernel.get("columns")
-        a = torch.rand(n or rows, n or columns)
-        body = {
-            "nn": lambda: a @ a,
-            "nt": lambda: a @ a.t(),
-            "tn": lambda: a.t() @ a,
-            "softmax": lambda: a.softmax(-1),
-            "layerNorm": lambda: F.layer_norm(a, (a.shape[1],)),
-        }[kernel["kind"]]
-        body()
+        operands = [ramp(spec["shape"], i, spec.get("fill")) for i, spec in enumerate(kernel["operands"])]
+        body = kernels[kernel["kind"]]
+        results = body(*operands)
+        body(*operands)
         times = []
         end = time.perf_counter() + task["kernelSeconds"]
         while time.perf_counter() < end or len(times) < 3:
             start = time.perf_counter()
-            for _ in range(5):
-                body()
-            times.append(200 * (time.perf_counter() - start))
-        name = f"{kernel['kind']} {n}" if n else f"{kernel['kind']} {rows}x{columns}"
-        out["kernels"][name] = {"milliseconds": median(times), "error": 0}
+            for _ in range(kernel["repeat"]):
+                body(*operands)
+            times.append(1000 * (time.perf_counter() - start) / kernel["repeat"])
+        out["kernels"][kernel["name"]] = {"milliseconds": median(times), "error": 0, "samples": [sample(x) for x in results]}
 print(json.dumps(out))

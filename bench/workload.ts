@@ -1,0 +1,46 @@
+/**
+ * What the default run does, for benches: its configuration, puzzles of its distribution, and the three stages on the model that comes
+ * with the package, whose responses end where a trained student's do. (One with fresh weights runs into the length limit, and its
+ * rollout costs several times as much as a real one.)
+ */
+import { AdamW } from '../core/index.js';
+import type { Device } from '../core/index.js';
+import { decodeCheckpoint, loadModel, noDecayGroups } from '../models/index.js';
+import type { VisionLanguageModel } from '../models/index.js';
+import { resolveConfig } from '../mgsd/config.js';
+import type { RunConfig } from '../mgsd/config.js';
+import { readFile } from '../mgsd/files.js';
+import { pretrainedPath } from '../mgsd/package.js';
+import { trainingGroups } from '../mgsd/puzzles.js';
+import type { PuzzleGroup } from '../mgsd/puzzles.js';
+import { planningStage } from '../mgsd/stages/stage0.js';
+import { groundingStage } from '../mgsd/stages/stage1.js';
+import { distillationStage } from '../mgsd/stages/stage2.js';
+import type { Stage } from '../mgsd/stages/stage.js';
+
+export interface Workload {
+  readonly config: RunConfig;
+  /** 500 boards of each size. Batches take their sizes in the same shares from pools of any extent. */
+  readonly groups: readonly PuzzleGroup[];
+  /** Trained through all stages. */
+  readonly student: VisionLanguageModel;
+  /** A frozen copy of it. */
+  readonly teacher: VisionLanguageModel;
+  /** Stages 0, 1 and 2, as training runs them: batches in buckets, updates recorded where the device replays. */
+  readonly stages: readonly Stage[];
+}
+
+/** Everything on this device; ends with the device. */
+export async function openWorkload(device: Device): Promise<Workload> {
+  const config = resolveConfig('tiny');
+  const groups = trainingGroups(config, 500);
+  const student = await loadModel(device, decodeCheckpoint(readFile(pretrainedPath())));
+  const teacher = await student.frozenCopy();
+  const optimizer = new AdamW(student.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+  const stages = [
+    planningStage(config, student, optimizer, groups),
+    groundingStage(config, student, optimizer, groups),
+    distillationStage(config, student, teacher, optimizer, groups),
+  ];
+  return { config, groups, student, teacher, stages };
+}
