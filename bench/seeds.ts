@@ -12,6 +12,7 @@ import type { Device, DeviceChoice } from '../core/index.js';
 import { loadModel } from '../models/index.js';
 import type { PresetName } from '../models/index.js';
 import { finalCheckpoint } from '../mgsd/checkpoints.js';
+import type { Rates } from '../mgsd/breakdown.js';
 import { resolveConfig } from '../mgsd/config.js';
 import type { RunConfig } from '../mgsd/config.js';
 import { evaluate } from '../mgsd/evaluate.js';
@@ -116,6 +117,23 @@ function successes(items: Awaited<ReturnType<typeof evaluate>>): Record<string, 
   );
 }
 
+/** Without the details of every world and board size: those are in the run's own table.json. */
+function briefly(result: SeedResult): object {
+  const brief = (rates: Readonly<Record<string, Rates>>) =>
+    Object.fromEntries(
+      Object.entries(rates).map(([name, { items, success, optimal, detourSuccess, recapExact }]) => [
+        name,
+        { items, success, optimal, detourSuccess, recapExact },
+      ]),
+    );
+  const rows = result.rows.map(row => ({
+    ...row,
+    byTask: brief(row.byTask),
+    byTaskLevel: brief(row.byTaskLevel),
+  }));
+  return { ...result, rows };
+}
+
 const results: SeedResult[] = [];
 for (const seed of seeds) results.push(await runSeed(seed));
 const config = resolveConfig(preset, { seed: seeds[0]! });
@@ -123,7 +141,7 @@ const command = `npm run bench:seeds -- --preset ${preset} --seeds ${values.seed
 const machine = { processor: cpus()[0]?.model ?? 'unknown', cores: availableParallelism(), node: process.version };
 console.log(resultTables(results));
 if (values.json)
-  writeJson(values.json, { date: new Date().toISOString(), command, machine, config, results }); // prettier-ignore
+  writeJson(values.json, { date: new Date().toISOString(), command, machine, config, results: results.map(briefly) });
 if (values.write) {
   const file = preset === 'tiny' ? 'README.md' : 'mgsd/TRAINING.md';
   insertResults(file, `${preset} results`, { results, config, machine, command, json: values.json });
