@@ -1,10 +1,11 @@
 /**
- * What recording a step is worth: the host's time per launch, eager and replayed; a training step of stage 0 both ways, in turns; and what
- * padding to buckets costs against how many recordings it saves.
+ * What recording a step is worth: the host's time per launch, eager and replayed, in a chain of trivial kernels and in a training step of
+ * stage 0; that step both ways, in turns; and what padding to buckets costs against how many recordings it saves. On webgpu the host's
+ * time is also taken on Dawn's null backend: on a software adapter, the device's threads want the same processors.
  * `npm run build && node dist/bench/replay.js --device wasm --json bench/results/replay-wasm.json`
  */
-import { AdamW, add, Random, Recorder } from '../core/index.js';
-import type { Device, Tensor } from '../core/index.js';
+import { AdamW, Random } from '../core/index.js';
+import type { Device } from '../core/index.js';
 import { modelPresets, noDecayGroups, padBatch, VisionLanguageModel } from '../models/index.js';
 import type { Batch } from '../models/index.js';
 import { resolveConfig } from '../mgsd/config.js';
@@ -15,43 +16,15 @@ import type { LossTerm } from '../mgsd/stages/loss-term.js';
 import { Updates } from '../mgsd/stages/update.js';
 import { planTrace, recapTrace } from '../mgsd/trace-samples.js';
 import { benchOptions, openBenchDevice, writeResult } from './harness.js';
+import { chainCost, costOf, dawnCalls, openNullDevice } from './host-cost.js';
+import type { Cost } from './host-cost.js';
 
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
-
-/** Microseconds of this thread per launch of a kernel that has next to nothing to do. */
-async function hostCost(device: Device) {
-  const launches = 512;
-  const chain = (x: Tensor) => {
-    let y = x;
-    for (let i = 0; i < launches; i++) y = add(y, x);
-    return y;
-  };
-  const cost = async (enabled: boolean) => {
-    const recorder = new Recorder(device, { enabled });
-    const samples: number[] = [];
-    for (let i = 0; i < 60; i++) {
-      const values = Float32Array.from({ length: 16 }, (_, k) => i + k);
-      await device.scope(async () => {
-        const start = performance.now();
-        const { y } = recorder.run('chain', { x: { values } }, ({ x }) => ({ y: chain(x) }));
-        samples.push(performance.now() - start);
-        const result = await y.read();
-        if (result.some((value, k) => value !== (launches + 1) * values[k]!)) throw new Error('a wrong result');
-      });
-    }
-    recorder.dispose();
-    const perLaunch = (milliseconds: number) => (1000 * milliseconds) / launches;
-    const steady = samples.slice(10);
-    return { median: perLaunch(median(steady)), best: perLaunch(Math.min(...steady)) };
-  };
-  return { eager: await cost(false), replayed: await cost(true), launches };
-}
 
 const options = benchOptions();
 const device = await openBenchDevice(options);
 const config = resolveConfig('tiny');
 const groups = trainingGroups(config, 500);
-const model = new VisionLanguageModel(device, modelPresets.tiny).initialize(config.seed);
 
 function batchOf(stage: 'stage0' | 'stage1', step: number) {
   const random = new Random(config.seed, streams[stage], step);
@@ -61,12 +34,13 @@ function batchOf(stage: 'stage0' | 'stage1', step: number) {
       ? planTrace(world, instance, random, { noise: config.stage0.noise })
       : recapTrace(world, instance),
   );
-  const packed = packTraces(puzzles, traces, stage === 'stage0' ? 'symbolic' : 'image', model.config);
+  const packed = packTraces(puzzles, traces, stage === 'stage0' ? 'symbolic' : 'image', modelPresets.tiny);
   return { puzzles, traces, packed };
 }
 
-/** Eager and replayed updates of stage 0 on the same padded batches, in turns. */
-async function steps() {
+/** Eager and replayed updates of stage 0 on the same padded batches, in turns, and then the host's part of replayed ones alone. */
+async function steps(on: Device, computes: boolean) {
+  const model = new VisionLanguageModel(on, modelPresets.tiny).initialize(config.seed);
   const make = (replay: boolean) => {
     const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
     return new Updates(optimizer, replay);
@@ -76,21 +50,42 @@ async function steps() {
     const { puzzles, traces, packed } = batchOf('stage0', step);
     return supervisedTerm(model, puzzles, traces, packed, { inBuckets: true });
   });
-  const timed = async (updates: Updates, i: number) => {
-    const start = performance.now();
-    const { loss } = await updates.stepMetrics(terms[i % 4]!, { 'decoder.matrix': 1e-6, 'decoder.vector': 1e-6 });
-    if (!Number.isFinite(loss)) throw new Error('a loss that is not finite');
-    return performance.now() - start;
-  };
+  const timed = (updates: Updates, i: number) =>
+    on.scope(async () => {
+      const start = performance.now();
+      const { loss } = updates.step(terms[i % 4]!, { 'decoder.matrix': 1e-6, 'decoder.vector': 1e-6 });
+      const host = performance.now() - start; // inputs are uploaded, everything is launched; on webgpu nobody has waited yet
+      const value = await loss.item();
+      if (computes && !Number.isFinite(value)) throw new Error('a loss that is not finite');
+      return { host, whole: performance.now() - start };
+    });
+  let eagerLaunches = 0;
+  on.observer = () => eagerLaunches++;
+  await timed(eager, 0);
+  on.observer = undefined;
   for (let i = 0; i < 12; i++) for (const updates of [eager, replayed]) await timed(updates, i);
   const samples = [];
   for (let i = 0; i < 60; i++) samples.push({ eager: await timed(eager, i), replayed: await timed(replayed, i) });
-  return {
-    eager: median(samples.map(sample => sample.eager)),
-    replayed: median(samples.map(sample => sample.replayed)),
-    ratio: median(samples.map(sample => sample.eager / sample.replayed)),
+  const hosts: number[] = [];
+  for (let i = 0; i < 110; i++) hosts.push((await timed(replayed, i)).host);
+  const [launches] = [...replayed.recorder.plans().values()].map(plan => plan.launches.length);
+  const whole = {
+    eager: median(samples.map(sample => sample.eager.whole)),
+    replayed: median(samples.map(sample => sample.replayed.whole)),
+    ratio: median(samples.map(sample => sample.eager.whole / sample.replayed.whole)),
     plans: replayed.recorder.statistics,
+    launches: { eager: eagerLaunches, replayed: launches! },
   };
+  return { whole, host: { replayed: costOf(hosts, launches!), launches: launches! } };
+}
+
+/** The host's part on Dawn's null backend. */
+async function withoutDevice() {
+  const nothing = await openNullDevice();
+  const chain = await chainCost(nothing, false);
+  const { host: step } = await steps(nothing, false);
+  await nothing.close();
+  return { chain, step, calls: await dawnCalls() };
 }
 
 /** Shapes that 200 batches have, and rows that are padding, for several widths of a bucket. */
@@ -104,18 +99,32 @@ function buckets(stage: 'stage0' | 'stage1') {
   });
 }
 
-const host = await hostCost(device);
+const cost = ({ median: typical, best }: Cost) => `${typical.toFixed(2)} (${best.toFixed(2)})`;
+const onWebGpu = device.capabilities.backend === 'webgpu';
+console.log('microseconds of the host per launch, median (best):');
+const chain = await chainCost(device, true);
 console.log(
-  `host time per launch, median (best) of 50: ${host.eager.median.toFixed(2)} (${host.eager.best.toFixed(2)}) microseconds eagerly, ` +
-    `${host.replayed.median.toFixed(2)} (${host.replayed.best.toFixed(2)}) replayed (${host.launches} launches)`,
+  `chain of ${chain.launches} trivial kernels: ${cost(chain.eager)} eagerly, ${cost(chain.replayed)} replayed`,
 );
-const step = await steps();
+const { whole: step, host: stepHost } = await steps(device, true);
+if (onWebGpu) console.log(`stage 0 update of ${stepHost.launches} launches: ${cost(stepHost.replayed)} replayed`);
+const alone = onWebGpu ? await withoutDevice() : undefined;
+if (alone) {
+  const { chain: line, step: update, calls } = alone;
+  console.log(
+    `on Dawn's null backend: ${cost(line.eager)} eagerly, ${cost(line.replayed)} replayed, update ${cost(update.replayed)}`,
+  );
+  for (const [name, each] of Object.entries(calls)) console.log(`  ${cost(each)} ${name}`);
+}
 console.log(
-  `stage 0 update: ${step.eager.toFixed(1)} ms eagerly, ${step.replayed.toFixed(1)} ms replayed, median ratio ${step.ratio.toFixed(2)}; ` +
+  `stage 0 update: ${step.launches.eager} launches eagerly, ${step.launches.replayed} replayed; ` +
+    `${step.eager.toFixed(1)} ms and ${step.replayed.toFixed(1)} ms, median ratio ${step.ratio.toFixed(2)}; ` +
     `${step.plans.plans} plans of ${(step.plans.bytes / 2 ** 20).toFixed(1)} MiB`,
 );
 const widths = [...buckets('stage0'), ...buckets('stage1')];
 for (const { stage, width, shapes, padding } of widths)
   console.log(`${stage} buckets of ${String(width).padStart(3)}: ${String(shapes).padStart(3)} shapes in 200 batches, ${(100 * padding).toFixed(2)} % more rows`); // prettier-ignore
+// on wasm the host is the device: its time in a step is that of the kernels
+const host = { chain, ...(onWebGpu && { step: stepHost }), ...(alone && { alone }) };
 writeResult(options.json, device, { host, step, widths });
 await device.close();
