@@ -57,9 +57,9 @@ async function timed(engine, call, repeat, seconds) {
   return median(times);
 }
 
-/** Numbers that do not depend on an engine's random numbers, in [-1, 1), other ones for each operand. */
+/** Numbers that do not depend on an engine's random numbers, in (-1, 1), other ones for each operand; none is 0, so that AdamW's moments stay normal numbers. */
 const ramp = (n, operand) =>
-  Float32Array.from({ length: n }, (_, i) => ((((i + 31 * operand) * 7919) % 1000) - 500) / 500);
+  Float32Array.from({ length: n }, (_, i) => ((((i + 31 * operand) * 7919) % 1000) - 499.5) / 500);
 
 /** One operand's values. `fill`: what they must be, where any would not do. */
 function valuesOf([rows, columns], operand, fill) {

@@ -82,7 +82,7 @@ def ramp(shape, operand, fill):
         rows = torch.arange(shape[0])
         out[rows, (rows * 37) % shape[1]] = 1
         return out
-    values = ((((torch.arange(n) + 31 * operand) * 7919) % 1000) - 500).to(torch.float32) / 500
+    values = ((((torch.arange(n) + 31 * operand) * 7919) % 1000) - 499.5).to(torch.float32) / 500
     return (values**2 if fill == "squares" else values).reshape(shape)
 
 

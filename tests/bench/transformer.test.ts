@@ -12,6 +12,8 @@ describe('the transformer of bench:peers', () => {
     for (let i = 0; i < 4; i++) losses.push(await transformer.step());
     expect(losses[0]).toBeCloseTo(Math.log(sizes.vocabulary), 0);
     for (let i = 1; i < losses.length; i++) expect(losses[i]).toBeLessThan(losses[i - 1]! - 0.05);
+    transformer.dispose();
+    expect(device.memory()).toMatchObject({ liveBuffers: 0, pooledBytes: 0 });
     await device.close();
   });
 
