@@ -5,7 +5,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { bytesPerElement } from '../../kernels/index.js';
-import type { Kernel, WasmProgram } from '../../kernels/index.js';
+import type { Kernel } from '../../kernels/index.js';
 import { machineMemory, namedParams } from '../backend.js';
 import type { Allocation, Backend, Capabilities, Launch, Operand, Replay } from '../backend.js';
 import { DeviceError } from '../faults.js';
@@ -13,9 +13,11 @@ import { controlBytes } from './wasm-control.js';
 import { Heap } from './wasm-heap.js';
 import { loadLibrary, workerScript } from './wasm-library.js';
 import type { SimdLevel } from './wasm-library.js';
+import { makeMemory, pageBytes } from './wasm-memory.js';
+import { Plans } from './wasm-plans.js';
+import type { Plan, Prepared } from './wasm-plans.js';
 import { WasmReplay } from './wasm-replay.js';
 import { Threads } from './wasm-threads.js';
-import type { Job } from './wasm-threads.js';
 
 export interface WasmOptions {
   /** Threads that share a kernel's work, the calling one included; all processors by default. With 1, no worker is started. */
@@ -35,24 +37,6 @@ interface WasmAllocation extends Allocation {
   address: number;
 }
 
-/** A kernel with certain params, ready to run. */
-interface Plan {
-  readonly params: readonly number[];
-  readonly jobs: readonly Job[];
-  readonly constants: readonly number[];
-  readonly sharedScratch: number;
-}
-
-/** What is known about a kernel, however it is called. */
-interface Prepared {
-  readonly buffers: number;
-  /** True where a param is f32. */
-  readonly floats: readonly boolean[];
-  /** The latest plans, most recent first: a training step launches the same shapes again and again. */
-  readonly plans: Plan[];
-}
-
-const pageBytes = 65_536;
 // The memory begins with these, then the heap. Address 0 stays unused, so that a pointer of 0 can mean "none".
 const controlAddress = 1024;
 const argsAddress = controlAddress + controlBytes;
@@ -60,27 +44,8 @@ const heapAddress = 4096;
 /** Kernels may load (never store) past the end of an operand by less than this, and it must be memory. */
 const endMargin = 256;
 
-/** Speeds of one thread, roughly; they only decide whether a kernel is worth sharing, and into how many pieces. */
-const flopsPerMicrosecond = 20_000;
-const elementsPerMicrosecond = 1_500;
-const pieceMicroseconds = 4;
-const plansKept = 16;
 /** Elements per unit of work of the f16 conversions in kernels/wasm/convert.as.ts. */
 const convertedPerUnit = 4096;
-
-/** The memory, with room to grow up to `maxBytes`: by default all that can be addressed, or as much of it as can be reserved. */
-function makeMemory(maxBytes?: number): { memory: WebAssembly.Memory; maxBytes: number } {
-  let maximum = Math.floor((maxBytes ?? 2 ** 32) / pageBytes);
-  for (;;)
-    try {
-      const memory = new WebAssembly.Memory({ initial: Math.min(256, maximum), maximum, shared: true });
-      return { memory, maxBytes: maximum * pageBytes };
-    } catch (error) {
-      // a limit on address space (ulimit -v): half of it may fit
-      if (maxBytes !== undefined || maximum <= 4096) throw error;
-      maximum /= 2;
-    }
-}
 
 export class WasmBackend implements Backend {
   readonly capabilities: Capabilities;
@@ -89,8 +54,7 @@ export class WasmBackend implements Backend {
   readonly #functions: ReadonlyMap<string, number>;
   readonly #heap: Heap;
   readonly #maxBytes: number;
-  readonly #shareFrom: number;
-  readonly #prepared = new Map<Kernel, Prepared>();
+  readonly #plans: Plans;
   #bytes!: Uint8Array<SharedArrayBuffer>;
   #integers!: Int32Array;
   #floats!: Float32Array;
@@ -106,12 +70,12 @@ export class WasmBackend implements Backend {
   ) {
     this.#memory = memory;
     this.#maxBytes = maxBytes;
-    this.#shareFrom = shareFrom;
     this.#threads = threads;
     this.#functions = new Map(threads.names.map((name, i) => [name, i]));
     this.#renewViews();
     this.#heap = new Heap(heapAddress, this.#bytes.length - endMargin, bytes => this.#grow(bytes));
     const count = threads.workers.length + 1;
+    this.#plans = new Plans(this.#functions, count, shareFrom);
     this.capabilities = {
       backend: 'wasm',
       name: cpus()[0]?.model ?? 'processor',
@@ -235,8 +199,8 @@ export class WasmBackend implements Backend {
         const addresses = operands.map(({ allocation, byteOffset, length }) =>
           this.#addressOf(allocation, byteOffset, 4 * length),
         );
-        const prepared = this.#prepare(kernel);
-        const plan = this.#plan(kernel, prepared, params);
+        const prepared = this.#plans.prepare(kernel);
+        const plan = this.#plans.plan(kernel, prepared, params);
         this.#reserveScratch(plan);
         const words = new Int32Array(addresses.length + params.length + plan.constants.length);
         this.#fillBlock(words, new Float32Array(words.buffer), 0, prepared, plan, addresses, params);
@@ -254,13 +218,13 @@ export class WasmBackend implements Backend {
   }
 
   #run(kernel: Kernel, addresses: readonly number[], params: readonly number[]): void {
-    const prepared = this.#prepare(kernel);
+    const prepared = this.#plans.prepare(kernel);
     if (addresses.length !== prepared.buffers || params.length !== prepared.floats.length)
       throw new Error(
         `${kernel.name} takes ${prepared.buffers} buffers and ${prepared.floats.length} params, ` +
           `not ${addresses.length} and ${params.length}`,
       );
-    const plan = this.#plan(kernel, prepared, params);
+    const plan = this.#plans.plan(kernel, prepared, params);
     this.#reserveScratch(plan); // first: it may make the memory grow, which renews the views
     const end = this.#fillBlock(this.#integers, this.#floats, argsAddress >> 2, prepared, plan, addresses, params);
     this.#integers[end] = this.#sharedScratch.address;
@@ -302,48 +266,6 @@ export class WasmBackend implements Backend {
     if (!(error instanceof WebAssembly.RuntimeError)) return error;
     const message = `${kernel.name}(${JSON.stringify(namedParams(kernel, params))}): ${error.message}: do the operands fit the params?`;
     return new Error(message, { cause: error });
-  }
-
-  #prepare(kernel: Kernel): Prepared {
-    let prepared = this.#prepared.get(kernel);
-    if (!prepared) {
-      const floats = Object.values(kernel.params).map(type => type === 'f32');
-      prepared = { buffers: Object.keys(kernel.buffers).length, floats, plans: [] };
-      this.#prepared.set(kernel, prepared);
-    }
-    return prepared;
-  }
-
-  #plan(kernel: Kernel, { plans }: Prepared, params: readonly number[]): Plan {
-    search: for (let p = 0; p < plans.length; p++) {
-      const plan = plans[p]!;
-      for (let i = 0; i < params.length; i++) if (plan.params[i] !== params[i]) continue search;
-      return plan;
-    }
-    const named = namedParams(kernel, params);
-    const { flops, elements } = kernel.cost(named);
-    const plan = this.#makePlan(
-      params,
-      kernel.wasm(named),
-      flops / flopsPerMicrosecond + elements / elementsPerMicrosecond,
-    );
-    if (plans.length >= plansKept) plans.pop();
-    plans.unshift(plan);
-    return plan;
-  }
-
-  /** Splits passes into pieces for the threads; `microseconds` is what one thread would take for all of them. */
-  #makePlan(params: readonly number[], program: WasmProgram, microseconds: number): Plan {
-    const jobs = program.passes.map(({ fn, units, threadScratch = 0 }): Job => {
-      const index = this.#functions.get(fn);
-      if (index === undefined)
-        throw new Error(`the WebAssembly library has no function ${fn}: build it again with \`npm run build\``);
-      // Small launches cost more to hand around than they save. What is decided here never changes a result.
-      const worthwhile = microseconds < this.#shareFrom ? 1 : Math.max(2, Math.ceil(microseconds / pieceMicroseconds));
-      const pieces = Math.min(units, worthwhile, 16 * this.capabilities.threads);
-      return { fn: index, units, pieces, threadScratch: Math.ceil(threadScratch / 64) * 64 };
-    });
-    return { params: [...params], jobs, constants: program.constants ?? [], sharedScratch: program.sharedScratch ?? 0 };
   }
 
   /** Makes a scratch area at least as large as asked for; its content may be lost. */
