@@ -116,7 +116,7 @@ const workloads: readonly Workload[] = [
     label: `layer_norm_grad_input ${rows} x 64`,
     kernel: 'layer_norm_grad_input',
     params: [rows, 64],
-    lengths: [rows * 64, 64, 2 * rows, rows * 64, rows * 64],
+    lengths: [rows * 64, 64, 2 * rows, rows * 64, rows * 64, rows * 64],
   },
   {
     label: `layer_norm_grad_params ${rows} x 64`,

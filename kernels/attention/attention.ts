@@ -10,6 +10,7 @@
 import { defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import type { NumberArray } from '../dtype.js';
+import { logSumExp } from '../softmax/log-sum-exp.js';
 import { attentionGradWgsl, attentionWgsl } from './attention.wgsl.js';
 
 /** Integers per sequence in the table. */
@@ -89,15 +90,13 @@ export const attentionKernel = defineKernel({
           const scores: number[] = [];
           for (let j = 0; j < visible; j++)
             scores.push(scale * dot(q, row * strideQ + h * headDim, kv, keyAt(j) + offsetK, headDim));
-          const maximum = Math.max(...scores);
-          const sum = scores.reduce((total, score) => total + Math.exp(score - maximum), 0);
+          const logSum = visible > 0 ? logSumExp(scores) : 0;
           for (let d = 0; d < headDim; d++) {
             let value = 0;
-            for (let j = 0; j < visible; j++)
-              value += (Math.exp(scores[j]! - maximum) / sum) * kv[keyAt(j) + offsetV + d]!;
+            for (let j = 0; j < visible; j++) value += Math.exp(scores[j]! - logSum) * kv[keyAt(j) + offsetV + d]!;
             out[(row * heads + h) * headDim + d] = value;
           }
-          lse[row * heads + h] = visible > 0 ? maximum + Math.log(sum) : 0;
+          lse[row * heads + h] = logSum;
         }
     }
   },

@@ -9,6 +9,7 @@
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import { pcg4d, uniformFromBits } from '../random/random.js';
+import { logSumExp } from '../softmax/log-sum-exp.js';
 import { decodeAttendWgsl, decodeDrawWgsl, decodeLinearWgsl } from './fused.wgsl.js';
 import { slotColumns } from './rollout.js';
 
@@ -114,11 +115,10 @@ export const decodeAttendKernel = defineKernel({
           for (let d = h * headDim; d < (h + 1) * headDim; d++) score += query[d]! * cache[at(key) + d]!;
           return score / Math.sqrt(headDim);
         });
-        const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-        const shares = scores.map(score => Math.exp(score - most));
-        const sum = shares.reduce((total, share) => total + share, 0);
+        const logSum = logSumExp(scores);
+        const shares = scores.map(score => Math.exp(score - logSum));
         for (let d = h * headDim; d < (h + 1) * headDim; d++)
-          attended[d] = shares.reduce((o, share, key) => o + share * cache[at(key) + width + d]!, 0) / sum;
+          attended[d] = shares.reduce((o, share, key) => o + share * cache[at(key) + width + d]!, 0);
       }
       for (let n = 0; n < width; n++) {
         let sum = bias[n]!;

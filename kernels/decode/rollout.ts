@@ -8,6 +8,7 @@
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { pcg4d, uniformFromBits } from '../random/random.js';
+import { logSumExp } from '../softmax/log-sum-exp.js';
 import { rolloutWgsl } from './rollout.wgsl.js';
 
 export { rolloutFits } from './rollout.wgsl.js';
@@ -143,11 +144,10 @@ export const rolloutKernel = defineKernel({
               for (let d = h * headDim; d < (h + 1) * headDim; d++) score += qkv[d]! * cache[at(key) + d]!;
               return score / Math.sqrt(headDim);
             });
-            const most = Math.max(...scores);
-            const shares = scores.map(score => Math.exp(score - most));
-            const sum = shares.reduce((total, share) => total + share, 0);
+            const logSum = logSumExp(scores);
+            const shares = scores.map(score => Math.exp(score - logSum));
             for (let d = h * headDim; d < (h + 1) * headDim; d++)
-              attended[d] = shares.reduce((o, share, key) => o + share * cache[at(key) + width + d]!, 0) / sum;
+              attended[d] = shares.reduce((o, share, key) => o + share * cache[at(key) + width + d]!, 0);
           }
           const y = plus(linear(attended, p[4]!, p[5]!, width), x);
           const hidden = linear(norm(y, p[6]!, p[7]!), p[8]!, p[9]!, hiddenFactor * width).map(v => Math.max(v, 0));

@@ -1,6 +1,6 @@
 // Losses from logits; one unit is one row.
 import { at, exp1, exp4, expDown4, laneMask, log1, log4, madd, storeLanes, sumLanes } from '../wasm/simd.as';
-import { expRow, indexOf, rowMax, rowSum } from '../wasm/row.as';
+import { expRow, indexOf, rowMax, rowSum, sumBlock } from '../wasm/row.as';
 
 export * from './tokens.as';
 export * from './top-k.as';
@@ -57,6 +57,12 @@ class DistillationArgs {
 
 /** Sum of exp(x - max) of n elements. */
 function expSum(x: usize, max: f32, n: i32): f32 {
+  let total: f32 = 0;
+  for (let from: i32 = 0; from < n; from += sumBlock) total += blockExpSum(at(x, from), max, min(sumBlock, n - from));
+  return total;
+}
+
+function blockExpSum(x: usize, max: f32, n: i32): f32 {
   const largest = f32x4.splat(max);
   let sum = f32x4.splat(0);
   for (let j: i32 = 0; j < n; j += 4)
@@ -122,36 +128,45 @@ function distillation(isReverse: bool, args: DistillationArgs, begin: i32, end: 
     const scaleQ = f32x4.splat(1 / sumQ);
     // d at the student's likeliest token, or near it: sum p (d - KL) then has no large terms
     const centre = f32x4.splat(maxP - max<f32>(load<f32>(at(teacher, indexOf(student, maxP, cols))), floor + maxQ + log1(sumQ)));
-    let total = f32x4.splat(0);
-    let extra = f32x4.splat(0); // sum q - 1
-    let excess = f32x4.splat(0); // sum p (s - t - centre)
-    for (let j: i32 = 0; j < cols; j += 4) {
-      const mask = laneMask(cols - j);
-      const t = v128.load(at(teacher, j));
-      const touched = f32x4.lt(t, lowest);
-      const rawQ = f32x4.mul(expDown4(f32x4.sub(t, largestQ)), scaleQ);
-      const q = v128.bitselect(floorQ, rawQ, touched);
-      const p = f32x4.mul(v128.load(at(grad, j)), scaleP);
-      const apart = f32x4.sub(v128.load(at(student, j)), f32x4.pmax(t, lowest));
-      const d = f32x4.sub(f32x4.sub(apart, gap), ratio);
-      extra = f32x4.add(extra, v128.and(f32x4.sub(q, rawQ), v128.and(touched, mask)));
-      const close = f32x4.lt(f32x4.abs(d), half);
-      let term: v128;
-      if (isReverse) {
-        excess = f32x4.add(excess, v128.and(f32x4.mul(p, f32x4.sub(apart, centre)), mask));
-        const far = f32x4.add(f32x4.sub(f32x4.mul(p, d), p), q);
-        term = v128.bitselect(f32x4.mul(p, bregman4(d)), far, close);
-      } else {
-        const far = f32x4.add(f32x4.sub(f32x4.mul(q, f32x4.neg(d)), q), p);
-        term = v128.bitselect(f32x4.mul(q, bregman4(f32x4.neg(d))), far, close);
+    let totals = f32x4.splat(0);
+    let extras = f32x4.splat(0); // sum q - 1
+    let excesses = f32x4.splat(0); // sum p (s - t - centre)
+    for (let from: i32 = 0; from < cols; from += sumBlock) {
+      const stop = min(cols, from + sumBlock);
+      let total = f32x4.splat(0);
+      let extra = f32x4.splat(0);
+      let excess = f32x4.splat(0);
+      for (let j = from; j < stop; j += 4) {
+        const mask = laneMask(cols - j);
+        const t = v128.load(at(teacher, j));
+        const touched = f32x4.lt(t, lowest);
+        const rawQ = f32x4.mul(expDown4(f32x4.sub(t, largestQ)), scaleQ);
+        const q = v128.bitselect(floorQ, rawQ, touched);
+        const p = f32x4.mul(v128.load(at(grad, j)), scaleP);
+        const apart = f32x4.sub(v128.load(at(student, j)), f32x4.pmax(t, lowest));
+        const d = f32x4.sub(f32x4.sub(apart, gap), ratio);
+        extra = f32x4.add(extra, v128.and(f32x4.sub(q, rawQ), v128.and(touched, mask)));
+        const close = f32x4.lt(f32x4.abs(d), half);
+        let term: v128;
+        if (isReverse) {
+          excess = f32x4.add(excess, v128.and(f32x4.mul(p, f32x4.sub(apart, centre)), mask));
+          const far = f32x4.add(f32x4.sub(f32x4.mul(p, d), p), q);
+          term = v128.bitselect(f32x4.mul(p, bregman4(d)), far, close);
+        } else {
+          const far = f32x4.add(f32x4.sub(f32x4.mul(q, f32x4.neg(d)), q), p);
+          term = v128.bitselect(f32x4.mul(q, bregman4(f32x4.neg(d))), far, close);
+        }
+        total = f32x4.add(total, v128.and(term, mask));
       }
-      total = f32x4.add(total, v128.and(term, mask));
+      totals = f32x4.add(totals, total);
+      extras = f32x4.add(extras, extra);
+      excesses = f32x4.add(excesses, excess);
     }
-    const added = sumLanes(extra);
-    store<f32>(at(args.loss, row), weight * (isReverse ? sumLanes(total) - added : sumLanes(total) + added));
+    const added = sumLanes(extras);
+    store<f32>(at(args.loss, row), weight * (isReverse ? sumLanes(totals) - added : sumLanes(totals) + added));
 
     const weightWide = f32x4.splat(weight);
-    const excessWide = f32x4.splat(sumLanes(excess));
+    const excessWide = f32x4.splat(sumLanes(excesses));
     const addedWide = f32x4.splat(added);
     for (let j: i32 = 0; j < cols; j += 4) {
       const t = v128.load(at(teacher, j));
@@ -266,44 +281,51 @@ export function distillation_jsd(args: JsdArgs, begin: i32, end: i32, scratch: u
     const centre = f32x4.splat(apart0);
     const centreRatio = f32x4.splat(ratio0);
     const share = f32x4.splat(args.beta / (1 - args.beta + args.beta * ratio0));
-    let total = zero;
-    let excess = zero;
-    for (let j: i32 = 0; j < cols; j += 4) {
-      const mask = laneMask(cols - j);
-      const t = v128.load(at(teacher, j));
-      const rawQ = f32x4.mul(expDown4(f32x4.sub(t, largestQ)), scaleQ);
-      const q = v128.bitselect(floorQ, rawQ, f32x4.lt(t, lowest));
-      const p = f32x4.mul(v128.load(at(scratch, j)), scaleP);
-      const apart = f32x4.sub(v128.load(at(student, j)), f32x4.pmax(t, lowest));
-      const d = f32x4.sub(f32x4.sub(apart, gap), logRatio);
-      const larger = f32x4.ge(d, zero); // p >= q
-      const s = f32x4.abs(d);
-      const e = expDown4(f32x4.neg(s));
-      const lessOne = v128.bitselect(f32x4.sub(bregman4(s), s), f32x4.sub(e, one), f32x4.lt(s, half)); // e - 1
-      const gamma = v128.bitselect(beta, rest, larger);
-      const others = v128.bitselect(rest, beta, larger); // 1 - gamma
-      const mixture = madd(gamma, lessOne, one); // m / larger
-      const v = f32x4.div(lessOne, mixture); // (smaller - larger) / m
-      const gaps = madd(
-        gamma,
-        entropyGap4(f32x4.mul(others, v)),
-        f32x4.mul(others, entropyGap4(f32x4.neg(f32x4.mul(gamma, v)))),
-      );
-      const term = f32x4.mul(f32x4.mul(v128.bitselect(p, q, larger), mixture), gaps);
-      total = f32x4.add(total, v128.and(term, mask));
+    let totals = zero;
+    let excesses = zero;
+    for (let from: i32 = 0; from < cols; from += sumBlock) {
+      const stop = min(cols, from + sumBlock);
+      let total = zero;
+      let excess = zero;
+      for (let j = from; j < stop; j += 4) {
+        const mask = laneMask(cols - j);
+        const t = v128.load(at(teacher, j));
+        const rawQ = f32x4.mul(expDown4(f32x4.sub(t, largestQ)), scaleQ);
+        const q = v128.bitselect(floorQ, rawQ, f32x4.lt(t, lowest));
+        const p = f32x4.mul(v128.load(at(scratch, j)), scaleP);
+        const apart = f32x4.sub(v128.load(at(student, j)), f32x4.pmax(t, lowest));
+        const d = f32x4.sub(f32x4.sub(apart, gap), logRatio);
+        const larger = f32x4.ge(d, zero); // p >= q
+        const s = f32x4.abs(d);
+        const e = expDown4(f32x4.neg(s));
+        const lessOne = v128.bitselect(f32x4.sub(bregman4(s), s), f32x4.sub(e, one), f32x4.lt(s, half)); // e - 1
+        const gamma = v128.bitselect(beta, rest, larger);
+        const others = v128.bitselect(rest, beta, larger); // 1 - gamma
+        const mixture = madd(gamma, lessOne, one); // m / larger
+        const v = f32x4.div(lessOne, mixture); // (smaller - larger) / m
+        const gaps = madd(
+          gamma,
+          entropyGap4(f32x4.mul(others, v)),
+          f32x4.mul(others, entropyGap4(f32x4.neg(f32x4.mul(gamma, v)))),
+        );
+        const term = f32x4.mul(f32x4.mul(v128.bitselect(p, q, larger), mixture), gaps);
+        total = f32x4.add(total, v128.and(term, mask));
 
-      const delta = f32x4.sub(apart, centre);
-      const near = f32x4.mul(centreRatio, f32x4.sub(bregman4(delta), delta));
-      const ratio = exp4(f32x4.pmin(f32x4.neg(d), f32x4.splat(80))); // q / p; where it is larger, p is nothing
-      const rise = v128.bitselect(near, f32x4.sub(ratio, centreRatio), f32x4.lt(f32x4.abs(delta), half));
-      const pull = f32x4.neg(log1p4(f32x4.mul(share, rise)));
-      excess = f32x4.add(excess, v128.and(f32x4.mul(p, pull), mask));
-      storeLanes(at(pulls, j), pull, cols - j);
-      storeLanes(at(scratch, j), p, cols - j);
+        const delta = f32x4.sub(apart, centre);
+        const near = f32x4.mul(centreRatio, f32x4.sub(bregman4(delta), delta));
+        const ratio = exp4(f32x4.pmin(f32x4.neg(d), f32x4.splat(80))); // q / p; where it is larger, p is nothing
+        const rise = v128.bitselect(near, f32x4.sub(ratio, centreRatio), f32x4.lt(f32x4.abs(delta), half));
+        const pull = f32x4.neg(log1p4(f32x4.mul(share, rise)));
+        excess = f32x4.add(excess, v128.and(f32x4.mul(p, pull), mask));
+        storeLanes(at(pulls, j), pull, cols - j);
+        storeLanes(at(scratch, j), p, cols - j);
+      }
+      totals = f32x4.add(totals, total);
+      excesses = f32x4.add(excesses, excess);
     }
     const weight = load<f32>(at(args.weight, row));
-    store<f32>(at(args.loss, row), weight * sumLanes(total));
-    const excessWide = f32x4.splat(sumLanes(excess));
+    store<f32>(at(args.loss, row), weight * sumLanes(totals));
+    const excessWide = f32x4.splat(sumLanes(excesses));
     const weightWide = f32x4.splat(weight * (1 - args.beta));
     const grad = at(args.grad, row * cols);
     for (let j: i32 = 0; j < cols; j += 4) {

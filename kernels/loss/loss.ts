@@ -5,6 +5,7 @@
 import { defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import type { NumberArray } from '../dtype.js';
+import { logSumExp } from '../softmax/log-sum-exp.js';
 import {
   crossEntropyTokensWgsl,
   crossEntropyWgsl,
@@ -25,10 +26,8 @@ function exampleShape(draw: Draw) {
 
 /** log-softmax of one row, in f64. */
 function logProbabilities(z: NumberArray, row: number, cols: number): Float64Array {
-  const out = Float64Array.from(z.subarray(row * cols, (row + 1) * cols));
-  const maximum = out.reduce((a, b) => Math.max(a, b), -Infinity);
-  const lse = maximum + Math.log(out.reduce((sum, value) => sum + Math.exp(value - maximum), 0));
-  return out.map(value => value - lse);
+  const lse = logSumExp(z, row * cols, cols);
+  return Float64Array.from(z.subarray(row * cols, (row + 1) * cols), value => value - lse);
 }
 
 /** Cross-entropy of logits [rows, cols] with any target distribution, and its gradient in the same pass. */

@@ -1,6 +1,7 @@
 /** Softmax and log-softmax over the rows of [rows, cols], with their gradients. */
 import { defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
+import { logSumExp } from './log-sum-exp.js';
 import { softmaxGradWgsl, softmaxWgsl } from './softmax.wgsl.js';
 
 const params = { rows: 'u32', cols: 'u32' } as const;
@@ -9,15 +10,6 @@ function example(draw: Draw) {
   const rows = draw.pick([1, 2, 9, 33]);
   const cols = draw.pick([1, 3, 16, 65, 128]);
   return { rows, cols, size: rows * cols };
-}
-
-/** log of the sum of exponentials of one row, with the maximum taken out so that nothing overflows. */
-function logSumExp(x: ArrayLike<number>, start: number, cols: number): number {
-  let maximum = -Infinity;
-  for (let j = 0; j < cols; j++) maximum = Math.max(maximum, x[start + j]!);
-  let sum = 0;
-  for (let j = 0; j < cols; j++) sum += Math.exp(x[start + j]! - maximum);
-  return maximum + Math.log(sum);
 }
 
 function defineSoftmax(name: 'softmax' | 'log_softmax') {

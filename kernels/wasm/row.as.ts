@@ -1,8 +1,20 @@
 // Reductions over one row of numbers that lie side by side.
 import { at, expDown4, laneMask, maxLanes, storeLanes, sumLanes } from './simd.as';
 
-/** Sum of n elements, in four interleaved partial sums. */
+/**
+ * Elements whose sum is formed before it joins that of the elements before them: a long sum loses digits with its length, and rows of
+ * a large vocabulary are long. Shorter rows are one block.
+ */
+export const sumBlock = 4096;
+
+/** Sum of n elements, in four interleaved partial sums per block. */
 export function rowSum(x: usize, n: i32): f32 {
+  let total: f32 = 0;
+  for (let from: i32 = 0; from < n; from += sumBlock) total += blockSum(at(x, from), min(sumBlock, n - from));
+  return total;
+}
+
+function blockSum(x: usize, n: i32): f32 {
   let sum = f32x4.splat(0);
   let j: i32 = 0;
   for (; j <= n - 4; j += 4) sum = f32x4.add(sum, v128.load(at(x, j)));
@@ -22,6 +34,13 @@ export function rowMax(x: usize, n: i32): f32 {
 
 /** y = exp(x - max) for n elements, max being no less than any of them; returns the sum of y. */
 export function expRow(y: usize, x: usize, max: f32, n: i32): f32 {
+  let total: f32 = 0;
+  for (let from: i32 = 0; from < n; from += sumBlock)
+    total += expBlock(at(y, from), at(x, from), max, min(sumBlock, n - from));
+  return total;
+}
+
+function expBlock(y: usize, x: usize, max: f32, n: i32): f32 {
   const largest = f32x4.splat(max);
   let sum = f32x4.splat(0);
   let j: i32 = 0;

@@ -20,6 +20,7 @@ import {
   transpose,
 } from '../../core/index.js';
 import type { Device, DType, LinearHead, Tensor } from '../../core/index.js';
+import { cpu } from './devices.js';
 
 /** Losses by name. */
 export const losses = ['cross-entropy', 'reverse KL', 'forward KL', 'JSD'] as const;
@@ -211,6 +212,20 @@ export function describeLinearLoss(title: string, open: () => Promise<Device>, l
       });
     };
     if (large) it('a vocabulary of 151936 goes through in the chunks that the device has room for', ofLarge);
+
+    const longRows = async () => {
+      const shape = { rows: 2, width: 3, vocabulary: 151936 };
+      const runOn = (target: Device, dtype: DType) =>
+        target.scope(async () => {
+          const inputs = makeInputs(target, { ...shape, dtype });
+          return await evaluate(inputs, inChunks('reverse KL', inputs, 64));
+        });
+      const errors = differences(await runOn(device, 'f32'), await runOn(cpu, 'f64'));
+      expect(errors.bias).toBeLessThan(3e-5);
+      expect(errors.loss).toBeLessThan(3e-5);
+      expect(errors.x).toBeLessThan(1e-4); // sums of 151936 terms of either sign
+    };
+    if (large) it('rows of 151936 keep their digits', longRows);
 
     it('f16 operands: gradients are formed at the scale that is given, and without one refused', async () => {
       await device.scope(async () => {
