@@ -1,4 +1,10 @@
-/** Layer normalisation over the rows of [rows, cols] (Ba et al. 2016, arXiv 1607.06450), forward and backward. */
+/**
+ * Layer normalisation over the rows of [rows, cols] (Ba et al. 2016, arXiv 1607.06450), forward and backward.
+ *
+ * Norm and residual: forward, the residual is added where the sum is made, in the epilogue of the product before (`residual` in
+ * matmul.ts), so the stream is written once and read once by the norm; a kernel that adds and normalises would have to read two
+ * tensors and write two. Backward, the gradient of the stream is added by the norm's own kernel.
+ */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { layerNormGradInputWgsl, layerNormGradParamsWgsl, layerNormWgsl } from './layer-norm.wgsl.js';

@@ -1,6 +1,10 @@
 /**
  * Losses from logits, one row per token. A loss kernel forms its gradient in the same pass, since it has the
  * probabilities in hand; the backward pass only scales it.
+ *
+ * A row is walked where it lies and summed in blocks: nothing as long as the vocabulary is held in registers or workgroup memory, so
+ * rows may be of any length. What a large vocabulary has no room for is the matrix of all logits: core/ops/linear-loss.ts forms it in chunks
+ * of rows, from the head on.
  */
 import { defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
