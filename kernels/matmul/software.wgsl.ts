@@ -3,6 +3,9 @@
  * workgroup memory, no barriers (a processor has real caches, and pays for both). Lanes that read single elements at a distance are
  * what it is slow at, so rows of B and C are read and written by vec4 where they can be, and A where it is transposed. In `nt`
  * no row of B runs along C: a first pass turns B into scratch (k n elements, for 2 m n k operations).
+ *
+ * Measured on llvmpipe (`npm run bench:gpu`, bench/results/llvmpipe/gpu-day.md), 256 x 256 x 256 in f32: a lane per element 1.5 GFLOP/s, this
+ * 12.0, the tiles in workgroup memory of rung `alu` 5.2.
  */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass, WgslTarget } from '../kernel.js';
