@@ -1,5 +1,8 @@
 // Attention as small matrix products: per sequence and head, four queries at a time against all keys that they see, so that
 // scores never leave the first-level cache. The four rows of a block go through softmax side by side.
+//
+// Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json): 64 sequences of 56 rows, 4 heads of 16, forward
+// 2.5 ms, the reference 148.
 import { at, expDown4, laneMask, log4, storeLanes, sumLanes, transposeMax, transposeSum } from '../wasm/simd.as';
 import { attendOne } from './attend-one.as';
 import { multiplyTile, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';

@@ -1,4 +1,7 @@
 // Losses from logits; one unit is one row.
+//
+// Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json), 1152 rows of 128: cross-entropy 0.57 ms, the reference
+// 23; with tokens 0.22 and 15; reverse KL 1.0 and 40; forward KL 0.94 and 41; JSD 4.0 and 50.
 import { at, exp1, exp4, expDown4, laneMask, log1, log4, madd, storeLanes, sumLanes } from '../wasm/simd.as';
 import { expRow, indexOf, rowMax, rowSum, sumBlock } from '../wasm/row.as';
 
