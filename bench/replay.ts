@@ -66,8 +66,21 @@ async function steps(on: Device, computes: boolean) {
   for (let i = 0; i < 12; i++) for (const updates of [eager, replayed]) await timed(updates, i);
   const samples = [];
   for (let i = 0; i < 60; i++) samples.push({ eager: await timed(eager, i), replayed: await timed(replayed, i) });
-  const hosts: number[] = [];
-  for (let i = 0; i < 110; i++) hosts.push((await timed(replayed, i)).host);
+  const { backend } = on;
+  const write = backend.write.bind(backend);
+  let writing = 0;
+  backend.write = (...args) => {
+    const start = performance.now();
+    write(...args);
+    writing += performance.now() - start;
+  };
+  const hosts: { readonly launching: number; readonly writing: number }[] = [];
+  for (let i = 0; i < 110; i++) {
+    writing = 0;
+    const { host } = await timed(replayed, i);
+    hosts.push({ launching: host - writing, writing });
+  }
+  backend.write = write;
   const [launches] = [...replayed.recorder.plans().values()].map(plan => plan.launches.length);
   const whole = {
     eager: median(samples.map(sample => sample.eager.whole)),
@@ -76,7 +89,14 @@ async function steps(on: Device, computes: boolean) {
     plans: replayed.recorder.statistics,
     launches: { eager: eagerLaunches, replayed: launches! },
   };
-  return { whole, host: { replayed: costOf(hosts, launches!), launches: launches! } };
+  const cost = (part: (sample: (typeof hosts)[number]) => number, count: number) => costOf(hosts.map(part), count);
+  const host = {
+    launches: launches!,
+    replayed: cost(sample => sample.launching, launches!),
+    /** Of all inputs of a step: that depends on their bytes, not on launches. */
+    inputs: cost(sample => sample.writing, 1),
+  };
+  return { whole, host };
 }
 
 /** The host's part on Dawn's null backend. */
@@ -107,7 +127,10 @@ console.log(
   `chain of ${chain.launches} trivial kernels: ${cost(chain.eager)} eagerly, ${cost(chain.replayed)} replayed`,
 );
 const { whole: step, host: stepHost } = await steps(device, true);
-if (onWebGpu) console.log(`stage 0 update of ${stepHost.launches} launches: ${cost(stepHost.replayed)} replayed`);
+if (onWebGpu)
+  console.log(
+    `stage 0 update of ${stepHost.launches} launches: ${cost(stepHost.replayed)} replayed, and ${cost(stepHost.inputs)} per update for its inputs`,
+  );
 const alone = onWebGpu ? await withoutDevice() : undefined;
 if (alone) {
   const { chain: line, step: update, calls } = alone;
