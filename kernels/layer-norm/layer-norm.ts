@@ -3,7 +3,8 @@
  *
  * Norm and residual: forward, the residual is added where the sum is made, in the epilogue of the product before (`residual` in
  * matmul.ts), so the stream is written once and read once by the norm; a kernel that adds and normalises would have to read two
- * tensors and write two. Backward, the gradient of the stream is added by the norm's own kernel.
+ * tensors and write two. Backward, the gradient of the stream is added by the norm's own kernel: 111 us for 1408 x 96, norm and addition
+ * apart 125; 1.80 ms for 8192 x 256, apart 2.43 (one thread, `node dist/bench/fused.js`, bench/results/fused-wasm.json).
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';

@@ -4,7 +4,9 @@
  *
  * A row is walked where it lies and summed in blocks: nothing as long as the vocabulary is held in registers or workgroup memory, so
  * rows may be of any length. What a large vocabulary has no room for is the matrix of all logits: core/ops/linear-loss.ts forms it in chunks
- * of rows, from the head on.
+ * of rows, from the head on. A streaming softmax, which finds maximum and sum in one walk, was left out: walks of long rows cost no more
+ * than those of short ones, 1.33 ns per logit for rows of 128 and 1.16 for rows of 151936 (cross-entropy with tokens; reverse KL 6.4 and 6.3;
+ * `node dist/bench/fused.js`, bench/results/fused-wasm.json).
  */
 import { defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
