@@ -22,6 +22,7 @@ import type { RunConfig } from './config.js';
 import type { ItemResult } from './evaluate.js';
 import { FileError, readJson, writeFileAtomic, writeJson } from './files.js';
 import { RunFolder } from './run-folder.js';
+import { isLocked } from './run-lock.js';
 import type { StageName } from './stages/stage.js';
 import type { RowName } from './table.js';
 import { evaluatedRows, stageNames, train } from './train.js';
@@ -145,7 +146,7 @@ function takeOver(
   const root = path.join(out, `seed${seed}`);
   for (const name of fs.readdirSync(root)) {
     const donor = path.join(root, name);
-    if (path.resolve(donor) === path.resolve(own) || !RunFolder.isRun(donor)) continue;
+    if (path.resolve(donor) === path.resolve(own) || !RunFolder.isRun(donor) || isLocked(donor)) continue;
     const stored = readJson(path.join(donor, 'config.json')) as RunConfig;
     if (!isDeepStrictEqual(decides(stage, resolveConfig(stored.preset, stored)), decides(stage, config))) continue;
     const rows = evaluatedRows(stage); // the last that is done of a stage, so that it is through

@@ -46,6 +46,17 @@ function mayBeAlive(holder: Holder): boolean {
   return holder.started === null || startOf(holder.pid) === holder.started;
 }
 
+/** Whether a living process (this one included) holds the lock of a folder at the moment. */
+export function isLocked(folder: string): boolean {
+  try {
+    const holder = parseHolder(fs.readFileSync(path.join(folder, LOCK), 'utf8'));
+    return holder !== undefined && mayBeAlive(holder);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
 /** Creates a file with these contents in one step; throws EEXIST if there is one. */
 function createWhole(file: string, contents: string): void {
   const temporary = `${file}.${process.pid}`;

@@ -143,6 +143,13 @@ describe('ablate', () => {
     const written = JSON.parse(fs.readFileSync(temporary.file('a/ablation.json'), 'utf8')) as { rows: unknown };
     expect(written.rows).toEqual(JSON.parse(JSON.stringify(straight)));
 
+    const busy = RunFolder.open(temporary.file('a/seed7/forward-kl'), { stages: stageNames });
+    notes.length = 0;
+    await ablate({ ...common, rows: ['mgsd', 'sampled'], out: temporary.file('a') });
+    busy.close();
+    expect(notes.filter(note => note.includes('forward-kl'))).toEqual([]); // another process is at it
+    expect(notes.filter(note => note.startsWith('stage1 is that of'))).toHaveLength(1);
+
     const stop = new AbortController();
     const stopping: TrainObserver = {
       onStep: ({ stage, step }) => {
