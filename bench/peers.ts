@@ -85,8 +85,12 @@ const engines = wanted.map(name => {
 
 const chosenKernels = peerKernels(values.group === 'webgpu').filter(({ name }) => name.includes(values.kernels ?? ''));
 
+/** Training steps whose losses are compared, in the first round; later ones only warm up with as many as they need. */
+const checkedSteps = 11;
+const warmUpSteps = 3;
+
 /** Sizes, weights, tokens and what to do, as files that every engine reads. */
-async function writeTask(folder: string): Promise<void> {
+async function writeTask(folder: string, stepsBefore: number): Promise<void> {
   const device = new Device(new CpuBackend());
   const parameters = new Parameters(device, transformerSpecs());
   parameters.initialize(new Random(1, 1));
@@ -105,7 +109,7 @@ async function writeTask(folder: string): Promise<void> {
   const { inputs, targets } = transformerTokens();
   const task = {
     ...{ ...sizes, adamw, weights, inputs: Array.from(inputs), targets: Array.from(targets) },
-    ...{ checkedSteps: 11, seconds: Number(values.seconds), kernelSeconds: Number(values['kernel-seconds']) },
+    ...{ checkedSteps: stepsBefore, seconds: Number(values.seconds), kernelSeconds: Number(values['kernel-seconds']) },
     ...{ parts: values.parts.split(','), kernels: chosenKernels },
   };
   writeFileSync(path.join(folder, 'task.json'), JSON.stringify(task));
@@ -153,10 +157,10 @@ if (
 }
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'mgsd-peers-'));
-await writeTask(folder);
 const results = new Map<string, EngineResult[]>(engines.map(({ name }) => [name, []]));
 const broken = new Set<string>();
-for (let round = 0; round < Number(values.rounds); round++)
+for (let round = 0; round < Number(values.rounds); round++) {
+  await writeTask(folder, round === 0 ? checkedSteps : warmUpSteps);
   for (const engine of engines) {
     if (broken.has(engine.name)) continue;
     if (engine.parts && !engine.parts.some(part => values.parts.split(',').includes(part))) continue;
@@ -167,6 +171,7 @@ for (let round = 0; round < Number(values.rounds); round++)
       result && result.stepMilliseconds.length > 0 ? `${number(median(result.stepMilliseconds))} ms per step` : '';
     if (result) console.log(`round ${round + 1}: ${engine.name.padEnd(26)} ${step}`);
   }
+}
 rmSync(folder, { recursive: true, force: true });
 
 const first = engines[0]!.name;

@@ -88,12 +88,13 @@ const sampleOf = values => Array.from({ length: 64 }, (_, i) => values[Math.floo
 /**
  * Does what the task asks for and prints one line of JSON: losses, milliseconds per step, milliseconds per kernel.
  *
- * engine.step(): one training step, resolving to its loss. engine.operand(values, shape); engine.run(kind, operands): a list of results,
- * or undefined for what it does not offer; finish(results): resolves when all of them are computed; read(result), release(result).
+ * engine.step(): one training step, resolving to its loss; engines without it show their kernels alone. engine.operand(values, shape);
+ * engine.run(kind, operands): a list of results, or undefined for what it does not offer; finish(results): resolves when all of them are
+ * computed; read(result), release(result).
  */
 export async function runTask(task, engine) {
   const out = { name: engine.name, losses: [], stepMilliseconds: [], kernels: {} };
-  if (task.parts.includes('train')) {
+  if (task.parts.includes('train') && engine.step) {
     for (let i = 0; i < task.checkedSteps; i++) out.losses.push(await engine.step());
     const end = performance.now() + 1000 * task.seconds;
     while (performance.now() < end || out.stepMilliseconds.length < 3) {
