@@ -58,18 +58,7 @@ function loss() {
   for (let l = 0; l < layers; l++) {
     const p = name => w[`blocks.${l}.${name}`];
     const qkv = tf.matMul(layerNorm(x, p('norm1Gain'), p('norm1Bias')), p('qkv')).add(p('qkvBias'));
-    const [q, k, value] = tf
-      .split(qkv, 3, -1)
-      .map(part => part.reshape([batch, length, heads, width / heads]).transpose([0, 2, 1, 3]));
-    const scores = tf
-      .matMul(q, k, false, true)
-      .div(Math.sqrt(width / heads))
-      .add(mask);
-    const y = tf
-      .matMul(tf.softmax(scores), value)
-      .transpose([0, 2, 1, 3])
-      .reshape([batch * length, width]);
-    x = x.add(tf.matMul(y, p('out')).add(p('outBias')));
+    x = x.add(tf.matMul(attention(qkv), p('out')).add(p('outBias')));
     const hidden = gelu(tf.matMul(layerNorm(x, p('norm2Gain'), p('norm2Bias')), p('up')).add(p('upBias')));
     x = x.add(tf.matMul(hidden, p('down')).add(p('downBias')));
   }
