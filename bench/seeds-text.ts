@@ -16,6 +16,16 @@ export interface Shift {
   readonly largerSymbolic: Readonly<Record<string, number>>;
 }
 
+/** One look at the same few held-out puzzles while a run was learning: shares by world. */
+export interface CurvePoint {
+  readonly stage: string;
+  /** Updates of that stage before the look. */
+  readonly step: number;
+  readonly input: string;
+  readonly success: Readonly<Record<string, number>>;
+  readonly recapExact: Readonly<Record<string, number>>;
+}
+
 export interface SeedResult {
   readonly seed: number;
   /** From data to table, without the baseline; undefined if the run was put together from several sittings. */
@@ -23,6 +33,7 @@ export interface SeedResult {
   readonly threads?: number;
   readonly rows: readonly TableRow[];
   readonly shift?: Shift;
+  readonly curve?: readonly CurvePoint[];
 }
 
 /** Mean in bold and every seed behind it, in percent; a dash where some seed has none. */
@@ -98,12 +109,30 @@ export function resultTables(results: readonly SeedResult[]): string {
       ),
     );
   }
+  if (results.length === 1 && results[0]!.curve) parts.push(curveTable(results[0]!.curve, worlds));
   return parts.join('\n\n');
+}
+
+/** How far a run had come when, by world. */
+function curveTable(curve: readonly CurvePoint[], worlds: readonly string[]): string {
+  const percent = (share: number | undefined) => (share === undefined ? '–' : (100 * share).toFixed(0));
+  return table(
+    ['stage', 'updates', 'input', ...worlds.map(world => `${titleOf(world)}: success %`), ...worlds.map(world => `${titleOf(world)}: recap exact %`)],
+    curve.map(({ stage, step, input, success, recapExact }) => [
+      stage,
+      String(step),
+      input,
+      ...worlds.map(world => percent(success[world])),
+      ...worlds.map(world => percent(recapExact[world])),
+    ]),
+  ); // prettier-ignore
 }
 
 export interface ResultsOfSeeds {
   readonly results: readonly SeedResult[];
   readonly config: RunConfig;
+  /** The options that chose it. */
+  readonly chosen: string;
   readonly machine: { readonly processor: string; readonly cores: number };
   readonly command: string;
   /** Where the raw numbers are. */
@@ -121,7 +150,7 @@ export function insertResults(file: string, mark: string, results: ResultsOfSeed
   writeFileAtomic(file, `${text.slice(0, from + begin.length)}\n\n${block}\n\n${text.slice(to)}`);
 }
 
-function introduction({ results, config, machine, command, json }: ResultsOfSeeds, from: string): string {
+function introduction({ results, config, chosen, machine, command, json }: ResultsOfSeeds, from: string): string {
   const minutes = results.flatMap(result => result.minutes ?? []);
   const range =
     minutes.length > 0
@@ -134,7 +163,7 @@ function introduction({ results, config, machine, command, json }: ResultsOfSeed
   );
   const { items } = results[0]!.rows[0]!;
   const isDefault = config.preset === 'tiny';
-  const what = isDefault ? '`mgsd-lite train` with its defaults' : `\`mgsd-lite train --preset ${config.preset}\``;
+  const what = isDefault ? '`mgsd-lite train` with its defaults' : `\`mgsd-lite train ${chosen}\``;
   const names = results.map(({ seed }) => seed).join(', ');
   const link = json === undefined ? 'not written' : `[\`${json}\`](${path.posix.relative(from, json)})`;
   return [

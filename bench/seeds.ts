@@ -1,7 +1,8 @@
 /**
  * The tables of results: whole runs of a preset for several seeds, one after another, each timed from data to table.
  * `npm run bench:seeds -- --seeds 1,2,3 --json bench/results/tiny-seeds.json --write` (README.md), with `--preset worlds` and
- * another file mgsd/TRAINING.md. Runs go to `--runs FOLDER`; a seed whose run is complete there is read, not run again, an incomplete one goes on.
+ * another file mgsd/TRAINING.md. `--config FILE` changes the preset, as in `mgsd-lite train`, and names the table after the file.
+ * Runs go to `--runs FOLDER`; a seed whose run is complete there is read, not run again, an incomplete one goes on.
  */
 import { existsSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -16,18 +17,21 @@ import type { Rates } from '../mgsd/breakdown.js';
 import { resolveConfig } from '../mgsd/config.js';
 import type { RunConfig } from '../mgsd/config.js';
 import { evaluate } from '../mgsd/evaluate.js';
+import type { ItemResult } from '../mgsd/evaluate.js';
 import { readJson, writeJson } from '../mgsd/files.js';
 import { heldOutGroups } from '../mgsd/puzzles.js';
 import { RunFolder } from '../mgsd/run-folder.js';
 import { stageNames, train } from '../mgsd/train.js';
 import type { TrainObserver } from '../mgsd/train.js';
+import { readLooks, watchFile } from '../mgsd/watch.js';
 import { insertResults, resultTables } from './seeds-text.js';
-import type { SeedResult, Shift } from './seeds-text.js';
+import type { CurvePoint, SeedResult, Shift } from './seeds-text.js';
 
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1,2,3' },
     preset: { type: 'string', default: 'tiny' },
+    config: { type: 'string' },
     device: { type: 'string', default: 'auto' },
     threads: { type: 'string' },
     direct: { type: 'boolean', default: false },
@@ -37,15 +41,18 @@ const { values } = parseArgs({
   },
 });
 const preset = values.preset as PresetName;
+const changes = values.config === undefined ? {} : readJson(values.config);
+/** Of runs, and of the marks around their table. */
+const name = values.config === undefined ? preset : path.basename(values.config, '.json');
 const seeds = values.seeds.split(',').map(Number);
 
 async function runSeed(seed: number): Promise<SeedResult> {
-  const root = path.join(values.runs, `${preset}-seed${seed}`);
+  const root = path.join(values.runs, `${name}-seed${seed}`);
   const finished = path.join(root, 'seed-result.json');
   let result = existsSync(finished) ? (readJson(finished) as SeedResult) : undefined;
   const wantsDirect = values.direct && !result?.rows.some(({ name }) => name === 'direct');
   if (result?.shift && !wantsDirect) return result;
-  const config = resolveConfig(preset, { seed });
+  const config = resolveConfig(preset, changes, { seed });
   const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
   const device = await openDevice(values.device as DeviceChoice, threads);
   console.log(`seed ${seed} on ${describeDevice(device.capabilities)}`);
@@ -65,7 +72,13 @@ async function runSeed(seed: number): Promise<SeedResult> {
   };
   if (!result) {
     const rows = await train({ config, device, folder, stages: ['stage0', 'stage1', 'stage2'], resume, observer });
-    result = { seed, minutes: resume ? undefined : minutes(), rows, threads: device.capabilities.threads };
+    result = {
+      seed,
+      minutes: resume ? undefined : minutes(),
+      rows,
+      threads: device.capabilities.threads,
+      curve: curveOf(folder),
+    };
     writeJson(finished, result);
   }
   if (!result.shift) {
@@ -80,6 +93,17 @@ async function runSeed(seed: number): Promise<SeedResult> {
   folder.close();
   await device.close();
   return result;
+}
+
+/** The looks that were taken at the same few held-out puzzles on the way. */
+function curveOf(folder: RunFolder): CurvePoint[] {
+  return readLooks(folder.file(watchFile), stageNames).map(({ stage, step, input, items }) => ({
+    stage,
+    step,
+    input,
+    success: shares(items, ({ world }) => world, ({ success }) => success),
+    recapExact: shares(items, ({ world }) => world, ({ recapExact }) => recapExact),
+  })); // prettier-ignore
 }
 
 /** What the student does with boards drawn in the held-out look, and with boards one size larger than any that it has seen. */
@@ -107,12 +131,15 @@ async function measureShift(config: RunConfig, device: Device, folder: RunFolder
 }
 
 /** Success by `world level`. */
-function successes(items: Awaited<ReturnType<typeof evaluate>>): Record<string, number> {
-  const names = [...new Set(items.map(({ world, level }) => `${world} ${level}`))];
+const successes = (items: readonly ItemResult[]) =>
+  shares(items, ({ world, level }) => `${world} ${level}`, ({ success }) => success); // prettier-ignore
+
+/** Share of items for which something holds, by a name of theirs. */
+function shares<T>(items: readonly T[], nameOf: (item: T) => string, holds: (item: T) => boolean) {
   return Object.fromEntries(
-    names.map(name => {
-      const own = items.filter(({ world, level }) => `${world} ${level}` === name);
-      return [name, own.filter(({ success }) => success).length / own.length];
+    [...new Set(items.map(nameOf))].map(name => {
+      const own = items.filter(item => nameOf(item) === name);
+      return [name, own.filter(holds).length / own.length] as const;
     }),
   );
 }
@@ -136,13 +163,14 @@ function briefly(result: SeedResult): object {
 
 const results: SeedResult[] = [];
 for (const seed of seeds) results.push(await runSeed(seed));
-const config = resolveConfig(preset, { seed: seeds[0]! });
-const command = `npm run bench:seeds -- --preset ${preset} --seeds ${values.seeds}${values.direct ? ' --direct' : ''}`;
+const config = resolveConfig(preset, changes, { seed: seeds[0]! });
+const chosen = `--preset ${preset}${values.config === undefined ? '' : ` --config ${values.config}`}`;
+const command = `npm run bench:seeds -- ${chosen} --seeds ${values.seeds}${values.direct ? ' --direct' : ''}`;
 const machine = { processor: cpus()[0]?.model ?? 'unknown', cores: availableParallelism(), node: process.version };
 console.log(resultTables(results));
 if (values.json)
   writeJson(values.json, { date: new Date().toISOString(), command, machine, config, results: results.map(briefly) });
 if (values.write) {
   const file = preset === 'tiny' ? 'README.md' : 'mgsd/TRAINING.md';
-  insertResults(file, `${preset} results`, { results, config, machine, command, json: values.json });
+  insertResults(file, `${name} results`, { results, config, chosen, machine, command, json: values.json });
 }

@@ -41,6 +41,13 @@ describe('tables of several seeds', () => {
     expect(text).toContain('| maze 4, a size never seen | **50.0** (50.0, 50.0) | – | **100.0** (100.0, 100.0) |');
   });
 
+  it('show how one run learnt, and not one of several', () => {
+    const point = { stage: 'stage0', step: 40, input: 'symbolic', recapExact: { frozenlake: 1, maze: 0.5 } };
+    const learnt = { ...result(1, 4), curve: [{ ...point, success: { frozenlake: 0.25, maze: 0 } }] };
+    expect(resultTables([learnt])).toContain('| stage0 | 40 | symbolic | 25 | 0 | 100 | 50 |');
+    expect(resultTables([learnt, result(2, 4)])).not.toContain('| stage0 |');
+  });
+
   it('leave out what not every seed has', () => {
     const { shift: _, ...bare } = result(1, 4);
     expect(resultTables([bare, result(2, 4)])).not.toContain('never seen');
@@ -51,6 +58,7 @@ describe('tables of several seeds', () => {
     const all = {
       results: [result(1, 3)],
       config: resolveConfig('worlds', {}),
+      chosen: '--preset worlds',
       command: 'npm run bench:seeds',
       json: undefined,
     };
