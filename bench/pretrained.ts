@@ -7,7 +7,7 @@ import path from 'node:path';
 import { decodeCheckpoint, encodeCheckpoint } from '../models/index.js';
 import { readFile, writeFileAtomic } from '../mgsd/files.js';
 import { RunFolder } from '../mgsd/run-folder.js';
-import { stageNames } from '../mgsd/train.js';
+import { stageNames } from '../mgsd/run-plan.js';
 
 const [source, target = 'mgsd/pretrained/tiny.safetensors'] = process.argv.slice(2);
 if (!source) throw new Error('say which run: node dist/bench/pretrained.js runs/NAME');

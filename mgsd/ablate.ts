@@ -25,8 +25,9 @@ import { RunFolder } from './run-folder.js';
 import { isLocked } from './run-lock.js';
 import type { StageName } from './stages/stage.js';
 import type { RowName } from './table.js';
-import { evaluatedRows, stageNames, train } from './train.js';
-import type { TrainObserver } from './train.js';
+import { evaluatedRows, stageNames } from './run-plan.js';
+import { train } from './train.js';
+import type { TrainObserver } from './train-options.js';
 
 export interface AblateOptions {
   /** What all rows start from; its seed is replaced by each of `seeds`. */

@@ -15,7 +15,7 @@ import { judgeAnswers, maximumQuestionLength } from './questions.js';
 import { patchTensor, promptOf, renderPuzzles } from './samples.js';
 import { rateInterval } from './statistics.js';
 import type { Estimate } from './statistics.js';
-import type { TrainOptions } from './train.js';
+import type { TrainOptions } from './train-options.js';
 
 /** One puzzle's answers. */
 export interface PerceptionItem {

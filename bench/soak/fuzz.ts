@@ -19,7 +19,7 @@ import { RunFolder } from '../../mgsd/run-folder.js';
 import { readSampleFolder, storedImage, writeSample } from '../../mgsd/sample-folder.js';
 import { instancePool } from '../../mgsd/split.js';
 import { parseResponse } from '../../mgsd/trace.js';
-import { stageNames } from '../../mgsd/train.js';
+import { stageNames } from '../../mgsd/run-plan.js';
 import { parseAnswerText } from '../../mgsd/worlds/answers.js';
 import { createWorldByName, WORLD_NAMES } from '../../mgsd/worlds/registry.js';
 import type { World, WorldInstance } from '../../mgsd/worlds/world.js';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Random } from '../../core/index.js';
 import { readRunState } from '../../mgsd/checkpoints.js';
 import type { CheckpointFile } from '../../mgsd/run-folder.js';
-import { stageNames } from '../../mgsd/train.js';
+import { stageNames } from '../../mgsd/run-plan.js';
 import { longerConfig } from './miniature.js';
 
 export interface KillReport {

@@ -4,8 +4,9 @@ import type { ModelConfig } from '../../models/index.js';
 import { resolveConfig } from '../../mgsd/config.js';
 import type { RunConfig } from '../../mgsd/config.js';
 import { RunFolder } from '../../mgsd/run-folder.js';
-import { stageNames, train } from '../../mgsd/train.js';
-import type { TrainOptions } from '../../mgsd/train.js';
+import { stageNames } from '../../mgsd/run-plan.js';
+import { train } from '../../mgsd/train.js';
+import type { TrainOptions } from '../../mgsd/train-options.js';
 import type { TableRow } from '../../mgsd/table.js';
 
 export const miniatureModel: ModelConfig = {

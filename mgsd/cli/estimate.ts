@@ -13,7 +13,7 @@ import { patchTensor, promptOf, renderPuzzles } from '../samples.js';
 import { probePool, probeStep, smallPools, stageSize } from '../stages/probe.js';
 import type { StageName } from '../stages/stage.js';
 import { oracleResponse } from '../trace.js';
-import { evaluatedRows, stageNames } from '../train.js';
+import { evaluatedRows, stageNames } from '../run-plan.js';
 
 export interface StageEstimate {
   readonly stage: StageName;

@@ -16,7 +16,7 @@ import type { PuzzleGroup } from '../puzzles.js';
 import type { StoredSample } from '../sample-folder.js';
 import type { StageName } from '../stages/stage.js';
 import { formatEstimate, tableHeader } from '../table.js';
-import { stageNames } from '../train.js';
+import { stageNames } from '../run-plan.js';
 import { SCORINGS } from '../worlds/reference-scoring.js';
 import type { Scoring } from '../worlds/reference-scoring.js';
 import { WORLD_NAMES } from '../worlds/registry.js';

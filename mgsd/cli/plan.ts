@@ -17,7 +17,7 @@ import { streams } from '../puzzles.js';
 import type { Puzzle } from '../puzzles.js';
 import { instancePool } from '../split.js';
 import type { StageName } from '../stages/stage.js';
-import { stageNames } from '../train.js';
+import { stageNames } from '../run-plan.js';
 import { createWorldByName, WORLD_NAMES } from '../worlds/registry.js';
 import type { WorldName } from '../worlds/registry.js';
 import type { World, WorldInstance } from '../worlds/world.js';

@@ -9,7 +9,7 @@ import { readRunState } from '../checkpoints.js';
 import { readJson } from '../files.js';
 import { RunFolder } from '../run-folder.js';
 import type { StageName } from '../stages/stage.js';
-import { stageBefore, stageNames, stagesOf } from '../train.js';
+import { stageBefore, stageNames, stagesOf } from '../run-plan.js';
 import { createWorldByName } from '../worlds/registry.js';
 import { checkInput, InputError } from './errors.js';
 

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import fs from 'node:fs';
 import type { StageName } from '../stages/stage.js';
 import { story } from '../story.js';
-import { stageNames } from '../train.js';
+import { stageNames } from '../run-plan.js';
 import type { Puzzle } from '../puzzles.js';
 import { chooseItems, puzzleKey, worstFailures } from './choose.js';
 import { plotFigure, plotsOf } from './curves.js';

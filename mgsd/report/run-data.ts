@@ -11,7 +11,7 @@ import { errorCode, readFile, readJson } from '../files.js';
 import type { StageName } from '../stages/stage.js';
 import { buildTable, rowTitles } from '../table.js';
 import type { RowName, TableRow } from '../table.js';
-import { stageNames } from '../train.js';
+import { stageNames } from '../run-plan.js';
 import { itemSchema, readLooks, watchFile } from '../watch.js';
 import type { Look } from '../watch.js';
 

@@ -6,7 +6,9 @@ import { Device, DeviceError } from '../../core/index.js';
 import { presets, resolveConfig } from '../../mgsd/config.js';
 import { memoryAdvice, predictMemory } from '../../mgsd/memory.js';
 import { RunFolder } from '../../mgsd/run-folder.js';
-import { RunStopped, stageNames, train } from '../../mgsd/train.js';
+import { stageNames } from '../../mgsd/run-plan.js';
+import { train } from '../../mgsd/train.js';
+import { RunStopped } from '../../mgsd/train-options.js';
 import { cpu } from '../core/devices.js';
 import { useTemporaryFolder } from './temporary.js';
 

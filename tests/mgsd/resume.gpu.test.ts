@@ -5,7 +5,7 @@ import { WebGpuBackend } from '../../core/backends/webgpu.js';
 import { openDevice } from '../../core/backends/webgpu-device.js';
 import type { OpenedDevice } from '../../core/backends/webgpu-device.js';
 import { miniatureConfig, runMiniature } from '../../bench/soak/miniature.js';
-import { Interrupted, RunStopped } from '../../mgsd/train.js';
+import { Interrupted, RunStopped } from '../../mgsd/train-options.js';
 import { takeUncapturedErrors } from '../config/uncaptured.js';
 import { describeWithAdapter } from '../core/webgpu.js';
 import { expectSameAfterStops } from './resume.js';
