@@ -154,7 +154,7 @@ function introduction({ results, config, chosen, machine, command, json }: Resul
   const minutes = results.flatMap(result => result.minutes ?? []);
   const range =
     minutes.length > 0
-      ? `${Math.min(...minutes).toFixed(1)} to ${Math.max(...minutes).toFixed(1)} minutes`
+      ? `${[...new Set([Math.min(...minutes), Math.max(...minutes)].map(value => value.toFixed(1)))].join(' to ')} minutes`
       : 'a time that was not taken';
   const threads = [...new Set(results.flatMap(result => (result.minutes === undefined ? [] : (result.threads ?? []))))];
   const using = threads.length > 0 ? `, using ${threads.join(' or ')} thread${threads.join() === '1' ? '' : 's'}` : '';
@@ -167,8 +167,8 @@ function introduction({ results, config, chosen, machine, command, json }: Resul
   const names = results.map(({ seed }) => seed).join(', ');
   const link = json === undefined ? 'not written' : `[\`${json}\`](${path.posix.relative(from, json)})`;
   return [
-    `${what}, seeds ${names}, ${items} held-out boards (${boards.join(', ')}), none of whose layouts occurs in`,
-    `training, greedy decoding; mean, and each seed in brackets. A run took ${range} on ${machine.cores} cores (${machine.processor})${using}.`,
+    `${what}, seed${results.length > 1 ? 's' : ''} ${names}, ${items} held-out boards (${boards.join(', ')}), none of whose layouts occurs in`,
+    `training, greedy decoding${results.length > 1 ? '; mean, and each seed in brackets' : ''}. A run took ${range} on ${machine.cores} cores (${machine.processor})${using}.`,
     ...(isDefault
       ? ['Straight ahead with holes ignored would solve about 63 % of them, and none of those that need a detour.']
       : []),

@@ -68,7 +68,7 @@ describe('tables of several seeds', () => {
     const once = fs.readFileSync(file, 'utf8');
     insertResults(file, 'x', given);
     expect(fs.readFileSync(file, 'utf8')).toBe(once);
-    expect(once).toMatch(/^before\n<!-- x:begin -->\n\n`mgsd-lite train --preset worlds`, seeds 1, 8 held-out boards/);
+    expect(once).toMatch(/^before\n<!-- x:begin -->\n\n`mgsd-lite train --preset worlds`, seed 1, 8 held-out boards/);
     expect(once).toMatch(/<!-- x:end -->\nafter\n$/);
     expect(once).not.toContain('old');
     expect(() => { insertResults(file, 'y', given); }).toThrow('lacks the marks <!-- y:begin -->'); // prettier-ignore
