@@ -150,14 +150,21 @@ export function insertResults(file: string, mark: string, results: ResultsOfSeed
   writeFileAtomic(file, `${text.slice(0, from + begin.length)}\n\n${block}\n\n${text.slice(to)}`);
 }
 
+/** Minutes of a run for every number of threads that was tried, fewest minutes first. */
+function durations(results: readonly SeedResult[]): string {
+  const taken = results.flatMap(({ minutes, threads }) => (minutes === undefined ? [] : { minutes, threads }));
+  if (taken.length === 0) return 'a time that was not taken';
+  const texts = [...new Set(taken.map(({ threads }) => threads))].map(threads => {
+    const own = taken.filter(run => run.threads === threads).map(({ minutes }) => minutes);
+    const range = [...new Set([Math.min(...own), Math.max(...own)].map(value => value.toFixed(1)))].join(' to ');
+    const using = threads === undefined ? '' : ` with ${threads} thread${threads === 1 ? '' : 's'}`;
+    return { least: Math.min(...own), text: `${range} minutes${using}` };
+  });
+  return texts.sort((a, b) => a.least - b.least).map(({ text }) => text).join(', '); // prettier-ignore
+}
+
 function introduction({ results, config, chosen, machine, command, json }: ResultsOfSeeds, from: string): string {
-  const minutes = results.flatMap(result => result.minutes ?? []);
-  const range =
-    minutes.length > 0
-      ? `${[...new Set([Math.min(...minutes), Math.max(...minutes)].map(value => value.toFixed(1)))].join(' to ')} minutes`
-      : 'a time that was not taken';
-  const threads = [...new Set(results.flatMap(result => (result.minutes === undefined ? [] : (result.threads ?? []))))];
-  const using = threads.length > 0 ? `, using ${threads.join(' or ')} thread${threads.join() === '1' ? '' : 's'}` : '';
+  const duration = durations(results);
   const boards = config.tasks.map(
     ({ world, levels }) => `${titleOf(world)} ${levels.length > 1 ? `${levels[0]!} to ${levels.at(-1)!}` : levels[0]!}`,
   );
@@ -168,7 +175,7 @@ function introduction({ results, config, chosen, machine, command, json }: Resul
   const link = json === undefined ? 'not written' : `[\`${json}\`](${path.posix.relative(from, json)})`;
   return [
     `${what}, seed${results.length > 1 ? 's' : ''} ${names}, ${items} held-out boards (${boards.join(', ')}), none of whose layouts occurs in`,
-    `training, greedy decoding${results.length > 1 ? '; mean, and each seed in brackets' : ''}. A run took ${range} on ${machine.cores} cores (${machine.processor})${using}.`,
+    `training, greedy decoding${results.length > 1 ? '; mean, and each seed in brackets' : ''}. A run took ${duration}, on ${machine.cores} cores (${machine.processor}).`,
     ...(isDefault
       ? ['Straight ahead with holes ignored would solve about 63 % of them, and none of those that need a detour.']
       : []),

@@ -69,6 +69,11 @@ describe('tables of several seeds', () => {
     insertResults(file, 'x', given);
     expect(fs.readFileSync(file, 'utf8')).toBe(once);
     expect(once).toMatch(/^before\n<!-- x:begin -->\n\n`mgsd-lite train --preset worlds`, seed 1, 8 held-out boards/);
+    expect(once).toContain('A run took 21.0 minutes, on 2 cores (a processor).');
+    insertResults(file, 'x', { ...given, results: [{ ...result(1, 3), threads: 1 }, { ...result(2, 3), threads: 1 }, { ...result(3, 3), minutes: 9, threads: 2 }] }); // prettier-ignore
+    expect(fs.readFileSync(file, 'utf8')).toContain(
+      'A run took 9.0 minutes with 2 threads, 21.0 to 22.0 minutes with 1 thread,',
+    );
     expect(once).toMatch(/<!-- x:end -->\nafter\n$/);
     expect(once).not.toContain('old');
     expect(() => { insertResults(file, 'y', given); }).toThrow('lacks the marks <!-- y:begin -->'); // prettier-ignore
