@@ -209,18 +209,17 @@ export function summarize(items: readonly ItemResult[]): RowSummary {
 /** The paper's headline: the unweighted mean over worlds of each world's rate, as a statistic of weighted items. */
 function macroAverage(items: readonly ItemResult[], value: (item: ItemResult) => number | boolean): Statistic {
   const worlds = [...new Set(items.map(({ world }) => world))];
+  const worldOf = Int32Array.from(items, ({ world }) => worlds.indexOf(world));
+  const values = Float64Array.from(items, item => Number(value(item)));
+  const [hits, mass] = [new Float64Array(worlds.length), new Float64Array(worlds.length)];
   return weights => {
-    const rates = worlds.map(world => {
-      let hits = 0;
-      let mass = 0;
-      items.forEach((item, i) => {
-        if (item.world !== world) return;
-        hits += weights[i]! * Number(value(item));
-        mass += weights[i]!;
-      });
-      return hits / mass;
-    });
-    return rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
+    hits.fill(0);
+    mass.fill(0);
+    for (let i = 0; i < values.length; i++) {
+      hits[worldOf[i]!]! += weights[i]! * values[i]!;
+      mass[worldOf[i]!]! += weights[i]!;
+    }
+    return hits.reduce((sum, hit, world) => sum + hit / mass[world]!, 0) / worlds.length;
   };
 }
 

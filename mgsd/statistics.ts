@@ -104,15 +104,18 @@ function quantile(sorted: readonly number[], q: number): number | undefined {
   return below === undefined || above === undefined ? undefined : below + (place - Math.floor(place)) * (above - below);
 }
 
-/** Mean of the values with these weights; NaN if all weights are 0. Booleans count as 0 and 1. */
-function weightedMean(values: readonly (number | boolean)[], weights: Float64Array): number {
-  let sum = 0;
-  let total = 0;
-  values.forEach((value, item) => {
-    sum += Number(value) * weights[item]!;
-    total += weights[item]!;
-  });
-  return sum / total;
+/** Mean of the values with weights that are given later; NaN if all of them are 0. Booleans count as 0 and 1. */
+function weightedMean(row: readonly (number | boolean)[]): (weights: Float64Array) => number {
+  const values = Float64Array.from(row, Number);
+  return weights => {
+    let sum = 0;
+    let total = 0;
+    for (let item = 0; item < values.length; item++) {
+      sum += values[item]! * weights[item]!;
+      total += weights[item]!;
+    }
+    return sum / total;
+  };
 }
 
 function checkPaired(clusters: readonly string[], ...rows: readonly (readonly unknown[])[]): void {
@@ -130,7 +133,7 @@ export function meanInterval(
   options: BootstrapOptions,
 ): Estimate {
   checkPaired(clusters, row);
-  return clusterBootstrap(clusters, weights => weightedMean(row, weights), options);
+  return clusterBootstrap(clusters, weightedMean(row), options);
 }
 
 /** The same for values in 0..1, see `boundedBootstrap`. */
@@ -140,7 +143,9 @@ export function rateInterval(
   options: BootstrapOptions,
 ): Estimate {
   checkPaired(clusters, row);
-  return boundedBootstrap(clusters, weights => weightedMean(row, weights), options);
+  const first = Number(row[0]);
+  const isCertain = (first === 0 || first === 1) && row.every(value => Number(value) === first);
+  return boundedBootstrap(clusters, weightedMean(row), isCertain ? { ...options, resamples: 1 } : options);
 }
 
 /**
@@ -154,5 +159,6 @@ export function pairedDifference(
   options: BootstrapOptions,
 ): Estimate {
   checkPaired(clusters, row, other);
-  return clusterBootstrap(clusters, weights => weightedMean(row, weights) - weightedMean(other, weights), options);
+  const [mean, otherMean] = [weightedMean(row), weightedMean(other)];
+  return clusterBootstrap(clusters, weights => mean(weights) - otherMean(weights), options);
 }
