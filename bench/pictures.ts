@@ -11,6 +11,7 @@ import { actionName, boardCells, colOf, rowOf } from '../mgsd/worlds/grid.js';
 import { createFrozenLake } from '../mgsd/worlds/frozenlake/frozenlake.js';
 import { createInstance } from '../mgsd/worlds/frozenlake/rules.js';
 import { modelPresets } from '../models/index.js';
+import type { CurvePoint } from './seeds-text.js';
 
 const root = path.join(import.meta.dirname, import.meta.dirname.includes('/dist/') ? '../..' : '..');
 
@@ -195,6 +196,42 @@ function gap(): string {
   return svgDocument('The modality gap, before and after each stage', [800, y + 6], parts.join('\n'));
 } // prettier-ignore
 
+interface CurveResult {
+  readonly config: { readonly stage0: { readonly steps: number }; readonly stage1: { readonly steps: number } };
+  readonly results: readonly { readonly curve: readonly CurvePoint[] }[];
+}
+
+/** How the short run on all twelve boards learnt (bench/results/small-short.json): means over worlds, one stage after another. */
+function twelveBoards(): string {
+  const { config, results } = JSON.parse(
+    fs.readFileSync(path.join(root, 'bench/results/small-short.json'), 'utf8'),
+  ) as CurveResult;
+  const before: Record<string, number> = {
+    stage0: 0,
+    stage1: config.stage0.steps,
+    stage2: config.stage0.steps + config.stage1.steps,
+  };
+  const macro = (rates: Readonly<Record<string, number>>) => {
+    const values = Object.values(rates);
+    return (100 * values.reduce((a, b) => a + b, 0)) / values.length;
+  };
+  const points = (stages: readonly string[], rate: 'success' | 'recapExact') =>
+    results[0]!.curve
+      .filter(({ stage }) => stages.includes(stage))
+      .map(point => [before[point.stage]! + point.step, macro(point[rate])] as const);
+  return lineChart({
+    title: 'All twelve boards: held-out puzzles, %, the mean of the worlds',
+    x: 'updates: stage 0, then stage 1, then stage 2',
+    y: '%',
+    yRange: [0, 100],
+    lines: [
+      { label: 'solved from symbols (stage 0)', points: points(['stage0'], 'success') },
+      { label: 'solved from images', points: points(['stage1', 'stage2'], 'success') },
+      { label: 'recap exact, images', points: points(['stage1', 'stage2'], 'recapExact'), dashed: true },
+    ],
+  });
+}
+
 const world = createFrozenLake();
 /** A 4 x 4 board with two ways around a hole. Cells are 8 * row + col. */
 const board = createInstance(4, 24, 11, [10, 17]);
@@ -253,6 +290,7 @@ function targets(): string {
 export async function lessonPictures(): Promise<Record<string, string>> {
   return {
     'mgsd/pictures/gap.svg': gap(),
+    'mgsd/pictures/twelve-boards.svg': twelveBoards(),
     'core/lessons/tape.svg': tape(),
     'core/lessons/gradcheck.svg': await gradcheckPicture(),
     'kernels/matmul/lesson.svg': ladder(),

@@ -150,21 +150,22 @@ export function insertResults(file: string, mark: string, results: ResultsOfSeed
   writeFileAtomic(file, `${text.slice(0, from + begin.length)}\n\n${block}\n\n${text.slice(to)}`);
 }
 
-/** Minutes of a run for every number of threads that was tried, fewest minutes first. */
-function durations(results: readonly SeedResult[]): string {
+/** Minutes of a run for every number of threads that was tried, fewest minutes first; nothing where none was timed whole. */
+function durations(results: readonly SeedResult[], cores: number, processor: string): string {
   const taken = results.flatMap(({ minutes, threads }) => (minutes === undefined ? [] : { minutes, threads }));
-  if (taken.length === 0) return 'a time that was not taken';
+  if (taken.length === 0) return '';
   const texts = [...new Set(taken.map(({ threads }) => threads))].map(threads => {
     const own = taken.filter(run => run.threads === threads).map(({ minutes }) => minutes);
     const range = [...new Set([Math.min(...own), Math.max(...own)].map(value => value.toFixed(1)))].join(' to ');
     const using = threads === undefined ? '' : ` with ${threads} thread${threads === 1 ? '' : 's'}`;
     return { least: Math.min(...own), text: `${range} minutes${using}` };
   });
-  return texts.sort((a, b) => a.least - b.least).map(({ text }) => text).join(', '); // prettier-ignore
+  const all = texts.sort((a, b) => a.least - b.least).map(({ text }) => text);
+  return ` A run took ${all.join(', ')}, on ${cores} cores (${processor}).`;
 }
 
 function introduction({ results, config, chosen, machine, command, json }: ResultsOfSeeds, from: string): string {
-  const duration = durations(results);
+  const duration = durations(results, machine.cores, machine.processor);
   const boards = config.tasks.map(
     ({ world, levels }) => `${titleOf(world)} ${levels.length > 1 ? `${levels[0]!} to ${levels.at(-1)!}` : levels[0]!}`,
   );
@@ -175,7 +176,7 @@ function introduction({ results, config, chosen, machine, command, json }: Resul
   const link = json === undefined ? 'not written' : `[\`${json}\`](${path.posix.relative(from, json)})`;
   return [
     `${what}, seed${results.length > 1 ? 's' : ''} ${names}, ${items} held-out boards (${boards.join(', ')}), none of whose layouts occurs in`,
-    `training, greedy decoding${results.length > 1 ? '; mean, and each seed in brackets' : ''}. A run took ${duration}, on ${machine.cores} cores (${machine.processor}).`,
+    `training, greedy decoding${results.length > 1 ? '; mean, and each seed in brackets' : ''}.${duration}`,
     ...(isDefault
       ? ['Straight ahead with holes ignored would solve about 63 % of them, and none of those that need a detour.']
       : []),

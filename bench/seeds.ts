@@ -10,7 +10,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeDevice, openDevice } from '../core/index.js';
 import type { Device, DeviceChoice } from '../core/index.js';
-import { loadModel } from '../models/index.js';
+import { loadModel, vocabulary } from '../models/index.js';
 import type { PresetName } from '../models/index.js';
 import { finalCheckpoint } from '../mgsd/checkpoints.js';
 import type { Rates } from '../mgsd/breakdown.js';
@@ -107,16 +107,16 @@ function curveOf(folder: RunFolder): CurvePoint[] {
   })); // prettier-ignore
 }
 
-/** What the student does with boards drawn in the held-out look, and with boards one size larger than any that it has seen. */
+/** What the student does with boards drawn in the held-out look, and with boards one size larger than any that it has seen, if there are. */
 async function measureShift(config: RunConfig, device: Device, folder: RunFolder): Promise<Shift> {
   const student = await loadModel(device, finalCheckpoint(folder, 'stage2', config), { trainable: false });
   const planner = await loadModel(device, finalCheckpoint(folder, 'stage0', config), { trainable: false });
   const same = heldOutGroups(config);
   const larger = heldOutGroups({
     ...config,
-    tasks: config.tasks.map(task => {
+    tasks: config.tasks.flatMap(task => {
       const level = Math.max(...task.levels) + 1;
-      return { ...task, levels: [level], pool: { [level]: 1 } };
+      return level > vocabulary.MAXIMUM_SIZE ? [] : { ...task, levels: [level], pool: { [level]: 1 } };
     }),
   });
   try {
