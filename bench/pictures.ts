@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { gradcheck, openDevice, sum, tanh } from '../core/index.js';
 import { encodePng } from '../mgsd/png.js';
+import type { RunConfig } from '../mgsd/config.js';
 import { escapeXml, lineChart, svgDocument } from '../mgsd/experiments/chart.js';
 import { actionName, boardCells, colOf, rowOf } from '../mgsd/worlds/grid.js';
 import { createFrozenLake } from '../mgsd/worlds/frozenlake/frozenlake.js';
@@ -197,7 +198,7 @@ function gap(): string {
 } // prettier-ignore
 
 interface CurveResult {
-  readonly config: { readonly stage0: { readonly steps: number }; readonly stage1: { readonly steps: number } };
+  readonly config: Pick<RunConfig, 'stage0' | 'stage1'>;
   readonly results: readonly { readonly curve: readonly CurvePoint[] }[];
 }
 
@@ -206,10 +207,11 @@ function twelveBoards(): string {
   const { config, results } = JSON.parse(
     fs.readFileSync(path.join(root, 'bench/results/small-short.json'), 'utf8'),
   ) as CurveResult;
+  const { steps, gate } = config.stage1;
   const before: Record<string, number> = {
     stage0: 0,
     stage1: config.stage0.steps,
-    stage2: config.stage0.steps + config.stage1.steps,
+    stage2: config.stage0.steps + steps + gate.extensions * gate.steps, // the gate took every extension that there was
   };
   const macro = (rates: Readonly<Record<string, number>>) => {
     const values = Object.values(rates);
