@@ -8,11 +8,11 @@ import { AdamW, describeDevice, openDevice, Random } from '../core/index.js';
 import type { DeviceChoice } from '../core/index.js';
 import { modelPresets, noDecayGroups, patchify, VisionLanguageModel } from '../models/index.js';
 import type { PresetName } from '../models/index.js';
-import { resolveConfig } from '../mgsd/config.js';
-import { drawPuzzles, trainingGroups } from '../mgsd/puzzles.js';
-import { renderPuzzles } from '../mgsd/samples.js';
-import { probeStep } from '../mgsd/stages/probe.js';
-import { recapTrace } from '../mgsd/trace-samples.js';
+import { resolveConfig } from '../mgsd/method/config.js';
+import { drawPuzzles, trainingGroups } from '../mgsd/method/puzzles.js';
+import { renderPuzzles } from '../mgsd/method/packing.js';
+import { probeStep } from '../mgsd/method/stages/probe.js';
+import { recapTrace } from '../mgsd/method/targets.js';
 
 const { values } = parseArgs({
   options: {

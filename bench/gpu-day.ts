@@ -90,7 +90,7 @@ const programs: Readonly<Record<Part, (scale: GpuScale) => Promise<unknown>>> = 
 
 /** `mgsd-lite train` as a user would start it. */
 async function realRun(chosen: GpuScale): Promise<unknown> {
-  const program = new URL('../mgsd/cli.js', import.meta.url).href; // the launcher is no part of what a build makes
+  const program = new URL('../mgsd/cli/main.js', import.meta.url).href; // the launcher is no part of what a build makes
   const script = `process.exitCode = await (await import(${JSON.stringify(program)})).main(process.argv.slice(1));`;
   const start = performance.now();
   const out = path.join(folder, 'run');

@@ -2,8 +2,8 @@
  * What the host pays for a launch: eagerly, replayed, and, on webgpu, the calls into Dawn that are the floor of it. Dawn's `null`
  * backend does all that Dawn does on the host and nothing on a device, so there the host's part stands alone.
  */
-import { openDevice } from '../core/backends/webgpu-device.js';
-import { WebGpuBackend } from '../core/backends/webgpu.js';
+import { openDevice } from '../core/backends/webgpu/device.js';
+import { WebGpuBackend } from '../core/backends/webgpu/webgpu.js';
 import { add, Device, Recorder } from '../core/index.js';
 import type { Tensor } from '../core/index.js';
 

@@ -5,9 +5,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { gradcheck, openDevice, sum, tanh } from '../core/index.js';
-import { encodePng } from '../mgsd/png.js';
-import type { RunConfig } from '../mgsd/config.js';
-import { escapeXml, lineChart, svgDocument } from '../mgsd/experiments/chart.js';
+import { encodePng } from '../mgsd/pictures/png.js';
+import type { RunConfig } from '../mgsd/method/config.js';
+import { escapeXml, lineChart, svgDocument } from '../mgsd/lessons/experiments/chart.js';
 import { actionName, boardCells, colOf, rowOf } from '../mgsd/worlds/grid.js';
 import { createFrozenLake } from '../mgsd/worlds/frozenlake/frozenlake.js';
 import { createInstance } from '../mgsd/worlds/frozenlake/rules.js';

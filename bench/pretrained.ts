@@ -5,9 +5,9 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { decodeCheckpoint, encodeCheckpoint } from '../models/index.js';
-import { readFile, writeFileAtomic } from '../mgsd/files.js';
-import { RunFolder } from '../mgsd/run-folder.js';
-import { stageNames } from '../mgsd/run-plan.js';
+import { readFile, writeFileAtomic } from '../mgsd/runs/files.js';
+import { RunFolder } from '../mgsd/runs/run-folder.js';
+import { stageNames } from '../mgsd/runs/order.js';
 
 const [source, target = 'mgsd/pretrained/tiny.safetensors'] = process.argv.slice(2);
 if (!source) throw new Error('say which run: node dist/bench/pretrained.js runs/NAME');

@@ -1,10 +1,10 @@
 /** Tables of several seeds as Markdown, put between the marks of a document. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { RunConfig } from '../mgsd/config.js';
-import { writeFileAtomic } from '../mgsd/files.js';
-import { rowTitles } from '../mgsd/table.js';
-import type { RowName, TableRow } from '../mgsd/table.js';
+import type { RunConfig } from '../mgsd/method/config.js';
+import { writeFileAtomic } from '../mgsd/runs/files.js';
+import { rowTitles } from '../mgsd/evaluation/table.js';
+import type { RowName, TableRow } from '../mgsd/evaluation/table.js';
 import { createWorldByName } from '../mgsd/worlds/registry.js';
 
 /** Success from images by `world level`, where training and test differ by more than the puzzle. */

@@ -6,9 +6,9 @@
  */
 import { matmul, noGrad } from '../core/index.js';
 import type { Device } from '../core/index.js';
-import { createTeacher } from '../mgsd/stages/teacher.js';
-import { rollOut } from '../mgsd/stages/stage2.js';
-import type { Metrics, Stage } from '../mgsd/stages/stage.js';
+import { createTeacher } from '../mgsd/method/stages/teacher.js';
+import { rollOut } from '../mgsd/method/stages/stage2.js';
+import type { Metrics, Stage } from '../mgsd/method/stages/stage.js';
 import { median, number, table } from './gpu/format.js';
 import {
   benchOptions,
@@ -45,7 +45,7 @@ interface StepRow {
 
 /** Different batches of a round: as many shapes as a run meets in a row. */
 const batches = 8;
-/** As in training (mgsd/train.ts). */
+/** As in training (mgsd/runs/train.ts). */
 const stepsInFlight = 2;
 /** Rounds that the recorder needs: every shape twice eagerly, and once replayed. */
 const warmUp = 3;

@@ -6,8 +6,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
-import { openWebGpuBackend } from '../core/backends/webgpu.js';
-import type { WebGpuBackend } from '../core/backends/webgpu.js';
+import { openWebGpuBackend } from '../core/backends/webgpu/webgpu.js';
+import type { WebGpuBackend } from '../core/backends/webgpu/webgpu.js';
 import { describeDevice, Device } from '../core/index.js';
 import type { Tensor } from '../core/index.js';
 import { buckets, bucketOf, defineMatmul, tileName, wgslProfiles } from '../kernels/index.js';

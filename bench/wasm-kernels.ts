@@ -3,7 +3,7 @@
  *
  *   npm run build && node dist/bench/wasm-kernels.js [threads] [relaxed|plain] [part of a name]
  */
-import { openWasmBackend } from '../core/backends/wasm.js';
+import { openWasmBackend } from '../core/backends/wasm/wasm.js';
 import type { Operand } from '../core/backend.js';
 import { kernels } from '../kernels/index.js';
 import type { Kernel } from '../kernels/index.js';

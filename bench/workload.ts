@@ -7,16 +7,16 @@ import { AdamW } from '../core/index.js';
 import type { Device } from '../core/index.js';
 import { decodeCheckpoint, loadModel, noDecayGroups } from '../models/index.js';
 import type { VisionLanguageModel } from '../models/index.js';
-import { resolveConfig } from '../mgsd/config.js';
-import type { RunConfig } from '../mgsd/config.js';
-import { readFile } from '../mgsd/files.js';
-import { pretrainedPath } from '../mgsd/package.js';
-import { trainingGroups } from '../mgsd/puzzles.js';
-import type { PuzzleGroup } from '../mgsd/puzzles.js';
-import { planningStage } from '../mgsd/stages/stage0.js';
-import { groundingStage } from '../mgsd/stages/stage1.js';
-import { distillationStage } from '../mgsd/stages/stage2.js';
-import type { Stage } from '../mgsd/stages/stage.js';
+import { resolveConfig } from '../mgsd/method/config.js';
+import type { RunConfig } from '../mgsd/method/config.js';
+import { readFile } from '../mgsd/runs/files.js';
+import { pretrainedPath } from '../mgsd/runs/package.js';
+import { trainingGroups } from '../mgsd/method/puzzles.js';
+import type { PuzzleGroup } from '../mgsd/method/puzzles.js';
+import { planningStage } from '../mgsd/method/stages/stage0.js';
+import { groundingStage } from '../mgsd/method/stages/stage1.js';
+import { distillationStage } from '../mgsd/method/stages/stage2.js';
+import type { Stage } from '../mgsd/method/stages/stage.js';
 
 export interface Workload {
   readonly config: RunConfig;

@@ -9,7 +9,7 @@ import { DeviceError } from './faults.js';
 import { formatShape, sizeOf } from './shape.js';
 import type { Shape } from './shape.js';
 import { Tensor } from './tensor.js';
-import type { Trace } from './trace.js';
+import type { Trace } from './replay/trace.js';
 
 /** Memory behind one or several tensors (views share it). */
 export class Storage {

@@ -1,7 +1,7 @@
 /** Opening a device by name, or the best that this machine has. */
 import type { Backend, BackendName, Capabilities } from './backend.js';
 import { CpuBackend } from './backends/cpu.js';
-import type { WebGpuOptions } from './backends/webgpu-device.js';
+import type { WebGpuOptions } from './backends/webgpu/device.js';
 import { Device } from './device.js';
 
 /** A backend by name, or the best that there is. */
@@ -31,7 +31,7 @@ export async function openDevice(choice: DeviceChoice = 'auto', options: OpenOpt
     case 'webgpu':
       return new Device(await openWebGpu(options));
     case 'auto': {
-      const { probeWebGpu } = await import('./backends/webgpu-probe.js');
+      const { probeWebGpu } = await import('./backends/webgpu/probe.js');
       const { name, software, error } = await probeWebGpu();
       if (name !== undefined && !software) return new Device(await openWebGpu(options));
       options.onNote?.(
@@ -45,12 +45,12 @@ export async function openDevice(choice: DeviceChoice = 'auto', options: OpenOpt
 }
 
 async function openWasm({ threads }: OpenOptions): Promise<Backend> {
-  const { openWasmBackend } = await import('./backends/wasm.js');
+  const { openWasmBackend } = await import('./backends/wasm/wasm.js');
   return await openWasmBackend(threads === undefined ? {} : { threads });
 }
 
 async function openWebGpu({ webgpu }: OpenOptions): Promise<Backend> {
-  const { openWebGpuBackend } = await import('./backends/webgpu.js');
+  const { openWebGpuBackend } = await import('./backends/webgpu/webgpu.js');
   return await openWebGpuBackend(webgpu);
 }
 

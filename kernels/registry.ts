@@ -1,8 +1,8 @@
 /** All kernels, by name: what tests hold every backend to and benchmarks walk. */
 import type { Kernel } from './kernel.js';
 import { attentionGradKernel, attentionKernel } from './attention/attention.js';
-import { decodeAttendKernel, decodeDrawKernel, decodeLinearKernel } from './decode/fused.js';
-import { rolloutKernel } from './decode/rollout.js';
+import { decodeAttendKernel, decodeDrawKernel, decodeLinearKernel } from './rollout/fused.js';
+import { rolloutKernel } from './rollout/rollout.js';
 import { binaryKernels, broadcastKernels, fillKernel, unaryKernels } from './elementwise/elementwise.js';
 import {
   layerNormGradInputKernel,

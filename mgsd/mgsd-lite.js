@@ -17,7 +17,7 @@ if (!supported)
   );
 
 const { existsSync } = await import('node:fs');
-const cli = new URL('../dist/mgsd/cli.js', import.meta.url);
+const cli = new URL('../dist/mgsd/cli/main.js', import.meta.url);
 if (!existsSync(cli))
   refuse('dist/ is missing: run `npm ci` (or `npm run build`) in the project folder, or install the package again.');
 

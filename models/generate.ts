@@ -5,8 +5,8 @@ import type { Sequence } from './batch.js';
 import { createCache, decodeStep, prefill } from './cache.js';
 import type { Cache } from './cache.js';
 import type { ModelConfig } from './config.js';
-import { canFuse, FusedSteps } from './fused.js';
-import { canRollOut, collectSlots, Rollout } from './rollout.js';
+import { canFuse, FusedSteps } from './decode-fused.js';
+import { canRollOut, collectSlots, Rollout } from './decode-kernel.js';
 import type { VisionLanguageModel } from './vlm.js';
 import { BOS, EOS, IMG, PAD } from './vocabulary.js';
 
@@ -33,7 +33,7 @@ export interface GenerateOptions {
 
 /**
  * How tokens after the first are computed. `steps`: layer by layer with the ops of the training pass, to be read; `fused`: the same in
- * four launches per block, see models/fused.ts; `rollout`: several tokens per launch, see models/rollout.ts. All draw the same tokens
+ * four launches per block, see models/decode-fused.ts; `rollout`: several tokens per launch, see models/decode-kernel.ts. All draw the same tokens
  * from the same noise.
  */
 export type DecodePath = 'steps' | 'fused' | 'rollout';

@@ -3,8 +3,8 @@
  * (`debug`); f32 and f16 side by side too, as in mixed precision. Then every way of products and attention that the adapter can run,
  * whether its tuning table takes it or not.
  */
-import { openDevice } from '../../core/backends/webgpu-device.js';
-import { WebGpuBackend } from '../../core/backends/webgpu.js';
+import { openDevice } from '../../core/backends/webgpu/device.js';
+import { WebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import { checkCase, conformanceCase, seededDraw } from '../../core/conformance.js';
 import { attentionCases, kernels, matmulCases } from '../../kernels/index.js';
 import type { Kernel, WgslMachine, WgslProfile } from '../../kernels/index.js';

@@ -2,9 +2,9 @@
  * What the machine can do at most, measured with shaders that do one thing each: how fast launches follow each other, how fast
  * memory is copied, how fast the arithmetic and the matrix units run on registers alone. Kernels are judged against these.
  */
-import { openDevice } from '../../core/backends/webgpu-device.js';
-import type { OpenedDevice } from '../../core/backends/webgpu-device.js';
-import { settle } from '../../core/backends/webgpu-wait.js';
+import { openDevice } from '../../core/backends/webgpu/device.js';
+import type { OpenedDevice } from '../../core/backends/webgpu/device.js';
+import { settle } from '../../core/backends/webgpu/wait.js';
 import { median } from './format.js';
 import type { GpuScale } from './scale.js';
 

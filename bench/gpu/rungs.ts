@@ -3,8 +3,8 @@
  * can do at most at that ratio of arithmetic to traffic: the roofline (Williams et al. 2009, CACM 52(4)).
  */
 import { Device } from '../../core/index.js';
-import { openDevice } from '../../core/backends/webgpu-device.js';
-import { WebGpuBackend } from '../../core/backends/webgpu.js';
+import { openDevice } from '../../core/backends/webgpu/device.js';
+import { WebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import { checkCase, conformanceCase } from '../../core/conformance.js';
 import { defineMatmul, tilesOf } from '../../kernels/index.js';
 import type { Kernel, Tile, WgslMachine, WgslProfile } from '../../kernels/index.js';

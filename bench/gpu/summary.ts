@@ -1,5 +1,5 @@
 /** The results of a GPU day as one page for people: Markdown. */
-import type { RowName } from '../../mgsd/table.js';
+import type { RowName } from '../../mgsd/evaluation/table.js';
 import type { CapabilityReport } from './capabilities.js';
 import type { CorrectnessReport } from './correctness.js';
 import { number, table } from './format.js';

@@ -1,7 +1,7 @@
 /** Our products and attention, timed one by one: launches that wait for each other, enough of them that the fence does not count. */
 import { Device } from '../../core/index.js';
 import type { Tensor } from '../../core/index.js';
-import { openWebGpuBackend } from '../../core/backends/webgpu.js';
+import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import { kernels } from '../../kernels/index.js';
 import type { Kernel } from '../../kernels/index.js';
 import { median } from './format.js';

@@ -3,7 +3,7 @@
  * backward and AdamW from images; a rollout samples a whole batch of responses with a key-value cache.
  */
 import { AdamW, crossEntropy, Device, sum } from '../../core/index.js';
-import { openWebGpuBackend } from '../../core/backends/webgpu.js';
+import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import {
   generate,
   modelPresets,

@@ -1,9 +1,9 @@
 /** The ceilings of the wasm backend: the loops of ceilings.as.ts on as many threads, with the same instructions. */
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { controlBytes } from '../../core/backends/wasm-control.js';
-import { workerScript } from '../../core/backends/wasm-library.js';
-import { Threads } from '../../core/backends/wasm-threads.js';
+import { controlBytes } from '../../core/backends/wasm/control.js';
+import { workerScript } from '../../core/backends/wasm/library.js';
+import { Threads } from '../../core/backends/wasm/threads.js';
 import type { Capabilities } from '../../core/index.js';
 import { workingSets } from './ceilings.js';
 import type { Bandwidth, Ceilings } from './ceilings.js';

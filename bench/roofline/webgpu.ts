@@ -2,8 +2,8 @@
  * The ceilings of a WebGPU adapter, reached by shaders that do one thing each. What suits an adapter differs (lanes of a GPU want many
  * chains, a processor that plays one spills them), so each ceiling is the best of several shaders.
  */
-import { openDevice } from '../../core/backends/webgpu-device.js';
-import type { OpenedDevice } from '../../core/backends/webgpu-device.js';
+import { openDevice } from '../../core/backends/webgpu/device.js';
+import type { OpenedDevice } from '../../core/backends/webgpu/device.js';
 import type { Capabilities } from '../../core/index.js';
 import { compile, fmaOperations, fmaShader, matrixShader, shortest } from '../gpu/limits.js';
 import type { FmaShape } from '../gpu/limits.js';

@@ -1,6 +1,6 @@
 /** Many dispatches on a GPU while the garbage collector is forced again and again: Dawn's objects must outlive their last use here. */
 import { add, Device } from '../../core/index.js';
-import { openWebGpuBackend } from '../../core/backends/webgpu.js';
+import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 
 export interface DispatchReport {
   readonly dispatches: number;

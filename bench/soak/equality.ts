@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Device } from '../../core/index.js';
-import { Interrupted } from '../../mgsd/train-options.js';
+import { Interrupted } from '../../mgsd/runs/train-options.js';
 import { miniatureConfig, runMiniature } from './miniature.js';
 
 /** What a run leaves that does not depend on time or on where it was stopped. */

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Random } from '../../core/index.js';
-import { readRunState } from '../../mgsd/checkpoints.js';
-import type { CheckpointFile } from '../../mgsd/run-folder.js';
-import { stageNames } from '../../mgsd/run-plan.js';
+import { readRunState } from '../../mgsd/runs/checkpoints.js';
+import type { CheckpointFile } from '../../mgsd/runs/run-folder.js';
+import { stageNames } from '../../mgsd/runs/order.js';
 import { longerConfig } from './miniature.js';
 
 export interface KillReport {

@@ -2,8 +2,8 @@
 import { AdamW } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
 import { noDecayGroups, VisionLanguageModel } from '../../models/index.js';
-import { trainingGroups } from '../../mgsd/puzzles.js';
-import { distillationStage } from '../../mgsd/stages/stage2.js';
+import { trainingGroups } from '../../mgsd/method/puzzles.js';
+import { distillationStage } from '../../mgsd/method/stages/stage2.js';
 import { miniatureConfig, miniatureModel } from './miniature.js';
 
 export interface MemoryReport {

@@ -1,13 +1,13 @@
 /** Whole runs that end within seconds: a model of 7,000 parameters on a few 3x3 boards. */
 import type { Device } from '../../core/index.js';
 import type { ModelConfig } from '../../models/index.js';
-import { resolveConfig } from '../../mgsd/config.js';
-import type { RunConfig } from '../../mgsd/config.js';
-import { RunFolder } from '../../mgsd/run-folder.js';
-import { stageNames } from '../../mgsd/run-plan.js';
-import { train } from '../../mgsd/train.js';
-import type { TrainOptions } from '../../mgsd/train-options.js';
-import type { TableRow } from '../../mgsd/table.js';
+import { resolveConfig } from '../../mgsd/method/config.js';
+import type { RunConfig } from '../../mgsd/method/config.js';
+import { RunFolder } from '../../mgsd/runs/run-folder.js';
+import { stageNames } from '../../mgsd/runs/order.js';
+import { train } from '../../mgsd/runs/train.js';
+import type { TrainOptions } from '../../mgsd/runs/train-options.js';
+import type { TableRow } from '../../mgsd/evaluation/table.js';
 
 export const miniatureModel: ModelConfig = {
   vocabulary: 128,

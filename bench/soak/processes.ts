@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Random } from '../../core/index.js';
-import { encodePng } from '../../mgsd/png.js';
-import { pretrainedPath } from '../../mgsd/package.js';
+import { encodePng } from '../../mgsd/pictures/png.js';
+import { pretrainedPath } from '../../mgsd/runs/package.js';
 
 export interface ProcessReport {
   readonly processes: number;

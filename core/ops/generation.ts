@@ -91,7 +91,7 @@ export interface RolloutState {
   readonly sampling: Tensor;
   /** i32 [5], see `controlFields` in kernels/random. */
   readonly control: Tensor;
-  /** i32, see `rolloutPlan` in kernels/decode. */
+  /** i32, see `rolloutPlan` in kernels/rollout. */
   readonly plan: Tensor;
   /** (layers * layerStride): keys and values of all layers; updated. */
   readonly cache: Tensor;

@@ -1,8 +1,8 @@
 /** `mgsd-lite config`: configurations for people and editors. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { configSchema } from '../config.js';
-import { writeFileAtomic } from '../files.js';
+import { configSchema } from '../method/config.js';
+import { writeFileAtomic } from '../runs/files.js';
 import { addExamples, several } from './options.js';
 import type { CommandContext } from './options.js';
 import { configFrom } from './run-choice.js';

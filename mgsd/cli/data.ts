@@ -3,13 +3,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { readFile, writeFileAtomic, writeJson } from '../files.js';
-import { overlapOf, runJobs } from '../generate-samples.js';
-import type { SampleJob, SampleReport } from '../generate-samples.js';
-import { readSampleFolder, requireEmpty, writeFolder } from '../sample-folder.js';
-import type { SampleFolder, StoredSample } from '../sample-folder.js';
-import { splitOf } from '../split.js';
-import type { SplitName } from '../split.js';
+import { readFile, writeFileAtomic, writeJson } from '../runs/files.js';
+import { overlapOf, runJobs } from '../exchange/generate.js';
+import type { SampleJob, SampleReport } from '../exchange/generate.js';
+import { readSampleFolder, requireEmpty, writeFolder } from '../exchange/puzzle-files.js';
+import type { SampleFolder, StoredSample } from '../exchange/puzzle-files.js';
+import { splitOf } from '../method/split.js';
+import type { SplitName } from '../method/split.js';
 import { judgeAnswer, SCORINGS } from '../worlds/reference-scoring.js';
 import type { Scoring } from '../worlds/reference-scoring.js';
 import { createWorldByName, WORLD_NAMES } from '../worlds/registry.js';
@@ -262,7 +262,7 @@ function runCheck(folders: readonly string[], { json }: { json?: boolean }, cont
   terminal.out(overlapLine(summary.layouts));
   if (onTrainingSide > 0)
     terminal.out(
-      `${onTrainingSide} test samples have a layout that mgsd-lite itself trains on: its own split goes by hash (mgsd/split.ts)`,
+      `${onTrainingSide} test samples have a layout that mgsd-lite itself trains on: its own split goes by hash (mgsd/method/split.ts)`,
     );
 }
 

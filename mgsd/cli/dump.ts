@@ -3,10 +3,10 @@ import { noGrad } from '../../core/index.js';
 import { packBatch, patchCount } from '../../models/index.js';
 import type { SafeTensor, Sequence, VisionLanguageModel } from '../../models/index.js';
 import { BOS } from '../../models/vocabulary.js';
-import type { EvaluationInput } from '../evaluate.js';
-import type { PuzzleGroup } from '../puzzles.js';
-import { patchTensor, promptOf, renderPuzzles } from '../samples.js';
-import { oracleResponse, responseSlots, symbolicPromptSlots } from '../trace.js';
+import type { EvaluationInput } from '../evaluation/evaluate.js';
+import type { PuzzleGroup } from '../method/puzzles.js';
+import { patchTensor, promptOf, renderPuzzles } from '../method/packing.js';
+import { oracleResponse, responseSlots, symbolicPromptSlots } from '../method/response.js';
 
 /** Puzzles of each board size. */
 const perGroup = 2;

@@ -5,15 +5,15 @@
 import { AdamW, Random } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
 import { generate, modelPresets, noDecayGroups, VisionLanguageModel } from '../../models/index.js';
-import type { RunConfig } from '../config.js';
-import { predictMemory } from '../memory.js';
-import { drawPuzzles, heldOutGroups, trainingGroups } from '../puzzles.js';
-import type { Puzzle, PuzzleGroup } from '../puzzles.js';
-import { patchTensor, promptOf, renderPuzzles } from '../samples.js';
-import { probePool, probeStep, smallPools, stageSize } from '../stages/probe.js';
-import type { StageName } from '../stages/stage.js';
-import { oracleResponse } from '../trace.js';
-import { evaluatedRows, stageNames } from '../run-plan.js';
+import type { RunConfig } from '../method/config.js';
+import { predictMemory } from '../runs/memory-need.js';
+import { drawPuzzles, heldOutGroups, trainingGroups } from '../method/puzzles.js';
+import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
+import { patchTensor, promptOf, renderPuzzles } from '../method/packing.js';
+import { probePool, probeStep, smallPools, stageSize } from '../method/stages/probe.js';
+import type { StageName } from '../method/stages/stage.js';
+import { oracleResponse } from '../method/response.js';
+import { evaluatedRows, stageNames } from '../runs/order.js';
 
 export interface StageEstimate {
   readonly stage: StageName;
@@ -28,7 +28,7 @@ export interface StageEstimate {
 export interface RunEstimate {
   readonly stages: readonly StageEstimate[];
   readonly seconds: number;
-  /** Largest use of the device's memory by tensors, at its worst (mgsd/memory.ts), and of the process beside it. */
+  /** Largest use of the device's memory by tensors, at its worst (mgsd/runs/memory-need.ts), and of the process beside it. */
   readonly deviceBytes: number;
   readonly processBytes: number;
   /** What the run's folder will hold at the end, and its largest checkpoint. */

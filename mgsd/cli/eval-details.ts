@@ -1,8 +1,8 @@
 /** What `mgsd-lite eval` says below its table: every rate by world, what went wrong, what was seen wrongly, and the questions. */
-import type { Breakdown, Rates } from '../breakdown.js';
-import type { PerceptionScores } from '../perception.js';
-import type { Estimate } from '../statistics.js';
-import { formatEstimate } from '../table.js';
+import type { Breakdown, Rates } from '../evaluation/breakdown.js';
+import type { PerceptionScores } from '../evaluation/perception.js';
+import type { Estimate } from '../evaluation/intervals.js';
+import { formatEstimate } from '../evaluation/table.js';
 import { drawTable } from './results.js';
 import type { Terminal } from './terminal.js';
 

@@ -7,7 +7,7 @@ import { modelPresets, parameterSpecs } from '../../models/index.js';
 import type { CommandContext } from './options.js';
 import { addExamples } from './options.js';
 import { errorLine } from './errors.js';
-import { packageVersion } from '../package.js';
+import { packageVersion } from '../runs/package.js';
 import { drawTable } from './results.js';
 
 type DeviceReport = { readonly backend: BackendName } & (

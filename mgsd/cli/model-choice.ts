@@ -3,11 +3,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { decodeCheckpoint } from '../../models/index.js';
 import type { Checkpoint } from '../../models/index.js';
-import { presets, resolveConfig } from '../config.js';
-import type { RunConfig } from '../config.js';
-import { readFile } from '../files.js';
-import { RunFolder } from '../run-folder.js';
-import type { StageName } from '../stages/stage.js';
+import { presets, resolveConfig } from '../method/config.js';
+import type { RunConfig } from '../method/config.js';
+import { readFile } from '../runs/files.js';
+import { RunFolder } from '../runs/run-folder.js';
+import type { StageName } from '../method/stages/stage.js';
 import { checkInput, InputError, messageOf } from './errors.js';
 
 export interface ModelChoice {

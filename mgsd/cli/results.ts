@@ -1,8 +1,8 @@
 /** Results for people: the table in the terminal. */
 import Table from 'cli-table3';
-import type { RowSummary } from '../evaluate.js';
-import { formatEstimate, tableCells, tableHeader, worldTable } from '../table.js';
-import type { TableRow } from '../table.js';
+import type { RowSummary } from '../evaluation/evaluate.js';
+import { formatEstimate, tableCells, tableHeader, worldTable } from '../evaluation/table.js';
+import type { TableRow } from '../evaluation/table.js';
 import type { Terminal } from './terminal.js';
 
 /** Narrower terminals get the table of a run, and that of its worlds, as a list. */

@@ -1,12 +1,12 @@
 /** What `eval --data` evaluates: the samples of a folder, as groups of puzzles with their images. */
 import path from 'node:path';
 import type { ModelConfig } from '../../models/index.js';
-import type { EvaluationInput, ItemResult } from '../evaluate.js';
-import type { Puzzle, PuzzleGroup } from '../puzzles.js';
-import { readSampleFolder, storedImage } from '../sample-folder.js';
-import type { SampleProblem, StoredSample } from '../sample-folder.js';
-import { splitOf } from '../split.js';
-import { maximumResponseLength, oracleResponse, parseResponse, symbolicPrompt } from '../trace.js';
+import type { EvaluationInput, ItemResult } from '../evaluation/evaluate.js';
+import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
+import { readSampleFolder, storedImage } from '../exchange/puzzle-files.js';
+import type { SampleProblem, StoredSample } from '../exchange/puzzle-files.js';
+import { splitOf } from '../method/split.js';
+import { maximumResponseLength, oracleResponse, parseResponse, symbolicPrompt } from '../method/response.js';
 import { judgeActions } from '../worlds/reference-scoring.js';
 import type { Scoring } from '../worlds/reference-scoring.js';
 import { checkInput, InputError, messageOf } from './errors.js';

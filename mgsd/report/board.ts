@@ -1,9 +1,9 @@
 /** Boards as inline SVG: the rendered puzzle, all optimal plans, and the student's plan over them. */
 import { cellOf } from '../../models/vocabulary.js';
-import { pathOf } from '../draw.js';
-import type { PathStep } from '../draw.js';
-import { encodePng } from '../png.js';
-import type { Puzzle } from '../puzzles.js';
+import { pathOf } from '../pictures/draw.js';
+import type { PathStep } from '../pictures/draw.js';
+import { encodePng } from '../pictures/png.js';
+import type { Puzzle } from '../method/puzzles.js';
 import { actionName, colOf, DOWN, LEFT, RIGHT, rowOf, UP } from '../worlds/grid.js';
 import type { Action } from '../worlds/grid.js';
 import type { PlanState, WorldInstance } from '../worlds/world.js';

@@ -1,9 +1,9 @@
 /** Which held-out puzzles a report shows: a dozen that teach something, and the worst failures. The same every time. */
-import type { ItemResult } from '../evaluate.js';
-import { parseResponse } from '../trace.js';
-import { heldOutGroups } from '../puzzles.js';
-import type { Puzzle } from '../puzzles.js';
-import type { RunConfig } from '../config.js';
+import type { ItemResult } from '../evaluation/evaluate.js';
+import { parseResponse } from '../method/response.js';
+import { heldOutGroups } from '../method/puzzles.js';
+import type { Puzzle } from '../method/puzzles.js';
+import type { RunConfig } from '../method/config.js';
 
 /** Names a puzzle across runs. */
 export const puzzleKey = ({ world, key }: Pick<ItemResult, 'world' | 'key'>): string => `${world} ${key}`;

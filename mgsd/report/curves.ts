@@ -1,6 +1,6 @@
 /** The log as curves: which figures belong into one plot, and their points, few enough for a page. */
 import type { LoggedStep, ReportRun } from './run-data.js';
-import type { StageName } from '../stages/stage.js';
+import type { StageName } from '../method/stages/stage.js';
 import { html, jsonForScript } from './html.js';
 import type { Html } from './html.js';
 

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import fs from 'node:fs';
-import type { StageName } from '../stages/stage.js';
-import { story } from '../story.js';
-import { stageNames } from '../run-plan.js';
-import type { Puzzle } from '../puzzles.js';
+import type { StageName } from '../method/stages/stage.js';
+import { story } from '../evaluation/summary.js';
+import { stageNames } from '../runs/order.js';
+import type { Puzzle } from '../method/puzzles.js';
 import { chooseItems, puzzleKey, worstFailures } from './choose.js';
 import { plotFigure, plotsOf } from './curves.js';
 import { html, trusted } from './html.js';

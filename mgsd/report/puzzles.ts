@@ -1,9 +1,9 @@
 /** Held-out puzzles one by one: what the student saw, wrote and planned, and how it got there. */
 import { modelPresets } from '../../models/index.js';
-import { boardText, readBoard } from '../draw.js';
-import type { ItemResult } from '../evaluate.js';
-import type { Puzzle } from '../puzzles.js';
-import { parseResponse } from '../trace.js';
+import { boardText, readBoard } from '../pictures/draw.js';
+import type { ItemResult } from '../evaluation/evaluate.js';
+import type { Puzzle } from '../method/puzzles.js';
+import { parseResponse } from '../method/response.js';
 import { asPuzzle, board, boardDefinition, countOptimalPlans, pngUrl } from './board.js';
 import type { FailureGroup } from './choose.js';
 import { puzzleKey } from './choose.js';

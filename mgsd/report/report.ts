@@ -2,8 +2,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Device } from '../../core/index.js';
-import type { RunConfig } from '../config.js';
-import { FileError, writeFileAtomic } from '../files.js';
+import type { RunConfig } from '../method/config.js';
+import { FileError, writeFileAtomic } from '../runs/files.js';
 import { heldOutPuzzles, puzzleKey } from './choose.js';
 import { computedSnapshots, storedSnapshots } from './divergence.js';
 import { chosenPuzzles, pageBeginning, reportPage } from './page.js';

@@ -1,7 +1,7 @@
 /** What came out: the modality gap as a picture, and the table with its intervals. */
-import { rowTitles, tableHeader } from '../table.js';
-import type { RowName, TableRow } from '../table.js';
-import type { Estimate } from '../statistics.js';
+import { rowTitles, tableHeader } from '../evaluation/table.js';
+import type { RowName, TableRow } from '../evaluation/table.js';
+import type { Estimate } from '../evaluation/intervals.js';
 import { html } from './html.js';
 import type { Html } from './html.js';
 import type { ReportRun } from './run-data.js';

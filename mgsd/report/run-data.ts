@@ -5,15 +5,15 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import type { RunConfig } from '../config.js';
-import type { ItemResult } from '../evaluate.js';
-import { errorCode, readFile, readJson } from '../files.js';
-import type { StageName } from '../stages/stage.js';
-import { buildTable, rowTitles } from '../table.js';
-import type { RowName, TableRow } from '../table.js';
-import { stageNames } from '../run-plan.js';
-import { itemSchema, readLooks, watchFile } from '../watch.js';
-import type { Look } from '../watch.js';
+import type { RunConfig } from '../method/config.js';
+import type { ItemResult } from '../evaluation/evaluate.js';
+import { errorCode, readFile, readJson } from '../runs/files.js';
+import type { StageName } from '../method/stages/stage.js';
+import { buildTable, rowTitles } from '../evaluation/table.js';
+import type { RowName, TableRow } from '../evaluation/table.js';
+import { stageNames } from '../runs/order.js';
+import { itemSchema, readLooks, watchFile } from '../runs/looks.js';
+import type { Look } from '../runs/looks.js';
 
 /** One line of the log: numbers by name. What JSON cannot hold (NaN, Infinity) has been written as text and is read back. */
 export interface LoggedStep {

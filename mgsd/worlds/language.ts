@@ -1,4 +1,4 @@
-/** What a world says in natural language, for models that were trained on it. `mgsd/export/prompts.ts` puts prompts together. */
+/** What a world says in natural language, for models that were trained on it. `mgsd/exchange/prompts.ts` puts prompts together. */
 
 import type { WorldInstance } from './world.js';
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { describeWithAdapter } from '../core/webgpu.js';
+import { describeWithAdapter } from '../core/backends/webgpu.js';
 import { useTemporaryFolder } from '../mgsd/temporary.js';
 import type { GpuDay } from '../../bench/gpu/summary.js';
 

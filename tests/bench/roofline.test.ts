@@ -14,8 +14,8 @@ import { explain, fit } from '../../bench/scaling-fit.js';
 import type { ScalingRow } from '../../bench/scaling-fit.js';
 import { attention, Device, gelu, matmul, noGrad, SequenceTable } from '../../core/index.js';
 import { CpuBackend } from '../../core/backends/cpu.js';
-import { supportsRelaxedSimd } from '../../core/backends/wasm-library.js';
-import { openWasmBackend } from '../../core/backends/wasm.js';
+import { supportsRelaxedSimd } from '../../core/backends/wasm/library.js';
+import { openWasmBackend } from '../../core/backends/wasm/wasm.js';
 
 const root = path.join(import.meta.dirname, '../..');
 

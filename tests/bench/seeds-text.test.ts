@@ -2,9 +2,9 @@ import fs from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { insertResults, resultTables } from '../../bench/seeds-text.js';
 import type { SeedResult } from '../../bench/seeds-text.js';
-import { resolveConfig } from '../../mgsd/config.js';
-import type { ItemResult } from '../../mgsd/evaluate.js';
-import { buildTable } from '../../mgsd/table.js';
+import { resolveConfig } from '../../mgsd/method/config.js';
+import type { ItemResult } from '../../mgsd/evaluation/evaluate.js';
+import { buildTable } from '../../mgsd/evaluation/table.js';
 import { useTemporaryFolder } from '../mgsd/temporary.js';
 
 const temporary = useTemporaryFolder();

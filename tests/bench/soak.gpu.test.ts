@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { describeWithAdapter } from '../core/webgpu.js';
+import { describeWithAdapter } from '../core/backends/webgpu.js';
 
 const dispatches = path.join(import.meta.dirname, '../../dist/bench/soak/dispatches.js');
 

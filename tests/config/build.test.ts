@@ -15,7 +15,7 @@ beforeEach(() => {
   fs.writeFileSync(project.file('package.json'), '{ "type": "module" }');
   write('kernels/entry.as.ts', 'export function twice(x: f32): f32 { return x * 2; }');
   write('core/a.ts', 'export const a = 1;\n');
-  write('mgsd/cli.ts', "import { a } from '../core/a.js';\nexport const b = a + 1;\n");
+  write('mgsd/cli/main.ts', "import { a } from '../../core/a.js';\nexport const b = a + 1;\n");
 });
 
 function write(file: string, contents: string): void {
@@ -51,7 +51,7 @@ describe('the build', { timeout: 240_000 }, () => {
     for (const file of [
       'core/a.js',
       'core/a.d.ts',
-      'mgsd/cli.js',
+      'mgsd/cli/main.js',
       'kernels/kernels.wasm',
       'kernels/kernels-relaxed.wasm',
     ])
@@ -65,14 +65,14 @@ describe('the build', { timeout: 240_000 }, () => {
     expect(build('--if-stale')).toMatchObject({ status: 0 });
     expect(fs.readFileSync(project.file('dist/core/a.js'), 'utf8')).toContain('a = 5');
     expect(dist().has('core/more.js')).toBe(true);
-    expect(dist().get('mgsd/cli.js')).toBe(first.get('mgsd/cli.js')); // incremental
+    expect(dist().get('mgsd/cli/main.js')).toBe(first.get('mgsd/cli/main.js')); // incremental
     expect(dist().get('kernels/kernels.wasm')).toBe(first.get('kernels/kernels.wasm'));
 
     fs.rmSync(project.file('core/more.ts'));
-    fs.rmSync(project.file('dist/mgsd/cli.js')); // somebody cleaned up a little too much
+    fs.rmSync(project.file('dist/mgsd/cli/main.js')); // somebody cleaned up a little too much
     expect(build('--if-stale')).toMatchObject({ status: 0 });
     expect([...dist().keys()].filter(file => file.includes('more'))).toEqual([]);
-    expect(dist().has('mgsd/cli.js')).toBe(true);
+    expect(dist().has('mgsd/cli/main.js')).toBe(true);
     expect(fs.readdirSync(project.path).filter(name => name.startsWith('dist'))).toEqual(['dist']);
   });
 

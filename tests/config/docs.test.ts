@@ -8,7 +8,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run, tinyRun } from '../mgsd/capture.js';
 import { exercises } from '../lessons/checks.js';
-import { experiments } from '../../mgsd/experiments/index.js';
+import { experiments } from '../../mgsd/lessons/experiments/index.js';
 
 const root = path.join(import.meta.dirname, '../..');
 

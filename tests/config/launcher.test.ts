@@ -20,9 +20,9 @@ afterEach(() => {
 });
 
 function writeCli(body: string): void {
-  fs.mkdirSync(path.join(folder, 'dist/mgsd'), { recursive: true });
+  fs.mkdirSync(path.join(folder, 'dist/mgsd/cli'), { recursive: true });
   fs.writeFileSync(
-    path.join(folder, 'dist/mgsd/cli.js'),
+    path.join(folder, 'dist/mgsd/cli/main.js'),
     `import fs from 'node:fs';\nexport async function main(args) {\n${body}\n}`,
   );
 }

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { openWasmBackend } from '../../core/backends/wasm.js';
-import { openWebGpuBackend } from '../../core/backends/webgpu.js';
+import { openWasmBackend } from '../../core/backends/wasm/wasm.js';
+import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import { add, Device, firstNonFinite, mul } from '../../core/index.js';
 import { expectChecksChangeNothing } from './checks.js';
-import { describeWithAdapter } from './webgpu.js';
+import { describeWithAdapter } from './backends/webgpu.js';
 
 it('training on poisoned memory gives the same bits on wasm threads', async () => {
   await expectChecksChangeNothing(() => openWasmBackend({ threads: 3, shareFromMicroseconds: 0 }));

@@ -3,9 +3,9 @@ import { expect } from 'vitest';
 import { AdamW, Device } from '../../core/index.js';
 import type { Backend } from '../../core/index.js';
 import { noDecayGroups } from '../../models/index.js';
-import { distillationStage } from '../../mgsd/stages/stage2.js';
-import { groundingStage } from '../../mgsd/stages/stage1.js';
-import { planningStage } from '../../mgsd/stages/stage0.js';
+import { distillationStage } from '../../mgsd/method/stages/stage2.js';
+import { groundingStage } from '../../mgsd/method/stages/stage1.js';
+import { planningStage } from '../../mgsd/method/stages/stage0.js';
 import { groups, miniatureConfig } from '../mgsd/miniature-run.js';
 import { randomModel } from '../models/miniature.js';
 

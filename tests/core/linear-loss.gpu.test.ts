@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { openDevice } from '../../core/index.js';
 import { describeLinearLoss, fromLogits, makeInputs } from './linear-loss.js';
-import { describeWithAdapter } from './webgpu.js';
+import { describeWithAdapter } from './backends/webgpu.js';
 
 describeWithAdapter('losses of linear heads on webgpu', () => {
   describeLinearLoss('in chunks and all at once', () => openDevice('webgpu'), true);

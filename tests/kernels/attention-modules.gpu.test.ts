@@ -1,7 +1,7 @@
 /** Every attention module for every adapter that is known compiles on Dawn's null backend, and is chosen where it should be. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openDevice } from '../../core/backends/webgpu-device.js';
-import type { OpenedDevice } from '../../core/backends/webgpu-device.js';
+import { openDevice } from '../../core/backends/webgpu/device.js';
+import type { OpenedDevice } from '../../core/backends/webgpu/device.js';
 import { attentionCases, attentionGradKernel, attentionKernel, wgslProfiles } from '../../kernels/index.js';
 import type { DType, Kernel, WgslTarget } from '../../kernels/index.js';
 import { wgslModule } from '../../kernels/wgsl.js';

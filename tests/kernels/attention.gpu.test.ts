@@ -3,12 +3,12 @@
  * with emulated matrices. A GPU runs all head dimensions through the same `attentionCases`.
  */
 import { afterAll, expect, it } from 'vitest';
-import { openWebGpuBackend } from '../../core/backends/webgpu.js';
-import type { WebGpuBackend } from '../../core/backends/webgpu.js';
+import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
+import type { WebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import { checkCase, conformanceCase } from '../../core/conformance.js';
 import { attentionCases } from '../../kernels/index.js';
 import type { AttentionCase } from '../../kernels/index.js';
-import { describeWithAdapter } from '../core/webgpu.js';
+import { describeWithAdapter } from '../core/backends/webgpu.js';
 import { emulated, emulatedMachine } from './emulated-matrices.js';
 
 /** f16 operands of products: every share and slope is rounded once more than by the reference. */

@@ -1,10 +1,10 @@
 /** The fused decode step at the width of the largest preset, in the types of mixed precision, as software adapters and GPUs run it. */
 import { afterAll, expect, it } from 'vitest';
-import { openWebGpuBackend } from '../../core/backends/webgpu.js';
+import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import { checkCase, conformanceCase } from '../../core/conformance.js';
 import { decodeAttendKernel, decodeLinearKernel } from '../../kernels/index.js';
 import type { Kernel } from '../../kernels/index.js';
-import { describeWithAdapter } from '../core/webgpu.js';
+import { describeWithAdapter } from '../core/backends/webgpu.js';
 
 const width = 512;
 const rows = 6; // more than one tile, and not whole tiles

@@ -3,9 +3,9 @@
  * which has the matrix extension; and becomes a pipeline where it fits into that backend's workgroups.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { WebGpuBackend } from '../../core/backends/webgpu.js';
-import { openDevice } from '../../core/backends/webgpu-device.js';
-import type { OpenedDevice } from '../../core/backends/webgpu-device.js';
+import { WebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
+import { openDevice } from '../../core/backends/webgpu/device.js';
+import type { OpenedDevice } from '../../core/backends/webgpu/device.js';
 import { matmulCases, matmulKernel, matmulKernels, wgslProfiles } from '../../kernels/index.js';
 import type { DType, Kernel, WgslMachine, WgslTarget } from '../../kernels/index.js';
 import { wgslModule } from '../../kernels/wgsl.js';

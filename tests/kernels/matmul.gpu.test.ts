@@ -4,12 +4,12 @@
  * through the same `matmulCases`.
  */
 import { afterAll, expect, it } from 'vitest';
-import { openWebGpuBackend } from '../../core/backends/webgpu.js';
-import type { WebGpuBackend } from '../../core/backends/webgpu.js';
+import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
+import type { WebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import { checkCase, conformanceCase } from '../../core/conformance.js';
 import { matmulCases, matmulKernel } from '../../kernels/index.js';
 import type { Kernel, MatmulCase, MatmulLayout } from '../../kernels/index.js';
-import { describeWithAdapter } from '../core/webgpu.js';
+import { describeWithAdapter } from '../core/backends/webgpu.js';
 import { emulated, emulatedMachine } from './emulated-matrices.js';
 
 /** Runs a case, holds it to the reference, and returns the variants of the passes that ran. */

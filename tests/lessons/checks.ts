@@ -18,7 +18,7 @@ import { Random } from '../../core/index.js';
 import { modelPresets, patchify } from '../../models/index.js';
 import { tokensToText } from '../../models/vocabulary.js';
 import { createWorldByName } from '../../mgsd/worlds/registry.js';
-import { boardText } from '../../mgsd/draw.js';
+import { boardText } from '../../mgsd/pictures/draw.js';
 import type { World } from '../../mgsd/worlds/world.js';
 
 /** A lesson's exercise. */

@@ -1,11 +1,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import pc from 'picocolors';
-import { resolveConfig } from '../../mgsd/config.js';
+import { resolveConfig } from '../../mgsd/method/config.js';
 import { encodeCheckpoint } from '../../models/index.js';
 import { cpu } from '../core/devices.js';
 import { miniature, randomModel } from '../models/miniature.js';
-import { main } from '../../mgsd/cli.js';
+import { main } from '../../mgsd/cli/main.js';
 
 /** Runs a command in this process. @returns what it wrote, and its exit code */
 export async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {

@@ -11,8 +11,8 @@ const root = path.join(import.meta.dirname, '../..');
 
 /**
  * Writes a script and the modules it uses into a folder.
- * @param modules without their imports' own modules: name those too, as `mgsd/files.ts`
- * @param body JavaScript; it imports from './mgsd/files.js'
+ * @param modules without their imports' own modules: name those too, as `mgsd/runs/files.ts`
+ * @param body JavaScript; it imports from './mgsd/runs/files.js'
  * @returns the script's path
  */
 export function writeScript(folder: string, modules: readonly string[], body: string): string {

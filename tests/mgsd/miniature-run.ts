@@ -2,15 +2,15 @@
 import { AdamW } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
 import { noDecayGroups } from '../../models/index.js';
-import { resolveConfig } from '../../mgsd/config.js';
-import type { RunConfig } from '../../mgsd/config.js';
-import { trainingGroups } from '../../mgsd/puzzles.js';
-import type { PuzzleGroup } from '../../mgsd/puzzles.js';
-import { planningStage } from '../../mgsd/stages/stage0.js';
-import { groundingStage } from '../../mgsd/stages/stage1.js';
-import { distil, rollOut } from '../../mgsd/stages/stage2.js';
-import type { Rollouts } from '../../mgsd/stages/stage2.js';
-import type { Metrics } from '../../mgsd/stages/stage.js';
+import { resolveConfig } from '../../mgsd/method/config.js';
+import type { RunConfig } from '../../mgsd/method/config.js';
+import { trainingGroups } from '../../mgsd/method/puzzles.js';
+import type { PuzzleGroup } from '../../mgsd/method/puzzles.js';
+import { planningStage } from '../../mgsd/method/stages/stage0.js';
+import { groundingStage } from '../../mgsd/method/stages/stage1.js';
+import { distil, rollOut } from '../../mgsd/method/stages/stage2.js';
+import type { Rollouts } from '../../mgsd/method/stages/stage2.js';
+import type { Metrics } from '../../mgsd/method/stages/stage.js';
 import { cpu } from '../core/devices.js';
 import { randomModel } from '../models/miniature.js';
 

@@ -12,7 +12,7 @@ import {
   loadModel,
 } from '../../models/index.js';
 import type { SafeTensor, VisionLanguageModel } from '../../models/index.js';
-import { pretrainedPath } from '../../mgsd/package.js';
+import { pretrainedPath } from '../../mgsd/runs/package.js';
 import { cpu } from '../core/devices.js';
 import { independentLogits } from './independent.js';
 import { fullLogits, largestDifference, miniature, raggedExamples, randomModel } from './miniature.js';

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll } from 'vitest';
 import { openDevice } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
-import { describeWithAdapter } from '../core/webgpu.js';
+import { describeWithAdapter } from '../core/backends/webgpu.js';
 import { describeDecodePaths } from './decode-paths.js';
 
 describeWithAdapter('generation on webgpu', () => {

@@ -3,9 +3,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { cellOf, maskOf, sizeOf } from '../../../models/vocabulary.js';
-import { instancePool, splitOf } from '../../../mgsd/split.js';
-import * as trace from '../../../mgsd/trace.js';
-import { NO_NOISE, planTrace, type TraceNoise } from '../../../mgsd/trace-samples.js';
+import { instancePool, splitOf } from '../../../mgsd/method/split.js';
+import * as trace from '../../../mgsd/method/response.js';
+import { NO_NOISE, planTrace, type TraceNoise } from '../../../mgsd/method/targets.js';
 import { DROP, PICK, onBoard, type Action } from '../../../mgsd/worlds/grid.js';
 import type { PlanState, RenderStyle, World, WorldInstance } from '../../../mgsd/worlds/world.js';
 import { testRandom } from '../random.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tokensToText } from '../../../models/vocabulary.js';
-import { instancePool } from '../../../mgsd/split.js';
+import { instancePool } from '../../../mgsd/method/split.js';
 import { createFrozenLake } from '../../../mgsd/worlds/frozenlake/frozenlake.js';
 import { GYMNASIUM_OPTIONS } from '../../../mgsd/worlds/frozenlake/options.js';
 import { createInstance } from '../../../mgsd/worlds/frozenlake/rules.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tokensToText } from '../../../models/vocabulary.js';
-import { instancePool, splitOfLayout } from '../../../mgsd/split.js';
+import { instancePool, splitOfLayout } from '../../../mgsd/method/split.js';
 import { MOVES, boardCells, cellAt, colOf, neighbour, rowOf, type Action } from '../../../mgsd/worlds/grid.js';
 import { bucketOf, carve } from '../../../mgsd/worlds/maze/generator.js';
 import { createMaze } from '../../../mgsd/worlds/maze/maze.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tokensToText } from '../../../models/vocabulary.js';
-import { splitOf } from '../../../mgsd/split.js';
+import { splitOf } from '../../../mgsd/method/split.js';
 import { DROP, PICK, boardCells, cellAt, colOf, rowOf, type Action } from '../../../mgsd/worlds/grid.js';
 import { bucketOf } from '../../../mgsd/worlds/minibehaviour/generator.js';
 import { createMiniBehaviour } from '../../../mgsd/worlds/minibehaviour/minibehaviour.js';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { reservedToken } from '../../../models/vocabulary.js';
-import { boardText, pathOf, readBoard } from '../../../mgsd/draw.js';
-import { instancePool, splitOf } from '../../../mgsd/split.js';
+import { boardText, pathOf, readBoard } from '../../../mgsd/pictures/draw.js';
+import { instancePool, splitOf } from '../../../mgsd/method/split.js';
 import { cellAt, type Action } from '../../../mgsd/worlds/grid.js';
 import { testRandom } from '../random.js';
 import { createDelivery, type DeliveryInstance } from './delivery-world.js';

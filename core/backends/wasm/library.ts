@@ -1,0 +1,45 @@
+/** Finds, chooses and compiles the WebAssembly kernel library. */
+import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+
+/** `relaxed` has fused multiply-add (relaxed SIMD); `plain` runs everywhere. */
+export type SimdLevel = 'relaxed' | 'plain';
+
+// Compiled files lie in dist/core/backends; a test runs this file as TypeScript from core/backends, next to dist.
+const dist = import.meta.url.endsWith('.ts') ? '../../../dist/' : '../../../';
+
+/** The compiled script of a worker thread. */
+export const workerScript = new URL(`${dist}core/backends/wasm/worker.js`, import.meta.url);
+
+// (module (func (result v128) (f32x4.relaxed_madd (i8x16.splat (i32.const 1)) ... ...)))
+// prettier-ignore
+const relaxedProbe = Uint8Array.of(
+  0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b, 0x03, 0x02, 0x01, 0x00,
+  0x0a, 0x13, 0x01, 0x11, 0x00, 0x41, 0x01, 0xfd, 0x0f, 0x41, 0x01, 0xfd, 0x0f, 0x41, 0x01, 0xfd, 0x0f, 0xfd, 0x85, 0x02, 0x0b,
+);
+
+/** Whether this runtime has relaxed SIMD; Node 20 has it behind a flag that may be set while running. */
+export function supportsRelaxedSimd(): boolean {
+  if (WebAssembly.validate(relaxedProbe)) return true;
+  setFlagsFromString('--experimental-wasm-relaxed-simd');
+  return WebAssembly.validate(relaxedProbe);
+}
+
+/** Compiles the library, at the level asked for or the best there is. */
+export async function loadLibrary(simd?: SimdLevel): Promise<{ module: WebAssembly.Module; simd: SimdLevel }> {
+  const relaxed = simd !== 'plain' && supportsRelaxedSimd();
+  if (simd === 'relaxed' && !relaxed)
+    throw new Error(
+      `relaxed SIMD was asked for, but Node ${process.version} does not have it: leave the option out to use plain SIMD`,
+    );
+  const file = new URL(`${dist}kernels/kernels${relaxed ? '-relaxed' : ''}.wasm`, import.meta.url);
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    throw new Error(`the WebAssembly kernels are missing (${file.pathname}): build them with \`npm run build\``, {
+      cause: error,
+    });
+  }
+  return { module: await WebAssembly.compile(bytes), simd: relaxed ? 'relaxed' : 'plain' };
+}

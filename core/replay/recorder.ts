@@ -1,0 +1,186 @@
+/**
+ * Record and replay. A training step does the same launches again and again; only numbers change, and those lie in device
+ * memory. So a step runs eagerly, as it is written, and while it runs its launches are written down; from then on they are
+ * repeated without the TypeScript in between: no tensors made, no tape, no memory allocated.
+ *
+ *     const recorder = new Recorder(device);
+ *     for (...) {
+ *       optimizer.setRates(rates);
+ *       const { loss } = recorder.run('train', { x: { values, shape } }, ({ x }) => {
+ *         const loss = mean(square(model(x)));
+ *         loss.backward();
+ *         optimizer.update();
+ *         return { loss };
+ *       });
+ *       console.log(await loss.item());
+ *     }
+ *
+ * The rule: what changes from step to step goes in through the inputs (or lies in tensors made outside, like parameters); what
+ * else the host writes within the step is taken for a constant. A step is traced twice and the traces are compared before
+ * one is trusted, so a number that was left inside is an error and not a wrong result.
+ */
+import type { Device, HostArray, Storage } from '../device.js';
+import { Plan } from './recording.js';
+import type { Slot } from './recording.js';
+import type { Tensor } from '../tensor.js';
+import { compareTraces, Trace } from './trace.js';
+
+type Inputs = Readonly<Record<string, HostArray>>;
+type InputTensors<I extends Inputs> = { readonly [Name in keyof I]: Tensor };
+
+/** How steps are recorded. */
+export interface RecorderOptions {
+  /** False to run every step eagerly, in the same words. Default true. */
+  readonly enabled?: boolean;
+  /** Plans kept; the one that was not used for longest goes first. */
+  readonly capacity?: number;
+}
+
+/** Steps of one key that may differ in their launches before the recorder gives up on it. */
+const patience = 3;
+
+interface Entry {
+  /** Of the last eager step, while there is no plan. */
+  trace: Trace | undefined;
+  plan: Plan<unknown> | undefined;
+  differing: number;
+}
+
+/** Records the launches of a step once and replays them. */
+export class Recorder {
+  readonly device: Device;
+  readonly enabled: boolean;
+  readonly capacity: number;
+  /** By key and shapes; the least recently used first. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #slots: Slot[] = [];
+  #replays = 0;
+
+  constructor(device: Device, { enabled = true, capacity = 16 }: RecorderOptions = {}) {
+    this.device = device;
+    this.enabled = enabled;
+    this.capacity = capacity;
+  }
+
+  /** Plans there are, steps that were replayed, and bytes that all plans share or own. */
+  get statistics(): { readonly plans: number; readonly replays: number; readonly bytes: number } {
+    const plans = [...this.#entries.values()].flatMap(({ plan }) => (plan ? [plan] : []));
+    return { plans: plans.length, replays: this.#replays, bytes: plans.reduce((sum, { bytes }) => sum + bytes, 0) };
+  }
+
+  /** The launches of all plans, by key: print them with `formatPlan`. */
+  plans(): ReadonlyMap<string, Pick<Plan<unknown>, 'launches'>> {
+    return new Map([...this.#entries].flatMap(([key, { plan }]) => (plan ? [[key, plan] as const] : [])));
+  }
+
+  /**
+   * Runs a step: eagerly the first two times that a key and these shapes are seen, replayed from then on.
+   *
+   * A plan's result is the same tensors in every replay: read them before the next step. Steps are run eagerly while the device is
+   * observed, so that an observer sees every launch.
+   * @param key whatever decides which launches `body` does, apart from the inputs' shapes
+   * @param body must be synchronous; returns tensors, or arrays and plain objects of them
+   * @throws Error if the step cannot be replayed: it reads back, keeps a tensor, or has a number in it that changes
+   */
+  run<I extends Inputs, O>(key: string, inputs: I, body: (inputs: InputTensors<I>) => O): O {
+    const { device } = this;
+    if (!this.enabled || device.observer || device.resultObserver)
+      return device.scope(() => body(this.#upload(inputs)));
+    const fullKey = `${key} ${describeInputs(inputs)}`;
+    const entry: Entry = this.#entries.get(fullKey) ?? { trace: undefined, plan: undefined, differing: 0 };
+    this.#entries.delete(fullKey);
+    this.#entries.set(fullKey, entry);
+    if (entry.plan && !entry.plan.isValid) {
+      entry.plan.dispose(this.#slots);
+      entry.plan = entry.trace = undefined;
+    }
+    if (entry.plan) {
+      this.#replays++;
+      return entry.plan.run(inputs) as O;
+    }
+    return this.#runEagerly(fullKey, entry, inputs, body);
+  }
+
+  /** Frees all plans; their results must not be used any more. */
+  dispose(): void {
+    for (const { plan } of this.#entries.values()) plan?.dispose(this.#slots);
+    this.#entries.clear();
+  }
+
+  #upload<I extends Inputs>(inputs: I): InputTensors<I> {
+    const tensors = Object.entries(inputs).map(([name, array]) => [name, this.device.fromHost(array)]);
+    return Object.fromEntries(tensors) as InputTensors<I>;
+  }
+
+  #runEagerly<I extends Inputs, O>(key: string, entry: Entry, inputs: I, body: (inputs: InputTensors<I>) => O): O {
+    const { device } = this;
+    if (device.trace) throw cannotReplay(key, 'it is run within another recorded step');
+    const trace = new Trace();
+    device.trace = trace;
+    try {
+      return device.scope(() => {
+        const tensors = this.#upload(inputs);
+        for (const [name, { storage }] of Object.entries<Tensor>(tensors))
+          Object.assign(trace.bufferOf(storage)!, { role: 'input', name });
+        const result = body(tensors);
+        device.trace = undefined;
+        const outputs = checkResult(key, trace, result, device);
+        const before = entry.trace;
+        entry.trace = trace;
+        const difference = before && compareTraces(before, trace);
+        if (difference?.valuesOnly)
+          throw cannotReplay(
+            key,
+            `${difference.text}: pass what changes between steps as an input, or give steps that differ another key`,
+          );
+        if (difference && ++entry.differing >= patience) throw cannotReplay(key, difference.text);
+        if (before && !difference) {
+          for (const storage of outputs) {
+            const buffer = trace.bufferOf(storage);
+            if (buffer?.role === 'temporary') buffer.role = 'output';
+          }
+          entry.plan = new Plan(device, trace, tensors, result, this.#slots);
+          entry.trace = undefined;
+          this.#evict();
+        }
+        return result;
+      });
+    } finally {
+      device.trace = undefined;
+    }
+  }
+
+  #evict(): void {
+    for (const [key, { plan }] of this.#entries) {
+      if (this.#entries.size <= this.capacity) break;
+      plan?.dispose(this.#slots);
+      this.#entries.delete(key);
+    }
+  }
+}
+
+/** Storages of a step's result. @throws Error if the step did what a replay cannot repeat */
+function checkResult(key: string, trace: Trace, result: unknown, device: Device): ReadonlySet<Storage> {
+  if (result instanceof Promise)
+    throw cannotReplay(key, 'it is asynchronous: do what needs waiting before or after it');
+  if (trace.problem !== undefined) throw cannotReplay(key, trace.problem);
+  const outputs = device.storagesOf(result);
+  for (const storage of trace.made) {
+    if (storage.allocation && !outputs.has(storage) && !device.isScoped(storage))
+      throw cannotReplay(
+        key,
+        `a tensor made by ${storage.label} in it is kept beyond its end: make such tensors before the step, or return them`,
+      );
+  }
+  return outputs;
+}
+
+function cannotReplay(key: string, reason: string): Error {
+  return new Error(`the step "${key}" cannot be recorded: ${reason}`);
+}
+
+function describeInputs(inputs: Inputs): string {
+  return Object.entries(inputs)
+    .map(([name, { values, shape = [values.length], dtype = 'f32' }]) => `${name} ${dtype}[${shape.join()}]`)
+    .join(', ');
+}

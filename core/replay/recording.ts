@@ -1,0 +1,210 @@
+/**
+ * A plan: a recorded step with a place in memory for everything, ready to run again. Buffers whose lifetimes do not overlap
+ * share memory ("greedy by size", Pisarchyk & Lee 2020, arXiv 2001.03288, section 4.2), and so do the plans of one recorder, since
+ * only one of them runs at a time.
+ */
+import { bytesPerElement } from '../../kernels/index.js';
+import { namedParams } from '../backend.js';
+import type { Launch, Replay } from '../backend.js';
+import { withoutCopies } from './copies.js';
+import type { Device, HostArray, Storage } from '../device.js';
+import { formatShape } from '../shape.js';
+import { Tensor } from '../tensor.js';
+import type { Trace, TracedBuffer, TracedLaunch } from './trace.js';
+
+/** A piece of device memory that temporaries of several plans take turns in. */
+export interface Slot {
+  readonly memory: Tensor;
+  /** Plans that use it. */
+  users: number;
+}
+
+interface Lifetime {
+  readonly bytes: number;
+  readonly firstUse: number;
+  readonly lastUse: number;
+}
+
+/**
+ * Which slot each buffer gets: the largest buffers first, each into the smallest slot that holds it and is free throughout its life; -1
+ * where a new slot of the buffer's size is needed, which later (smaller) buffers share as slot `sizes.length`, and so on.
+ * @param sizes bytes of the slots there are
+ */
+export function assignSlots(
+  buffers: readonly Lifetime[],
+  sizes: readonly number[],
+): { slots: number[]; made: number[] } {
+  const slots = new Array<number>(buffers.length).fill(-1);
+  const all = [...sizes];
+  const taken: Lifetime[][] = all.map(() => []);
+  const order = [...buffers.keys()].sort((a, b) => buffers[b]!.bytes - buffers[a]!.bytes || a - b);
+  for (const i of order) {
+    const buffer = buffers[i]!;
+    let best = -1;
+    for (let s = 0; s < all.length; s++) {
+      if (all[s]! < buffer.bytes || (best >= 0 && all[s]! >= all[best]!)) continue;
+      if (taken[s]!.every(other => other.lastUse < buffer.firstUse || other.firstUse > buffer.lastUse)) best = s;
+    }
+    if (best < 0) {
+      best = all.length;
+      all.push(buffer.bytes);
+      taken.push([]);
+    }
+    taken[best]!.push(buffer);
+    slots[i] = best;
+  }
+  return { slots, made: all.slice(sizes.length) };
+}
+
+export class Plan<O> {
+  /** What a run does, in order. */
+  readonly launches: readonly TracedLaunch[];
+  readonly #trace: Trace;
+  readonly #device: Device;
+  readonly #replay: Replay;
+  readonly #slots: readonly Slot[];
+  /** Memory of this plan alone: inputs, constants, outputs. */
+  readonly #own = new Map<TracedBuffer, Storage>();
+  readonly #inputs = new Map<string, Tensor>();
+  /** Constants that a kernel writes over: restored before every run. */
+  readonly #restored: readonly TracedBuffer[];
+  readonly #result: O;
+
+  /**
+   * @param result what the traced step returned, with its own tensors in it
+   * @param pool slots of the plans made before; new ones are added
+   */
+  constructor(device: Device, trace: Trace, inputs: Readonly<Record<string, Tensor>>, result: O, pool: Slot[]) {
+    this.#device = device;
+    this.#trace = trace;
+    this.launches = withoutCopies(trace);
+    const used = new Set(this.launches.flatMap(({ operands }) => operands.map(({ buffer }) => buffer)));
+    const temporaries = trace.buffers.filter(buffer => buffer.role === 'temporary' && used.has(buffer));
+    const { slots, made } = assignSlots(
+      temporaries,
+      pool.map(({ memory }) => memory.storage.bytes),
+    );
+    for (const bytes of made) pool.push({ memory: this.#memory(bytes, 'a recorded step'), users: 0 });
+    const placeOf = new Map<TracedBuffer, Storage>();
+    temporaries.forEach((buffer, i) => placeOf.set(buffer, pool[slots[i]!]!.memory.storage));
+    this.#slots = [...new Set(slots)].map(slot => pool[slot]!);
+    for (const slot of this.#slots) slot.users++;
+    for (const buffer of trace.buffers) {
+      if (buffer.role === 'outside') placeOf.set(buffer, buffer.storage!);
+      else if (buffer.role !== 'temporary') {
+        const { storage } = this.#memory(buffer.bytes, buffer.label);
+        this.#own.set(buffer, storage);
+        placeOf.set(buffer, storage);
+        this.#restore(buffer);
+      }
+    }
+    this.#restored = trace.buffers.filter(({ role, contents, written }) => role !== 'input' && contents && written);
+    for (const [name, { storage, shape, dtype }] of Object.entries(inputs))
+      this.#inputs.set(name, new Tensor(this.#own.get(trace.bufferOf(storage)!)!, shape, dtype));
+    this.#result = mapTensors(result, tensor => {
+      const buffer = trace.bufferOf(tensor.storage);
+      if (!buffer || buffer.role === 'outside') return tensor;
+      return new Tensor(placeOf.get(buffer)!, tensor.shape, tensor.dtype, tensor.strides, tensor.offset);
+    });
+    const launches = this.launches.map(({ kernel, operands, params }): Launch => ({
+      kernel,
+      operands: operands.map(({ buffer, dtype, byteOffset, length }) => {
+        const { allocation } = placeOf.get(buffer)!;
+        return { allocation: allocation!, dtype, byteOffset, length };
+      }),
+      params,
+    }));
+    const { backend } = device;
+    this.#replay = backend.prepare?.(launches) ?? {
+      run() {
+        for (const { kernel, operands, params } of launches) backend.launch(kernel, operands, params);
+      },
+      dispose() {
+        // holds nothing
+      },
+    };
+  }
+
+  /** Bytes of the memory that it uses, shared slots included. */
+  get bytes(): number {
+    const shared = this.#slots.reduce((sum, { memory }) => sum + memory.storage.bytes, 0);
+    return [...this.#own.values()].reduce((sum, { bytes }) => sum + bytes, shared);
+  }
+
+  /** False once memory from outside that it uses was freed: then it must not run again. */
+  get isValid(): boolean {
+    return this.#trace.buffers.every(({ storage }) => !storage || storage.allocation !== undefined);
+  }
+
+  /** One step. The result's tensors are the same in every run: read them, or use them, before the next. */
+  run(inputs: Readonly<Record<string, HostArray>>): O {
+    for (const name in inputs) this.#device.write(this.#inputs.get(name)!, inputs[name]!.values);
+    for (const buffer of this.#restored) this.#restore(buffer);
+    this.#replay.run();
+    return this.#result;
+  }
+
+  #memory(bytes: number, label: string): Tensor {
+    return this.#device.keep(this.#device.empty([bytes / bytesPerElement.i32], 'i32', label));
+  }
+
+  #restore(buffer: TracedBuffer): void {
+    const { contents } = buffer;
+    if (!contents) return;
+    this.#device.backend.write(this.#own.get(buffer)!.allocation!, contents.byteOffset, contents.data);
+  }
+
+  /** Gives its memory back; slots that no plan uses any more are freed and taken out of `pool`. */
+  dispose(pool: Slot[]): void {
+    this.#replay.dispose();
+    for (const storage of this.#own.values()) this.#device.free(storage);
+    for (const slot of this.#slots) {
+      if (--slot.users > 0) continue;
+      this.#device.free(slot.memory);
+      pool.splice(pool.indexOf(slot), 1);
+    }
+  }
+}
+
+/** A copy of a structure of arrays and plain objects with its tensors replaced. */
+function mapTensors<T>(value: T, replace: (tensor: Tensor) => Tensor): T {
+  if (value instanceof Tensor) return replace(value) as T;
+  if (Array.isArray(value)) return value.map(item => mapTensors<unknown>(item, replace)) as T;
+  if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype)
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, mapTensors<unknown>(item, replace)]),
+    ) as T;
+  return value;
+}
+
+/** A recorded step as a table: kernel, shapes of its operands, floating-point operations and bytes of every launch. */
+export function formatPlan({ launches }: Pick<Plan<unknown>, 'launches'>): string {
+  const rows = launches.map(({ kernel, operands, params }) => {
+    const { flops, elements } = kernel.cost(namedParams(kernel, params));
+    const shapes = operands.map(({ shape, dtype }) => formatShape(shape) + (dtype === 'f32' ? '' : ` ${dtype}`));
+    return {
+      cells: [kernel.name, shapes.join(' '), String(flops), String(elements * bytesPerElement.f32)],
+      flops,
+      elements,
+    };
+  });
+  const sum = (of: (row: (typeof rows)[number]) => number) => rows.reduce((total, row) => total + of(row), 0);
+  const table = [
+    ['kernel', 'operands', 'FLOP', 'bytes'],
+    ...rows.map(({ cells }) => cells),
+    [
+      `${rows.length} launches`,
+      '',
+      String(sum(row => row.flops)),
+      String(sum(row => row.elements * bytesPerElement.f32)),
+    ],
+  ];
+  const widths = [0, 1, 2, 3].map(k => Math.max(...table.map(cells => cells[k]!.length)));
+  return table
+    .map(([kernel, shapes, flop, bytes]) =>
+      [kernel!.padEnd(widths[0]!), shapes!.padEnd(widths[1]!), flop!.padStart(widths[2]!), bytes!.padStart(widths[3]!)]
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

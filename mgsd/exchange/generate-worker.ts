@@ -1,0 +1,14 @@
+/** The worker thread of generate-samples.ts: one job after another. */
+import { parentPort } from 'node:worker_threads';
+import { runJob } from './generate.js';
+import type { SampleJob, WorkerAnswer } from './generate.js';
+
+parentPort?.on('message', (job: SampleJob) => {
+  let answer: WorkerAnswer;
+  try {
+    answer = { report: runJob(job) };
+  } catch (error) {
+    answer = { error: error instanceof Error ? error.message : String(error) };
+  }
+  parentPort?.postMessage(answer);
+});

@@ -1,0 +1,202 @@
+/**
+ * A folder of stored samples, in the layout that the method's authors write and read:
+ *
+ *     ROOT/FrozenLake|Maze|MiniBehaviour/levelN/text/ID.txt      key=value lines, then the board (worlds/stored-sample.ts)
+ *     ROOT/FrozenLake|Maze|MiniBehaviour/levelN/image/ID.png     its picture
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { errorCode, explain, FileError, readFile } from '../runs/files.js';
+import { decodePng, encodePng, MAX_PNG_BYTES, resizeSquare } from '../pictures/png.js';
+import type { Puzzle } from '../method/puzzles.js';
+import { createWorldByName, WORLD_NAMES } from '../worlds/registry.js';
+import { parseSample, readSample, sampleText } from '../worlds/stored-sample.js';
+import type { SampleOrigin } from '../worlds/stored-sample.js';
+import type { RenderStyle, World } from '../worlds/world.js';
+import type { Action } from '../worlds/grid.js';
+
+/** Writes text and image of a puzzle below `root`. @param pixels side of the image @returns path of the text, from `root` on */
+export function writeSample(
+  root: string,
+  { world, instance }: Puzzle,
+  origin: SampleOrigin,
+  pixels: number,
+  style: RenderStyle = 'training',
+): string {
+  const level = path.join(world.title, `level${instance.size}`);
+  const id = `${world.name}_${origin.split}_${instance.size}_${String(origin.index).padStart(6, '0')}`;
+  for (const kind of ['text', 'image']) fs.mkdirSync(path.join(root, level, kind), { recursive: true });
+  const data = world.render(instance, pixels, style);
+  const file = path.join(level, 'text', `${id}.txt`);
+  fs.writeFileSync(path.join(root, file), sampleText(world, instance, origin));
+  fs.writeFileSync(path.join(root, level, 'image', `${id}.png`), encodePng({ width: pixels, height: pixels, data }));
+  return file;
+}
+
+/** A sample of a folder. */
+export interface StoredSample extends Puzzle {
+  /** File name without its ending; in folders of others it may occur again in another level. */
+  readonly id: string;
+  /** `FrozenLake/level4/ID`: the path without `text/` and the ending. */
+  readonly name: string;
+  /** Paths from the root on, with `/` between the names. */
+  readonly textFile: string;
+  readonly imageFile: string;
+  readonly text: string;
+  readonly split: string | undefined;
+  readonly solution: readonly Action[] | undefined;
+  readonly notes: readonly string[];
+}
+
+/** A file that is no sample. */
+export interface SampleProblem {
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** What a folder of stored samples holds: those that could be read, and what is wrong with the others. */
+export interface SampleFolder {
+  readonly root: string;
+  readonly samples: readonly StoredSample[];
+  readonly problems: readonly SampleProblem[];
+}
+
+/** Texts of samples are some kilobytes. */
+const maxTextBytes = 2 ** 20;
+/** Folders are looked through to this depth; levels lie at most two below a world. */
+const maxDepth = 6;
+
+/**
+ * All samples below `root`, in the order of their paths: every `.txt` in a folder `text`, wherever that lies. What cannot be
+ * read becomes a problem with its path, one each; a board that was there before is noted. Images are read later.
+ * @throws FileError if there is no such folder, or no sample in it
+ */
+export function readSampleFolder(root: string): SampleFolder {
+  const samples: StoredSample[] = [];
+  const problems: SampleProblem[] = [];
+  const seen = new Map<string, string>();
+  const worlds = new Map<string, World>();
+  for (const file of textFiles(root)) {
+    try {
+      const text = readFile(path.join(root, file), maxTextBytes).toString('utf8');
+      const raw = parseSample(text);
+      const task = worldOf(raw.fields.text('task'), file);
+      const world = worlds.get(task) ?? createWorldByName(task);
+      worlds.set(task, world);
+      const { instance, split, solution, notes } = readSample(world, raw);
+      const key = world.instanceKey(instance);
+      const first = seen.get(key);
+      seen.set(key, first ?? file);
+      const repeated = first === undefined ? [] : [`the same board as ${first}`];
+      const id = path.posix.basename(file, '.txt');
+      const imageFile = path.posix.join(path.posix.dirname(path.posix.dirname(file)), 'image', `${id}.png`);
+      const name = path.posix.join(path.posix.dirname(path.posix.dirname(file)), id);
+      samples.push({
+        world,
+        instance,
+        id,
+        name,
+        textFile: file,
+        imageFile,
+        text,
+        split,
+        solution,
+        notes: [...notes, ...repeated],
+      });
+    } catch (error) {
+      problems.push({ path: file, reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  if (samples.length + problems.length === 0)
+    throw new FileError(
+      `${root} holds no samples: they are text files in folders such as FrozenLake/level4/text, with images in FrozenLake/level4/image`,
+    );
+  return { root, samples, problems };
+}
+
+/** Paths of the texts, from `root` on, in order. */
+function textFiles(root: string): string[] {
+  const found: string[] = [];
+  const walk = (folder: string, depth: number) => {
+    let entries: fs.Dirent[];
+    try {
+      entries = fs.readdirSync(path.join(root, folder), { withFileTypes: true });
+    } catch (error) {
+      throw explain(error, 'Cannot read', path.join(root, folder));
+    }
+    for (const entry of entries) {
+      const file = path.posix.join(folder, entry.name);
+      if (entry.isDirectory() && depth < maxDepth) walk(file, depth + 1);
+      else if (path.posix.basename(folder) === 'text' && entry.name.endsWith('.txt')) found.push(file);
+    }
+  };
+  walk('', 0);
+  return found.sort();
+}
+
+/** `MiniBehaviour`, `mini_behavior` and `minibehaviour` are one world. */
+const plainName = (name: string) =>
+  name
+    .toLowerCase()
+    .replace(/[^a-z]/g, '')
+    .replace('behavior', 'behaviour');
+
+/** The world that `task=` names, or else the folder that holds the levels. */
+function worldOf(task: string | undefined, file: string): string {
+  const folder = file.split('/').at(-4);
+  const name = task ?? folder ?? '';
+  const world = WORLD_NAMES.find(known => plainName(name) === plainName(known));
+  if (world === undefined) throw new Error(`task=${name} is none of ${WORLD_NAMES.join(', ')}`);
+  return world;
+}
+
+/**
+ * The stored image of a sample at the model's size: (pixels, pixels, 3). Other square sizes are resized.
+ * @throws Error that says why the image cannot be used; the caller knows its path
+ */
+export function storedImage(root: string, { imageFile, instance }: StoredSample, pixels: number): Uint8Array {
+  const image = decodePng(readFile(path.join(root, imageFile), MAX_PNG_BYTES));
+  if (image.width !== image.height)
+    throw new Error(
+      `the image has ${image.width} x ${image.height} pixels, and a board is square: crop it to the board`,
+    );
+  if (image.width < 4 * instance.size)
+    throw new Error(
+      `the image has ${image.width} pixels a side, too few for a board of ${instance.size}: at least ${4 * instance.size} are needed`,
+    );
+  return resizeSquare(image, pixels).data;
+}
+
+/** @throws FileError if there is anything at this path but an empty folder */
+export function requireEmpty(folder: string): void {
+  try {
+    const [first] = fs.readdirSync(folder);
+    if (first !== undefined)
+      throw new FileError(`${folder} is not empty (it has ${first}): choose another folder; nothing was overwritten`);
+  } catch (error) {
+    if (error instanceof FileError) throw error;
+    if (errorCode(error) === 'ENOENT') return;
+    throw new FileError(`${folder} cannot be used: ${errorCode(error) === 'ENOTDIR' ? 'it is a file' : String(error)}`);
+  }
+}
+
+/**
+ * Fills a folder that must be new or empty. `write` gets a temporary one beside it, which takes its place as a whole, so that
+ * a command that is stopped leaves no half of a data set.
+ */
+export async function writeFolder<T>(folder: string, write: (temporary: string) => T | Promise<T>): Promise<T> {
+  requireEmpty(folder);
+  const target = path.resolve(folder);
+  const temporary = `${target}.${process.pid}.tmp`;
+  try {
+    fs.mkdirSync(temporary, { recursive: true });
+    const result = await write(temporary);
+    if (fs.existsSync(target)) fs.rmdirSync(target); // empty, as was checked
+    fs.renameSync(temporary, target);
+    return result;
+  } catch (error) {
+    throw explain(error, 'Cannot write', folder);
+  } finally {
+    fs.rmSync(temporary, { recursive: true, force: true });
+  }
+}

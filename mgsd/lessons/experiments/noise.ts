@@ -1,0 +1,157 @@
+/** How noisy the gradient of a sampled token is, beside the exact one, where a trained student really stands. */
+import { noGrad } from '../../../core/index.js';
+import type { NumberArray } from '../../../core/index.js';
+import { Random } from '../../../core/index.js';
+import { loadModel, decodeCheckpoint, generate } from '../../../models/index.js';
+import { readFile } from '../../runs/files.js';
+import { pretrainedPath } from '../../runs/package.js';
+import { instancePool } from '../../method/split.js';
+import type { Puzzle } from '../../method/puzzles.js';
+import { generationSlots, packTraces, patchTensor, promptOf, renderPuzzles } from '../../method/packing.js';
+import { maximumResponseLength } from '../../method/response.js';
+import { relabelledTrace } from '../../method/targets.js';
+import { createWorldByName } from '../../worlds/registry.js';
+import type { World } from '../../worlds/world.js';
+import { lineChart } from './chart.js';
+import { scaled, textTable } from './experiment.js';
+import type { Experiment, ExperimentOptions, ExperimentResult } from './experiment.js';
+
+/** Both distributions at one position of a rollout. */
+interface Position {
+  /** log p of the student and log q of the teacher, over the vocabulary. */
+  readonly logP: Float64Array;
+  readonly logQ: Float64Array;
+}
+
+const floor = -12;
+
+function logSoftmax(logits: NumberArray, row: number, V: number): Float64Array {
+  const z = Float64Array.from(logits.subarray(row * V, (row + 1) * V));
+  const maximum = z.reduce((a, b) => Math.max(a, b), -Infinity);
+  const lse = maximum + Math.log(z.reduce((total, value) => total + Math.exp(value - maximum), 0));
+  return z.map(value => value - lse);
+}
+
+/** The pretrained model against itself: as student it sees pictures, as teacher it reads symbols. */
+async function positionsOf({ device, seed, effort }: ExperimentOptions): Promise<Position[]> {
+  const model = await loadModel(device, decodeCheckpoint(readFile(pretrainedPath())), { trainable: false });
+  const world: World = createWorldByName('frozenlake');
+  const level = 4;
+  const count = scaled(48, effort, 4);
+  const instances = instancePool(world, level, new Random(seed, 40, level), { split: 'test', count });
+  const puzzles = instances.map<Puzzle>(instance => ({ world, instance }));
+  const images = renderPuzzles(puzzles, model.config, 'held-out'); // a look it was never trained on: it makes mistakes
+  const V = model.config.vocabulary;
+  const options = {
+    maxTokens: maximumResponseLength(world, level),
+    temperature: 1,
+    ...{ seed, stream: 41, step: 0 },
+    ...generationSlots(puzzles.map(({ world: rules }) => ({ world: rules })), model.config), // prettier-ignore
+  };
+  const prompts = puzzles.map(puzzle => promptOf(puzzle, 'image', model.config));
+  const responses = await device.scope(() => generate(model, prompts, options, patchTensor(model, images)));
+  const traces = puzzles.map(({ instance }, i) => relabelledTrace(world, instance, responses[i]!));
+  const [student, teacher] = await device.scope(() =>
+    noGrad(() =>
+      Promise.all([
+        model.forward(packTraces(puzzles, traces, 'image', model.config), patchTensor(model, images)).read(), // (N, V)
+        model.forward(packTraces(puzzles, traces, 'symbolic', model.config)).read(), // (N, V)
+      ]),
+    ),
+  );
+  model.dispose();
+  return Array.from({ length: student.length / V }, (_, row) => ({
+    logP: logSoftmax(student, row, V),
+    logQ: logSoftmax(teacher, row, V).map(value => Math.max(value, floor)),
+  }));
+}
+
+/** d KL(p || q) / d logits = p (log p - log q - KL), at one position. */
+function exactGradient({ logP, logQ }: Position): { kl: number; gradient: Float64Array } {
+  const kl = logP.reduce((total, value, k) => total + Math.exp(value) * (value - logQ[k]!), 0);
+  return { kl, gradient: logP.map((value, k) => Math.exp(value) * (value - logQ[k]! - kl)) };
+}
+
+/** A token drawn from the student: the first whose cumulated probability exceeds `u`. */
+function drawToken(logP: Float64Array, u: number): number {
+  let cumulated = 0;
+  for (let k = 0; k < logP.length; k++) {
+    cumulated += Math.exp(logP[k]!);
+    if (cumulated > u) return k;
+  }
+  return logP.length - 1;
+}
+
+/** The estimate from one token y: advantage (log q_y - log p_y [+ KL]) times the gradient of -log p_y, added to `sum`. */
+function addEstimate(sum: Float64Array, { logP, logQ }: Position, token: number, baseline: number): void {
+  const advantage = logQ[token]! - logP[token]! + baseline;
+  for (let k = 0; k < sum.length; k++) sum[k]! += advantage * (Math.exp(logP[k]!) - Number(k === token));
+}
+
+const squaredNorm = (x: Float64Array) => x.reduce((total, value) => total + value * value, 0);
+
+async function run(options: ExperimentOptions): Promise<ExperimentResult> {
+  options.onProgress('rollouts of the trained student, and what the teacher thinks of them');
+  const positions = (await positionsOf(options)).map(position => ({ ...position, ...exactGradient(position) }));
+  const sizes = [1, 4, 16, 64, 256].filter(size => size === 1 || size <= 256 * options.effort);
+  const trials = scaled(8, options.effort, 2);
+  const random = new Random(options.seed, 42);
+  const V = positions[0]!.logP.length;
+  const exact = positions.reduce((total, { gradient }) => total + squaredNorm(gradient), 0);
+  options.onProgress(`${positions.length} positions, up to ${sizes.at(-1)!} samples at each`);
+  // Error of the whole batch's gradient (all positions side by side), relative to its length.
+  const relative = (size: number, withBaseline: boolean) => {
+    let squared = 0;
+    for (let trial = 0; trial < trials; trial++)
+      for (const position of positions) {
+        const mean = new Float64Array(V);
+        for (let s = 0; s < size; s++)
+          addEstimate(mean, position, drawToken(position.logP, random.uniform()), withBaseline ? position.kl : 0);
+        squared += squaredNorm(mean.map((value, k) => value / size - position.gradient[k]!));
+      }
+    return Math.sqrt(squared / trials / exact);
+  };
+  const rows = sizes.map(size => ({
+    samples: size,
+    sampled: relative(size, false),
+    sampledBaseline: relative(size, true),
+  }));
+  const meanKl = positions.reduce((total, { kl }) => total + kl, 0) / positions.length;
+  const one = rows[0]!;
+  return {
+    lines: [
+      `${positions.length} tokens that the student wrote; reverse KL to the teacher ${meanKl.toFixed(3)} nats each on average.`,
+      'Error of the gradient with respect to the logits, in lengths of the exact gradient:',
+      ...textTable([
+        ['samples per position', 'sampled', 'with baseline', 'full'],
+        ...rows.map(({ samples, sampled, sampledBaseline }) => [
+          String(samples),
+          sampled.toFixed(2),
+          sampledBaseline.toFixed(2),
+          '0',
+        ]),
+      ]),
+      `One sample per position is off by ${one.sampled.toFixed(1)} times what it estimates, with the baseline by ${one.sampledBaseline.toFixed(1)}; the full estimator costs one pass over ${V} numbers.`,
+    ],
+    data: { positions: positions.length, meanReverseKl: meanKl, trials, rows },
+    svg: lineChart({
+      title: 'Noise of the sampled estimator',
+      x: 'samples per position',
+      y: 'error / length of the gradient',
+      xScale: 'log',
+      yScale: 'log',
+      lines: [
+        { label: 'sampled (k1)', points: rows.map(row => [row.samples, row.sampled]) },
+        { label: 'with baseline', points: rows.map(row => [row.samples, row.sampledBaseline]) },
+        { label: '1 / sqrt(n)', points: rows.map(row => [row.samples, one.sampled / Math.sqrt(row.samples)]), dashed: true }, // prettier-ignore
+      ],
+    }),
+  };
+}
+
+export const noise: Experiment = {
+  name: 'noise',
+  question: 'How far off is the gradient that one sampled token gives?',
+  lesson: 'mgsd/lessons/stage2.md',
+  run,
+};

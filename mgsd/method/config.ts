@@ -1,0 +1,189 @@
+/** The configuration of a run: everything that decides its result, checked, and stored in the run's folder. */
+import { z } from 'zod';
+import { modelPresets } from '../../models/index.js';
+import type { PresetName } from '../../models/index.js';
+import { noGate, presets } from './presets.js';
+import { distillationSwitches, senselessSettings } from './stages/distillation-config.js';
+import { WORLD_NAMES } from '../worlds/registry.js';
+
+const count = z.int().min(1);
+const steps = z.int().min(0);
+const rate = z.number().min(0).max(1);
+const probability = z.number().min(0).max(1);
+
+/** Symbolic samples, as in stage 0, among those of a later stage: what a stage does not see it forgets. */
+const replay = probability
+  .default(0)
+  .describe('Symbolic samples with plans, as in stage 0, per puzzle of a batch; and the weight of their loss beside 1');
+
+const gateSchema = z
+  .strictObject({
+    recapExact: probability.describe(
+      'Share of exact recaps that every board size must reach before it takes part in stage 2; 0: no gate',
+    ),
+    puzzles: count.describe('Puzzles per board size that are asked about; none of them is trained on in stage 1'),
+    steps: count.describe('Updates of an extension, half of whose puzzles come from the sizes that failed'),
+    extensions: steps.describe('Extensions of stage 1 at most'),
+    failed: z
+      .enum(['ground', 'join'])
+      .describe(
+        'In stage 2, sizes that still fail: go on being grounded and are asked again every `steps` updates; or join at once',
+      ),
+  })
+  .describe('Between stages 1 and 2');
+
+export { presets };
+
+/** Linear warm-up, then a cosine from the peak to `floor` times the peak. */
+const schedule = {
+  steps: steps.describe('Updates; 0 leaves the stage out'),
+  batch: count.describe('Puzzles per update'),
+  warmup: steps.describe('Updates of linear rise'),
+  floor: probability.describe('Learning rate at the end, as a share of the peak'),
+  balance: probability.describe('Share of puzzles drawn evenly from the difficulty classes instead of as they come'),
+  lossAverage: z
+    .enum(['world', 'token'])
+    .default('world')
+    .describe('The loss is the mean over worlds of the means over their tokens, or over all tokens alike'),
+};
+
+const stageName = z.enum(['stage0', 'stage1', 'stage2', 'direct']);
+
+const levelCounts = z.record(z.string().regex(/^\d$/, 'a board size'), count);
+
+const taskSchema = z.strictObject({
+  world: z.enum(WORLD_NAMES as [string, ...string[]]),
+  levels: z.array(z.int().min(2).max(8)).min(1).describe('Board sizes'),
+  pool: levelCounts.describe('Different training puzzles per board size (stage 0)'),
+  options: z.record(z.string(), z.unknown()).optional().describe("The world's own generator options"),
+});
+
+const noiseSchema = z.strictObject({
+  recapSamples: probability.describe('Share of samples with noise in the recap'),
+  recapTokens: probability.describe('Share of recap tokens replaced in such a sample'),
+  detourSamples: probability.describe('Share of samples with detours in the plan'),
+  detourSteps: probability.describe('Share of random steps in such a sample'),
+});
+
+/** The schema of a run's configuration; `mgsd-lite config schema` prints it for editors. */
+export const configSchema = z.strictObject({
+  preset: z.enum(Object.keys(modelPresets) as [PresetName, ...PresetName[]]),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .describe('Decides every puzzle, weight and sample'),
+  precision: z
+    .enum(['f32', 'f16'])
+    .default('f32')
+    .describe('f16: matrix products and activations in half precision, weights and sums in f32, with loss scaling'),
+  stages: z.array(stageName).min(1).optional().describe('Stages of the run; left out: stage0, stage1 and stage2'),
+  tasks: z.array(taskSchema).min(1),
+  optimizer: z.strictObject({
+    beta1: rate,
+    beta2: rate,
+    epsilon: z.number().positive(),
+    weightDecay: rate,
+    maxNorm: z.number().min(0).describe('Global norm at which gradients are clipped; 0 switches clipping off'),
+  }),
+  stage0: z.strictObject({
+    ...schedule,
+    learningRate: rate,
+    noise: noiseSchema,
+    promptDropout: probability
+      .default(0)
+      .describe('Share of samples without the state in their prompt, so that the planner can also read its own recap'),
+    planContext: probability
+      .default(0)
+      .describe('Share of samples whose prompt tells a shortest plan, for a teacher with stage2.context state+plan'),
+  }),
+  stage1: z.strictObject({
+    ...schedule,
+    visionRate: rate,
+    decoderRate: rate.describe('0 freezes the decoder'),
+    images: count.describe('Different images per board size'),
+    questions: probability
+      .default(0)
+      .describe(
+        'Samples that answer all perception questions (mode:perceive), per puzzle of a batch; and the weight of their loss',
+      ),
+    replay,
+    gate: gateSchema.default(noGate),
+  }),
+  stage2: z.strictObject({
+    ...schedule,
+    visionRate: rate,
+    decoderRate: rate,
+    prompts: count.describe('Different puzzles per board size'),
+    replay,
+    ...distillationSwitches,
+  }),
+  evaluation: z.strictObject({
+    puzzles: count.describe('Held-out puzzles per board size'),
+  }),
+});
+
+/** A checked configuration. */
+export type RunConfig = z.infer<typeof configSchema>;
+/** One world of a run: its board sizes and how many puzzles of each. */
+export type TaskConfig = RunConfig['tasks'][number];
+
+/** Plain objects are merged key by key, and lists where `over` names places in them (`{ 0: ... }`); all else is replaced. */
+function merge(base: unknown, over: unknown): unknown {
+  if (!isRecord(over)) return over;
+  if (Array.isArray(base)) {
+    const places = Object.keys(over);
+    if (places.length === 0 || !places.every(key => /^\d+$/.test(key) && Number(key) <= base.length)) return over;
+    const list = [...(base as unknown[])];
+    for (const [place, value] of Object.entries(over)) list[Number(place)] = merge(list[Number(place)], value);
+    return list;
+  }
+  const out: Record<string, unknown> = isRecord(base) ? { ...base } : {};
+  for (const [key, value] of Object.entries(over)) {
+    if (key === '__proto__') throw new Error('configuration: "__proto__" is no setting');
+    if (value !== undefined) out[key] = merge(out[key], value);
+  }
+  return out;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * A preset with changes on top, checked.
+ * @param changes partial configurations, later ones win
+ * @throws Error in one line that names every wrong field
+ */
+export function resolveConfig(preset: PresetName, ...changes: readonly unknown[]): RunConfig {
+  const raw = changes.reduce<unknown>(merge, presets[preset]);
+  const result = configSchema.safeParse(raw);
+  if (!result.success) {
+    const problems = result.error.issues.map(({ path, message }) => `${path.join('.') || 'config'}: ${message}`);
+    throw new Error(`configuration: ${problems.join('; ')}`);
+  }
+  for (const task of result.data.tasks)
+    for (const level of task.levels)
+      if (task.pool[level] === undefined)
+        throw new Error(
+          `configuration: ${task.world} has board size ${level} but its pool says not how many puzzles (pool.${level})`,
+        );
+  const senseless = senselessSettings(result.data);
+  if (senseless.length > 0)
+    throw new Error(`configuration: ${senseless.map(({ field, reason }) => `stage2.${field}: ${reason}`).join('; ')}`);
+  return result.data;
+}
+
+/** `stage0.steps=100` as a partial configuration; the value is read as JSON, else as text. @throws Error if there is no `=` */
+export function parseOverride(text: string): Record<string, unknown> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new Error(`"${text}" is not an override; write path=value, as in stage0.steps=100`);
+  const path = text.slice(0, at).split('.');
+  let value: unknown = text.slice(at + 1);
+  try {
+    value = JSON.parse(text.slice(at + 1));
+  } catch {
+    // plain text
+  }
+  return path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Record<string, unknown>;
+}

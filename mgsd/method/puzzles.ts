@@ -1,0 +1,163 @@
+/** The puzzles of a run: pools for training and held-out ones for evaluation, decided by the seed alone. */
+import { Random } from '../../core/index.js';
+import type { RunConfig } from './config.js';
+import type { ModelConfig } from '../../models/index.js';
+import { assertNoLeak, instancePool } from './split.js';
+import { assertOracleFits, maximumResponseLength, symbolicPrompt } from './response.js';
+import { createWorldByName } from '../worlds/registry.js';
+import type { World, WorldInstance } from '../worlds/world.js';
+
+/** A puzzle with the world whose rules it follows. */
+export interface Puzzle {
+  readonly world: World;
+  readonly instance: WorldInstance;
+}
+
+/** Puzzles of one world and board size. */
+export interface PuzzleGroup {
+  readonly world: World;
+  readonly level: number;
+  readonly puzzles: readonly Puzzle[];
+  /** The same, by the world's difficulty classes; classes without a puzzle are left out. */
+  readonly byDifficulty: readonly (readonly Puzzle[])[];
+}
+
+/** Streams of the run's random numbers; each use has its own, so that they do not disturb each other. */
+export const streams = {
+  pools: 10,
+  test: 11,
+  stage0: 20,
+  stage1: 21,
+  stage2: 22,
+  rollouts: 23,
+  direct: 24,
+  replay: 26,
+  questions: 27,
+  grounding: 28,
+  shuffle: 30,
+  bootstrap: 31,
+} as const;
+
+/** The seed of the held-out puzzles is fixed: runs with different seeds are judged on the same ones. */
+const testSeed = 606_2026;
+
+function poolGroups(
+  config: RunConfig,
+  split: 'train' | 'test',
+  seed: number,
+  stream: number,
+  count: (pool: number) => number,
+): PuzzleGroup[] {
+  return config.tasks.flatMap((task, t) => {
+    const world = createWorldByName(task.world, task.options);
+    return task.levels.map(level => {
+      const random = new Random(seed, stream, 100 * t + level);
+      const instances = instancePool(world, level, random, { split, count: count(task.pool[level]!) });
+      return groupOf(
+        world,
+        level,
+        instances.map(instance => ({ world, instance })),
+      );
+    });
+  });
+}
+
+function groupOf(world: World, level: number, puzzles: readonly Puzzle[]): PuzzleGroup {
+  const classes = world.difficulties.map(name => puzzles.filter(({ instance }) => world.difficulty(instance) === name));
+  return { world, level, puzzles, byDifficulty: classes.filter(list => list.length > 0) };
+}
+
+/** `maze 4`, for people. */
+export function groupName({ world, level }: Pick<PuzzleGroup, 'world' | 'level'>): string {
+  return `${world.name} ${level}`;
+}
+
+/**
+ * Puzzles that stage 1's gate asks about: `stage1.gate.puzzles` per world and size from the training side of the split, but
+ * none of those that stage 1 trains on.
+ */
+export function gateGroups(config: RunConfig): PuzzleGroup[] {
+  const { images, gate } = config.stage1;
+  const drawn = (pool: number) => Math.min(pool, images);
+  const groups = poolGroups(config, 'train', config.seed, streams.pools, pool => drawn(pool) + gate.puzzles);
+  return groups.map(({ world, level, puzzles }) => {
+    const { pool } = config.tasks.find(task => task.world === world.name && task.levels.includes(level))!;
+    return groupOf(world, level, puzzles.slice(drawn(pool[level]!)));
+  });
+}
+
+/** Training puzzles per world and size: `pool` many, or `limit` if that is less; a smaller pool begins a larger one. */
+export function trainingGroups(config: RunConfig, limit = Infinity): PuzzleGroup[] {
+  return poolGroups(config, 'train', config.seed, streams.pools, pool => Math.min(pool, limit));
+}
+
+/** Held-out puzzles per world and size, the same for every seed. None of their layouts occurs in training. */
+export function heldOutGroups(config: RunConfig): PuzzleGroup[] {
+  return poolGroups(config, 'test', testSeed, streams.test, () => config.evaluation.puzzles);
+}
+
+/**
+ * Share of each group in a batch: worlds get equal shares, and sizes of a world shares by their number of cells, since that is
+ * how much there is to see and to plan on a board.
+ */
+export function groupShares(groups: readonly PuzzleGroup[]): number[] {
+  const worlds = new Set(groups.map(({ world }) => world.name)).size;
+  return groups.map(({ world, level }) => {
+    const cells = groups.reduce((sum, other) => sum + (other.world.name === world.name ? other.level ** 2 : 0), 0);
+    return level ** 2 / cells / worlds;
+  });
+}
+
+/**
+ * `batch` puzzles of a step, drawn with replacement, the groups by their shares.
+ * @param balance share of puzzles that are drawn evenly from the difficulty classes of their group, so that hard ones come
+ *   more often than chance brings them; the rest are drawn as they come
+ * @param shares of the groups in the batch; they sum to 1
+ */
+export function drawPuzzles(
+  groups: readonly PuzzleGroup[],
+  random: Random,
+  batch: number,
+  balance = 0,
+  shares: readonly number[] = groupShares(groups),
+): Puzzle[] {
+  let group = 0;
+  let end = shares[0]!;
+  return Array.from({ length: batch }, (_, i) => {
+    while ((i + 0.5) / batch > end && group < groups.length - 1) end += shares[++group]!;
+    const { puzzles, byDifficulty } = groups[group]!;
+    const pool = random.uniform() < balance ? byDifficulty[random.integer(byDifficulty.length)]! : puzzles;
+    return pool[random.integer(pool.length)]!;
+  });
+}
+
+/**
+ * Throws unless the training puzzles and the held-out ones have no layout in common and the oracle's own traces of all of
+ * them fit the limits: those that rollouts and evaluation are cut at, and the model's position tables. A limit that is too
+ * short caps success silently.
+ */
+export function checkPuzzles(
+  { responsePositions, promptPositions }: Pick<ModelConfig, 'responsePositions' | 'promptPositions'>,
+  training: readonly PuzzleGroup[],
+  heldOut: readonly PuzzleGroup[],
+): void {
+  for (const { world, level, puzzles } of [...training, ...heldOut]) {
+    const limit = Math.min(maximumResponseLength(world, level), responsePositions);
+    for (const { instance } of puzzles) {
+      assertOracleFits(world, instance, limit);
+      const prompt = symbolicPrompt(world, instance).length;
+      if (prompt > promptPositions)
+        throw new Error(
+          `${world.title} level ${level}: a symbolic prompt of ${prompt} tokens does not fit the model's ${promptPositions} prompt positions`,
+        );
+    }
+  }
+  for (const { world, level, puzzles } of heldOut)
+    for (const other of training)
+      if (other.world.name === world.name && other.level === level)
+        assertNoLeak(
+          world,
+          other.puzzles.map(({ instance }) => instance),
+          puzzles.map(({ instance }) => instance),
+        );
+}

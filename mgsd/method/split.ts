@@ -1,0 +1,106 @@
+/**
+ * The split into training and test puzzles. It goes by layout, not by puzzle: all puzzles that share a layout (FrozenLake:
+ * the holes; Maze: the walls; MiniBehaviour: table and printer) fall on the same side, so nothing about a test board can
+ * be learnt from a training board. The side is a pure function of the layout's text; no list has to be kept.
+ */
+
+import { crc32 } from 'node:zlib';
+import type { GenerateRequest, RandomSource, World, WorldInstance } from '../worlds/world.js';
+
+/** Training or held-out puzzles. */
+export type SplitName = 'train' | 'test';
+
+/** One layout in this many is a test layout. */
+const TEST_SHARE = 8;
+
+/** The side of a layout: test if the CRC-32 (IEEE, as in zip and PNG) of its UTF-8 text is divisible by 8. */
+export function splitOfLayout(layoutKey: string): SplitName {
+  return crc32(layoutKey) % TEST_SHARE === 0 ? 'test' : 'train';
+}
+
+/** The side of a puzzle: that of its layout. */
+export function splitOf<I extends WorldInstance>(world: World<I>, instance: I): SplitName {
+  return splitOfLayout(world.layoutKey(instance));
+}
+
+/** Which puzzles are wanted, and how many. */
+export interface PoolRequest extends GenerateRequest {
+  readonly split: SplitName;
+  readonly count: number;
+  /**
+   * Difficulties to be taken in turn, so that each has an equal share; instead of `difficulty`. One that runs out is reported to
+   * `onExhausted` and the others make up the number; it is an Error only when all have.
+   */
+  readonly turns?: readonly string[] | undefined;
+  /** Told of a difficulty that has run out. */
+  readonly onExhausted?: (difficulty: string) => void;
+  /** Keys (`instanceKey`) of puzzles that must not come again, for instance those of an earlier pool. */
+  readonly exclude?: ReadonlySet<string>;
+}
+
+/** Draws in a row that bring nothing new before a pool is given up: at least this many, and 1000 for each wanted puzzle. */
+const PATIENCE = 100_000;
+/** The same before one of several difficulties is. Drawing from a rare one takes long. */
+const TURN_PATIENCE = 20_000;
+
+/**
+ * `count` different puzzles of one level on one side of the split, in the order in which they were drawn: the same for the
+ * same random numbers, and the first k of a larger pool. An Error says how many there seem to be if they run out.
+ */
+export function instancePool<I extends WorldInstance>(
+  world: World<I>,
+  level: number,
+  random: RandomSource,
+  { split, count, exclude, difficulty, turns = [], onExhausted }: PoolRequest,
+): I[] {
+  const pool: I[] = [];
+  const seen = new Set(exclude);
+  let open = turns;
+  let idle = 0;
+  const leaveOut = (name: string) => {
+    open = open.filter(other => other !== name);
+    idle = 0;
+    onExhausted?.(name);
+  };
+  const outOf = (draws: number) =>
+    new Error(
+      `${world.title} level ${level} seems to have only ${pool.length} different ${split} puzzles under these options, ` +
+        `not ${count}: nothing new in ${draws} draws. Ask for fewer, or widen the generator's options`,
+    );
+  while (pool.length < count) {
+    const wanted = open[pool.length % open.length] ?? difficulty;
+    const patience = open.length > 1 ? TURN_PATIENCE : Math.max(PATIENCE, 1000 * Math.min(count, 1000));
+    let instance: I;
+    try {
+      instance = world.generate(random, level, { difficulty: wanted });
+    } catch (error) {
+      if (wanted === undefined || turns.length < 2 || error instanceof RangeError) throw error;
+      if (open.length < 2) throw outOf(patience); // the generator itself found none
+      leaveOut(wanted);
+      continue;
+    }
+    const key = world.instanceKey(instance);
+    if (seen.has(key) || splitOf(world, instance) !== split) {
+      idle++;
+      if (idle > patience && wanted !== undefined && open.length > 1) leaveOut(wanted);
+      else if (idle > patience) throw outOf(patience);
+      continue;
+    }
+    idle = 0;
+    seen.add(key);
+    pool.push(instance);
+  }
+  return pool;
+}
+
+/**
+ * Throws an Error that names the first layout found on both sides. The split makes that impossible for generated pools;
+ * puzzles read from files go through here before they are called held-out.
+ */
+export function assertNoLeak<I extends WorldInstance>(world: World<I>, train: Iterable<I>, test: Iterable<I>): void {
+  const layouts = new Set(Array.from(train, instance => world.layoutKey(instance)));
+  for (const instance of test) {
+    const key = world.layoutKey(instance);
+    if (layouts.has(key)) throw new Error(`the layout ${key} occurs in training and in test puzzles`);
+  }
+}

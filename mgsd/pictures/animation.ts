@@ -1,0 +1,41 @@
+/** A plan being carried out, as the frames of a moving picture. */
+import type { Frame } from './apng.js';
+import { boardPicture, drawSpot, pathOf } from './draw.js';
+import { colOf, rowOf } from '../worlds/grid.js';
+import type { Action } from '../worlds/grid.js';
+import type { World, WorldInstance } from '../worlds/world.js';
+
+/** Pictures between two cells, and how long each of them, a halt, and the end stand, in milliseconds. */
+const between = 4;
+const times = { moving: 60, halt: 240, begin: 700, end: 1600 } as const;
+
+/**
+ * The board with an agent that goes along a plan, the way behind it drawn, up to the goal or the first fatal action.
+ * @param pixels side of the square picture
+ */
+export function planFrames(world: World, instance: WorldInstance, actions: readonly Action[], pixels: number): Frame[] {
+  const path = pathOf(world, instance, actions);
+  const side = pixels / instance.size;
+  const centre = (cell: number) => [(colOf(cell) + 0.5) * side, (rowOf(cell) + 0.5) * side] as const;
+  const frame = (steps: number, at: readonly [number, number], milliseconds: number): Frame => {
+    const image = boardPicture(world, instance, path.slice(0, steps), pixels);
+    drawSpot(image, at, 0.14 * side);
+    return { image, milliseconds };
+  };
+  const [first] = path;
+  if (!first) return [{ image: boardPicture(world, instance, [], pixels), milliseconds: times.end }];
+  const frames = [frame(0, centre(first.from), times.begin)];
+  path.forEach(({ from, to, fatal }, k) => {
+    const isLast = k === path.length - 1;
+    const reached = to < 0 ? from : to; // a wall keeps it where it was
+    if (reached !== from)
+      for (let step = 1; step < between; step++) {
+        const share = step / between;
+        const [a, b] = [centre(from), centre(reached)];
+        frames.push(frame(k, [a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1])], times.moving));
+      }
+    const standsAt = fatal ? centre(from) : centre(reached); // the cross is drawn where it failed
+    frames.push(frame(k + 1, standsAt, isLast ? times.end : times.halt));
+  });
+  return frames;
+}

@@ -1,0 +1,215 @@
+/**
+ * The state of a run as files: what a checkpoint holds beside the weights, what is checked before one is gone on with, and which
+ * one that is. Random numbers are counter-based, so seed and step are all of their state, and of the place in the data.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { allFinite, stateFields } from '../../core/index.js';
+import type { AdamW } from '../../core/index.js';
+import { CheckpointError, decodeCheckpoint, encodeCheckpoint } from '../../models/index.js';
+import type { Checkpoint, CheckpointProblem, ModelConfig, VisionLanguageModel } from '../../models/index.js';
+import { resolveConfig } from '../method/config.js';
+import type { RunConfig } from '../method/config.js';
+import { FileError, readFile } from './files.js';
+import type { CheckpointFile, RunFolder } from './run-folder.js';
+import type { Stage, StageName } from '../method/stages/stage.js';
+
+/** A checkpoint file that is refused: its path, what is wrong with it, what to do. */
+export class RefusedCheckpoint extends FileError {
+  override name = 'RefusedCheckpoint';
+  readonly problem: CheckpointProblem;
+
+  constructor(path: string, problem: CheckpointProblem, message: string, options?: ErrorOptions) {
+    super(`${path} is refused: ${message.replace(/\.$/, '')}${remedies[problem]}.`, options);
+    this.problem = problem;
+  }
+}
+
+const remedies: Readonly<Record<CheckpointProblem, string>> = {
+  damaged: '; take an earlier checkpoint',
+  foreign: '; check the path',
+  newer: '', // the message says it
+  older: '',
+};
+
+/** Reads a checkpoint file. @throws RefusedCheckpoint; FileError if it cannot be read at all */
+export function readCheckpoint(path: string): Checkpoint {
+  const bytes = readFile(path);
+  try {
+    return decodeCheckpoint(bytes);
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    throw new RefusedCheckpoint(path, error.problem, error.message, { cause: error });
+  }
+}
+
+/** Reads a checkpoint to go on from. @throws RefusedCheckpoint, also for one of another run, place or size, or without optimiser */
+export function readRunState({ path, stage, step }: CheckpointFile, config: RunConfig): Checkpoint {
+  const checkpoint = readCheckpoint(path);
+  const { metadata, optimizer, parameters } = checkpoint;
+  const foreign = (message: string) => new RefusedCheckpoint(path, 'foreign', message);
+  if (metadata['stage'] !== stage || metadata['step'] !== String(step))
+    throw foreign(`it was written as ${metadata['stage'] ?? 'no stage'}, update ${metadata['step'] ?? '?'}`);
+  if (!isOfRun(metadata['run'], config)) throw foreign('it belongs to a run with another configuration');
+  const count = [...parameters.values()].reduce((sum, { length }) => sum + length, 0);
+  const sizes = ['m', 'v'].map(name => optimizer.get(name)?.length ?? 0);
+  if (sizes.some(size => size < count) || !optimizer.has('state'))
+    throw foreign("it has not the optimiser's state, so a run cannot go on from it");
+  return checkpoint;
+}
+
+function isOfRun(stored: string | undefined, config: RunConfig): boolean {
+  try {
+    const raw = JSON.parse(stored ?? '') as RunConfig;
+    return isDeepStrictEqual(resolveConfig(raw.preset, raw), resolveConfig(config.preset, config));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The newest good checkpoint of a stage. Damaged and foreign ones are passed over with a note each; one that a newer program has
+ * written is not, since going on from an older one would replace it.
+ * @returns undefined if the stage must begin anew
+ * @throws RefusedCheckpoint
+ */
+export function newestCheckpoint(
+  folder: RunFolder,
+  stage: StageName,
+  config: RunConfig,
+  onNote: (note: string) => void = () => {},
+): { readonly step: number; readonly checkpoint: Checkpoint } | undefined {
+  const files = folder.checkpoints().filter(file => file.stage === stage);
+  for (const file of files) {
+    try {
+      return { step: file.step, checkpoint: readRunState(file, config) };
+    } catch (error) {
+      if (error instanceof RefusedCheckpoint && (error.problem === 'newer' || error.problem === 'older')) throw error;
+      onNote(error instanceof Error ? error.message : String(error));
+    }
+  }
+  if (files.length > 0) onNote(`no checkpoint of ${stage} in ${folder.path} is good: it begins anew`);
+  return undefined;
+}
+
+/** The weights a stage ended with. @throws Error if the folder has none, the stage was not finished, or its file is refused */
+export function finalCheckpoint(
+  folder: RunFolder,
+  stage: 'stage0' | 'stage1' | 'stage2',
+  config: RunConfig,
+): Checkpoint {
+  const file = folder.checkpoints().find(checkpoint => checkpoint.stage === stage);
+  if (!file)
+    throw new Error(`${folder.path} has no checkpoint of ${stage}, which this stage starts from: run ${stage} first.`);
+  const { steps } = config[stage];
+  if (file.step < steps)
+    throw new Error(
+      `${folder.path} has ${stage} up to update ${file.step} of ${steps}: let it finish first, with --resume.`,
+    );
+  try {
+    return readRunState(file, config);
+  } catch (error) {
+    if (!(error instanceof RefusedCheckpoint) || error.problem !== 'damaged') throw error;
+    throw new FileError(
+      `${error.message} --resume without --stage goes back to an earlier one of ${stage} by itself.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** A checkpoint of such weights would be of no use. */
+export class WeightsNotFinite extends Error {
+  override name = 'WeightsNotFinite';
+}
+
+/** Gives an optimiser back what a checkpoint holds of it. The state of files from before loss scales is completed. */
+export function restoreOptimizer(optimizer: AdamW, { optimizer: tensors }: Checkpoint): void {
+  const [m, v, stored] = ['m', 'v', 'state'].map(name => tensors.get(name)!) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  const state = new Float32Array(stateFields.length);
+  state[stateFields.indexOf('lossScale')] = 1;
+  state.set(stored.subarray(0, state.length));
+  optimizer.load({ m, v, state });
+}
+
+/** What goes on between two steps, on the host. */
+export interface RunState {
+  readonly stage: StageName;
+  /** Updates done. */
+  readonly step: number;
+  readonly model: ModelConfig;
+  readonly parameters: ReadonlyMap<string, Float32Array>;
+  readonly optimizer: ReadonlyMap<string, Float32Array>;
+}
+
+/** Copies the state of a run from the device; ordered with what has been launched, so steps may follow at once. */
+export async function captureState(
+  stage: Stage,
+  step: number,
+  model: VisionLanguageModel,
+  optimizer: AdamW,
+): Promise<RunState> {
+  const [parameters, { m, v, state }, more] = await Promise.all([
+    model.parameters.save(),
+    optimizer.save(),
+    stage.saveState?.() ?? new Map<string, Float32Array>(),
+  ]);
+  const tensors = new Map([['m', m], ['v', v], ['state', state], ...more]); // prettier-ignore
+  return { stage: stage.name, step, model: model.config, parameters, optimizer: tensors };
+}
+
+/**
+ * Writes a checkpoint into the run's folder.
+ * @param score see `RunFolder.saveCheckpoint`
+ * @throws WeightsNotFinite
+ */
+export function saveState(folder: RunFolder, config: RunConfig, state: RunState, score?: number): string {
+  const { stage, step, model, parameters, optimizer } = state;
+  for (const [name, values] of parameters)
+    if (!allFinite(values))
+      throw new WeightsNotFinite(`${stage}, update ${step}: ${name} is not finite, so no checkpoint is saved`);
+  const metadata = { stage, step: String(step), seed: String(config.seed), run: JSON.stringify(config) };
+  return folder.saveCheckpoint(
+    stage,
+    step,
+    encodeCheckpoint({ config: model, parameters, optimizer, metadata }),
+    score,
+  );
+}
+
+/** Steps between two copies that are kept on the host. */
+const rescueEvery = 20;
+
+/**
+ * A recent state on the host, for devices whose memory may vanish: it is copied every few steps without waiting for it, and
+ * becomes a checkpoint when the device is lost.
+ */
+export class Rescue {
+  #state: RunState | undefined;
+  readonly #isNeeded: boolean;
+
+  constructor({ device }: VisionLanguageModel) {
+    this.#isNeeded = device.capabilities.backend === 'webgpu';
+  }
+
+  /** After `step` updates. */
+  afterStep(step: number, capture: () => Promise<RunState>): void {
+    if (!this.#isNeeded || step % rescueEvery !== 0) return;
+    const keep = (state: RunState) => {
+      this.#state = state;
+    };
+    capture().then(keep, () => {}); // a loss is reported by the step that meets it
+  }
+
+  /** Saves what is newer than the last checkpoint, if anything is. @returns its path */
+  save(folder: RunFolder, config: RunConfig): string | undefined {
+    const state = this.#state;
+    if (!state) return undefined;
+    const saved = folder.checkpoints().find(({ stage }) => stage === state.stage);
+    return saved && saved.step >= state.step ? undefined : saveState(folder, config, state);
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Looks over a model's shoulder while it learns: at a few moments of every stage the same held-out puzzles are solved
+ * greedily, and written down. Nothing is drawn at random, so a run is the same with or without it; the report makes curves
+ * and film strips of it.
+ */
+import fs from 'node:fs';
+import { z } from 'zod';
+import { noGrad } from '../../core/index.js';
+import type { VisionLanguageModel } from '../../models/index.js';
+import { evaluate } from '../evaluation/evaluate.js';
+import type { ItemResult } from '../evaluation/evaluate.js';
+import { explain, readFile } from './files.js';
+import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
+import { packTraces, patchTensor, renderPuzzles } from '../method/packing.js';
+import type { InputMode } from '../method/packing.js';
+import type { StageName } from '../method/stages/stage.js';
+import { SPAN_ACTION, SPAN_CELL, SPAN_RECAP } from '../method/response.js';
+import { relabelledTrace } from '../method/targets.js';
+
+/** The file in a run's folder: one JSON line per look. */
+export const watchFile = 'watch.jsonl';
+
+/** Puzzles of each group that are looked at: the first ones. */
+export const watchedPuzzles = 20;
+
+/** Looks per stage, its end not counted: that is evaluated in full. */
+const looks = 8;
+
+/** An `ItemResult` as files hold it. */
+export const itemSchema = z.object({
+  world: z.string(),
+  level: z.int(),
+  key: z.string(),
+  layout: z.string(),
+  detour: z.boolean(),
+  success: z.boolean(),
+  optimal: z.boolean(),
+  recapExact: z.boolean(),
+  reason: z.string(),
+  response: z.array(z.int().min(0)),
+});
+
+const lookSchema = z.object({
+  stage: z.enum(['stage0', 'stage1', 'stage2', 'direct']),
+  /** Updates of that stage before the look. */
+  step: z.int().min(0),
+  input: z.enum(['image', 'symbolic']),
+  /** Numbers by name; `null` where nothing was to be measured. */
+  metrics: z.record(z.string(), z.number().nullable()),
+  items: z.array(itemSchema),
+});
+
+/** One look: where, and what the model wrote. Metrics are means over puzzles (rates) or over tokens (nats). */
+export type Look = z.infer<typeof lookSchema>;
+
+/** Whether a look is due after `step` of `steps` updates: some eight times, early ones included, the end excluded. */
+export function isLookDue(step: number, steps: number): boolean {
+  return step > 0 && step < steps && step % Math.max(1, Math.round(steps / looks)) === 0;
+}
+
+/**
+ * What the model does with the first puzzles of each group, greedily.
+ * @returns success, optimal and recapExact as shares; entropy of its predictions on its own prefixes in nats per token; and
+ *   `oracleKlRecap`, `oracleKlAction`, `oracleKlCell`: KL(oracle || model) there, in nats per token of the span, where the
+ *   oracle spreads evenly over all tokens that are right
+ */
+export async function look(
+  model: VisionLanguageModel,
+  groups: readonly PuzzleGroup[],
+  input: InputMode,
+): Promise<Pick<Look, 'metrics' | 'items'>> {
+  const items = await evaluate(model, groups, { input, limit: watchedPuzzles });
+  const puzzles = groups.flatMap(group => group.puzzles.slice(0, watchedPuzzles));
+  const share = (is: (item: ItemResult) => boolean) => items.filter(is).length / items.length;
+  const metrics = {
+    success: share(({ success }) => success),
+    optimal: share(({ optimal }) => optimal),
+    recapExact: share(({ recapExact }) => recapExact),
+    ...(await predictions(model, puzzles, items, input)),
+  };
+  return { metrics, items: items.map(item => ({ ...item, response: [...item.response] })) };
+}
+
+const spans = { oracleKlRecap: SPAN_RECAP, oracleKlAction: SPAN_ACTION, oracleKlCell: SPAN_CELL } as const;
+
+/** One forward pass over the model's own responses, up to the first fatal token. */
+async function predictions(
+  model: VisionLanguageModel,
+  puzzles: readonly Puzzle[],
+  items: readonly ItemResult[],
+  input: InputMode,
+): Promise<Record<string, number | null>> {
+  const traces = puzzles.map(({ world, instance }, i) =>
+    relabelledTrace(world, instance, items[i]!.response, { maskAfterFatal: true }),
+  );
+  const V = model.config.vocabulary;
+  const logits = await model.device.scope(() =>
+    noGrad(() => {
+      const patches = input === 'image' ? patchTensor(model, renderPuzzles(puzzles, model.config)) : undefined;
+      return model.forward(packTraces(puzzles, traces, input, model.config), patches).read(); // (N, V)
+    }),
+  );
+  const mean = () => ({ total: 0, count: 0 });
+  const entropy = mean();
+  const bySpan = new Map(Object.values(spans).map(span => [span as number, mean()]));
+  let row = 0;
+  for (const { targets, spans: spansOf, weights } of traces)
+    for (let t = 0; t < targets.length; t++, row++) {
+      if (weights[t] === 0) continue;
+      const logP = logSoftmax(Float64Array.from(logits.subarray(row * V, (row + 1) * V)));
+      entropy.total -= logP.reduce((sum, value) => sum + Math.exp(value) * value, 0);
+      entropy.count++;
+      const right = targets[t]!;
+      const of = bySpan.get(spansOf[t]!);
+      if (!of || right.length === 0) continue;
+      // sum over right tokens of 1/n (log 1/n - log p)
+      of.total += -Math.log(right.length) - right.reduce((sum, token) => sum + logP[token]!, 0) / right.length;
+      of.count++;
+    }
+  const value = ({ total, count }: ReturnType<typeof mean>) => (count > 0 ? total / count : null);
+  const kl = Object.entries(spans).map(([name, span]) => [name, value(bySpan.get(span)!)] as const);
+  return { entropy: value(entropy), ...Object.fromEntries(kl) };
+}
+
+function logSoftmax(z: Float64Array): Float64Array {
+  const maximum = z.reduce((a, b) => Math.max(a, b), -Infinity);
+  const lse = maximum + Math.log(z.reduce((sum, value) => sum + Math.exp(value - maximum), 0));
+  return z.map(value => value - lse);
+}
+
+/** Appends a look to the file of a run. */
+export function appendLook(file: string, entry: Look): void {
+  try {
+    fs.appendFileSync(file, `${JSON.stringify(entry)}\n`);
+  } catch (error) {
+    throw explain(error, 'Cannot write', file);
+  }
+}
+
+/**
+ * The looks of a run, in the order of its stages and steps; empty if the folder has none. A run that was resumed has some
+ * twice: the later ones count. Damaged lines are left out.
+ */
+export function readLooks(file: string, order: readonly StageName[]): Look[] {
+  if (!fs.existsSync(file)) return [];
+  const found = new Map<string, Look>();
+  for (const line of readFile(file).toString('utf8').split('\n')) {
+    try {
+      const entry = lookSchema.parse(JSON.parse(line));
+      found.set(`${entry.stage} ${entry.step}`, entry);
+    } catch {
+      // the half line of a run that is going on or was killed
+    }
+  }
+  return [...found.values()].sort((a, b) => order.indexOf(a.stage) - order.indexOf(b.stage) || a.step - b.step);
+}

@@ -1,0 +1,18 @@
+/** Every kernel on the device at hand, as written for software adapters and as written for GPUs. */
+import { openWebGpuBackend } from '../../../core/backends/webgpu/webgpu.js';
+import { describeConformance } from '../../kernels/conformance.js';
+import { describeWithAdapter } from './webgpu.js';
+
+describeWithAdapter('webgpu', () => {
+  for (const profile of ['software', 'alu'] as const) {
+    describeConformance(`${profile} profile`, () => openWebGpuBackend({ profile }), {
+      dtypes: ['f32', 'f16'],
+      runs: 4,
+    });
+    describeConformance(
+      `${profile} profile, f16 packed into words`,
+      () => openWebGpuBackend({ profile, halfStorage: 'packed' }),
+      { dtypes: ['f16'], runs: 4 },
+    );
+  }
+});

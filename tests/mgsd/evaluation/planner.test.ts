@@ -1,0 +1,76 @@
+import fs from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  createWorldByName,
+  decodePng,
+  encodePng,
+  heldOutGroups,
+  loadPlanner,
+  Random,
+  resolveConfig,
+} from '../../../mgsd/index.js';
+import { cpu } from '../../core/devices.js';
+import { miniature } from '../../models/miniature.js';
+import { untrainedCheckpoint } from '../capture.js';
+import { useTemporaryFolder } from '../temporary.js';
+
+const temporary = useTemporaryFolder();
+let checkpoint: Uint8Array;
+beforeAll(async () => {
+  checkpoint = await untrainedCheckpoint();
+});
+
+const world = createWorldByName('frozenlake');
+const instance = world.generate(new Random(3), 3);
+const picture = { width: 8, height: 8, data: world.render(instance, 8) };
+
+describe('the planner as a library', () => {
+  it('loads a checkpoint and plans for an image in a few lines', async () => {
+    fs.writeFileSync(temporary.file('puzzle.png'), encodePng(picture));
+    fs.writeFileSync(temporary.file('model.safetensors'), checkpoint);
+
+    const planner = await loadPlanner(temporary.file('model.safetensors'), { device: 'wasm', threads: 1 });
+    const image = decodePng(fs.readFileSync(temporary.file('puzzle.png')));
+    const plan = await planner.plan(image);
+    await planner.close();
+
+    expect(planner.imageSize).toBe(miniature.imageSize);
+    expect(planner.metadata['stage']).toBe('stage2');
+    expect(plan.tokens.length).toBeGreaterThan(0);
+    expect(plan.tokens.length).toBeLessThanOrEqual(miniature.responsePositions);
+    expect(plan.answer).toBe(world.formatAnswer(plan.actions));
+  });
+
+  it('solves most boards it has never seen with the model that comes with the package', async () => {
+    const planner = await loadPlanner(undefined, { device: 'wasm', threads: 1 });
+    const held = heldOutGroups(resolveConfig('tiny', { evaluation: { puzzles: 10 } }));
+    let solved = 0;
+    for (const { world: rules, instance: board } of held.flatMap(({ puzzles }) => puzzles)) {
+      const { actions } = await planner.plan(rules.render(board, planner.imageSize));
+      if (rules.judge(board, actions).success) solved++;
+    }
+    await planner.close();
+    expect(solved).toBeGreaterThanOrEqual(25); // of 30; 97 % of 600 when it was trained
+  });
+
+  it('works on an open device and from bytes, and frees what it took', async () => {
+    const before = cpu.memory().liveBytes;
+    const planner = await loadPlanner(checkpoint, { device: cpu });
+    const [first, second] = [await planner.plan(picture), await planner.plan(picture.data)];
+    expect(second).toEqual(first);
+    await planner.planFromSymbols({ world: createWorldByName('frozenlake' as string), instance });
+    await planner.close(); // the device is still ours
+    expect(cpu.memory().liveBytes).toBe(before);
+    expect(await cpu.tensor([1]).item()).toBe(1);
+  });
+
+  it('says what is wrong with an image or a file', async () => {
+    const planner = await loadPlanner(checkpoint, { device: cpu });
+    const image = { width: 9, height: 8, data: new Uint8Array(216) };
+    await expect(planner.plan(image)).rejects.toThrow('9 x 8 pixels; this model sees 8 x 8');
+    await expect(planner.plan(new Uint8Array(5))).rejects.toThrow('5 bytes');
+    await planner.close();
+    await expect(loadPlanner(temporary.file('none'))).rejects.toThrow('no such file');
+    await expect(loadPlanner(checkpoint.subarray(0, 99))).rejects.toThrow();
+  });
+});

@@ -1,0 +1,192 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
+import type { SchemaTree } from 'hyparquet';
+import { describe, expect, it } from 'vitest';
+import { IMAGE, perceptionPrompt, studentPrompt, teacherSystemPrompt } from '../../../mgsd/exchange/prompts.js';
+import { runJob } from '../../../mgsd/exchange/generate.js';
+import { decodePng } from '../../../mgsd/pictures/png.js';
+import { parseAnswerText } from '../../../mgsd/worlds/answers.js';
+import { createWorldByName, WORLD_NAMES } from '../../../mgsd/worlds/registry.js';
+import type { World } from '../../../mgsd/worlds/world.js';
+import { run } from '../capture.js';
+import { createDelivery } from '../worlds/delivery-world.js';
+import { useTemporaryFolder } from '../temporary.js';
+
+const temporary = useTemporaryFolder();
+const job = { options: undefined, seed: 3, balanced: false, style: 'training', pixels: 32 } as const;
+
+function writeData(): string {
+  const folder = temporary.file('puzzles');
+  for (const world of WORLD_NAMES)
+    for (const split of ['train', 'test'] as const)
+      runJob({ ...job, world, level: 5, split, count: 2, folder: path.join(folder, split) });
+  return folder;
+}
+
+interface Message {
+  readonly role: string;
+  readonly content: string;
+}
+
+const json = (file: string) => JSON.parse(fs.readFileSync(temporary.file(file), 'utf8')) as Record<string, unknown>[];
+
+describe('export llama-factory', () => {
+  it('writes chats with images and the entry that says how to read them', async () => {
+    const args = ['--data', writeData(), '--out', temporary.file('stage1')];
+    expect(await run('export', 'llama-factory', ...args)).toMatchObject({ code: 0, err: '' });
+    const info = JSON.parse(fs.readFileSync(temporary.file('stage1/dataset_info.json'), 'utf8')) as Record<string, { file_name: string; columns: object; tags: object }>; // prettier-ignore
+    expect(Object.keys(info)).toEqual(['vsp_tasks_perception_sft', 'vsp_tasks_perception_sft_test']);
+    for (const { file_name: file, ...entry } of Object.values(info)) {
+      expect(entry).toEqual({
+        formatting: 'sharegpt',
+        columns: { messages: 'messages', images: 'images' },
+        tags: { role_tag: 'role', content_tag: 'content', user_tag: 'user', assistant_tag: 'assistant' },
+      });
+      const rows = json(`stage1/${file}`);
+      expect(rows).toHaveLength(6);
+      for (const row of rows) {
+        const [user, assistant, ...more] = row['messages'] as Message[];
+        expect([user!.role, assistant!.role, more]).toEqual(['user', 'assistant', []]);
+        expect(user!.content.split(IMAGE)).toHaveLength(2); // as many as there are images
+        expect(user!.content.startsWith(IMAGE)).toBe(true);
+        const [image] = row['images'] as string[];
+        expect(decodePng(fs.readFileSync(temporary.file(`stage1/${image!}`)))).toMatchObject({ width: 32, height: 32 });
+        const count = (text: string) => text.match(/^\d+\. /gm)!.map(Number.parseFloat);
+        expect(count(assistant!.content)).toEqual(count(user!.content));
+        expect(row['task']).toMatch(/^(frozenlake|maze|minibehaviour)_perception_all$/);
+        expect([row['level'], String(row['source_text']).split('\n')[0]]).toEqual([5, `task=${String(row['task']).split('_')[0]!}`]); // prettier-ignore
+      }
+    }
+  });
+
+  it('answers every question as the board is', () => {
+    const lake = createWorldByName('frozenlake');
+    const board = lake.parseDescription('Map size: 3x3\nStart: (0,0)\nGoal: (2,2)\nHoles: (0,2), (1,0)\nSFH\nHFF\nFFG');
+    expect(lake.language!.answers(board)).toEqual(['3x3', '(0,0)', '(2,2)', '(0,2), (1,0)']);
+    const room = createWorldByName('minibehaviour');
+    // section 1.9 of the method's facts: agent (2,1), printer (1,2), table rows 2-3, columns 2-4
+    const instance = room.readRecap(room.recap({ size: 5, agent: 17, printer: 10, table: 18 }));
+    expect(room.language!.answers(instance)).toEqual([
+      '5x5',
+      '(2,1)',
+      '(1,2)',
+      '(2,2), (2,3), (2,4), (3,2), (3,3), (3,4)',
+      '(0,2), (1,1), (1,3)',
+      '(1,2), (1,3), (1,4), (2,1), (3,1), (4,2), (4,3), (4,4)',
+      'left, down, up',
+    ]);
+  });
+});
+
+describe('export easy-r1', () => {
+  it('writes rows whose images, prompts and answers belong together, as JSON and as Parquet', async () => {
+    const args = ['--data', writeData(), '--out', temporary.file('stage2'), '--json'];
+    const { code, out, err } = await run('export', 'easy-r1', ...args);
+    expect([code, err]).toEqual([0, '']);
+    expect(JSON.parse(out)).toMatchObject({ samples: 12, files: ['train.json', 'train.parquet', 'test.json', 'test.parquet'] }); // prettier-ignore
+    for (const split of ['train', 'test']) {
+      const rows = json(`stage2/${split}.json`);
+      expect(rows).toHaveLength(6);
+      expect(Object.keys(rows[0]!)).toEqual(['sample_id', 'task', 'level', 'messages', 'images', 'teacher_images', 'vsp_task_text', 'teacher_system_prompt', 'teacher_text_context']); // prettier-ignore
+      const file = Uint8Array.from(fs.readFileSync(temporary.file(`stage2/${split}.parquet`))).buffer;
+      const table = await parquetReadObjects({ file, utf8: false });
+      expect(table).toHaveLength(6);
+      table.forEach((record, i) => {
+        const row = rows[i]!;
+        const [user, assistant] = row['messages'] as Message[];
+        const [image] = row['images'] as string[];
+        expect(record['problem']).toBe(user!.content);
+        expect(`<answer>${String(record['answer'])}</answer>`).toBe(assistant!.content);
+        const stored = record['images'] as { bytes: Uint8Array; path: string }[];
+        expect(stored.map(({ path: where }) => where)).toEqual([image]);
+        expect(Buffer.from(stored[0]!.bytes)).toEqual(fs.readFileSync(temporary.file(`stage2/${image!}`)));
+        expect(record['teacher_images']).toEqual([]);
+        for (const name of ['task', 'vsp_task_text', 'teacher_system_prompt', 'teacher_text_context'])
+          expect(record[name]).toBe(row[name]);
+
+        const world: World = createWorldByName(String(row['task']));
+        const instance = world.parseDescription(String(row['teacher_text_context']));
+        expect(world.judgeText(instance, assistant!.content)).toMatchObject({ success: true, optimal: true });
+        expect(decodePng(stored[0]!.bytes).data).toEqual(world.render(instance, 32));
+        expect(user!.content.endsWith(IMAGE)).toBe(true);
+        expect(String(row['teacher_text_context'])).toContain(`Reference plan: ${String(record['answer'])}`);
+      });
+    }
+  });
+
+  it('has the column types and the metadata that `datasets` looks for', async () => {
+    await run('export', 'easy-r1', '--data', writeData(), '--out', temporary.file('stage2'), '--state-only');
+    const bytes = fs.readFileSync(temporary.file('stage2/train.parquet'));
+    const metadata = await parquetMetadataAsync(Uint8Array.from(bytes).buffer);
+    const describeTree = ({ element, children }: SchemaTree): string =>
+      children.length > 0
+        ? `${element.name}${element.converted_type ? ` ${element.converted_type}` : ''} {${children.map(describeTree).join(', ')}}`
+        : `${element.name} ${element.type ?? ''}${element.converted_type ? ` ${element.converted_type}` : ''}`;
+    const images = '{list {element {bytes BYTE_ARRAY, path BYTE_ARRAY UTF8}}}';
+    expect(parquetSchema(metadata).children.map(describeTree)).toEqual([
+      'problem BYTE_ARRAY UTF8',
+      'answer BYTE_ARRAY UTF8',
+      `images LIST ${images}`,
+      `teacher_images LIST ${images}`,
+      ...['task', 'vsp_task_text', 'teacher_system_prompt', 'teacher_text_context'].map(
+        name => `${name} BYTE_ARRAY UTF8`,
+      ),
+    ]);
+    const known = metadata.key_value_metadata?.find(({ key }) => key === 'huggingface')?.value;
+    const { info } = JSON.parse(known ?? '{}') as { info: { features: Record<string, unknown> } };
+    expect(info.features['images']).toEqual({ feature: { _type: 'Image' }, _type: 'Sequence' });
+    expect(info.features['problem']).toEqual({ dtype: 'string', _type: 'Value' });
+    expect(Object.keys(info.features).sort()).toEqual(parquetSchema(metadata).children.map(({ element }) => element.name).sort()); // prettier-ignore
+    const rows = json('stage2/train.json');
+    expect(rows.some(row => String(row['teacher_text_context']).includes('Reference plan'))).toBe(false);
+    expect(rows.some(row => String(row['teacher_system_prompt']).includes('reference plan'))).toBe(false);
+  });
+
+  it('refuses a folder with broken samples, and a pipeline that it does not know', async () => {
+    const data = writeData();
+    fs.appendFileSync(path.join(data, 'train/Maze/level5/text/maze_train_5_000000.txt'), '1 2 3\n');
+    const { code, err } = await run('export', 'easy-r1', '--data', data, '--out', temporary.file('out'));
+    expect(code).toBe(2);
+    expect(err).toMatch(/maze_train_5_000000\.txt: row 0 of the layout has 5 wall masks, not 6\nerror: 1 files/);
+    expect(fs.existsSync(temporary.file('out'))).toBe(false);
+    expect((await run('export', 'trl', '--data', data, '--out', temporary.file('out'))).code).toBe(2);
+    const args = ['--data', data, '--out', temporary.file('out'), '--state-only'];
+    expect((await run('export', 'llama-factory', ...args)).err).toMatch(/has none/);
+  });
+});
+
+describe('prompts', () => {
+  it.each(WORLD_NAMES.map(name => [name, createWorldByName(name) as World] as const))('of %s', (_, world) => {
+    const student = studentPrompt(world);
+    expect(student.match(/<answer>[A-Z,]+<\/answer>/g)).toHaveLength(1); // the worked example
+    expect(parseAnswerText(student.replace('<answer>...</answer>', ''), world.actions).parsed).toBe(true);
+    const rules = student.slice(student.indexOf('Write exactly'), student.lastIndexOf(IMAGE)).trim();
+    for (const withPlan of [true, false]) {
+      const teacher = teacherSystemPrompt(world, withPlan);
+      expect(teacher).toContain(rules); // both write the same
+      expect(teacher).not.toContain(IMAGE);
+      expect(teacher.includes('reference plan')).toBe(withPlan);
+    }
+    expect(perceptionPrompt(world)).not.toMatch(/answer>|plan/i);
+  });
+
+  it('the worked examples are right', () => {
+    const plans = { frozenlake: 'UUR', maze: 'RD', minibehaviour: 'U,PICK,R,R,DROP' };
+    const lake = createWorldByName('frozenlake');
+    const board = lake.parseDescription('Map size: 4x4\nStart: (3,1)\nGoal: (1,2)\nHoles: (0,0), (2,3)\nHFFF\nFFGF\nFFFH\nFSFF');
+    const maze = createWorldByName('maze');
+    const walls = maze.parseDescription('Map size: 2x2\nStart: (0,0)\nTarget: (1,1)\n(0,0): right\n(0,1): down, left\n(1,0): right\n(1,1): up, left'); // prettier-ignore
+    const room = createWorldByName('minibehaviour');
+    const grid = room.readRecap(room.recap({ size: 5, agent: 32, printer: 16, table: 10 }));
+    expect(lake.judgeText(board, lake.language!.example)).toMatchObject({ optimal: true });
+    expect(maze.judgeText(walls, maze.language!.example)).toMatchObject({ optimal: true });
+    expect(room.judgeText(grid, room.language!.example)).toMatchObject({ optimal: true });
+    for (const [name, plan] of Object.entries(plans))
+      expect((createWorldByName(name as never) as World).language!.example).toContain(`<answer>${plan}</answer>`);
+  });
+
+  it('a world without language says so', () => {
+    expect(() => studentPrompt(createDelivery())).toThrow(/Delivery has no prompts in natural language/);
+  });
+}); // prettier-ignore

@@ -1,0 +1,230 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AdamW, openDevice } from '../../../core/index.js';
+import type { Device } from '../../../core/index.js';
+import { noDecayGroups, VisionLanguageModel } from '../../../models/index.js';
+import { resolveConfig } from '../../../mgsd/method/config.js';
+import type { RunConfig } from '../../../mgsd/method/config.js';
+import { evaluatePerception, isAskable, summarizePerception } from '../../../mgsd/evaluation/perception.js';
+import { drawPuzzles, gateGroups, groupName, groupShares, trainingGroups } from '../../../mgsd/method/puzzles.js';
+import { Random } from '../../../core/index.js';
+import { exactRecaps, Gate, gateTensor } from '../../../mgsd/method/stages/gate.js';
+import { groundingSchedule, groundingStage } from '../../../mgsd/method/stages/stage1.js';
+import { distillationStage } from '../../../mgsd/method/stages/stage2.js';
+import type { Metrics, Stage } from '../../../mgsd/method/stages/stage.js';
+import { miniature } from '../../models/miniature.js';
+
+let wasm: Device;
+beforeAll(async () => {
+  wasm = await openDevice('wasm', { threads: 1 });
+});
+afterAll(() => wasm.close());
+
+const modelConfig = { ...miniature, imageSize: 24, patchSize: 8, visionWidth: 32, width: 32 };
+
+/** Three-by-three lakes, of which a model soon knows eight by heart, and mazes. */
+function config(...changes: readonly unknown[]): RunConfig {
+  return resolveConfig(
+    'tiny',
+    {
+      tasks: [
+        { world: 'frozenlake', levels: [3], pool: { '3': 12 } },
+        { world: 'maze', levels: [3], pool: { '3': 12 } },
+      ],
+      stage1: {
+        steps: 4,
+        batch: 4,
+        images: 8,
+        warmup: 0,
+        gate: { recapExact: 0.5, puzzles: 6, steps: 3, extensions: 2, failed: 'ground' },
+      },
+      stage2: { steps: 4, batch: 4, warmup: 0 },
+    },
+    ...changes,
+  );
+}
+
+const keysOf = (groups: ReturnType<typeof gateGroups>) =>
+  groups.map(({ puzzles }) => puzzles.map(({ world, instance }) => world.instanceKey(instance)));
+const optimizerOf = (model: VisionLanguageModel, { optimizer }: RunConfig) =>
+  new AdamW(model.parameters, { ...optimizer, noDecay: noDecayGroups });
+
+/** Runs a stage to its end as the trainer does, from `start`. */
+async function runOn(stage: Stage, start = 0): Promise<{ metrics: Metrics[]; notes: string[] }> {
+  const metrics: Metrics[] = [];
+  const notes: string[] = [];
+  for (let step = start; step < stage.steps; step++) {
+    const done = await stage.step(step);
+    metrics.push(await done.metrics);
+    notes.push(...(done.notes ?? []));
+  }
+  return { metrics, notes };
+}
+
+describe('the puzzles of the gate', () => {
+  it('are from the training side, but none that stage 1 trains on', () => {
+    const [asked, drawn, pool] = [gateGroups(config()), trainingGroups(config(), 8), trainingGroups(config())];
+    expect(asked.map(({ puzzles }) => puzzles.length)).toEqual([6, 6]);
+    keysOf(asked).forEach((keys, g) => {
+      expect(keys.filter(key => keysOf(drawn)[g]!.includes(key))).toEqual([]);
+      expect(keys.slice(0, 4)).toEqual(keysOf(pool)[g]!.slice(8));
+    });
+  });
+
+  it('are as many beyond a pool that is smaller than its images', () => {
+    const all = config({ stage1: { images: 500 } });
+    expect(keysOf(gateGroups(all)).flat().filter(key => keysOf(trainingGroups(all)).flat().includes(key))).toEqual([]); // prettier-ignore
+  });
+});
+
+describe('the gate', () => {
+  it('passes what writes exact recaps, and knows whom to help', async () => {
+    const model = new VisionLanguageModel(wasm, modelConfig).initialize(1);
+    const groups = gateGroups(config());
+    const gate = new Gate(config(), groups);
+    expect(gate.failed).toEqual([]);
+    expect(gate.save()).toBeUndefined();
+    await gate.measure(model);
+    expect(gate.failed).toEqual([0, 1]);
+    gate.load(Float32Array.of(0.5, 0.25));
+    expect(gate.failed).toEqual([1]); // exactly the threshold passes
+    expect(gate.describe(gate.failed)).toBe('maze 3 25 %');
+    expect(gate.metrics()).toEqual({ 'recapExact frozenlake 3': 0.5, 'recapExact maze 3': 0.25 });
+    expect(groupShares(groups)).toEqual([0.5, 0.5]);
+    expect(gate.shares(groups)).toEqual([0.25, 0.75]);
+    const batch = drawPuzzles(groups, new Random(1), 8, 0, gate.shares(groups));
+    expect(batch.filter(({ world }) => world.name === 'maze')).toHaveLength(6);
+    model.dispose();
+  });
+
+  it('measures recaps that a model has learnt by heart as exact', async () => {
+    const learning = config({ tasks: [{ world: 'frozenlake', levels: [3], pool: { '3': 8 } }], stage1: { steps: 400, batch: 8, decoderRate: 5e-3, visionRate: 5e-3, gate: { recapExact: 0 } } }); // prettier-ignore
+    const model = new VisionLanguageModel(wasm, modelConfig).initialize(1);
+    const groups = trainingGroups(learning);
+    const optimizer = optimizerOf(model, learning);
+    expect(await exactRecaps(model, groups)).toEqual([0]);
+    const { notes } = await runOn(groundingStage(learning, model, optimizer, groups));
+    expect(await exactRecaps(model, groups)).toEqual([1]);
+    expect(notes).toEqual([]); // no gate, no word of it
+    for (const owner of [optimizer, model]) owner.dispose();
+  });
+});
+
+describe('stage 1 with a gate', () => {
+  it('goes on in extensions while a board size fails, and then says what happens and what would help', async () => {
+    const model = new VisionLanguageModel(wasm, modelConfig).initialize(1);
+    const optimizer = optimizerOf(model, config());
+    const stage = groundingStage(config(), model, optimizer, trainingGroups(config(), 8));
+    expect(stage.steps).toBe(4);
+    const { metrics, notes } = await runOn(stage);
+    expect(stage.steps).toBe(4 + 2 * 3);
+    const measured = metrics.flatMap((found, step) => ('recapExact maze 3' in found ? [step] : []));
+    expect(measured).toEqual([3, 6, 9]);
+    expect(notes).toHaveLength(3);
+    expect(notes[0]).toMatch(/frozenlake 3 0 %, maze 3 0 % of 50 % exact recaps; stage 1 goes on to update 7/);
+    expect(notes[2]).toMatch(/failed by .*Stage 2 begins without them.*stage1\.steps=20/);
+    for (const owner of [optimizer, model]) owner.dispose();
+  });
+
+  it('goes on after an interruption as if there had been none', async () => {
+    const run = async (stopAfter?: number) => {
+      const model = new VisionLanguageModel(wasm, modelConfig).initialize(1);
+      const optimizer = optimizerOf(model, config());
+      const make = () => groundingStage(config(), model, optimizer, trainingGroups(config(), 8));
+      let stage = make();
+      for (let step = 0; step < stage.steps; step++) {
+        await (
+          await stage.step(step)
+        ).metrics;
+        if (step + 1 !== stopAfter) continue;
+        const state = await stage.saveState!();
+        stage = make();
+        stage.loadState!(state);
+      }
+      const weights = await model.parameters.flat.read();
+      for (const owner of [optimizer, model]) owner.dispose();
+      return { steps: stage.steps, weights };
+    };
+    const straight = await run();
+    expect(straight.steps).toBe(10);
+    for (const stop of [2, 4, 5, 7]) expect(await run(stop)).toEqual(straight);
+  });
+
+  it('warms up again in every extension, to half the rate', () => {
+    const { stage1 } = config({ stage1: { warmup: 2 } });
+    expect(groundingSchedule(stage1, 3)).toEqual({ step: 3, steps: 4, warmup: 2, peak: 1 });
+    expect(groundingSchedule(stage1, 4)).toEqual({ step: 0, steps: 3, warmup: 0.75, peak: 0.5 });
+    expect(groundingSchedule(stage1, 8)).toEqual({ step: 1, steps: 3, warmup: 0.75, peak: 0.5 });
+  });
+});
+
+describe('stage 2 behind a gate', () => {
+  function stage2(exact: readonly number[], ...changes: readonly unknown[]) {
+    const settings = config(...changes);
+    const model = new VisionLanguageModel(wasm, modelConfig).initialize(1);
+    const teacher = new VisionLanguageModel(wasm, modelConfig, { trainable: false }).initialize(2);
+    const optimizer = optimizerOf(model, settings);
+    const gate = new Gate(settings, gateGroups(settings));
+    gate.load(Float32Array.from(exact));
+    const stage = distillationStage(settings, model, teacher, optimizer, trainingGroups(settings, 8), gate);
+    const dispose = () => [optimizer, model, teacher].forEach(owner => owner.dispose());
+    return { stage, gate, dispose };
+  }
+
+  it('rolls out only what has passed, grounds the others, and asks them again', async () => {
+    const { stage, gate, dispose } = stage2([1, 0]);
+    const first = await (await stage.step(0)).metrics;
+    expect(Object.keys(first).filter(key => key.startsWith('rolloutSuccess '))).toEqual([
+      'rolloutSuccess frozenlake 3',
+    ]);
+    expect((await stage.step(1)).notes).toEqual([]);
+    expect((await stage.step(3)).notes).toEqual([expect.stringMatching(/maze 3 0 %; still out: maze 3 0 %/)]);
+    expect((await stage.saveState()).get(gateTensor)).toEqual(Float32Array.of(1, 0));
+    gate.load(Float32Array.of(1, 1));
+    const last = await (await stage.step(4)).metrics;
+    expect(last).toHaveProperty('rolloutSuccess maze 3');
+    dispose();
+  });
+
+  it('rolls out all of them if told to, or if none has passed', async () => {
+    for (const [exact, failed] of [
+      [[1, 0], 'join'],
+      [[0, 0], 'ground'],
+    ] as const) {
+      // prettier-ignore
+      const { stage, dispose } = stage2(exact, { stage1: { gate: { failed } } });
+      expect(await (await stage.step(0)).metrics).toHaveProperty('rolloutSuccess maze 3');
+      dispose();
+    }
+  });
+
+  it('differs with and without the grounding of those that wait', async () => {
+    const gradients = await Promise.all(
+      (['ground', 'join'] as const).map(async failed => {
+        const { stage, dispose } = stage2([1, 0], { stage1: { gate: { failed } } });
+        const { gradNorm } = await (await stage.step(0)).metrics;
+        dispose();
+        return gradNorm;
+      }),
+    );
+    expect(gradients[0]).not.toBe(gradients[1]);
+  });
+});
+
+describe('perception questions', () => {
+  it('are learnt beside the recaps if asked for, and scored question by question', async () => {
+    const learning = config({ tasks: [{ world: 'frozenlake', levels: [3], pool: { '3': 8 } }], stage1: { steps: 500, batch: 8, decoderRate: 5e-3, visionRate: 5e-3, questions: 1, gate: { recapExact: 0 } } }); // prettier-ignore
+    expect([isAskable(learning), isAskable(config())]).toEqual([true, false]);
+    const model = new VisionLanguageModel(wasm, modelConfig).initialize(1);
+    const groups = trainingGroups(learning);
+    expect(groups.map(groupName)).toEqual(['frozenlake 3']);
+    const optimizer = optimizerOf(model, learning);
+    const before = summarizePerception(await evaluatePerception(model, groups));
+    expect(before['frozenlake']!.allExact.value).toBe(0);
+    await runOn(groundingStage(learning, model, optimizer, groups));
+    const after = summarizePerception(await evaluatePerception(model, groups))['frozenlake']!;
+    expect(Object.keys(after.questions)).toEqual(['size', 'player', 'goal', 'holes']);
+    expect(after).toMatchObject({ items: 8, allExact: { value: 1 } });
+    expect(await exactRecaps(model, groups)).toEqual([1]); // the two modes do not disturb each other
+    for (const owner of [optimizer, model]) owner.dispose();
+  });
+});

@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { Random } from '../../../core/index.js';
+import { resolveConfig } from '../../../mgsd/method/config.js';
+import { checkPuzzles, drawPuzzles, groupShares, heldOutGroups, trainingGroups } from '../../../mgsd/method/puzzles.js';
+import type { PuzzleGroup } from '../../../mgsd/method/puzzles.js';
+
+const config = (seed = 1) =>
+  resolveConfig('tiny', {
+    seed,
+    tasks: [{ world: 'frozenlake', levels: [3, 4], pool: { '3': 60, '4': 40 } }],
+    evaluation: { puzzles: 25 },
+  });
+const keys = (groups: readonly PuzzleGroup[]) =>
+  groups.map(({ puzzles }) => puzzles.map(({ world, instance }) => world.instanceKey(instance)));
+const layouts = (groups: readonly PuzzleGroup[]) =>
+  groups.flatMap(({ puzzles }) =>
+    puzzles.map(({ world, instance }) => `${instance.size} ${world.layoutKey(instance)}`),
+  );
+
+describe('the puzzles of a run', () => {
+  const training = trainingGroups(config());
+
+  it('are as many different ones per size as the config says, or fewer under a limit, which begin the pool', () => {
+    expect(training.map(({ level, puzzles }) => [level, puzzles.length])).toEqual([[3, 60], [4, 40]]); // prettier-ignore
+    for (const group of keys(training)) expect(new Set(group).size).toBe(group.length);
+    for (const { level, puzzles } of training) for (const { instance } of puzzles) expect(instance.size).toBe(level);
+    expect(keys(trainingGroups(config(), 50))).toEqual(keys(training).map(group => group.slice(0, 50)));
+  });
+
+  it('follow from the seed for training, and are the same for every seed for evaluation', () => {
+    expect(keys(trainingGroups(config()))).toEqual(keys(training));
+    expect(keys(trainingGroups(config(2)))).not.toEqual(keys(training));
+    const heldOut = heldOutGroups(config());
+    expect(heldOut.map(({ puzzles }) => puzzles.length)).toEqual([25, 25]);
+    expect(keys(heldOutGroups(config(2)))).toEqual(keys(heldOut));
+  });
+
+  it('share no layout between training and evaluation', () => {
+    const seen = new Set([...layouts(training), ...layouts(trainingGroups(config(2)))]);
+    expect(layouts(heldOutGroups(config())).filter(layout => seen.has(layout))).toEqual([]);
+  });
+});
+
+describe('drawPuzzles', () => {
+  const groups = trainingGroups(config());
+
+  it('gives sizes shares by their cells, and draws what the random numbers say', () => {
+    expect(groupShares(groups)).toEqual([9 / 25, 16 / 25]);
+    const batch = drawPuzzles(groups, new Random(1, 2, 3), 31);
+    expect(batch.map(({ instance }) => instance.size)).toEqual(Array.from({ length: 31 }, (_, i) => (i < 11 ? 3 : 4)));
+    expect(drawPuzzles(groups, new Random(1, 2, 3), 31)).toEqual(batch);
+    expect(drawPuzzles(groups, new Random(1, 2, 4), 31)).not.toEqual(batch);
+  });
+
+  it('draws evenly from the difficulty classes if asked to', () => {
+    const hard = (balance: number) => {
+      const drawn = drawPuzzles(groups, new Random(5), 2000, balance);
+      return drawn.filter(({ world, instance }) => world.difficulty(instance) === 'detour').length / drawn.length;
+    };
+    expect(hard(1)).toBeGreaterThan(1.5 * hard(0));
+  });
+
+  it('reaches every puzzle', () => {
+    const random = new Random(1);
+    const drawn = new Set(Array.from({ length: 20 }, () => drawPuzzles(groups, random, 100)).flat());
+    expect(drawn.size).toBe(100);
+  });
+});
+
+describe('checkPuzzles', () => {
+  const model = { promptPositions: 112, responsePositions: 160 };
+  const [training, heldOut] = [trainingGroups(config()), heldOutGroups(config())];
+
+  it('lets pass what a run draws', () => {
+    expect(() => {
+      checkPuzzles(model, training, heldOut);
+    }).not.toThrow();
+  });
+
+  it('refuses limits that the oracle itself does not keep', () => {
+    const check = (limits: Partial<typeof model>) => () => {
+      checkPuzzles({ ...model, ...limits }, training, heldOut);
+    };
+    expect(check({ responsePositions: 12 })).toThrow(
+      /the oracle's own response .* needs \d+ tokens, but the limit is 12/,
+    );
+    expect(check({ promptPositions: 5 })).toThrow(
+      /FrozenLake level 3: a symbolic prompt of \d+ tokens .* 5 prompt positions/,
+    );
+  });
+
+  it('refuses a layout on both sides, of the same board size', () => {
+    const leak = [{ ...heldOut[0]!, puzzles: [...heldOut[0]!.puzzles, training[0]!.puzzles[0]!] }];
+    expect(() => {
+      checkPuzzles(model, training, leak);
+    }).toThrow(/occurs in training and in test puzzles/);
+  });
+});

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { Random } from '../../../core/index.js';
+import { generate, patchCount, VisionLanguageModel } from '../../../models/index.js';
+import { cellIndexToken, MODE_PLAN, sizeToken, TASK_MAZE } from '../../../models/vocabulary.js';
+import type { Puzzle } from '../../../mgsd/method/puzzles.js';
+import { generationSlots, packTraces, patchTensor, promptOf, renderPuzzles } from '../../../mgsd/method/packing.js';
+import { responseSlots, symbolicPrompt, symbolicPromptSlots } from '../../../mgsd/method/response.js';
+import { relabelledTrace } from '../../../mgsd/method/targets.js';
+import { createWorldByName } from '../../../mgsd/worlds/registry.js';
+import { cpu } from '../../core/devices.js';
+import { miniature } from '../../models/miniature.js';
+
+const maze = createWorldByName('maze');
+const lake = createWorldByName('frozenlake');
+const random = new Random(4);
+const puzzles: Puzzle[] = [3, 4, 3].map(level => ({ world: maze, instance: maze.generate(random, level) }));
+
+describe('slots: the cells that tokens stand for by their place', () => {
+  it('follow the recap of a maze: size, start, target, then the cells row by row', () => {
+    const { instance } = puzzles[0]!;
+    const prompt = symbolicPrompt(maze, instance);
+    const slots = symbolicPromptSlots(maze, instance)!;
+    expect(prompt.slice(0, 3)).toEqual([TASK_MAZE, MODE_PLAN, sizeToken(3)]);
+    expect(slots).toEqual([-1, -1, -1, -1, -1, 0, 1, 2, 8, 9, 10, 16, 17, 18]);
+    // input t predicts token t: the first direction mask is token 3
+    expect(responseSlots(maze, sizeToken(3), 14)).toEqual([-1, -1, -1, 0, 1, 2, 8, 9, 10, 16, 17, 18, -1, -1]);
+    expect(responseSlots(maze, sizeToken(3), 14)).toBe(responseSlots(maze, sizeToken(3), 14)); // one object, sent once
+    expect(responseSlots(maze, sizeToken(4), 14)).not.toEqual(responseSlots(maze, sizeToken(3), 14));
+    expect(responseSlots(maze, cellIndexToken(0), 14)).toBeUndefined(); // it has not written a size
+    expect(symbolicPromptSlots(lake, lake.generate(random, 3))).toBeUndefined();
+  });
+
+  it.each(['symbolic', 'image'] as const)('are the same in training and in generation (%s)', async mode => {
+    const config = { ...miniature, promptPositions: 64, responsePositions: 64 };
+    const model = new VisionLanguageModel(cpu, config).initialize(3);
+    // the model must write sizes first, as a trained one does, for its later places to have meaning
+    const bias = new Float64Array(config.vocabulary);
+    bias[sizeToken(4)] = 3;
+    bias[sizeToken(3)] = 3;
+    cpu.write(model.parameters.get('decoder.head.bias'), bias);
+    const images = mode === 'image' ? renderPuzzles(puzzles, config) : undefined;
+    const shown = mode === 'image' ? puzzles.map(({ world }) => ({ world })) : puzzles;
+    const slots = generationSlots(shown, config);
+    const prompts = puzzles.map(puzzle => promptOf(puzzle, mode, config));
+    const options = { maxTokens: 24, temperature: 0, seed: 0, stream: 0, step: 0 };
+    const written = (extra: object) =>
+      cpu.scope(() => generate(model, prompts, { ...options, ...extra }, images && patchTensor(model, images)));
+    const responses = await written(slots);
+    expect(responses.some(tokens => tokens[0] === sizeToken(4) || tokens[0] === sizeToken(3))).toBe(true);
+
+    const traces = puzzles.map(({ world, instance }, i) => relabelledTrace(world, instance, responses[i]!));
+    const batch = packTraces(puzzles, traces, mode, config);
+    expect(batch.slots).toBeDefined();
+    const logits = await cpu.scope(() => model.forward(batch, images && patchTensor(model, images)).read());
+    const V = config.vocabulary;
+    const argmax = (row: number) => {
+      const values = Array.from(logits.subarray(row * V, (row + 1) * V), (x, id) =>
+        id === 0 || id === 1 || id === 4 ? -Infinity : x,
+      );
+      return values.indexOf(Math.max(...values));
+    };
+    expect(responses.flat().map((_, row) => argmax(row))).toEqual(responses.flat());
+    expect(patchCount(config)).toBeGreaterThan(0);
+    expect(await written({})).not.toEqual(responses); // slots do change what is computed
+  });
+});

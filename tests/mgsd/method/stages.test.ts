@@ -1,0 +1,264 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AdamW, openDevice, Random } from '../../../core/index.js';
+import type { Device, HostArray, MemoryUse } from '../../../core/index.js';
+import { generate, noDecayGroups, VisionLanguageModel } from '../../../models/index.js';
+import type { ModelConfig } from '../../../models/index.js';
+import { drawPuzzles } from '../../../mgsd/method/puzzles.js';
+import type { InputMode } from '../../../mgsd/method/packing.js';
+import {
+  packTraces,
+  patchTensor,
+  promptOf,
+  renderPuzzles,
+  targetArray,
+  weightArray,
+} from '../../../mgsd/method/packing.js';
+import { supervisedLoss } from '../../../mgsd/method/stages/stage.js';
+import { directStage } from '../../../mgsd/method/stages/direct.js';
+import { planningStage } from '../../../mgsd/method/stages/stage0.js';
+import { groundingStage } from '../../../mgsd/method/stages/stage1.js';
+import { distil, distillationLoss, distillationStage, rollOut } from '../../../mgsd/method/stages/stage2.js';
+import { NO_NOISE, planTrace } from '../../../mgsd/method/targets.js';
+import { EOS } from '../../../models/vocabulary.js';
+import { cpu } from '../../core/devices.js';
+import { miniature, randomModel } from '../../models/miniature.js';
+import { groups, miniatureConfig } from '../miniature-run.js';
+
+let wasm: Device;
+beforeAll(async () => {
+  wasm = await openDevice('wasm', { threads: 1 });
+});
+afterAll(() => wasm.close());
+
+const optimizerOf = (model: VisionLanguageModel, config = miniatureConfig()) =>
+  new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+
+describe('one batch can be learnt by heart', () => {
+  const config: ModelConfig = { ...miniature, imageSize: 24, patchSize: 8, visionWidth: 32, width: 32 };
+  const puzzles = groups[0]!.puzzles.slice(0, 8);
+  const traces = puzzles.map(({ world, instance }) =>
+    planTrace(world, instance, new Random(3), { noise: NO_NOISE, softTargets: false }),
+  );
+  const rate = 5e-3;
+  const rates = { 'vision.matrix': rate, 'vision.vector': rate, 'decoder.matrix': rate, 'decoder.vector': rate };
+
+  it.each<InputMode>(['symbolic', 'image'])('from %s prompts, down to a loss of zero', async mode => {
+    const model = new VisionLanguageModel(wasm, config).initialize(1);
+    const optimizer = new AdamW(model.parameters, { noDecay: noDecayGroups, weightDecay: 0 });
+    const update = () =>
+      wasm.scope(() => {
+        const loss = supervisedLoss(model, puzzles, traces, mode);
+        loss.backward();
+        optimizer.step(rates);
+        return loss.item();
+      });
+    let loss = await update();
+    expect(loss).toBeGreaterThan(4); // about log 128: nothing is known
+    for (let step = 1; step < 600 && loss >= 0.002; step++) loss = await update();
+    expect(loss).toBeLessThan(0.002);
+    const prompts = puzzles.map(puzzle => promptOf(puzzle, mode, config));
+    const written = await wasm.scope(() => {
+      const patches = mode === 'image' ? patchTensor(model, renderPuzzles(puzzles, config)) : undefined;
+      return generate(model, prompts, { maxTokens: 28, temperature: 0, seed: 0, stream: 0, step: 0 }, patches);
+    });
+    expect(written).toEqual(traces.map(({ inputs }) => [...inputs.slice(1), EOS])); // every response, word for word
+    for (const owner of [optimizer, model]) owner.dispose();
+  });
+});
+
+describe('memory', () => {
+  it('is flat over 50 real training steps of every stage: buffers, bytes, and what the backend was asked for', async () => {
+    const config = miniatureConfig({ stage0: { steps: 50 }, stage1: { steps: 50 }, stage2: { steps: 50, batch: 2 } });
+    const model = randomModel(wasm, 1);
+    const teacher = randomModel(wasm, 2, { trainable: false });
+    const optimizer = optimizerOf(model);
+    const rollouts = await rollOut(config, model, groups, 0);
+    const [planning, grounding] = [planningStage, groundingStage].map(make => make(config, model, optimizer, groups));
+    const baseline = wasm.memory();
+    /** One update per stage, on the batches of `step`. */
+    const update = async (step: number): Promise<MemoryUse> => {
+      await (
+        await planning!.step(step)
+      ).metrics;
+      await (
+        await grounding!.step(step)
+      ).metrics;
+      await distil(config, model, teacher, optimizer, rollouts, { vision: 1e-4, decoder: 1e-4 }).metrics;
+      return wasm.memory();
+    };
+    for (let i = 0; i < 2; i++) await update(0); // recorded
+    const first = await update(0);
+    for (let i = 0; i < 50; i++) expect(await update(0)).toEqual(first); // the same batch: not one buffer more, not even in the pool
+    for (let step = 0; step < 50; step++) await update(step); // batches of other lengths may meet a new size class
+    const { allocations, liveBytes } = wasm.memory();
+    for (let step = 0; step < 50; step++) await update(step); // but each only once
+    expect(wasm.memory()).toMatchObject({ allocations, liveBytes });
+    for (const stage of [planning, grounding]) stage!.dispose?.();
+    const { liveBuffers } = wasm.memory();
+    expect({ liveBuffers, liveBytes: wasm.memory().liveBytes }).toEqual({
+      liveBuffers: baseline.liveBuffers,
+      liveBytes: baseline.liveBytes,
+    });
+    await rollOut(config, model, groups, 0);
+    expect(wasm.memory().liveBuffers).toBe(baseline.liveBuffers);
+    for (const owner of [optimizer, model, teacher]) owner.dispose();
+  });
+
+  it('goes back when models and optimisers are disposed of', async () => {
+    const before = wasm.memory().liveBuffers;
+    const model = randomModel(wasm, 1);
+    const copy = await model.frozenCopy();
+    const optimizer = optimizerOf(model);
+    expect(await copy.parameters.flat.read()).toEqual(await model.parameters.flat.read());
+    for (const owner of [optimizer, model, copy]) owner.dispose();
+    expect(wasm.memory().liveBuffers).toBe(before);
+  });
+});
+
+describe('what a stage trains', () => {
+  /** Which groups one update of a stage changed. */
+  async function changed(name: 'stage0' | 'stage1' | 'stage2' | 'direct', ...changes: unknown[]): Promise<string[]> {
+    const config = miniatureConfig(
+      { stage0: { warmup: 0 }, stage1: { warmup: 0 }, stage2: { warmup: 0, batch: 2 } },
+      ...changes,
+    );
+    const model = randomModel(wasm, 1);
+    const teacher = randomModel(wasm, 2, { trainable: false });
+    const [before, teacherBefore] = [await model.parameters.flat.read(), await teacher.parameters.flat.read()];
+    const optimizer = optimizerOf(model);
+    const make = { stage0: planningStage, stage1: groundingStage, direct: directStage };
+    const stage =
+      name === 'stage2'
+        ? distillationStage(config, model, teacher, optimizer, groups)
+        : make[name](config, model, optimizer, groups);
+    expect(stage.name).toBe(name);
+    const metrics = await (await stage.step(0)).metrics;
+    for (const [key, value] of Object.entries(metrics)) expect(value, key).toSatisfy(Number.isFinite);
+    const after = await model.parameters.flat.read();
+    expect(await teacher.parameters.flat.read()).toEqual(teacherBefore); // frozen
+    const differing = [...model.parameters.groups].filter(([, { offset, length }]) =>
+      after.subarray(offset, offset + length).some((value, i) => value !== before[offset + i]),
+    );
+    for (const owner of [optimizer, model, teacher]) owner.dispose();
+    return differing.map(([group]) => group);
+  }
+  const decoder = ['decoder.matrix', 'decoder.vector'];
+  const vision = ['vision.matrix', 'vision.vector'];
+
+  it('stage 0: the decoder alone', async () => {
+    expect((await changed('stage0')).sort()).toEqual(decoder);
+  });
+
+  it('stages 1 and 2 and direct supervision: everything', async () => {
+    for (const name of ['stage1', 'stage2', 'direct'] as const)
+      expect((await changed(name)).sort()).toEqual([...decoder, ...vision]);
+  });
+
+  it('stage 1 with a decoder rate of 0: the vision encoder alone', async () => {
+    expect((await changed('stage1', { stage1: { decoderRate: 0 } })).sort()).toEqual(vision);
+  });
+});
+
+describe('targets and weights', () => {
+  const model = randomModel(cpu, 1);
+  const puzzles = drawPuzzles(groups, new Random(5), 6);
+
+  it('share the probability of a position equally among its right tokens', () => {
+    const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, new Random(5), { noise: NO_NOISE }));
+    const rows = traces.flatMap(({ targets }) => targets);
+    expect(rows.some(targets => targets.length > 1)).toBe(true);
+    const values = Array.from(targetArray(model, traces).values);
+    rows.forEach((targets, row) => {
+      const probabilities = Array.from(values.slice(row * 128, (row + 1) * 128));
+      expect(probabilities.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 6);
+      for (const token of targets) expect(probabilities[token]).toBeCloseTo(1 / targets.length, 6);
+    });
+  });
+
+  it('weights sum to 1 over a batch, masked tokens weigh nothing, and an empty mask gives a loss of 0', async () => {
+    const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, new Random(5), { noise: NO_NOISE }));
+    const halved = traces.map((trace, i) => (i % 2 === 0 ? trace : { ...trace, weights: trace.weights.map(() => 0) }));
+    const total = ({ values }: HostArray) => Array.from(values).reduce((a, b) => a + b, 0);
+    expect(total(weightArray(model, puzzles, traces, 'world'))).toBeCloseTo(1, 10);
+    expect(total(weightArray(model, puzzles, halved, 'token'))).toBeCloseTo(1, 10);
+    const whole = await supervisedLoss(model, puzzles, halved, 'symbolic').item();
+    const kept = (_: unknown, i: number) => i % 2 === 0;
+    expect(whole).toBeCloseTo(
+      await supervisedLoss(model, puzzles.filter(kept), traces.filter(kept), 'symbolic').item(),
+      5,
+    );
+    const none = traces.map(trace => ({ ...trace, weights: trace.weights.map(() => 0) }));
+    expect(await supervisedLoss(model, puzzles, none, 'symbolic').item()).toBe(0);
+  });
+
+  it('pack prompts of the mode that was asked for', () => {
+    const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, new Random(5)));
+    expect(packTraces(puzzles, traces, 'image', miniature).imageCount).toBe(6);
+    expect(packTraces(puzzles, traces, 'symbolic', miniature).imageCount).toBe(0);
+  });
+});
+
+describe('stage 2', () => {
+  const config = miniatureConfig();
+
+  it('rolls out the same responses for the same step, others for another', async () => {
+    const student = randomModel(wasm, 1, { trainable: false });
+    const first = await rollOut(config, student, groups, 3);
+    expect(await rollOut(config, student, groups, 3)).toEqual(first);
+    expect((await rollOut(config, student, groups, 4)).responses).not.toEqual(first.responses);
+    expect(first.traces.map(({ inputs }) => inputs.length)).toEqual(first.responses.map(({ length }) => length));
+  });
+
+  it('has loss 0 and no gradient when the teacher is the student and both see the same', async () => {
+    // a student that does not look: what distinguishes the prompts is gone, so both give the same logits
+    const student = randomModel(cpu, 1);
+    const blind = new Map<string, ArrayLike<number>>();
+    for (const [name, { length }] of student.parameters.ranges)
+      if (/^decoder\.block\.\d+\.attention\.out/.test(name)) blind.set(name, new Float32Array(length));
+    await student.parameters.load(blind);
+    const rollouts = await rollOut(config, student, groups, 0);
+    const teacher = await student.frozenCopy();
+    const { loss } = distillationLoss(config, student, teacher, rollouts);
+    loss.backward();
+    expect(Math.abs(await loss.item())).toBeLessThan(1e-6);
+    for (const [name, tensor] of student.parameters.entries())
+      if (tensor.grad) expect(Math.max(...(await tensor.grad.read()).map(Math.abs)), name).toBeLessThan(1e-5);
+  });
+
+  it("the sampled estimator's gradient is, on average over sampled tokens, the exact reverse KL's", async () => {
+    // Enumerate the first token: the expectation over it is a sum with the student's own probabilities as weights.
+    const student = randomModel(cpu, 1);
+    const teacher = randomModel(cpu, 2, { trainable: false });
+    const [puzzle] = groups[0]!.puzzles;
+    const images = renderPuzzles([puzzle!], miniature);
+    const trace = { inputs: Int32Array.of(1), targets: [[5]], spans: Uint8Array.of(1), weights: Float32Array.of(1) };
+    const gradientOf = (estimator: 'full' | 'sampled', token: number) =>
+      cpu.scope(async () => {
+        const rollouts = { puzzles: [puzzle!], images, responses: [[token]], traces: [trace] };
+        const { loss, stats } = distillationLoss(
+          miniatureConfig({ stage2: { estimator } }),
+          student,
+          teacher,
+          rollouts,
+        );
+        loss.backward();
+        const gradient = await student.parameters.get('decoder.head.bias').grad!.read();
+        student.parameters.clearGradients();
+        return { gradient, stats: await stats.read() };
+      });
+    const exact = (await gradientOf('full', 5)).gradient;
+    const expected = new Float64Array(exact.length);
+    const logits = await cpu.scope(() =>
+      student.forward(packTraces([puzzle!], [trace], 'image', miniature), patchTensor(student, images)).read(),
+    );
+    const total = Array.from(logits).reduce((mass, z) => mass + Math.exp(z), 0);
+    for (let token = 0; token < 128; token++) {
+      const { gradient } = await gradientOf('sampled', token);
+      const probability = Math.exp(logits[token]!) / total;
+      gradient.forEach((g, k) => (expected[k]! += probability * g));
+    }
+    const largest = Math.max(...exact.map(Math.abs));
+    expect(largest).toBeGreaterThan(1e-3);
+    exact.forEach((g, k) => expect(Math.abs(expected[k]! - g)).toBeLessThan(1e-4 * largest + 1e-7));
+  });
+});

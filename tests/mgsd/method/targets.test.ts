@@ -1,0 +1,157 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ANS, BOS, EOS, actionOf, cellOf, sizeOf, tokensToText } from '../../../models/vocabulary.js';
+import * as samples from '../../../mgsd/method/targets.js';
+import { maximumResponseLength, oracleResponse, symbolicPrompt } from '../../../mgsd/method/response.js';
+import { packTraces } from '../../../mgsd/method/packing.js';
+import { modelPresets } from '../../../models/index.js';
+import { parseMap } from '../../../mgsd/worlds/frozenlake/text.js';
+import { onBoard } from '../../../mgsd/worlds/grid.js';
+import { anyPuzzle, frozenLake, testRandom } from '../random.js';
+import { createDelivery } from '../worlds/delivery-world.js';
+
+const ALWAYS: samples.TraceNoise = { recapSamples: 1, recapTokens: 1, detourSamples: 1, detourSteps: 0.5 };
+const DETOURS: samples.TraceNoise = { ...ALWAYS, recapSamples: 0 };
+const delivery = createDelivery();
+
+describe('training traces', () => {
+  test('without noise: inputs are the targets shifted by one, beginning with BOS and ending in EOS', () => {
+    fc.assert(
+      fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
+        const trace = samples.planTrace(frozenLake, puzzle, testRandom(seed), { noise: samples.NO_NOISE });
+        const { inputs, targets } = trace;
+        expect(inputs[0]).toBe(BOS);
+        for (let t = 1; t < inputs.length; t++) expect(targets[t - 1]).toContain(inputs[t]);
+        expect(targets.at(-1)).toEqual([EOS]);
+        expect(inputs.length).toBe(oracleResponse(frozenLake, puzzle).length);
+        expect(trace.weights.every(weight => weight === 1)).toBe(true);
+        expect(trace.spans).toHaveLength(inputs.length);
+      }),
+    );
+  });
+
+  test('prompt dropout: the state is hidden, the recap is free of noise and does not count, the plan does', () => {
+    fc.assert(
+      fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
+        const options = { noise: { ...ALWAYS, detourSamples: 0 }, promptDropout: 1 };
+        const trace = samples.planTrace(frozenLake, puzzle, testRandom(seed), options);
+        const recap = frozenLake.recap(puzzle);
+        expect(trace.hidesState).toBe(true);
+        expect(Array.from(trace.inputs.slice(1, recap.length + 2))).toEqual([...recap, ANS]);
+        expect(Array.from(trace.weights)).toEqual(trace.targets.map((_, t) => (t <= recap.length ? 0 : 1)));
+        const puzzles = [{ world: frozenLake, instance: puzzle }];
+        const hidden = packTraces(puzzles, [trace], 'symbolic', modelPresets.tiny);
+        const { hidesState: _, ...open } = trace;
+        const shown = packTraces(puzzles, [open], 'symbolic', modelPresets.tiny);
+        expect(shown.tokens.length - hidden.tokens.length).toBe(symbolicPrompt(frozenLake, puzzle).length - 2);
+        expect(packTraces(puzzles, [trace], 'image', modelPresets.tiny).tokens.length).toBeGreaterThan(36);
+      }),
+    );
+  });
+
+  test('recap noise is in the inputs only, keeps the kind of each token, and the cells on the board', () => {
+    fc.assert(
+      fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
+        const noise = { ...ALWAYS, detourSamples: 0 };
+        const { inputs, targets } = samples.planTrace(frozenLake, puzzle, testRandom(seed), { noise });
+        const recap = frozenLake.recap(puzzle);
+        expect(targets.slice(0, recap.length + 1)).toEqual([...recap, ANS].map(token => [token]));
+        expect(inputs[recap.length + 1]).toBe(ANS);
+        recap.forEach((token, i) => {
+          const input = inputs[i + 1]!;
+          expect(sizeOf(input) >= 0).toBe(sizeOf(token) >= 0);
+          if (cellOf(token) >= 0) expect(onBoard(puzzle.size, cellOf(input))).toBe(true);
+        });
+      }),
+    );
+  });
+
+  test('noise is as frequent as asked: about 15 % of the recap tokens of about 30 % of the samples', () => {
+    const random = testRandom(4);
+    const puzzle = frozenLake.generate(random, 8);
+    const recap = frozenLake.recap(puzzle);
+    let changed = 0;
+    const count = 4000;
+    for (let i = 0; i < count; i++) {
+      const { inputs } = samples.planTrace(frozenLake, puzzle, random);
+      changed += recap.filter((token, t) => token !== inputs[t + 1]).length;
+    }
+    // A few replacements hit the true token again, so slightly less than 0.3 * 0.15.
+    expect(changed / (count * recap.length)).toBeGreaterThan(0.036);
+    expect(changed / (count * recap.length)).toBeLessThan(0.049);
+  });
+
+  test('every detour ends at the goal within the limit, and each target is optimal in the state reached', () => {
+    const fits = (instance: { size: number }, limit: number, trace: samples.TrainingTrace): void => {
+      expect(trace.inputs.length, `size ${instance.size}`).toBeLessThanOrEqual(limit);
+      expect(trace.targets.at(-1)).toEqual([EOS]);
+    };
+    let wandered = 0;
+    fc.assert(
+      fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
+        const trace = samples.planTrace(frozenLake, puzzle, testRandom(seed), { noise: DETOURS });
+        fits(puzzle, maximumResponseLength(frozenLake, puzzle.size), trace);
+        const actionPlaces = frozenLake.recap(puzzle).length + 1;
+        let state = puzzle.start;
+        for (let t = actionPlaces; t < trace.inputs.length - 1; t += 2) {
+          expect(trace.targets[t]!.map(actionOf)).toEqual(frozenLake.optimalActions(puzzle, state));
+          const written = trace.inputs[t + 1]!;
+          if (!trace.targets[t]!.includes(written)) wandered++;
+          state = frozenLake.step(puzzle, state, actionOf(written) as 0).next;
+          expect(trace.targets[t + 1]).toEqual([frozenLake.cellAfter(puzzle, state)]);
+        }
+        expect(state).toBe(puzzle.goal);
+        const other = delivery.generate(testRandom(seed), 3);
+        fits(
+          other,
+          maximumResponseLength(delivery, 3),
+          samples.planTrace(delivery, other, testRandom(seed), { noise: DETOURS }),
+        );
+      }),
+    );
+    expect(wandered).toBeGreaterThan(50);
+  });
+
+  test('all optimal plans are seen; hard targets name the action taken', () => {
+    const puzzle = parseMap(['SF', 'FG']);
+    const random = testRandom(1);
+    const seen = new Set<string>();
+    for (let i = 0; i < 40; i++) {
+      const options = { noise: samples.NO_NOISE, softTargets: false };
+      const { inputs, targets } = samples.planTrace(frozenLake, puzzle, random, options);
+      expect(targets.slice(0, -1).flat()).toEqual(Array.from(inputs.subarray(1)));
+      seen.add(tokensToText(inputs.subarray(5)));
+    }
+    expect([...seen].sort()).toEqual(['D (1,0) R (1,1)', 'R (0,1) D (1,1)']);
+  });
+
+  test('the recap alone is the prefix of the plan trace, or closed by EOS', () => {
+    const puzzle = parseMap(['SH', 'FG']);
+    const trace = samples.recapTrace(frozenLake, puzzle);
+    expect(tokensToText(trace.inputs)).toBe('BOS size:2 (0,0) (1,1) (0,1)');
+    expect(tokensToText(trace.targets.flat())).toBe('size:2 (0,0) (1,1) (0,1) ANS');
+    expect(trace.spans.join('')).toBe('11111');
+    const plan = samples.planTrace(frozenLake, puzzle, testRandom(1), { noise: samples.NO_NOISE });
+    expect(plan.inputs.subarray(0, 5)).toEqual(trace.inputs);
+    expect(samples.recapTrace(frozenLake, puzzle, { recapCloses: EOS }).targets.at(-1)).toEqual([EOS]);
+  });
+
+  test('a sampled response is relabelled by the oracle and weighted by the mask', () => {
+    const puzzle = parseMap(['SFF', 'FHF', 'FFG']);
+    const tokens = [...frozenLake.recap(puzzle), ANS, ...[30, 65, 29, 73, 30]]; // R (0,1) D (1,1): into the hole, R
+    const trace = samples.relabelledTrace(frozenLake, puzzle, tokens);
+    expect(Array.from(trace.weights)).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+    expect(tokensToText(trace.targets.slice(5).flat())).toBe('D R (0,1) R (0,1) R');
+    const unmasked = samples.relabelledTrace(frozenLake, puzzle, tokens, { maskAfterFatal: false });
+    expect(unmasked.weights.every(weight => weight === 1)).toBe(true);
+  });
+
+  test('the same random numbers give the same trace', () => {
+    fc.assert(
+      fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
+        const make = () => samples.planTrace(frozenLake, puzzle, testRandom(seed), { noise: ALWAYS });
+        expect(make()).toEqual(make());
+      }),
+    );
+  });
+});

@@ -1,0 +1,168 @@
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import {
+  FileError,
+  isAlive,
+  readFile,
+  readJson,
+  removeStaleTemporaries,
+  writeFileAtomic,
+  writeJson,
+} from '../../../mgsd/runs/files.js';
+import { ended, printed, start, writeScript } from '../child.js';
+import { useTemporaryFolder } from '../temporary.js';
+
+const folder = useTemporaryFolder();
+const posix = process.platform !== 'win32';
+
+/** A process id that is certainly free: that of a process that has just ended. */
+function deadPid(): number {
+  return spawnSync(process.execPath, ['-e', '']).pid;
+}
+
+/** Expects one line that names the file and matches the pattern. */
+function expectFileError(action: () => unknown, file: string, pattern: RegExp): void {
+  let error: unknown;
+  try {
+    action();
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect(error).toBeInstanceOf(FileError);
+  const { message } = error as Error;
+  expect(message).toContain(file);
+  expect(message).toMatch(pattern);
+  expect(message).not.toContain('\n');
+}
+
+describe('writeFileAtomic', () => {
+  it('writes new files and replaces old ones, and leaves nothing else behind', () => {
+    const file = folder.file('a.txt');
+    writeFileAtomic(file, 'one, and longer');
+    writeFileAtomic(file, Uint8Array.of(116, 119, 111));
+    expect(fs.readFileSync(file, 'utf8')).toBe('two');
+    expect(fs.readdirSync(folder.path)).toEqual(['a.txt']);
+  });
+
+  it('says what is wrong with the path', () => {
+    fs.writeFileSync(folder.file('plain'), '');
+    expectFileError(
+      () => writeFileAtomic(folder.file('no/a.txt'), ''),
+      folder.file('no/a.txt'),
+      /no such file or folder/,
+    );
+    expectFileError(
+      () => writeFileAtomic(folder.file('plain/a.txt'), ''),
+      folder.file('plain/a.txt'),
+      /part of the path is a file/,
+    );
+  });
+
+  it('keeps the old contents and removes its temporary file when it cannot finish', () => {
+    fs.mkdirSync(folder.file('target')); // a file cannot be renamed over a folder
+    expect(() => writeFileAtomic(folder.file('target'), 'x')).toThrow(FileError);
+    expect(fs.readdirSync(folder.path)).toEqual(['target']);
+  });
+
+  it.runIf(posix)('refuses a folder without permission', async () => {
+    fs.mkdirSync(folder.file('closed'), { mode: 0o555 });
+    fs.chmodSync(folder.path, 0o755); // for the other user that the script runs as if we are root, who may do anything
+    const file = folder.file('closed/a.txt');
+    const script = writeScript(
+      folder.path,
+      ['mgsd/runs/files.ts'],
+      `import { writeFileAtomic } from './mgsd/runs/files.js';
+       if (process.getuid() === 0) process.setuid(65534);
+       try {
+         writeFileAtomic(${JSON.stringify(file)}, 'x');
+       } catch (error) {
+         console.log(error.name + ' ' + error.message);
+       }`,
+    );
+    const child = start(script);
+    expect(await printed(child)).toBe(
+      `FileError Cannot write ${file}: permission denied; choose another folder or change its permissions.\n`,
+    );
+    await ended(child);
+  });
+
+  it('never shows a half-written file when the writer is killed at any moment', async () => {
+    const file = folder.file('big');
+    const script = writeScript(
+      folder.path,
+      ['mgsd/runs/files.ts'],
+      `import { writeFileAtomic } from './mgsd/runs/files.js';
+       process.stdout.write('ready');
+       for (let i = 0; ; i = (i + 1) % 256) writeFileAtomic(${JSON.stringify(file)}, new Uint8Array(2_000_000).fill(i));`,
+    );
+    for (let attempt = 0; attempt < 8; attempt++) {
+      const child = start(script);
+      await printed(child);
+      await new Promise(resolve => setTimeout(resolve, 13 * attempt)); // a different instant each time
+      child.kill('SIGKILL');
+      await ended(child);
+      if (attempt === 0 && !fs.existsSync(file)) continue; // killed before its first file
+      const contents = fs.readFileSync(file);
+      expect(contents.length).toBe(2_000_000);
+      expect(contents.equals(Buffer.alloc(2_000_000, contents[0]))).toBe(true);
+    }
+    removeStaleTemporaries(folder.path);
+    expect(fs.readdirSync(folder.path).sort()).toEqual(['big', 'mgsd', 'package.json', 'script.js']);
+  });
+});
+
+describe('removeStaleTemporaries', () => {
+  it('spares the files of living processes and those of other kinds', () => {
+    const dead = `.a.json.${deadPid()}-0.tmp`;
+    const alive = `.a.json.${process.ppid}-0.tmp`;
+    for (const name of [dead, alive, '.hidden', 'a.tmp']) fs.writeFileSync(folder.file(name), '');
+    removeStaleTemporaries(folder.path);
+    expect(fs.readdirSync(folder.path).sort()).toEqual([alive, '.hidden', 'a.tmp'].sort());
+  });
+});
+
+describe('isAlive', () => {
+  it('knows living from dead', () => {
+    expect(isAlive(process.pid)).toBe(true);
+    expect(isAlive(deadPid())).toBe(false);
+  });
+});
+
+describe('readFile', () => {
+  it('reads what is there', () => {
+    fs.writeFileSync(folder.file('a'), 'hello');
+    expect(readFile(folder.file('a')).toString()).toBe('hello');
+  });
+
+  it('refuses what is missing, a folder, or too large', () => {
+    fs.writeFileSync(folder.file('a'), 'hello');
+    expectFileError(() => readFile(folder.file('none')), folder.file('none'), /no such file/);
+    expectFileError(() => readFile(folder.path), folder.path, /this is a folder/);
+    expectFileError(() => readFile(folder.file('a'), 4), folder.file('a'), /5 bytes, more than the 4/);
+  });
+
+  it.runIf(posix)('refuses pipes and devices instead of waiting for them', () => {
+    expectFileError(() => readFile('/dev/zero'), '/dev/zero', /not a regular file/);
+    const pipe = folder.file('pipe');
+    expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
+    expectFileError(() => readFile(pipe), pipe, /not a regular file/);
+  });
+});
+
+describe('readJson', () => {
+  it('reads what writeJson wrote, and files with a byte order mark', () => {
+    writeJson(folder.file('a.json'), { list: [1, 'ä'] });
+    expect(readJson(folder.file('a.json'))).toEqual({ list: [1, 'ä'] });
+    fs.writeFileSync(folder.file('b.json'), '\uFEFF{"a": 1}');
+    expect(readJson(folder.file('b.json'))).toEqual({ a: 1 });
+  });
+
+  it('names the place of a mistake', () => {
+    const file = folder.file('bad.json');
+    fs.writeFileSync(file, '{\n  "a": 1,\n  "b": }\n');
+    expectFileError(() => readJson(file), file, /not valid JSON/);
+    fs.writeFileSync(file, '{\n  "a": [1, 2');
+    expectFileError(() => readJson(file), file, /not valid JSON \(line 2, column \d+\)/);
+  });
+});

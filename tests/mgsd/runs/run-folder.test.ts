@@ -1,0 +1,308 @@
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { FileError } from '../../../mgsd/runs/files.js';
+import { RunFolder, type RunFolderOptions } from '../../../mgsd/runs/run-folder.js';
+import { ended, start, writeScript } from '../child.js';
+import { useTemporaryFolder } from '../temporary.js';
+
+const folder = useTemporaryFolder();
+
+/** A run in the test's folder, with the warnings it gave. */
+function create(options: Partial<RunFolderOptions> = {}): { run: RunFolder; warnings: string[] } {
+  const warnings: string[] = [];
+  const run = RunFolder.create(
+    folder.file('run'),
+    { seed: 1 },
+    { stages: ['stage-0', 'stage-1', 'stage-2'], warn: m => warnings.push(m), ...options },
+  );
+  return { run, warnings };
+}
+const stages = { stages: ['stage-0', 'stage-1', 'stage-2'] };
+const open = (): RunFolder => RunFolder.open(folder.file('run'), stages);
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
+const names = (run: RunFolder): string[] => run.checkpoints().map(found => path.basename(found.path));
+
+describe('a run folder', () => {
+  it('is made with its config, is locked while open and says by whom', () => {
+    const { run } = create();
+    expect(run.readConfig()).toEqual({ seed: 1 });
+    expect(fs.readFileSync(run.file('pid'), 'utf8')).toBe(`${process.pid}\n`);
+    run.close();
+    run.close();
+    expect(fs.readdirSync(run.path)).toEqual(['config.json']);
+  });
+
+  it('is not made where something else is', () => {
+    fs.mkdirSync(folder.file('run'));
+    fs.writeFileSync(folder.file('run/thesis.txt'), 'my only copy');
+    expect(() => create()).toThrow(/not empty and not a run \(it has thesis.txt\)/);
+    expect(() => open()).toThrow(/not the folder of a run/);
+    expect(fs.readdirSync(folder.file('run'))).toEqual(['thesis.txt']);
+    fs.writeFileSync(folder.file('file'), '');
+    expect(() => RunFolder.create(folder.file('file'), {}, stages)).toThrow(FileError);
+    expect(() => RunFolder.create(folder.file('file/below'), {}, stages)).toThrow(/part of the path is a file/);
+  });
+
+  it('is not made twice, but opened again', () => {
+    create().run.close();
+    expect(() => create()).toThrow(/holds a run already: go on with it by --resume/);
+    const run = open();
+    expect(run.readConfig()).toEqual({ seed: 1 });
+    run.close();
+  });
+
+  it('is made over the leftovers of a run that was killed before it began', () => {
+    fs.mkdirSync(folder.file('run'));
+    const dead = spawnSync(process.execPath, ['-e', '']).pid;
+    fs.writeFileSync(folder.file('run/lock.json'), JSON.stringify({ pid: dead, host: os.hostname(), started: null }));
+    fs.writeFileSync(folder.file('run/pid'), `${dead}\n`);
+    fs.writeFileSync(folder.file(`run/.config.json.${dead}-0.tmp`), '{');
+    create().run.close();
+  });
+
+  it('refuses stage names that would climb out of it', () => {
+    expect(() => create({ stages: ['../up'] })).toThrow(/cannot name a stage/);
+    const { run } = create();
+    expect(() => run.saveCheckpoint('../up', 1, bytes())).toThrow(RangeError);
+    expect(() => run.saveCheckpoint('stage-0', 1.5, bytes())).toThrow(RangeError);
+    run.close();
+  });
+});
+
+describe('the lock', () => {
+  it('keeps out a second run in the same process', () => {
+    const { run } = create();
+    expect(() => open()).toThrow(new RegExp(`in use by process ${process.pid}`));
+    run.close();
+    open().close();
+  });
+
+  it('keeps out others while its holder lives, and is taken over when it has died', async () => {
+    create().run.close();
+    const holder = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+    const lock = JSON.stringify({ pid: holder.pid, host: os.hostname(), started: null });
+    fs.writeFileSync(folder.file('run/lock.json'), lock);
+    expect(() => open()).toThrow(/in use by process/);
+    expect(fs.readFileSync(folder.file('run/lock.json'), 'utf8')).toBe(lock);
+    holder.kill('SIGKILL');
+    await ended(holder);
+    open().close();
+  });
+
+  it.runIf(process.platform === 'linux')('is not fooled by a later process with the same id', () => {
+    create().run.close();
+    const lock = JSON.stringify({ pid: process.pid, host: os.hostname(), started: '1' });
+    fs.writeFileSync(folder.file('run/lock.json'), lock);
+    open().close();
+  });
+
+  it('counts a holder on another machine as alive, and a damaged lock as stale', () => {
+    create().run.close();
+    fs.writeFileSync(
+      folder.file('run/lock.json'),
+      JSON.stringify({ pid: 1, host: 'elsewhere.invalid', started: null }),
+    );
+    expect(() => open()).toThrow(/in use by process 1 on elsewhere.invalid/);
+    for (const damaged of ['', '{"pid":', 'null', '{"pid":-1,"host":"h"}', '[]']) {
+      fs.writeFileSync(folder.file('run/lock.json'), damaged);
+      open().close();
+    }
+  });
+
+  it('lets only one of several processes in at a time, also over a stale lock', async () => {
+    const dead = spawnSync(process.execPath, ['-e', '']).pid;
+    const target = folder.file('shared');
+    fs.mkdirSync(target);
+    fs.writeFileSync(path.join(target, 'lock.json'), JSON.stringify({ pid: dead, host: os.hostname(), started: null }));
+    const diary = folder.file('diary');
+    const script = writeScript(
+      folder.path,
+      ['mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
+      `import fs from 'node:fs';
+       import { lockFolder } from './mgsd/runs/lock.js';
+       for (let turns = 0; turns < 10; ) {
+         let release;
+         try {
+           release = lockFolder(${JSON.stringify(target)});
+         } catch (error) {
+           if (!error.message.includes('in use')) throw error;
+           continue;
+         }
+         fs.appendFileSync(${JSON.stringify(diary)}, process.pid + ' in\\n');
+         fs.appendFileSync(${JSON.stringify(diary)}, process.pid + ' out\\n');
+         release();
+         turns++;
+       }`,
+    );
+    const children = [start(script), start(script), start(script)];
+    expect(await Promise.all(children.map(ended))).toEqual([0, 0, 0]);
+    const lines = fs.readFileSync(diary, 'utf8').trim().split('\n');
+    expect(lines).toHaveLength(60);
+    for (let i = 0; i < lines.length; i += 2) {
+      expect(lines[i]).toMatch(/ in$/);
+      expect(lines[i + 1]).toBe(lines[i]!.replace(' in', ' out'));
+    }
+    expect(fs.readdirSync(target)).toEqual([]);
+  });
+
+  it('goes when its process ends without closing the folder', async () => {
+    fs.mkdirSync(folder.file('shared'));
+    const script = writeScript(
+      folder.path,
+      ['mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
+      `import { lockFolder } from './mgsd/runs/lock.js';
+       lockFolder(${JSON.stringify(folder.file('shared'))});
+       process.exit(9);`,
+    );
+    expect(await ended(start(script))).toBe(9);
+    expect(fs.readdirSync(folder.file('shared'))).toEqual([]);
+  });
+});
+
+describe('the log', () => {
+  const record = (step: number, stage = 'stage-0'): { stage: string; step: number; loss: number } => ({
+    stage,
+    step,
+    loss: 1 / (step + 1),
+  });
+
+  it('is read as it was written, and names numbers that JSON cannot hold', () => {
+    const { run } = create();
+    run.appendLog(record(1));
+    run.appendLog({ stage: 'stage-0', step: 2, loss: NaN, scale: -Infinity });
+    expect(run.readLog()).toEqual([record(1), { stage: 'stage-0', step: 2, loss: 'NaN', scale: '-Infinity' }]);
+    run.close();
+  });
+
+  it('survives a crash in the middle of a line', () => {
+    const { run } = create();
+    run.appendLog(record(1));
+    run.close();
+    fs.appendFileSync(folder.file('run/log.jsonl'), '{"stage":"stage-0","st');
+    const again = open();
+    expect(again.readLog()).toEqual([record(1)]);
+    again.appendLog(record(2));
+    expect(again.readLog()).toEqual([record(1), record(2)]);
+    again.close();
+  });
+
+  it('leaves out damaged lines with a warning', () => {
+    const { run, warnings } = create();
+    expect(run.readLog()).toEqual([]);
+    run.appendLog(record(1));
+    fs.appendFileSync(run.file('log.jsonl'), '\u0000\u0000\n"text"\nnull\n');
+    run.appendLog(record(2));
+    expect(run.readLog()).toEqual([record(1), record(2)]);
+    expect(warnings.map(warning => /line \d/.exec(warning)?.[0])).toEqual(['line 2', 'line 3', 'line 4']);
+    run.close();
+  });
+
+  it('is taken back to a checkpoint', () => {
+    const { run } = create();
+    const all = [record(1), record(2), record(1, 'stage-1'), record(2, 'stage-1'), record(1, 'stage-2')];
+    for (const line of all) run.appendLog(line);
+    run.rewindLog('stage-1', 1);
+    run.appendLog(record(2, 'stage-1'));
+    // what other stages have written stays: they are not run again
+    expect(run.readLog()).toEqual([...all.slice(0, 3), record(1, 'stage-2'), record(2, 'stage-1')]);
+    run.close();
+  });
+});
+
+describe('checkpoints', () => {
+  it('are found by stage and step, the newest first, and nothing else is taken for one', () => {
+    const { run } = create({ keepLast: 9 });
+    run.saveCheckpoint('stage-1', 5, bytes(1));
+    run.saveCheckpoint('stage-0', 100, bytes(2));
+    run.saveCheckpoint('stage-0', 20, bytes(3));
+    for (const name of [
+      'checkpoint-stage-9-1.safetensors',
+      'checkpoint-stage-0-x.safetensors',
+      'checkpoint-stage-0-1.txt',
+    ])
+      fs.writeFileSync(run.file(name), '');
+    expect(names(run)).toEqual([
+      'checkpoint-stage-1-5.safetensors',
+      'checkpoint-stage-0-100.safetensors',
+      'checkpoint-stage-0-20.safetensors',
+    ]);
+    run.close();
+  });
+
+  it('are kept: the last ones of each stage, and the best', () => {
+    const { run } = create();
+    const scores = [0.1, 0.8, NaN, 0.3, 0.8];
+    scores.forEach((score, step) => run.saveCheckpoint('stage-1', step, bytes(step), score));
+    for (let step = 0; step < 3; step++) run.saveCheckpoint('stage-0', step, bytes(step));
+    expect(names(run)).toEqual([
+      'checkpoint-stage-1-4.safetensors',
+      'checkpoint-stage-1-3.safetensors',
+      'checkpoint-stage-1-1.safetensors', // the first of the two best
+      'checkpoint-stage-0-2.safetensors',
+      'checkpoint-stage-0-1.safetensors',
+    ]);
+    expect(run.best('stage-1')).toEqual({ path: run.file('checkpoint-stage-1-1.safetensors'), score: 0.8 });
+    expect(run.best('stage-0')).toBeUndefined();
+    run.rate('stage-0', 1, 0.1);
+    run.rate('stage-0', 2, 0.2);
+    run.rate('stage-0', 2, NaN);
+    expect(run.best('stage-0')).toEqual({ path: run.file('checkpoint-stage-0-2.safetensors'), score: 0.2 });
+    expect(run.best('stage-1')?.score).toBe(0.8);
+    run.close();
+  });
+
+  it('have no best one while none is rated, or when its record is damaged', () => {
+    const { run, warnings } = create();
+    run.saveCheckpoint('stage-0', 1, bytes(1));
+    expect(run.best('stage-0')).toBeUndefined();
+    run.saveCheckpoint('stage-0', 2, bytes(1), 0.5);
+    expect(run.best('stage-0')?.score).toBe(0.5);
+    fs.writeFileSync(run.file('best.json'), '{"stage-0": {"file": "../../etc/passwd", "score": 9}}');
+    expect(run.best('stage-0')).toBeUndefined();
+    fs.writeFileSync(run.file('best.json'), '{"stage-0": null}');
+    expect(run.best('stage-0')).toBeUndefined();
+    fs.writeFileSync(run.file('best.json'), '{"file"');
+    expect(run.best('stage-0')).toBeUndefined();
+    expect(warnings).toHaveLength(1);
+    run.saveCheckpoint('stage-0', 3, bytes(1), 0.4);
+    expect(run.best('stage-0')?.score).toBe(0.4);
+    run.close();
+  });
+
+  it('that came after one are set aside with the log, and nothing is lost', () => {
+    const { run } = create({ keepLast: 9 });
+    for (const step of [1, 2, 3]) run.saveCheckpoint('stage-1', step, bytes(step));
+    run.saveCheckpoint('stage-0', 9, bytes(9));
+    run.saveCheckpoint('stage-2', 1, bytes(1));
+    run.appendLog({ stage: 'stage-1', step: 3 });
+    fs.writeFileSync(run.file('table.json'), '[]');
+    const target = run.setAside(run.checkpoints().find(({ stage, step }) => stage === 'stage-1' && step === 2)!, ['table.json', 'none']); // prettier-ignore
+    expect(target).toBe(run.file('set-aside-1'));
+    expect(fs.readdirSync(target!).sort()).toEqual([
+      'checkpoint-stage-1-3.safetensors',
+      'checkpoint-stage-2-1.safetensors',
+      'log.jsonl',
+      'table.json',
+    ]);
+    expect(names(run)).toEqual([
+      'checkpoint-stage-1-2.safetensors',
+      'checkpoint-stage-1-1.safetensors',
+      'checkpoint-stage-0-9.safetensors',
+    ]);
+    expect(run.setAside(run.checkpoints()[0]!, ['table.json'])).toBeUndefined();
+    run.close();
+  });
+});
+
+describe('the table', () => {
+  it('is written for programs and for people', () => {
+    const { run } = create();
+    run.writeTable([{ row: 'base', success: 0.1 }], '| row | success |');
+    expect(JSON.parse(fs.readFileSync(run.file('table.json'), 'utf8'))).toEqual([{ row: 'base', success: 0.1 }]);
+    expect(fs.readFileSync(run.file('table.md'), 'utf8')).toBe('| row | success |\n');
+    run.close();
+  });
+});
