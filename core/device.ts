@@ -9,6 +9,8 @@ import { DeviceError } from './faults.js';
 import { formatShape, sizeOf } from './shape.js';
 import type { Shape } from './shape.js';
 import { Tensor } from './tensor.js';
+import { mapHostArrays, mapTree } from './tree.js';
+import type { Tensors } from './tree.js';
 import type { Trace } from './replay/trace.js';
 
 /** Memory behind one or several tensors (views share it). */
@@ -158,9 +160,14 @@ export class Device {
     return tensor;
   }
 
-  /** A tensor with the values of a `HostArray`. */
-  fromHost({ values, shape = [values.length], dtype = 'f32' }: HostArray): Tensor {
-    return this.tensor(values, shape, { dtype });
+  /**
+   * A tensor with the values of a host array; of a tree of them (plain objects, arrays, undefined), the same tree of tensors.
+   * @throws Error for leaves of any other kind
+   */
+  fromHost<const T extends object>(tree: T): Tensors<T> {
+    return mapHostArrays(tree, ({ values, shape, dtype = 'f32' }) =>
+      this.tensor(values, shape, { dtype }),
+    ) as Tensors<T>;
   }
 
   /** A tensor of one repeated value. */
@@ -279,18 +286,17 @@ export class Device {
     const at = this.#scopes.lastIndexOf(storages);
     this.#scopes.splice(at, 1);
     const parent = this.#scopes.at(-1);
-    const kept = new Set<Storage>();
-    collectStorages(result, kept);
+    const kept = this.storagesOf(result);
     for (const storage of storages) {
       if (!kept.has(storage)) this.free(storage);
       else parent?.add(storage);
     }
   }
 
-  /** The memory behind all tensors of a structure of arrays and plain objects. */
+  /** The memory behind all tensors of a tree of arrays and plain objects. */
   storagesOf(value: unknown): ReadonlySet<Storage> {
     const storages = new Set<Storage>();
-    collectStorages(value, storages);
+    mapTree(value, leaf => leaf instanceof Tensor && storages.add(leaf.storage));
     return storages;
   }
 
@@ -369,11 +375,4 @@ function requireExtent(kernel: string, buffer: string, { allocation, dtype, byte
   const end = byteOffset + length * bytesPerElement[dtype];
   if (end > allocation.bytes)
     throw new Error(`kernel ${kernel}: ${buffer} ends at byte ${end} of an allocation of ${allocation.bytes} bytes`);
-}
-
-function collectStorages(value: unknown, into: Set<Storage>): void {
-  if (value instanceof Tensor) into.add(value.storage);
-  else if (Array.isArray(value)) for (const item of value) collectStorages(item, into);
-  else if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype)
-    for (const item of Object.values(value)) collectStorages(item, into);
 }

@@ -43,3 +43,4 @@ export type { Shape } from './shape.js';
 export { noGrad } from './tape.js';
 export type { BackwardOptions } from './tape.js';
 export { Tensor } from './tensor.js';
+export type { Tensors } from './tree.js';

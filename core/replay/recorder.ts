@@ -19,14 +19,12 @@
  * else the host writes within the step is taken for a constant. A step is traced twice and the traces are compared before
  * one is trusted, so a number that was left inside is an error and not a wrong result.
  */
-import type { Device, HostArray, Storage } from '../device.js';
+import type { Device, Storage } from '../device.js';
 import { Plan } from './recording.js';
 import type { Slot } from './recording.js';
-import type { Tensor } from '../tensor.js';
+import { mapHostArrays } from '../tree.js';
+import type { Tensors } from '../tree.js';
 import { compareTraces, Trace } from './trace.js';
-
-type Inputs = Readonly<Record<string, HostArray>>;
-type InputTensors<I extends Inputs> = { readonly [Name in keyof I]: Tensor };
 
 /** How steps are recorded. */
 export interface RecorderOptions {
@@ -78,14 +76,15 @@ export class Recorder {
    *
    * A plan's result is the same tensors in every replay: read them before the next step. Steps are run eagerly while the device is
    * observed, so that an observer sees every launch.
-   * @param key whatever decides which launches `body` does, apart from the inputs' shapes
-   * @param body must be synchronous; returns tensors, or arrays and plain objects of them
+   * @param key whatever decides which launches `body` does, apart from the inputs' nesting and shapes
+   * @param inputs a tree of plain objects and arrays with host arrays, or undefined, as leaves
+   * @param body is given the same tree with tensors; must be synchronous; returns tensors, or arrays and plain objects of them
    * @throws Error if the step cannot be replayed: it reads back, keeps a tensor, or has a number in it that changes
    */
-  run<I extends Inputs, O>(key: string, inputs: I, body: (inputs: InputTensors<I>) => O): O {
+  run<const I extends object, O>(key: string, inputs: I, body: (inputs: Tensors<I>) => O): O {
     const { device } = this;
     if (!this.enabled || device.observer || device.resultObserver)
-      return device.scope(() => body(this.#upload(inputs)));
+      return device.scope(() => body(device.fromHost(inputs)));
     const fullKey = `${key} ${describeInputs(inputs)}`;
     const entry: Entry = this.#entries.get(fullKey) ?? { trace: undefined, plan: undefined, differing: 0 };
     this.#entries.delete(fullKey);
@@ -107,21 +106,15 @@ export class Recorder {
     this.#entries.clear();
   }
 
-  #upload<I extends Inputs>(inputs: I): InputTensors<I> {
-    const tensors = Object.entries(inputs).map(([name, array]) => [name, this.device.fromHost(array)]);
-    return Object.fromEntries(tensors) as InputTensors<I>;
-  }
-
-  #runEagerly<I extends Inputs, O>(key: string, entry: Entry, inputs: I, body: (inputs: InputTensors<I>) => O): O {
+  #runEagerly<I extends object, O>(key: string, entry: Entry, inputs: I, body: (inputs: Tensors<I>) => O): O {
     const { device } = this;
     if (device.trace) throw cannotReplay(key, 'it is run within another recorded step');
     const trace = new Trace();
     device.trace = trace;
     try {
       return device.scope(() => {
-        const tensors = this.#upload(inputs);
-        for (const [name, { storage }] of Object.entries<Tensor>(tensors))
-          Object.assign(trace.bufferOf(storage)!, { role: 'input', name });
+        const tensors = device.fromHost(inputs);
+        for (const storage of device.storagesOf(tensors)) trace.bufferOf(storage)!.role = 'input';
         const result = body(tensors);
         device.trace = undefined;
         const outputs = checkResult(key, trace, result, device);
@@ -179,8 +172,11 @@ function cannotReplay(key: string, reason: string): Error {
   return new Error(`the step "${key}" cannot be recorded: ${reason}`);
 }
 
-function describeInputs(inputs: Inputs): string {
-  return Object.entries(inputs)
-    .map(([name, { values, shape = [values.length], dtype = 'f32' }]) => `${name} ${dtype}[${shape.join()}]`)
-    .join(', ');
+/** The tree of inputs with dtype and shape at its leaves, such as `{x:f32[3,8],tables:[i32[3,6]]}`. */
+function describeInputs(inputs: unknown): string {
+  const described = mapHostArrays(
+    inputs,
+    ({ values, shape = [values.length], dtype = 'f32' }) => `${dtype}[${shape.join()}]`,
+  );
+  return JSON.stringify(described).replaceAll('"', '');
 }

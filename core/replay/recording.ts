@@ -7,9 +7,10 @@ import { bytesPerElement } from '../../kernels/index.js';
 import { namedParams } from '../backend.js';
 import type { Launch, Replay } from '../backend.js';
 import { withoutCopies } from './copies.js';
-import type { Device, HostArray, Storage } from '../device.js';
+import type { Device, Storage } from '../device.js';
 import { formatShape } from '../shape.js';
 import { Tensor } from '../tensor.js';
+import { mapHostArrays, mapTree } from '../tree.js';
 import type { Trace, TracedBuffer, TracedLaunch } from './trace.js';
 
 /** A piece of device memory that temporaries of several plans take turns in. */
@@ -65,16 +66,18 @@ export class Plan<O> {
   readonly #slots: readonly Slot[];
   /** Memory of this plan alone: inputs, constants, outputs. */
   readonly #own = new Map<TracedBuffer, Storage>();
-  readonly #inputs = new Map<string, Tensor>();
+  /** In the order of the tree of inputs. */
+  readonly #inputs: Tensor[] = [];
   /** Constants that a kernel writes over: restored before every run. */
   readonly #restored: readonly TracedBuffer[];
   readonly #result: O;
 
   /**
+   * @param inputs the traced step's inputs, a tree of tensors
    * @param result what the traced step returned, with its own tensors in it
    * @param pool slots of the plans made before; new ones are added
    */
-  constructor(device: Device, trace: Trace, inputs: Readonly<Record<string, Tensor>>, result: O, pool: Slot[]) {
+  constructor(device: Device, trace: Trace, inputs: unknown, result: O, pool: Slot[]) {
     this.#device = device;
     this.#trace = trace;
     this.launches = withoutCopies(trace);
@@ -99,13 +102,13 @@ export class Plan<O> {
       }
     }
     this.#restored = trace.buffers.filter(({ role, contents, written }) => role !== 'input' && contents && written);
-    for (const [name, { storage, shape, dtype }] of Object.entries(inputs))
-      this.#inputs.set(name, new Tensor(this.#own.get(trace.bufferOf(storage)!)!, shape, dtype));
-    this.#result = mapTensors(result, tensor => {
-      const buffer = trace.bufferOf(tensor.storage);
-      if (!buffer || buffer.role === 'outside') return tensor;
-      return new Tensor(placeOf.get(buffer)!, tensor.shape, tensor.dtype, tensor.strides, tensor.offset);
-    });
+    const placed = (leaf: unknown) => {
+      const buffer = leaf instanceof Tensor && trace.bufferOf(leaf.storage);
+      if (!buffer || buffer.role === 'outside') return leaf;
+      return new Tensor(placeOf.get(buffer)!, leaf.shape, leaf.dtype, leaf.strides, leaf.offset);
+    };
+    mapTree(inputs, leaf => leaf && this.#inputs.push(placed(leaf) as Tensor));
+    this.#result = mapTree(result, placed) as O;
     const launches = this.launches.map(({ kernel, operands, params }): Launch => ({
       kernel,
       operands: operands.map(({ buffer, dtype, byteOffset, length }) => {
@@ -137,8 +140,9 @@ export class Plan<O> {
   }
 
   /** One step. The result's tensors are the same in every run: read them, or use them, before the next. */
-  run(inputs: Readonly<Record<string, HostArray>>): O {
-    for (const name in inputs) this.#device.write(this.#inputs.get(name)!, inputs[name]!.values);
+  run(inputs: unknown): O {
+    let i = 0;
+    mapHostArrays(inputs, ({ values }) => this.#device.write(this.#inputs[i++]!, values));
     for (const buffer of this.#restored) this.#restore(buffer);
     this.#replay.run();
     return this.#result;
@@ -164,17 +168,6 @@ export class Plan<O> {
       pool.splice(pool.indexOf(slot), 1);
     }
   }
-}
-
-/** A copy of a structure of arrays and plain objects with its tensors replaced. */
-function mapTensors<T>(value: T, replace: (tensor: Tensor) => Tensor): T {
-  if (value instanceof Tensor) return replace(value) as T;
-  if (Array.isArray(value)) return value.map(item => mapTensors<unknown>(item, replace)) as T;
-  if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype)
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, mapTensors<unknown>(item, replace)]),
-    ) as T;
-  return value;
 }
 
 /** A recorded step as a table: kernel, shapes of its operands, floating-point operations and bytes of every launch. */

@@ -20,8 +20,6 @@ export interface TracedBuffer {
    * `output`: part of the step's result. `outside`: made before the step (parameters, optimiser state). `temporary`: the rest.
    */
   role: 'input' | 'constant' | 'output' | 'outside' | 'temporary';
-  /** Of `input`. */
-  name?: string;
   /** Of `constant`: what the host wrote, from which byte on. */
   contents?: { readonly byteOffset: number; readonly data: Uint8Array };
   /** Of `outside`. */

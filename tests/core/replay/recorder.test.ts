@@ -31,7 +31,7 @@ describe('a recorder', () => {
     const step = (rate: number) => recorder.run('a', x, inputs => ({ y: mul(inputs.x, device.full([1], rate)) }));
     step(1);
     expect(() => step(0.5)).toThrow(
-      /the step "a x f32\[2\]" cannot be recorded: the host writes other values .*pass what changes between steps as an input/,
+      /the step "a \{x:f32\[2\]\}" cannot be recorded: the host writes other values .*pass what changes between steps as an input/,
     );
   });
 
@@ -73,6 +73,36 @@ describe('a recorder', () => {
     expect(writes).toThrow(/writes into a tensor \[2\] .* made outside of it: write it before/);
   });
 
+  it('tells the same arrays in another nesting apart', () => {
+    const recorder = new Recorder(device);
+    const [a, b] = [{ values: Float32Array.of(1) }, { values: Float32Array.of(2) }];
+    const nestings: object[] = [
+      { a, b },
+      { a: { a, b } },
+      { a: [a, b] },
+      { a: { a }, b },
+      [a, b],
+      [a, undefined, b],
+      { b, a },
+    ];
+    for (const nesting of nestings)
+      for (let i = 0; i < 3; i++) recorder.run('k', nesting, () => ({ y: device.full([1], 0) }));
+    expect(recorder.statistics).toMatchObject({ plans: nestings.length, replays: nestings.length });
+    expect([...recorder.plans().keys()].slice(0, 3)).toEqual([
+      'k {a:f32[1],b:f32[1]}',
+      'k {a:{a:f32[1],b:f32[1]}}',
+      'k {a:[f32[1],f32[1]]}',
+    ]);
+    recorder.dispose();
+  });
+
+  it('refuses inputs that are no arrays, and names them', () => {
+    const recorder = new Recorder(device);
+    const run = (inputs: object) => () => recorder.run('a', inputs, () => ({}));
+    expect(run({ text: { maxLength: 6 } })).toThrow(/input text.maxLength is 6, not an array for the device: pass/);
+    expect(run({ images: [x.x, new Map()] })).toThrow(/input images\[1\] is a Map/);
+  });
+
   it('restores a constant that the step itself writes over', async () => {
     const recorder = new Recorder(device);
     const { assign } = await import('../../../core/primitives.js');
@@ -94,7 +124,7 @@ describe('a recorder', () => {
     const recorder = new Recorder(device);
     for (let step = 0; step < 3; step++) await trainee.step(recorder, step, always());
     const [key, trace] = [...recorder.plans()][0]!;
-    expect(key).toContain('targets f32[9,5]');
+    expect(key).toContain('targets:f32[9,5]');
     const lines = formatPlan(trace).split('\n');
     expect(lines[0]).toMatch(/^kernel +operands +FLOP +bytes$/);
     expect(lines.find(line => line.startsWith('matmul_nn_bias'))).toMatch(/\[9, 8\] \[8, 24\] .* 3456 +\d+$/); // 2 * 9 * 8 * 24

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import {
   AdamW,
+  add,
   attention,
   crossEntropy,
   gatherRows,
@@ -166,10 +167,7 @@ export function testRecorder(open: () => Promise<Device>): void {
     const evaluate = (into: number[]) => async (trainee: Trainee, step: number) => {
       into.push(
         await device.scope(async () => {
-          const inputs = Object.entries(inputsOf(100 + step, batches[2])).map(
-            ([name, { values, shape, dtype = 'f32' }]) => [name, device.tensor(values, shape, { dtype })],
-          );
-          return await trainee.loss(Object.fromEntries(inputs) as InputTensors).item();
+          return await trainee.loss(device.fromHost(inputsOf(100 + step, batches[2]))).item();
         }),
       );
     };
@@ -195,6 +193,28 @@ export function testRecorder(open: () => Promise<Device>): void {
     expect(losses).toEqual(straight.losses.slice(4));
     expect(await second.state()).toEqual(straight.state);
     other.dispose();
+  });
+
+  it('takes a tree of inputs: nested objects, arrays, undefined members', async () => {
+    const recorder = new Recorder(device);
+    const step = async (k: number, scale: number | undefined) => {
+      const array = (...values: number[]) => ({ values: Float32Array.from(values, value => value + k) });
+      const inputs = {
+        images: [array(1, 2), array(3, 4)],
+        text: { rows: { values: [1, 0], dtype: 'i32' }, scale: scale === undefined ? undefined : { values: [scale] } },
+      } as const;
+      const { y } = recorder.run('tree', inputs, ({ images: [a, b], text }) => {
+        const x = gatherRows(add(a, b).view([2, 1]), text.rows);
+        return { y: [text.scale ? mul(x, text.scale) : x] as const };
+      });
+      return Array.from(await y[0].read());
+    };
+    for (let k = 0; k < 4; k++) {
+      expect(await step(k, undefined)).toEqual([6 + 2 * k, 4 + 2 * k]);
+      expect(await step(k, 10)).toEqual([60 + 20 * k, 40 + 20 * k]);
+    }
+    expect(recorder.statistics).toMatchObject({ plans: 2, replays: 4 });
+    recorder.dispose();
   });
 
   it('records again when memory from outside was freed', async () => {
