@@ -4,7 +4,7 @@
  * be learnt from a training board. The side is a pure function of the layout's text; no list has to be kept.
  */
 
-import { crc32 } from 'node:zlib';
+import { crc32 } from '../worlds/crc32.js';
 import type { GenerateRequest, RandomSource, World, WorldInstance } from '../worlds/world.js';
 
 /** Training or held-out puzzles. */

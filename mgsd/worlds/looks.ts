@@ -5,7 +5,7 @@
  * puzzle alone, so that rendering stays a pure function.
  */
 
-import { crc32 } from 'node:zlib';
+import { crc32 } from './crc32.js';
 import { BoardPainter, type Placement, type Shape, type Sprite, type SpriteSheet } from './canvas.js';
 import type { RenderStyle, WorldInstance } from './world.js';
 
