@@ -28,12 +28,13 @@ export type { EvaluateOptions, EvaluationInput, ItemResult, RowSummary } from '.
 export { FileError } from './runs/files.js';
 export { evaluatePerception, summarizePerception } from './evaluation/perception.js';
 export type { PerceptionItem, PerceptionScores } from './evaluation/perception.js';
-export { actionNames, loadPlanner, Planner, readPlan } from './evaluation/planner.js';
+export { actionNames, Planner, readPlan } from './evaluation/planner.js';
 export type { Plan, PlannerOptions } from './evaluation/planner.js';
 export { decodePng, encodePng, PngError } from './pictures/png.js';
 export type { RgbImage } from './pictures/png.js';
 export { heldOutGroups, trainingGroups } from './method/puzzles.js';
 export type { Puzzle, PuzzleGroup } from './method/puzzles.js';
+export { loadPlanner } from './runs/package.js';
 export { RunFolder } from './runs/run-folder.js';
 export type { RunFolderOptions } from './runs/run-folder.js';
 export { readSampleFolder, storedImage, writeSample } from './exchange/puzzle-files.js';

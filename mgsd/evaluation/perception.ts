@@ -2,20 +2,17 @@
  * Perception by itself: the model is asked every perception question of a held-out puzzle's image (mode:perceive) and scored
  * question by question. It can only answer what stage 1 has taught it (`stage1.questions` above 0).
  */
-import fs from 'node:fs';
 import { Random } from '../../core/index.js';
 import { generate } from '../../models/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../method/config.js';
 import type { EvaluateOptions } from './evaluate.js';
-import { writeJson } from '../runs/files.js';
 import { streams } from '../method/puzzles.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
 import { judgeAnswers, maximumQuestionLength } from '../method/questions.js';
 import { patchTensor, promptOf, renderPuzzles } from '../method/packing.js';
 import { rateInterval } from './intervals.js';
 import type { Estimate } from './intervals.js';
-import type { TrainOptions } from '../runs/train-options.js';
 
 /** One puzzle's answers. */
 export interface PerceptionItem {
@@ -73,25 +70,6 @@ export async function evaluatePerception(
     }
   }
   return items;
-}
-
-/**
- * Asks a run's model after a stage that sees images, and writes scores and answers into its folder; unless they are there, or
- * stage 1 has taught no answers.
- */
-export async function recordPerception(
-  stage: 'stage1' | 'stage2',
-  model: VisionLanguageModel,
-  heldOut: readonly PuzzleGroup[],
-  { config, folder, observer }: Pick<TrainOptions, 'config' | 'folder' | 'observer'>,
-): Promise<void> {
-  const file = folder.file(`perception-${stage}.json`);
-  if (!isAskable(config) || fs.existsSync(file)) return;
-  const items = await evaluatePerception(model, heldOut);
-  const scores = summarizePerception(items);
-  writeJson(file, { scores, items });
-  const said = Object.entries(scores).map(([world, { allExact }]) => `${world} ${(100 * allExact.value).toFixed(1)} %`);
-  observer?.onNote?.(`all perception questions answered rightly: ${said.join(', ')}; each one by itself: ${file}`);
 }
 
 /** Share of right answers to each question of a world, and of puzzles with all of them right; 95 % intervals over layouts. */

@@ -4,9 +4,7 @@ import type { Device, DeviceChoice } from '../../core/index.js';
 import { decodeCheckpoint, generate, loadModel, patchCount } from '../../models/index.js';
 import type { Checkpoint, ModelConfig, Precision, VisionLanguageModel } from '../../models/index.js';
 import { ANS, EOS, MAXIMUM_SIZE, actionOf, cellOf, tokensToText } from '../../models/vocabulary.js';
-import { readFile } from '../runs/files.js';
 import type { RgbImage } from '../pictures/png.js';
-import { pretrainedPath } from '../runs/package.js';
 import { generationSlots, patchTensor, promptOf } from '../method/packing.js';
 import { imagePrompt, maximumResponseLength } from '../method/response.js';
 import { actionName } from '../worlds/grid.js';
@@ -31,41 +29,14 @@ export interface Plan {
   readonly complete: boolean;
 }
 
-/** Where a planner computes. */
+/** The device and precision of a planner. */
 export interface PlannerOptions {
-  /** A device that is open already, or which one to open. Default `auto`. */
+  /** An open device, or the backend to open. Default `auto`. */
   readonly device?: Device | DeviceChoice;
   /** Threads of the wasm backend. */
   readonly threads?: number;
-  /** In which numbers the model computes: f32 (default) or f16, whatever it was trained in. */
+  /** f32 (default) or f16, whatever the model was trained in. */
   readonly precision?: Precision;
-}
-
-/**
- * Loads a trained model.
- *
- *     import { decodePng, loadPlanner } from 'mgsd-lite';
- *     import fs from 'node:fs';
- *
- *     const planner = await loadPlanner(); // or the path of a checkpoint of your own
- *     const image = decodePng(fs.readFileSync('puzzle.png')); // of planner.imageSize pixels a side
- *     const { answer, recapText } = await planner.plan(image);
- *     console.log(answer, recapText); // RRDD size:3 (0,0) (2,2) (1,1)
- *     await planner.close();
- *
- * @param checkpoint path of a checkpoint, or its bytes; left out: the model that comes with the package
- * @throws Error in one line for a file that is missing, damaged or foreign, and if the device is not there
- */
-export async function loadPlanner(
-  checkpoint: string | Uint8Array = pretrainedPath(),
-  options: PlannerOptions = {},
-): Promise<Planner> {
-  const decoded = decodeCheckpoint(typeof checkpoint === 'string' ? readFile(checkpoint) : checkpoint);
-  const { device: choice = 'auto', threads, precision = 'f32' } = options;
-  const device =
-    typeof choice === 'string' ? await openDevice(choice, threads === undefined ? {} : { threads }) : choice;
-  const model = await loadModel(device, decoded, { precision, trainable: false });
-  return new Planner(decoded, model, typeof choice === 'string');
 }
 
 /** A trained model with its device: images in, plans out. */
@@ -79,6 +50,19 @@ export class Planner {
     this.metadata = metadata;
     this.model = model;
     this.#ownsDevice = ownsDevice;
+  }
+
+  /**
+   * Loads a trained model from the bytes of a checkpoint; `close` closes the device if it was opened here.
+   * @throws Error in one line if the bytes are damaged or foreign, or the device is not available
+   */
+  static async load(checkpoint: Uint8Array, options: PlannerOptions = {}): Promise<Planner> {
+    const decoded = decodeCheckpoint(checkpoint);
+    const { device: choice = 'auto', threads, precision = 'f32' } = options;
+    const opened = typeof choice === 'string';
+    const device = opened ? await openDevice(choice, threads === undefined ? {} : { threads }) : choice;
+    const model = await loadModel(device, decoded, { precision, trainable: false });
+    return new Planner(decoded, model, opened);
   }
 
   get config(): ModelConfig {
@@ -127,7 +111,7 @@ export class Planner {
     return readPlan(world, tokens);
   }
 
-  /** Frees the model, and closes the device if `loadPlanner` opened it. */
+  /** Frees the model, and closes the device if `load` opened it. */
   async close(): Promise<void> {
     this.model.dispose();
     if (this.#ownsDevice) await this.model.device.close();

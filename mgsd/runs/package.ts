@@ -1,8 +1,9 @@
-/** The installed package: its folder and version. */
-import path from 'node:path';
-import { readJson } from './files.js';
-import { errorCode } from './files.js';
+/** The installed package: its folder, its version and the trained model in it. */
 import fs from 'node:fs';
+import path from 'node:path';
+import { Planner } from '../evaluation/planner.js';
+import type { PlannerOptions } from '../evaluation/planner.js';
+import { errorCode, readFile, readJson } from './files.js';
 
 /** The folder that holds package.json: above mgsd/ in the sources, above dist/ when built. */
 export function packageRoot(): string {
@@ -25,4 +26,26 @@ export function packageVersion(): string {
 /** The small trained model that comes with the package. */
 export function pretrainedPath(): string {
   return path.join(packageRoot(), 'mgsd/pretrained/tiny.safetensors');
+}
+
+/**
+ * Loads a trained model.
+ *
+ *     import { decodePng, loadPlanner } from 'mgsd-lite';
+ *     import fs from 'node:fs';
+ *
+ *     const planner = await loadPlanner(); // or the path of a checkpoint of your own
+ *     const image = decodePng(fs.readFileSync('puzzle.png')); // of planner.imageSize pixels a side
+ *     const { answer, recapText } = await planner.plan(image);
+ *     console.log(answer, recapText); // RRDD size:3 (0,0) (2,2) (1,1)
+ *     await planner.close();
+ *
+ * @param checkpoint path of a checkpoint, or its bytes; default: the model that comes with the package
+ * @throws Error in one line if the file is missing, damaged or foreign, or the device is not available
+ */
+export async function loadPlanner(
+  checkpoint: string | Uint8Array = pretrainedPath(),
+  options: PlannerOptions = {},
+): Promise<Planner> {
+  return await Planner.load(typeof checkpoint === 'string' ? readFile(checkpoint) : checkpoint, options);
 }

@@ -8,6 +8,7 @@ import type { PuzzleGroup } from '../method/puzzles.js';
 import type { RunFolder } from './run-folder.js';
 import { plannedRows } from './order.js';
 import { scoreOf, watchedItems } from './best.js';
+import { evaluatePerception, isAskable, summarizePerception } from '../evaluation/perception.js';
 import type { Stage } from '../method/stages/stage.js';
 import { rowTitles } from '../evaluation/table.js';
 import type { RowName } from '../evaluation/table.js';
@@ -56,6 +57,25 @@ function storedItems(file: string, onNote: (note: string) => void): readonly Ite
     onNote(`${error instanceof Error ? error.message : String(error)} It is computed again.`);
   }
   return undefined;
+}
+
+/**
+ * Asks the model its perception questions after a stage that sees images, and stores scores and answers, unless the run has
+ * them or stage 1 taught no answers.
+ */
+export async function evaluateQuestions(
+  stage: Stage,
+  model: VisionLanguageModel,
+  heldOut: readonly PuzzleGroup[],
+  { config, folder, observer }: TrainOptions,
+): Promise<void> {
+  const file = folder.file(`perception-${stage.name}.json`);
+  if ((stage.name !== 'stage1' && stage.name !== 'stage2') || !isAskable(config) || fs.existsSync(file)) return;
+  const items = await evaluatePerception(model, heldOut);
+  const scores = summarizePerception(items);
+  writeJson(file, { scores, items });
+  const said = Object.entries(scores).map(([world, { allExact }]) => `${world} ${(100 * allExact.value).toFixed(1)} %`);
+  observer?.onNote?.(`all perception questions answered correctly: ${said.join(', ')}; question by question: ${file}`);
 }
 
 /** All rows that the folder has. */

@@ -9,12 +9,11 @@ import { loadModel, modelPresets, noDecayGroups, VisionLanguageModel } from '../
 import { finalCheckpoint, newestCheckpoint, readRunState, restoreOptimizer } from './checkpoints.js';
 import type { RunConfig } from '../method/config.js';
 import { memoryMarkdown, peakMemory } from './memory-log.js';
-import { recordPerception } from '../evaluation/perception.js';
 import { checkPuzzles, gateGroups, heldOutGroups, trainingGroups } from '../method/puzzles.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
 import type { RunFolder } from './run-folder.js';
 import { evaluatedRows, stageBefore, stageNames, stagesOf } from './order.js';
-import { evaluateRows, evaluationFile, readEvaluations } from './rows.js';
+import { evaluateQuestions, evaluateRows, evaluationFile, readEvaluations } from './rows.js';
 import { guardOf, runStage } from './stage-loop.js';
 import { directStage } from '../method/stages/direct.js';
 import { Gate, gateTensor } from '../method/stages/gate.js';
@@ -59,7 +58,7 @@ export async function train(options: TrainOptions): Promise<TableRow[]> {
       const guard = own(await guardOf(stage, model, teacher, optimizer, build, options));
       await runStage(stage, step, model, optimizer, guard, heldOut, options);
       await evaluateRows(stage, model, heldOut, options);
-      if (name === 'stage1' || name === 'stage2') await recordPerception(name, model, heldOut, options);
+      await evaluateQuestions(stage, model, heldOut, options);
     } finally {
       for (const made of owned.reverse()) made.dispose();
     }

@@ -33,7 +33,7 @@ describe('a run on three worlds', () => {
     );
     expect(out).toMatch(/gate: failed by .*Stage 2 begins without them.*stage1\.steps=6/);
     expect(out).toMatch(
-      /all perception questions answered rightly: frozenlake 0\.0 %, maze 0\.0 %, minibehaviour 0\.0 %/,
+      /all perception questions answered correctly: frozenlake 0\.0 %, maze 0\.0 %, minibehaviour 0\.0 %/,
     );
     expect(out.replace(/\s+/g, ' ')).toMatch(/minibehaviour/);
     for (const file of ['perception-stage1.json', 'perception-stage2.json'])
