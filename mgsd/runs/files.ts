@@ -98,7 +98,7 @@ export function removeStaleTemporaries(folder: string): void {
   for (const name of fs.readdirSync(folder)) {
     const pid = /^\..+\.(\d+)-\d+\.tmp$/.exec(name)?.[1];
     if (pid !== undefined && Number(pid) !== process.pid && !isAlive(Number(pid)))
-      fs.rmSync(path.join(folder, name), { force: true });
+      fs.rmSync(path.join(folder, name), { recursive: true, force: true });
   }
 }
 

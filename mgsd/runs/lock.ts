@@ -1,75 +1,72 @@
 /**
- * The lock of a run's folder: two trainings that write into one folder would mix their logs and checkpoints. A lock names
- * the process that holds it, so one that a killed process left behind is recognised and taken over.
+ * The lock of a run's folder: two trainings that write into one folder would mix their logs and checkpoints.
+ *
+ * The lock is a folder with one file, which names its holder. It is renamed into place whole: no rename replaces a folder that
+ * is not empty, so of several processes exactly one succeeds, and nobody ever sees a lock without its holder. The file of a
+ * holder that has died is deleted by name, which cannot hit a newer holder. Neither hard links nor timers are needed, so a lock
+ * also survives a step that blocks the event loop.
  */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { errorCode, explain, FileError, isAlive } from './files.js';
 
-const LOCK = 'lock.json';
+const LOCK = 'lock';
 
 /** The id of the holder, alone on its line, for `kill $(cat runs/NAME/pid)`. */
 const PID = 'pid';
 
 interface Holder {
-  pid: number;
-  host: string;
-  /** When that process started, as the system counts it: tells it from a later process with the same id. */
-  started: string | null;
+  readonly pid: number;
+  /** Start time of the process as the system counts it: tells it from a later process with the same id. */
+  readonly started: string;
+  readonly host: string;
 }
 
-/** Start time of a process in clock ticks since boot, from Linux's /proc; null where there is none. */
-function startOf(pid: number): string | null {
+/** Name of a holder's file: `<pid>-<started>@<host>`. */
+const nameOf = ({ pid, started, host }: Holder) => `${pid}-${started}@${host}`;
+
+function parseHolder(name: string): Holder | undefined {
+  const [, pid, started = '', host = ''] = /^(\d+)-(\d*)@(.*)$/.exec(name) ?? [];
+  return pid === undefined ? undefined : { pid: Number(pid), started, host };
+}
+
+/** Start time of a process in clock ticks since boot, from Linux's /proc; empty elsewhere. */
+function startOf(pid: number): string {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the program's name in brackets, which may itself hold spaces and brackets.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null; // field 22
+    // The second field is the program's name in brackets, which may itself contain blanks and brackets.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''; // field 22
   } catch {
-    return null;
-  }
-}
-
-function parseHolder(text: string): Holder | undefined {
-  try {
-    const { pid, host, started = null } = JSON.parse(text) as Partial<Holder>;
-    return Number.isSafeInteger(pid) && pid! > 0 && typeof host === 'string' ? { pid: pid!, host, started } : undefined;
-  } catch {
-    return undefined;
+    return '';
   }
 }
 
 /** Whether the holder may still be writing. One on another machine (a shared disk) cannot be asked, so it counts as alive. */
-function mayBeAlive(holder: Holder): boolean {
-  if (holder.host !== os.hostname()) return true;
-  if (!isAlive(holder.pid)) return false;
-  return holder.started === null || startOf(holder.pid) === holder.started;
+function mayBeAlive({ pid, started, host }: Holder): boolean {
+  if (host !== os.hostname()) return true;
+  return isAlive(pid) && (started === '' || started === startOf(pid));
 }
 
-/** Whether a living process (this one included) holds the lock of a folder at the moment. */
-export function isLocked(folder: string): boolean {
+/** Names of the holders' files: at most one. */
+function holderNames(folder: string): string[] {
   try {
-    const holder = parseHolder(fs.readFileSync(path.join(folder, LOCK), 'utf8'));
-    return holder !== undefined && mayBeAlive(holder);
+    return fs.readdirSync(path.join(folder, LOCK));
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false;
+    if (errorCode(error) === 'ENOENT') return [];
     throw error;
   }
 }
 
-/** Creates a file with these contents in one step; throws EEXIST if there is one. */
-function createWhole(file: string, contents: string): void {
-  const temporary = `${file}.${process.pid}`;
-  fs.writeFileSync(temporary, contents);
-  try {
-    fs.linkSync(temporary, file);
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') throw error;
-    fs.writeFileSync(file, contents, { flag: 'wx' }); // a file system without hard links
-  } finally {
-    fs.rmSync(temporary, { force: true });
-  }
+/** The living process (this one included) that holds the lock of a folder, if any. */
+function livingHolder(folder: string): Holder | undefined {
+  return holderNames(folder)
+    .flatMap(name => parseHolder(name) ?? [])
+    .find(mayBeAlive);
 }
+
+/** Whether a living process (this one included) holds the lock of a folder at the moment. */
+export const isLocked = (folder: string): boolean => livingHolder(folder) !== undefined;
 
 /**
  * Takes the lock of a folder for this process, until `release` is called or the process ends.
@@ -79,15 +76,10 @@ function createWhole(file: string, contents: string): void {
  */
 export function lockFolder(folder: string): () => void {
   const lock = path.join(folder, LOCK);
-  const pidFile = path.join(folder, PID);
-  const mine = JSON.stringify({
-    pid: process.pid,
-    host: os.hostname(),
-    started: startOf(process.pid),
-  } satisfies Holder);
+  const mine = nameOf({ pid: process.pid, started: startOf(process.pid), host: os.hostname() });
   try {
-    while (!tryLock(lock, mine, folder));
-    fs.writeFileSync(pidFile, `${process.pid}\n`);
+    takeLock(folder, lock, mine);
+    fs.writeFileSync(path.join(folder, PID), `${process.pid}\n`);
   } catch (error) {
     throw explain(error, 'Cannot lock', folder);
   }
@@ -98,42 +90,51 @@ export function lockFolder(folder: string): () => void {
     held = false;
     process.off('exit', release);
     try {
-      if (fs.readFileSync(lock, 'utf8') !== mine) return; // somebody removed ours by hand and took over
-      fs.rmSync(pidFile, { force: true });
-      fs.rmSync(lock, { force: true });
+      if (!fs.existsSync(path.join(lock, mine))) return; // somebody deleted our lock by hand and took over
+      fs.rmSync(path.join(folder, PID), { force: true });
+      fs.rmSync(path.join(lock, mine));
+      fs.rmdirSync(lock);
     } catch {
-      // The folder is gone or read-only by now: the lock is stale as soon as this process ends.
+      // Another process already took it, or the folder is gone or read-only: a dead holder's lock is stale anyway.
     }
   };
   process.on('exit', release);
   return release;
 }
 
-/** One attempt; false if the lock was stale (it is then removed) or vanished, so that another attempt makes sense. */
-function tryLock(lock: string, mine: string, folder: string): boolean {
+function takeLock(folder: string, lock: string, mine: string): void {
+  const staged = path.join(folder, `.lock.${process.pid}-0.tmp`); // a name that `removeStaleTemporaries` knows
+  fs.mkdirSync(staged, { recursive: true });
   try {
-    createWhole(lock, mine);
+    fs.writeFileSync(path.join(staged, mine), '');
+    while (!renamed(staged, lock)) {
+      const holder = livingHolder(folder);
+      if (holder) {
+        const where = holder.host === os.hostname() ? '' : ` on ${holder.host}`;
+        throw new FileError(
+          `${folder} is in use by process ${holder.pid}${where}: wait for it, stop it, or choose another folder ` +
+            `(if no such training runs any more, delete ${lock}).`,
+        );
+      }
+      for (const name of holderNames(folder)) fs.rmSync(path.join(lock, name), { recursive: true, force: true });
+    }
+  } finally {
+    fs.rmSync(staged, { recursive: true, force: true });
+  }
+}
+
+/** Renames a folder unless that would replace one that is not empty. */
+function renamed(from: string, to: string): boolean {
+  try {
+    if (process.platform === 'win32') fs.rmdirSync(to); // Windows replaces not even an empty folder
+  } catch {
+    // It is not there, or not empty.
+  }
+  try {
+    fs.renameSync(from, to);
     return true;
   } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw error;
+    if (['ENOTEMPTY', 'EEXIST', 'EPERM', 'EACCES'].includes(errorCode(error) ?? '') && fs.existsSync(to)) return false;
+    throw error;
   }
-  try {
-    const text = fs.readFileSync(lock, 'utf8');
-    const holder = parseHolder(text);
-    if (holder && mayBeAlive(holder)) {
-      const where = holder.host === os.hostname() ? '' : ` on ${holder.host}`;
-      throw new FileError(
-        `${folder} is in use by process ${holder.pid}${where}: wait for it, stop it, or choose another folder ` +
-          `(if no such training runs any more, delete ${lock}).`,
-      );
-    }
-    // Of several processes that find the same stale lock, each moves a file aside, but maybe the new lock of the quickest.
-    const aside = `${lock}.stale-${process.pid}`;
-    fs.renameSync(lock, aside);
-    if (fs.readFileSync(aside, 'utf8') !== text) fs.linkSync(aside, lock);
-    fs.rmSync(aside, { force: true });
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error; // somebody else was quicker: look again
-  }
-  return false;
 }

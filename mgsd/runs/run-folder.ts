@@ -9,7 +9,7 @@
  *     table.json, table.md                the final table, for programs and for people
  *     bad-step-<stage>-<step>.safetensors   a batch whose numbers were not finite, see bad-steps.ts
  *     set-aside-<n>/                      what came after a checkpoint that the run was taken back to
- *     lock.json, pid                      while a training runs: who holds the folder
+ *     lock/, pid                          while a training runs: who holds the folder
  *
  * Each file is written atomically (the log line by line), so at any moment a crash leaves a folder one can resume from.
  */
@@ -115,7 +115,7 @@ export class RunFolder {
 
   static #requireEmpty(folder: string): void {
     // A run that was killed before it had written its config leaves its lock, temporaries, and nothing worth keeping.
-    const leftover = /^(lock\.json(\..+)?|pid|\.config\.json\..+\.tmp)$/;
+    const leftover = /^(lock|lock\.json|pid|\..+\.tmp)$/;
     const found = fs.readdirSync(folder).filter(name => !leftover.test(name));
     if (found.length === 0) return;
     throw new FileError(

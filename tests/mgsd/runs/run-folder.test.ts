@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FileError } from '../../../mgsd/runs/files.js';
+import { lockFolder } from '../../../mgsd/runs/lock.js';
 import { RunFolder, type RunFolderOptions } from '../../../mgsd/runs/run-folder.js';
 import { ended, start, writeScript } from '../child.js';
 import { useTemporaryFolder } from '../temporary.js';
@@ -22,6 +23,12 @@ function create(options: Partial<RunFolderOptions> = {}): { run: RunFolder; warn
 }
 const stages = { stages: ['stage-0', 'stage-1', 'stage-2'] };
 const open = (): RunFolder => RunFolder.open(folder.file('run'), stages);
+/** What a process leaves that held a folder and was killed. @param holder its file's name; empty: none */
+function writeLock(run: string, holder: string): void {
+  fs.rmSync(folder.file(`${run}/lock`), { recursive: true, force: true });
+  fs.mkdirSync(folder.file(`${run}/lock`));
+  if (holder !== '') fs.writeFileSync(folder.file(`${run}/lock/${holder}`), '');
+}
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const names = (run: RunFolder): string[] => run.checkpoints().map(found => path.basename(found.path));
 
@@ -57,7 +64,8 @@ describe('a run folder', () => {
   it('is made over the leftovers of a run that was killed before it began', () => {
     fs.mkdirSync(folder.file('run'));
     const dead = spawnSync(process.execPath, ['-e', '']).pid;
-    fs.writeFileSync(folder.file('run/lock.json'), JSON.stringify({ pid: dead, host: os.hostname(), started: null }));
+    writeLock('run', `${dead}-@${os.hostname()}`);
+    fs.mkdirSync(folder.file(`run/.lock.${dead}-0.tmp`));
     fs.writeFileSync(folder.file('run/pid'), `${dead}\n`);
     fs.writeFileSync(folder.file(`run/.config.json.${dead}-0.tmp`), '{');
     create().run.close();
@@ -83,10 +91,10 @@ describe('the lock', () => {
   it('keeps out others while its holder lives, and is taken over when it has died', async () => {
     create().run.close();
     const holder = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
-    const lock = JSON.stringify({ pid: holder.pid, host: os.hostname(), started: null });
-    fs.writeFileSync(folder.file('run/lock.json'), lock);
+    const lock = `${holder.pid}-@${os.hostname()}`;
+    writeLock('run', lock);
     expect(() => open()).toThrow(/in use by process/);
-    expect(fs.readFileSync(folder.file('run/lock.json'), 'utf8')).toBe(lock);
+    expect(fs.readdirSync(folder.file('run/lock'))).toEqual([lock]);
     holder.kill('SIGKILL');
     await ended(holder);
     open().close();
@@ -94,20 +102,17 @@ describe('the lock', () => {
 
   it.runIf(process.platform === 'linux')('is not fooled by a later process with the same id', () => {
     create().run.close();
-    const lock = JSON.stringify({ pid: process.pid, host: os.hostname(), started: '1' });
-    fs.writeFileSync(folder.file('run/lock.json'), lock);
+    writeLock('run', `${process.pid}-1@${os.hostname()}`);
     open().close();
+    expect(fs.existsSync(folder.file('run/lock'))).toBe(false);
   });
 
   it('counts a holder on another machine as alive, and a damaged lock as stale', () => {
     create().run.close();
-    fs.writeFileSync(
-      folder.file('run/lock.json'),
-      JSON.stringify({ pid: 1, host: 'elsewhere.invalid', started: null }),
-    );
+    writeLock('run', '1-@elsewhere.invalid');
     expect(() => open()).toThrow(/in use by process 1 on elsewhere.invalid/);
-    for (const damaged of ['', '{"pid":', 'null', '{"pid":-1,"host":"h"}', '[]']) {
-      fs.writeFileSync(folder.file('run/lock.json'), damaged);
+    for (const damaged of ['', '1', '-1-2@h', 'x-1@h', 'lock.json']) {
+      writeLock('run', damaged);
       open().close();
     }
   });
@@ -116,13 +121,14 @@ describe('the lock', () => {
     const dead = spawnSync(process.execPath, ['-e', '']).pid;
     const target = folder.file('shared');
     fs.mkdirSync(target);
-    fs.writeFileSync(path.join(target, 'lock.json'), JSON.stringify({ pid: dead, host: os.hostname(), started: null }));
+    writeLock('shared', `${dead}-@${os.hostname()}`);
     const diary = folder.file('diary');
     const script = writeScript(
       folder.path,
       ['mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
       `import fs from 'node:fs';
        import { lockFolder } from './mgsd/runs/lock.js';
+       fs.linkSync = () => { throw new Error('a file system without hard links'); };
        for (let turns = 0; turns < 10; ) {
          let release;
          try {
@@ -133,18 +139,19 @@ describe('the lock', () => {
          }
          fs.appendFileSync(${JSON.stringify(diary)}, process.pid + ' in\\n');
          fs.appendFileSync(${JSON.stringify(diary)}, process.pid + ' out\\n');
-         release();
-         turns++;
+         if (turns++ < 9) release();
+         else process.kill(process.pid, 'SIGKILL'); // the lock is left for the others
        }`,
     );
     const children = [start(script), start(script), start(script)];
-    expect(await Promise.all(children.map(ended))).toEqual([0, 0, 0]);
+    expect(await Promise.all(children.map(ended))).toEqual(['SIGKILL', 'SIGKILL', 'SIGKILL']);
     const lines = fs.readFileSync(diary, 'utf8').trim().split('\n');
     expect(lines).toHaveLength(60);
     for (let i = 0; i < lines.length; i += 2) {
       expect(lines[i]).toMatch(/ in$/);
       expect(lines[i + 1]).toBe(lines[i]!.replace(' in', ' out'));
     }
+    lockFolder(target)();
     expect(fs.readdirSync(target)).toEqual([]);
   });
 
