@@ -71,6 +71,9 @@ const gate = {
   'stage1.gate.extensions': 1,
 };
 
+/** So that some of the sequences are rewarded. */
+const rewarded = { 'stage0.steps': 150, 'stage1.steps': 60, 'stage1.batch': 16, 'stage1.images': 40 };
+
 const wasm = (
   name: string,
   settings: SameCase['settings'],
@@ -97,6 +100,18 @@ export const cases: readonly SameCase[] = [
   ),
   { ...wasm('worlds-1-thread', worlds, { options: ['--direct'] }), threads: 1 },
   wasm('gate-join', { ...worlds, ...gate, 'stage1.gate.failed': 'join', 'stage2.lossAverage': 'token' }),
+  wasm('gate-some', {
+    ...gate,
+    tasks: [{ world: 'frozenlake', levels: [3, 4], pool: { '3': 300, '4': 200 } }],
+    'stage1.steps': 60,
+    'stage1.batch': 16,
+    'stage1.gate.recapExact': 0.01, // the smaller boards pass, the larger ones never
+    'stage1.gate.puzzles': 64,
+    'stage1.gate.steps': 8,
+    'stage1.gate.failed': 'ground',
+    'stage2.steps': 18,
+    'stage2.replay': 0.25,
+  }),
   wasm('worlds-preset', {
     preset: 'worlds',
     'stage0.steps': 10,
@@ -142,13 +157,12 @@ export const cases: readonly SameCase[] = [
   }),
   wasm('off-policy', { 'stage2.lambda': 0.5 }),
   wasm('off-policy-teacher', { 'stage2.lambda': 0.5, 'stage2.offPolicy': 'teacher', 'stage2.replay': 0.25 }),
-  wasm('reward', { 'stage1.steps': 40, 'stage2.n': 4, 'stage2.rewardCoef': 1 }),
+  wasm('reward', { ...rewarded, 'stage2.n': 4, 'stage2.rewardCoef': 1, 'stage2.reward': 'optimal' }),
   wasm('reward-alone', {
-    'stage1.steps': 40,
-    'stage2.n': 4,
+    ...rewarded,
+    'stage2.n': 8,
     'stage2.rewardCoef': 1,
     'stage2.distillationCoef': 0,
-    'stage2.reward': 'optimal',
     'stage2.scaleRewards': false,
   }),
   wasm(
