@@ -21,7 +21,7 @@ import type { Tensor } from '../core/index.js';
 import {
   binaryKernels,
   crossEntropyTokensKernel,
-  distillationKernels,
+  reverseKlKernel,
   layerNormGradInputKernel,
   layerNormGradInputResidualKernel,
 } from '../kernels/index.js';
@@ -184,12 +184,7 @@ async function rowTime(kernel: 'cross_entropy_tokens' | 'distillation_reverse_kl
       const launch = () => {
         if (kernel === 'cross_entropy_tokens')
           device.launch(crossEntropyTokensKernel, { logits: student, tokens, weight, loss, grad }, { rows, cols });
-        else
-          device.launch(
-            distillationKernels.reverse_kl,
-            { student, teacher, weight, floor, loss, grad },
-            { rows, cols },
-          );
+        else device.launch(reverseKlKernel, { student, teacher, weight, floor, loss, grad }, { rows, cols });
       };
       const times = [];
       for (let round = -1; round < 5; round++) {

@@ -10,15 +10,11 @@ import {
   layerNormGradParamsKernel,
   layerNormKernel,
 } from './layer-norm/layer-norm.js';
-import {
-  crossEntropyKernel,
-  crossEntropyTokensKernel,
-  distillationKernels,
-  divergenceStatsKernel,
-  tailBucketGradKernel,
-  tailBucketKernel,
-  topKKernel,
-} from './loss/loss.js';
+import { crossEntropyKernel, crossEntropyTokensKernel } from './loss/cross-entropy.js';
+import { forwardKlKernel, reverseKlKernel } from './loss/divergence.js';
+import { jsdKernel } from './loss/jsd.js';
+import { divergenceStatsKernel } from './loss/statistics.js';
+import { tailBucketGradKernel, tailBucketKernel, topKKernel } from './loss/top-k.js';
 import { matmulKernels } from './matmul/matmul.js';
 import { adamwCopyKernel, adamwKernel, optimizerPrepareKernel, sumSquaresKernel } from './optimizer/optimizer.js';
 import { randomUniformKernel, sampleTokensKernel } from './random/random.js';
@@ -55,7 +51,9 @@ export const kernels: readonly Kernel[] = [
   scatterRowsKernel,
   crossEntropyKernel,
   crossEntropyTokensKernel,
-  ...Object.values(distillationKernels),
+  reverseKlKernel,
+  forwardKlKernel,
+  jsdKernel,
   divergenceStatsKernel,
   topKKernel,
   tailBucketKernel,

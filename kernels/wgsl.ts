@@ -286,7 +286,8 @@ export interface Width {
   max(value: string): string;
 }
 
-const widths: Readonly<Record<1 | 4, Width>> = {
+/** Both of them, by their size. */
+export const widths: Readonly<Record<1 | 4, Width>> = {
   1: { size: 1, value: 'f32', load: 'load', store: 'store', sum: v => v, max: v => v },
   4: {
     size: 4,

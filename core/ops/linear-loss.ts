@@ -15,11 +15,13 @@
  */
 import {
   crossEntropyTokensKernel,
-  distillationKernels,
   divergenceFields,
   divergenceStatsKernel,
+  forwardKlKernel,
+  jsdKernel,
+  reverseKlKernel,
 } from '../../kernels/index.js';
-import type { Divergence, Draw } from '../../kernels/index.js';
+import type { Draw } from '../../kernels/index.js';
 import type { Capabilities } from '../backend.js';
 import type { Device } from '../device.js';
 import { applyOp, defineOp, gradientDType, requireSameDType, requireSameOrWide, wideDType } from '../op.js';
@@ -247,7 +249,7 @@ function exampleSizes(draw: Draw) {
   return { N: draw.pick([1, 5, 70, 130]), D: draw.pick([1, 2, 4]), V: draw.pick([2, 7]) };
 }
 
-function linearDivergenceOp(divergence: Divergence): OpRow<LinearDivergenceAttributes> {
+function linearDivergenceOp(divergence: 'reverse_kl' | 'forward_kl' | 'jsd'): OpRow<LinearDivergenceAttributes> {
   const name = `linear ${divergence}`;
   return defineOp<LinearDivergenceAttributes>({
     name,
@@ -275,8 +277,8 @@ function linearDivergenceOp(divergence: Divergence): OpRow<LinearDivergenceAttri
         const params = { rows: logits.shape[0]!, cols: logits.shape[1]! };
         const teacher = matmulRaw(part(sourceT), teacherW!, { bias: teacherBias!, dtype: logits.dtype }); // (n, V)
         const operands = { student: logits, teacher, floor, ...buffers };
-        if (divergence === 'jsd') device.launch(distillationKernels.jsd, operands, { ...params, beta });
-        else device.launch(distillationKernels[divergence], operands, params);
+        if (divergence === 'jsd') device.launch(jsdKernel, operands, { ...params, beta });
+        else device.launch(divergence === 'reverse_kl' ? reverseKlKernel : forwardKlKernel, operands, params);
         if (!tokensInOrder || !stats) return;
         const measured = { student: logits, teacher, tokens: part(tokensInOrder), floor, stats: part(stats) };
         device.launch(divergenceStatsKernel, measured, params);

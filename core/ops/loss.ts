@@ -2,14 +2,15 @@
 import {
   crossEntropyKernel,
   crossEntropyTokensKernel,
-  distillationKernels,
   divergenceFields,
   divergenceStatsKernel,
+  forwardKlKernel,
+  jsdKernel,
+  reverseKlKernel,
   tailBucketGradKernel,
   tailBucketKernel,
   topKKernel,
 } from '../../kernels/index.js';
-import type { Divergence } from '../../kernels/index.js';
 import { applyOp, defineOp, requireSameDType, wideDType } from '../op.js';
 import type { OpRow } from '../op.js';
 import { binary, contiguous } from '../primitives.js';
@@ -52,7 +53,7 @@ export interface DistillationAttributes {
   readonly beta?: number;
 }
 
-function distillationOp(divergence: Divergence): OpRow<DistillationAttributes> {
+function distillationOp(divergence: 'reverse_kl' | 'forward_kl' | 'jsd'): OpRow<DistillationAttributes> {
   return defineOp<DistillationAttributes>({
     name: divergence,
     shape([student, teacher, weight], { beta = 0.5 }) {
@@ -75,9 +76,9 @@ function distillationOp(divergence: Divergence): OpRow<DistillationAttributes> {
         loss,
         grad,
       };
-      if (rows > 0 && divergence === 'jsd') device.launch(distillationKernels.jsd, operands, { rows, cols, beta });
-      else if (rows > 0 && divergence !== 'jsd')
-        device.launch(distillationKernels[divergence], operands, { rows, cols });
+      if (rows > 0 && divergence === 'jsd') device.launch(jsdKernel, operands, { rows, cols, beta });
+      else if (rows > 0)
+        device.launch(divergence === 'reverse_kl' ? reverseKlKernel : forwardKlKernel, operands, { rows, cols });
       return { output: loss, saved: [grad] };
     },
     gradient: ({ grad, saved: [dz] }) => [scaleRows(dz!, grad), undefined, undefined],

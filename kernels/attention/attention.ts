@@ -10,7 +10,7 @@
 import { defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import type { NumberArray } from '../dtype.js';
-import { logSumExp } from '../softmax/log-sum-exp.js';
+import { logSumExp } from '../softmax/row.js';
 import { attentionGradWgsl, attentionWgsl } from './attention.wgsl.js';
 
 /** Integers per sequence in the table. */

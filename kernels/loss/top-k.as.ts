@@ -1,6 +1,6 @@
 // The k likeliest tokens and the rest as one; one unit is one row.
-import { at, exp4, expDown4, laneMask, log1, storeLanes, sumLanes } from '../wasm/simd.as';
-import { indexOf, rowMax } from '../wasm/row.as';
+import { at, exp4, log1, storeLanes } from '../wasm/simd.as';
+import { expSum, indexOf, rowMax } from '../wasm/row.as';
 
 @unmanaged
 class TopKArgs {
@@ -48,13 +48,7 @@ export function tail_bucket(args: TailBucketArgs, begin: i32, end: i32, scratch:
       store<f32>(at(scratch, index), -Infinity);
     }
     const max = rowMax(scratch, cols);
-    const largest = f32x4.splat(max);
-    let sum = f32x4.splat(0);
-    for (let j: i32 = 0; j < cols; j += 4) {
-      const e = expDown4(f32x4.sub(v128.load(at(scratch, j)), largest)); // 0 for what is struck out
-      sum = f32x4.add(sum, v128.and(e, laneMask(cols - j)));
-    }
-    store<f32>(at(out, k), max + log1(sumLanes(sum)));
+    store<f32>(at(out, k), max + log1(expSum(scratch, max, cols))); // what is struck out adds 0
   }
 }
 

@@ -13,7 +13,7 @@
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import { pcg4d, uniformFromBits } from '../random/random.js';
-import { logSumExp } from '../softmax/log-sum-exp.js';
+import { logSumExp } from '../softmax/row.js';
 import { decodeAttendWgsl, decodeDrawWgsl, decodeLinearWgsl } from './fused.wgsl.js';
 import { slotColumns } from './rollout.js';
 

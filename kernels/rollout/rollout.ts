@@ -12,7 +12,7 @@
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { pcg4d, uniformFromBits } from '../random/random.js';
-import { logSumExp } from '../softmax/log-sum-exp.js';
+import { logSumExp } from '../softmax/row.js';
 import { rolloutWgsl } from './rollout.wgsl.js';
 
 export { rolloutFits } from './rollout.wgsl.js';

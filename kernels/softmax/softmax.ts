@@ -1,16 +1,7 @@
 /** Softmax and log-softmax over the rows of [rows, cols], with their gradients. */
 import { defineKernel } from '../kernel.js';
-import type { Draw } from '../kernel.js';
-import { logSumExp } from './log-sum-exp.js';
+import { exampleRows, logSumExp, rowParams as params } from './row.js';
 import { softmaxGradWgsl, softmaxWgsl } from './softmax.wgsl.js';
-
-const params = { rows: 'u32', cols: 'u32' } as const;
-
-function example(draw: Draw) {
-  const rows = draw.pick([1, 2, 9, 33]);
-  const cols = draw.pick([1, 3, 16, 65, 128]);
-  return { rows, cols, size: rows * cols };
-}
 
 function defineSoftmax(name: 'softmax' | 'log_softmax') {
   return defineKernel({
@@ -28,7 +19,7 @@ function defineSoftmax(name: 'softmax' | 'log_softmax') {
     wasm: ({ rows }) => ({ passes: [{ fn: name, units: rows }] }),
     wgsl: target => softmaxWgsl(name, target),
     example(draw) {
-      const { rows, cols, size } = example(draw);
+      const { rows, cols, size } = exampleRows(draw);
       return { params: { rows, cols }, lengths: { x: size, y: size } };
     },
     tolerance: 5e-6,
@@ -60,7 +51,7 @@ function defineSoftmaxGrad(name: 'softmax_grad' | 'log_softmax_grad') {
     wasm: ({ rows }) => ({ passes: [{ fn: name, units: rows }] }),
     wgsl: target => softmaxGradWgsl(name, target),
     example(draw) {
-      const { rows, cols, size } = example(draw);
+      const { rows, cols, size } = exampleRows(draw);
       const domain = name === 'softmax_grad' ? { minimum: 0, maximum: 1 } : { minimum: -20, maximum: 0 };
       return {
         params: { rows, cols },

@@ -57,6 +57,21 @@ function expBlock(y: usize, x: usize, max: f32, n: i32): f32 {
   return sumLanes(sum);
 }
 
+/** Sum of exp(x - max) of n elements. */
+export function expSum(x: usize, max: f32, n: i32): f32 {
+  let total: f32 = 0;
+  for (let from: i32 = 0; from < n; from += sumBlock) total += blockExpSum(at(x, from), max, min(sumBlock, n - from));
+  return total;
+}
+
+function blockExpSum(x: usize, max: f32, n: i32): f32 {
+  const largest = f32x4.splat(max);
+  let sum = f32x4.splat(0);
+  for (let j: i32 = 0; j < n; j += 4)
+    sum = f32x4.add(sum, v128.and(expDown4(f32x4.sub(v128.load(at(x, j)), largest)), laneMask(n - j)));
+  return sumLanes(sum);
+}
+
 /** Position of the first of n elements that equals `value`; 0 if there is none. */
 export function indexOf(x: usize, value: f32, n: i32): i32 {
   const wanted = f32x4.splat(value);

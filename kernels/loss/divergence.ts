@@ -1,0 +1,118 @@
+/**
+ * How far a student p is from a teacher q, over the whole vocabulary and row by row: the loss of on-policy distillation.
+ * With p = softmax(z), q = softmax(teacher) and the sums over all tokens k,
+ *
+ *   reverse   KL(p || q) = sum p_k (log p_k - log q_k)     d KL / dz_k = p_k ((log p_k - log q_k) - KL)
+ *   forward   KL(q || p) = sum q_k (log q_k - log p_k)     d KL / dz_k = p_k sum(q) - q_k
+ *
+ * Reverse KL averages over what the student says, forward KL over what the teacher says (MiniLLM, Gu et al. 2024,
+ * arXiv 2306.08543; GKD, Agarwal et al. 2024, arXiv 2306.13649). lesson.md derives both gradients.
+ *
+ * A row may be of any length: it is walked where it lies and summed in blocks, so nothing as long as the vocabulary is kept in
+ * registers. A streaming softmax (maximum and sum in one walk) was left out: reverse KL costs 6.4 ns per logit on rows of 128 and 6.3
+ * on rows of 151936 (`node dist/bench/fused.js`, bench/results/fused-wasm.json), so the extra walk is not what takes the time.
+ */
+import type { NumberArray } from '../dtype.js';
+import { defineKernel } from '../kernel.js';
+import type { Draw } from '../kernel.js';
+import { exampleRows, logSoftmaxRow, rowParams } from '../softmax/row.js';
+import { forwardKlWgsl, reverseKlWgsl } from './divergence.wgsl.js';
+
+/** One row: returns the divergence, and leaves d divergence / d student logits in `slope`. */
+type RowDivergence = (logP: Float64Array, logQ: Float64Array, slope: Float64Array) => number;
+
+function reverseKl(logP: Float64Array, logQ: Float64Array, slope: Float64Array): number {
+  let kl = 0;
+  for (let k = 0; k < logP.length; k++) kl += Math.exp(logP[k]!) * (logP[k]! - logQ[k]!);
+  for (let k = 0; k < logP.length; k++) slope[k] = Math.exp(logP[k]!) * (logP[k]! - logQ[k]! - kl);
+  return kl;
+}
+
+/** sum(q) is 1 until the floor lifts some q. */
+function forwardKl(logP: Float64Array, logQ: Float64Array, slope: Float64Array): number {
+  const mass = logQ.reduce((sum, value) => sum + Math.exp(value), 0);
+  let kl = 0;
+  for (let k = 0; k < logP.length; k++) kl += Math.exp(logQ[k]!) * (logQ[k]! - logP[k]!);
+  for (let k = 0; k < logP.length; k++) slope[k] = Math.exp(logP[k]!) * mass - Math.exp(logQ[k]!);
+  return kl;
+}
+
+/**
+ * `floor[0]` bounds log q from below: a small teacher is so sure of itself that unlikely tokens would otherwise dominate.
+ * `weight` is 0 for rows that do not count.
+ */
+export const divergenceBuffers = {
+  student: { access: 'read', kind: 'float' },
+  teacher: { access: 'read', kind: 'float' },
+  weight: { access: 'read', kind: 'wide' },
+  floor: { access: 'read', kind: 'wide' },
+  loss: { access: 'write', kind: 'wide' },
+  grad: { access: 'write', kind: 'float' },
+} as const;
+
+/** Ends the summary of a divergence. */
+export const whereDivergence =
+  'p = softmax(student[i]), log q = max(log softmax(teacher[i]), floor[0]), q = exp(log q)';
+
+/** loss[rows] and grad[rows, cols], row by row. */
+export function divergeRows(
+  { student, teacher, weight, floor, loss, grad }: Readonly<Record<keyof typeof divergenceBuffers, NumberArray>>,
+  { rows, cols }: { readonly rows: number; readonly cols: number },
+  divergence: RowDivergence,
+): void {
+  const slope = new Float64Array(cols);
+  for (let i = 0; i < rows; i++) {
+    const logP = logSoftmaxRow(student, i, cols);
+    const logQ = logSoftmaxRow(teacher, i, cols).map(value => Math.max(value, floor[0]!));
+    loss[i] = weight[i]! * divergence(logP, logQ, slope);
+    for (let k = 0; k < cols; k++) grad[i * cols + k] = weight[i]! * slope[k]!;
+  }
+}
+
+export function divergenceExample(draw: Draw) {
+  const { rows, cols, size } = exampleRows(draw);
+  return {
+    params: { rows, cols },
+    lengths: { student: size, teacher: size, weight: rows, floor: 1, loss: rows, grad: size },
+    fills: {
+      weight: { kind: 'uniform', minimum: 0, maximum: 1 },
+      floor: { kind: 'values', values: [draw.pick([-12, -1000])] },
+    },
+  } as const;
+}
+
+function defineDivergence(
+  name: 'reverse_kl' | 'forward_kl',
+  formula: string,
+  divergence: RowDivergence,
+  wgsl: typeof reverseKlWgsl,
+) {
+  return defineKernel({
+    name: `distillation_${name}`,
+    summary: `${formula}; ${whereDivergence}`,
+    buffers: divergenceBuffers,
+    params: rowParams,
+    reference: (buffers, params) => divergeRows(buffers, params, divergence),
+    cost: ({ rows, cols }) => ({ flops: 16 * rows * cols, elements: 3 * rows * cols }),
+    wasm: ({ rows }) => ({ passes: [{ fn: `distillation_${name}`, units: rows }] }),
+    wgsl,
+    example: divergenceExample,
+    tolerance: 1e-5,
+  });
+}
+
+/** weight * KL(p || q) of every row, and its gradient to the student's logits. */
+export const reverseKlKernel = defineDivergence(
+  'reverse_kl',
+  'loss[i] = weight[i] * KL(p || q) = weight[i] * sum_k p_k (log p_k - log q_k), grad_k = weight[i] * p_k ((log p_k - log q_k) - KL)',
+  reverseKl,
+  reverseKlWgsl,
+);
+
+/** weight * KL(q || p) of every row, and its gradient to the student's logits. */
+export const forwardKlKernel = defineDivergence(
+  'forward_kl',
+  'loss[i] = weight[i] * KL(q || p) = weight[i] * sum_k q_k (log q_k - log p_k), grad_k = weight[i] * (p_k sum(q) - q_k)',
+  forwardKl,
+  forwardKlWgsl,
+);

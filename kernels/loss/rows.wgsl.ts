@@ -1,0 +1,46 @@
+/** What the WGSL of the losses shares: a pass over whole rows, and the log-sum-exp of a row. */
+import type { WgslPass, WgslTarget } from '../kernel.js';
+import { byWidth, rowPass } from '../wgsl.js';
+import type { Width } from '../wgsl.js';
+
+/** Elements (or vectors of four) that a lane sums up before they join its total: a long sum loses digits with its length. */
+const sumBlock = 1024;
+
+/** Statements that leave `lse_<x>`, the log of the sum of exponentials of a row of buffer `x`, in every lane. */
+export function logSumExp(x: string, w: Width): string {
+  return `var largest_${x} = ${w.value}(load_${x}(row * params.cols));
+  for (var j = begin; j < end; j += step) { largest_${x} = max(largest_${x}, ${w.load}_${x}(j)); }
+  let maximum_${x} = row_max(${w.max(`largest_${x}`)}, lane);
+  var exponentials_${x} = ${w.value}(0.0);
+  for (var block = begin; block < end; block += ${sumBlock}u * step) {
+    var part = ${w.value}(0.0);
+    for (var j = block; j < min(end, block + ${sumBlock}u * step); j += step) { part += exp(${w.load}_${x}(j) - maximum_${x}); }
+    exponentials_${x} += part;
+  }
+  let lse_${x} = maximum_${x} + log(row_sum(${w.sum(`exponentials_${x}`)}, lane));`;
+}
+
+export const rowBounds = (w: Width) => `let begin = row * params.cols / ${w.size}u + first;
+  let end = (row + 1u) * params.cols / ${w.size}u;`;
+
+/** A pass over rows of logits: `code` walks its columns from `begin` to `end` by `step`. By vec4 where cols is a multiple of four. */
+export function rowLoss(
+  target: WgslTarget,
+  code: (w: Width) => string,
+  declarations: (w: Width) => string = () => '',
+): readonly WgslPass[] {
+  return byWidth(
+    p => p['cols']! % 4 === 0,
+    w =>
+      rowPass(target, p => p['rows']!, 'params.rows', `${rowBounds(w)}\n  ${code(w)}`, {
+        declarations: declarations(w),
+      }),
+  );
+}
+
+/** WGSL: `at` is the index of the student's likeliest token, the first of equals; needs `maximum_student`. */
+export const likeliestOfStudent = `var likeliest = 0xffffffffu;
+  for (var k = row * params.cols + first; k < (row + 1u) * params.cols; k += step) {
+    if (load_student(k) == maximum_student) { likeliest = min(likeliest, k); }
+  }
+  let at = row_min_index(likeliest, lane);`;

@@ -1,0 +1,78 @@
+/** What is logged about student and teacher, row by row. */
+import { defineKernel } from '../kernel.js';
+import { exampleRows, logSoftmaxRow, rowParams } from '../softmax/row.js';
+import { divergenceStatsWgsl } from './statistics.wgsl.js';
+
+/** What `divergence_stats` writes per row, in this order. */
+export const divergenceFields = [
+  /** log p of the sampled token. */
+  'studentLogProb',
+  /** log q of the sampled token (with the floor). */
+  'teacherLogProb',
+  /** KL(p || q). */
+  'reverseKl',
+  /** KL(q || p). */
+  'forwardKl',
+  'studentEntropy',
+  'teacherEntropy',
+  /** 1 where both argmaxes agree (the first of equals counts). */
+  'agreement',
+  /** Student's probability on tokens that the floor touches. */
+  'clampedMass',
+] as const;
+
+/** Both KLs, entropies, agreement and log-probabilities per row, without gradient. */
+export const divergenceStatsKernel = defineKernel({
+  name: 'divergence_stats',
+  summary: `stats[rows, ${divergenceFields.length}] = ${divergenceFields.join(', ')} of every row, p = softmax(student), q = softmax(teacher)`,
+  buffers: {
+    student: { access: 'read', kind: 'float' },
+    teacher: { access: 'read', kind: 'float' },
+    tokens: { access: 'read', kind: 'index' },
+    floor: { access: 'read', kind: 'wide' },
+    stats: { access: 'write', kind: 'wide' },
+  },
+  params: rowParams,
+  reference({ student, teacher, tokens, floor, stats }, { rows, cols }) {
+    const argmax = (x: Float64Array) => x.indexOf(x.reduce((a, b) => Math.max(a, b), -Infinity));
+    for (let i = 0; i < rows; i++) {
+      const logP = logSoftmaxRow(student, i, cols);
+      const rawQ = logSoftmaxRow(teacher, i, cols);
+      const logQ = rawQ.map(value => Math.max(value, floor[0]!));
+      const sum = (term: (k: number) => number) =>
+        Array.from({ length: cols }, (_, k) => term(k)).reduce((a, b) => a + b, 0);
+      const token = tokens[i]!;
+      stats.set(
+        [
+          logP[token]!,
+          logQ[token]!,
+          sum(k => Math.exp(logP[k]!) * (logP[k]! - logQ[k]!)),
+          sum(k => Math.exp(logQ[k]!) * (logQ[k]! - logP[k]!)),
+          -sum(k => Math.exp(logP[k]!) * logP[k]!),
+          -sum(k => Math.exp(rawQ[k]!) * rawQ[k]!),
+          argmax(logP) === argmax(rawQ) ? 1 : 0,
+          sum(k => (rawQ[k]! < floor[0]! ? Math.exp(logP[k]!) : 0)),
+        ],
+        i * divergenceFields.length,
+      );
+    }
+  },
+  cost: ({ rows, cols }) => ({ flops: 20 * rows * cols, elements: 2 * rows * cols }),
+  wasm: ({ rows }) => ({ passes: [{ fn: 'divergence_stats', units: rows }] }),
+  wgsl: divergenceStatsWgsl,
+  example(draw) {
+    const { rows, cols, size } = exampleRows(draw);
+    return {
+      params: { rows, cols },
+      lengths: { student: size, teacher: size, tokens: rows, floor: 1, stats: rows * divergenceFields.length },
+      fills: {
+        // distinct multiples of 1/8 apart, so that no backend rounds its way to another argmax or across the floor
+        student: { kind: 'values', values: Array.from({ length: size }, (_, i) => ((i * 37) % 509) / 64 - 4) },
+        teacher: { kind: 'values', values: Array.from({ length: size }, (_, i) => ((i * 61) % 499) / 32 - 8) },
+        tokens: { kind: 'values', values: Array.from({ length: rows }, () => draw.integer(0, cols - 1)) },
+        floor: { kind: 'values', values: [draw.pick([-12.003, -1000])] },
+      },
+    };
+  },
+  tolerance: 1e-5,
+});
