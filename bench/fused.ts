@@ -1,22 +1,10 @@
 /**
- * What fusing is worth, in turns with the same thing in pieces: losses of a linear head in chunks of rows (time and memory by rows of a
- * chunk and by vocabulary; the choice of `lossChunkRows` rests on it), the loss kernels by length of a row, and layer norm's gradient
- * with the residual's.
+ * Loss kernels by length of a row, and what fusing is worth: layer norm's gradient with the residual's added, in turns with the same
+ * in two kernels.
  *
  *   node dist/bench/fused.js --device wasm --threads 1 --json bench/results/fused-wasm.json
  */
-import {
-  add,
-  Device,
-  linearCrossEntropy,
-  linearReverseKl,
-  lossChunkRows,
-  matmul,
-  Random,
-  reverseKl,
-  sum,
-  tokenCrossEntropy,
-} from '../core/index.js';
+import { Device, Random } from '../core/index.js';
 import type { Tensor } from '../core/index.js';
 import {
   binaryKernels,
@@ -29,7 +17,6 @@ import { benchOptions, openBenchDevice, writeResult } from './harness.js';
 
 const options = benchOptions();
 const opened = await openBenchDevice(options);
-const rounds = 3;
 
 /** Milliseconds: of the processor where one thread does all the work, so that others on the machine count little; else of the clock. */
 const cpuAlone = opened.capabilities.threads === 1 && opened.capabilities.backend !== 'webgpu';
@@ -50,135 +37,17 @@ function values(device: Device, shape: readonly number[], scale: number, seed: n
 
 const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]!;
 
-interface Result {
-  readonly milliseconds: number;
-  /** Largest sum of live tensors beyond those that were there before, in MB. */
-  readonly peakMegabytes: number;
-  readonly loss: number;
-}
-
-/** Runs `step` once, on a device of its own over the same backend, so that its peak of memory is its own. */
-async function once(make: (device: Device) => () => Tensor): Promise<Result> {
-  const device = new Device(opened.backend);
-  return await device
-    .scope(async () => {
-      const step = make(device);
-      const before = device.memory().liveBytes;
-      await device.finish();
-      const start = now();
-      const loss = await device.scope(async () => {
-        const value = step();
-        value.backward();
-        await device.finish();
-        return await value.item();
-      });
-      const milliseconds = now() - start;
-      return { milliseconds, peakMegabytes: (device.memory().peakBytes - before) / 1e6, loss };
-    })
-    .finally(() => {
-      device.trim();
-    });
-}
-
-type Way = (device: Device) => () => Tensor;
-
-/** All ways in turns; the median of each. */
-async function inTurns(ways: Readonly<Record<string, Way>>): Promise<Record<string, Result>> {
-  const results: Record<string, Result[]> = {};
-  for (let round = -1; round < rounds; round++)
-    for (const name of Object.keys(ways)) {
-      const result = await once(ways[name]!);
-      if (round >= 0) (results[name] ??= []).push(result); // the first round warms up
-    }
-  return Object.fromEntries(
-    Object.entries(results).map(([name, list]) => [
-      name,
-      { ...list[0]!, milliseconds: median(list.map(({ milliseconds }) => milliseconds)) },
-    ]),
-  );
-}
-
-interface HeadCase {
-  readonly loss: 'cross-entropy' | 'reverse KL';
-  readonly rows: number;
-  readonly width: number;
-  readonly vocabulary: number;
-}
-
-/** Cross-entropy, or reverse KL to a teacher of the same size, forward and backward. */
-function headWays({ loss, rows, width, vocabulary }: HeadCase): Record<string, Way> {
-  const inputs = (device: Device, seed: number) => ({
-    x: values(device, [rows, width], 1, seed),
-    w: values(device, [width, vocabulary], 1 / Math.sqrt(width), seed + 1),
-    bias: values(device, [vocabulary], 0.1, seed + 2),
-  });
-  const way = (chunkRows: number | undefined): Way => {
-    return device => {
-      const head = inputs(device, 1);
-      for (const tensor of Object.values(head)) tensor.trainable();
-      const teacher = loss === 'reverse KL' ? inputs(device, 4) : undefined;
-      const weight = device.full([rows], 1 / rows);
-      const floor = device.tensor([-12], [1]);
-      const tokens = device.tensor(
-        Int32Array.from({ length: rows }, (_, i) => (i * 7919) % vocabulary),
-        [rows],
-        {
-          dtype: 'i32',
-        },
-      );
-      const logits = ({ x, w, bias }: typeof head) => add(matmul(x, w), bias);
-      return () => {
-        if (chunkRows === undefined)
-          return sum(
-            teacher
-              ? reverseKl(logits(head), logits(teacher), weight, floor)
-              : tokenCrossEntropy(logits(head), tokens, weight),
-          );
-        return teacher
-          ? linearReverseKl(head, teacher, weight, floor, { chunkRows }).loss
-          : linearCrossEntropy(head, tokens, weight, { chunkRows }).loss;
-      };
-    };
-  };
-  const chunks = [64, 128, 256, 512].filter(chunk => chunk <= rows);
-  const fits = 4 * rows * vocabulary <= opened.capabilities.maxBufferBytes / 1.125;
-  return {
-    ...(fits && { 'all logits': way(undefined) }),
-    ...Object.fromEntries(chunks.map(chunk => [`${chunk} rows`, way(chunk)])),
-  };
-}
-
-const software = opened.capabilities.software;
-const headCases: readonly HeadCase[] = software
-  ? [
-      { loss: 'cross-entropy', rows: 256, width: 64, vocabulary: 32768 },
-      { loss: 'reverse KL', rows: 256, width: 64, vocabulary: 151936 },
-    ]
-  : [
-      { loss: 'cross-entropy', rows: 1024, width: 256, vocabulary: 32768 },
-      { loss: 'reverse KL', rows: 256, width: 128, vocabulary: 151936 },
-    ];
-const heads = [];
-for (const shape of headCases) {
-  const { loss, rows, width, vocabulary } = shape;
-  const chosen = lossChunkRows(rows, vocabulary, opened.capabilities);
-  const liger = 2 ** Math.ceil(Math.log2(Math.ceil(rows / Math.ceil(vocabulary / width))));
-  console.log(
-    `\n${loss}, ${rows} rows, width ${width}, vocabulary ${vocabulary}; chosen ${chosen} rows, Liger's rule ${liger}`,
-  );
-  const ways = await inTurns(headWays(shape));
-  for (const [name, { milliseconds, peakMegabytes, loss: value }] of Object.entries(ways))
-    console.log(`${name.padStart(12)} ${milliseconds.toFixed(0).padStart(7)} ms ${peakMegabytes.toFixed(0).padStart(6)} MB  loss ${value.toFixed(5)}`); // prettier-ignore
-  heads.push({ ...shape, chosen, liger, ways });
-}
-
 /** A loss kernel over 2^21 logits in rows of this length: nanoseconds per logit. */
 async function rowTime(kernel: 'cross_entropy_tokens' | 'distillation_reverse_kl', cols: number): Promise<number> {
   const device = new Device(opened.backend);
   const rows = Math.max(8, Math.round(2 ** 21 / cols));
   return await device
     .scope(async () => {
-      const [student, teacher, grad] = [values(device, [rows, cols], 2, 1), values(device, [rows, cols], 2, 2), device.empty([rows, cols])]; // prettier-ignore
+      const [student, teacher, grad] = [
+        values(device, [rows, cols], 2, 1),
+        values(device, [rows, cols], 2, 2),
+        device.empty([rows, cols]),
+      ];
       const [weight, floor, loss] = [device.full([rows], 1), device.tensor([-12], [1]), device.empty([rows])];
       const tokens = device.tensor(new Int32Array(rows), [rows], { dtype: 'i32' });
       const launch = () => {
@@ -246,12 +115,13 @@ for (const [rows, cols] of [
   [8192, 256],
   [8192, 512],
 ] as const) {
-  // prettier-ignore
   const result = await normGradient(rows, cols);
   const { fused, inPieces } = result;
-  console.log(`${rows} x ${cols}: one kernel ${(1e3 * fused).toFixed(0)} us, norm and addition ${(1e3 * inPieces).toFixed(0)} us, ratio ${(inPieces / fused).toFixed(2)}`); // prettier-ignore
+  console.log(
+    `${rows} x ${cols}: one kernel ${(1e3 * fused).toFixed(0)} us, norm and addition ${(1e3 * inPieces).toFixed(0)} us, ratio ${(inPieces / fused).toFixed(2)}`,
+  );
   norms.push(result);
 }
 
-writeResult(options.json, opened, { heads, rowTimes, norms });
+writeResult(options.json, opened, { rowTimes, norms });
 await opened.close();

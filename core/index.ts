@@ -17,8 +17,6 @@ export { defineOp, applyOp } from './op.js';
 export type { ExampleInput, ForwardResult, GradientContext, OpExample, OpRow } from './op.js';
 export * from './ops/elementwise.js';
 export * from './ops/generation.js';
-export { linearCrossEntropy, linearForwardKl, linearJsd, linearReverseKl, lossChunkRows } from './ops/linear-loss.js';
-export type { LinearDivergenceOptions, LinearHead, LinearLoss, LinearLossOptions } from './ops/linear-loss.js';
 export * from './ops/loss.js';
 export * from './ops/network.js';
 export * from './ops/reduce.js';

@@ -135,10 +135,6 @@ export interface MatmulEpilogue {
   readonly residual?: Tensor | undefined;
   /** Of the result; default that of the first operand. Sums are in f32 (f64) whatever it is. */
   readonly dtype?: DType | undefined;
-  /** Where the result goes, in order and of its shape; `dtype` is its own. Default a new tensor. */
-  readonly into?: Tensor | undefined;
-  /** Adds to what `into` holds, for products whose first operand is a transposed view (sums over rows). Default false. */
-  readonly accumulate?: boolean;
 }
 
 /**
@@ -146,24 +142,21 @@ export interface MatmulEpilogue {
  * cost nothing without an epilogue: the kernel's layout absorbs one of them.
  */
 export function matmulRaw(a: Tensor, b: Tensor, epilogue: MatmulEpilogue = {}): Tensor {
-  const { bias, activation = 'none', residual, dtype = a.dtype, into, accumulate = false } = epilogue;
+  const { bias, activation = 'none', residual, dtype = a.dtype } = epilogue;
   const { device } = a;
-  const finished = residual !== undefined || activation !== 'none';
-  // variants with most epilogues exist as nn alone, and tt does not exist: a view is copied then
-  const transposedB = !finished && !accumulate && isTransposed(b);
-  const transposedA = accumulate || (!finished && bias === undefined && !transposedB && isTransposed(a));
+  // epilogues exist for nn alone, and tt does not exist: a transposed view is copied then
+  const plain = bias === undefined && residual === undefined && activation === 'none';
+  const transposedB = plain && isTransposed(b);
+  const transposedA = plain && !transposedB && isTransposed(a);
   const layout: MatmulLayout = transposedB ? 'nt' : transposedA ? 'tn' : 'nn';
   const [m, k] = a.shape.slice(-2) as [number, number];
   const n = b.shape.at(-1)!;
   const batch = sizeOf(a.shape.slice(0, -2));
   const left = transposedA ? contiguous(transposeView(a)) : contiguous(a);
   const right = transposedB ? contiguous(transposeView(b)) : contiguous(b);
-  const c = into ?? device.empty([...a.shape.slice(0, -1), n], dtype, 'matmul');
+  const c = device.empty([...a.shape.slice(0, -1), n], dtype, 'matmul');
   if (c.size === 0) return c;
-  const kernel = matmulKernel({
-    ...{ layout, bias: bias !== undefined, activation, residual: residual !== undefined },
-    ...(accumulate && { accumulate }),
-  });
+  const kernel = matmulKernel({ layout, bias: bias !== undefined, activation, residual: residual !== undefined });
   const operands = {
     a: left,
     b: right,

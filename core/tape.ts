@@ -39,11 +39,6 @@ export function needsGrad(tensor: Tensor): boolean {
   return tensor.requiresGrad || tensor.node !== undefined;
 }
 
-/** True if an op on these inputs would be recorded: then it may form gradients on its way. */
-export function willRecord(inputs: readonly Tensor[]): boolean {
-  return recording && inputs.some(needsGrad);
-}
-
 /** Notes how `output` came about, if anybody will want to know. */
 export function record(
   op: OpRow<never>,
@@ -52,7 +47,7 @@ export function record(
   output: Tensor,
   saved: readonly Tensor[],
 ): void {
-  if (willRecord(inputs)) output.node = { id: nextId++, op, attributes, inputs, output, saved };
+  if (recording && inputs.some(needsGrad)) output.node = { id: nextId++, op, attributes, inputs, output, saved };
 }
 
 /** Where a backward pass begins, and what it leaves. */

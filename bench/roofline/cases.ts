@@ -29,13 +29,13 @@ export function squares(sides: readonly number[] = [256, 512, 1024]): Captured[]
 
 /**
  * Largest error of a product on a few elements, relative to the largest of them: all of them would take the reference seconds. What
- * belongs to it (bias, ReLU, residual, what C held) is read off its name.
+ * belongs to it (bias, ReLU, residual) is read off its name.
  */
 export async function productError(loaded: Loaded, { kernel, params, buffers }: Captured): Promise<number> {
   const { m, n, k } = params as Readonly<Record<'m' | 'n' | 'k', number>>;
-  const [a, b, bias, residual, before] = buffers.map(({ content, dtype, length }) =>
+  const [a, b, bias, residual] = buffers.map(({ content, dtype, length }) =>
     content ? decodeElements(content, dtype, 0, length) : new Float32Array(0),
-  ) as unknown as readonly [NumberArray, NumberArray, NumberArray, NumberArray, NumberArray];
+  ) as unknown as readonly [NumberArray, NumberArray, NumberArray, NumberArray];
   const has = (part: string) => kernel.name.includes(`_${part}`);
   loaded.restore();
   const after = decodeElements(await loaded.run('c'), buffers[4]!.dtype);
@@ -47,7 +47,6 @@ export async function productError(loaded: Loaded, { kernel, params, buffers }: 
     if (has('bias')) sum += bias[j]!;
     if (has('relu')) sum = Math.max(sum, 0);
     if (has('residual')) sum += residual[i * n + j]!;
-    if (has('accumulate')) sum += before[i * n + j]!;
     largest = Math.max(largest, Math.abs(sum));
     const error = Math.abs(sum - after[i * n + j]!);
     if (!(error <= worst)) worst = Number.isNaN(error) ? Infinity : error;

@@ -1,6 +1,5 @@
 /** The op table: every differentiable op of the engine, one row each. Tests walk it. */
 import { elementwiseOps } from './elementwise.js';
-import { linearLossOps } from './linear-loss.js';
 import { lossOps } from './loss.js';
 import { networkOps } from './network.js';
 import { reduceOps } from './reduce.js';
@@ -13,5 +12,4 @@ export const ops = {
   ...reduceOps,
   ...networkOps,
   ...lossOps,
-  ...linearLossOps,
 } as const;

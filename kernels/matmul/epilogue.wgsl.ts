@@ -12,14 +12,14 @@ export function runsAlongK(layout: MatmulVariant['layout'], operand: 'a' | 'b'):
 }
 
 /**
- * WGSL statement that takes a sum through bias, activation, residual and what C held, and stores it.
+ * WGSL statement that takes a sum through bias, activation and residual, and stores it.
  * @param four true: `value` is a vec4f, and `at` and `column` are multiples of four; false: an f32
  * @param value WGSL: the sum
  * @param at WGSL: its index in C
  * @param column WGSL: its column in C
  */
 export function epilogue(
-  { bias, activation, residual, accumulate }: MatmulVariant,
+  { bias, activation, residual }: MatmulVariant,
   four: boolean,
   value: string,
   at: string,
@@ -31,7 +31,6 @@ export function epilogue(
   if (bias) sum = `${sum} + ${load}_bias(${index(column)})`;
   if (activation === 'relu') sum = `max(${sum}, ${four ? 'vec4f(0.0)' : '0.0'})`;
   if (residual) sum = `${sum} + ${load}_residual(${index(at)})`;
-  if (accumulate) sum = `${sum} + ${load}_c(${index(at)})`;
   return `${four ? 'store4' : 'store'}_c(${index(at)}, ${sum});`;
 }
 

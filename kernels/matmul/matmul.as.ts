@@ -26,7 +26,7 @@ class MatmulArgs {
   transA: i32;
   /** B is [n, k]. */
   transB: i32;
-  /** Flags of `Finish`: `accumulate` from the first block of k on, the others for the last. */
+  /** Flags of `Finish` for the last block of k. */
   finish: i32;
   /** Panels are read from `panels`, not straight from B. */
   packed: i32;
@@ -129,8 +129,7 @@ export function matmul(args: MatmulArgs, begin: i32, end: i32, scratch: usize): 
 
     for (let start: i32 = 0; start == 0 || start < k; start += blockK) {
       const steps = min(blockK, k - start);
-      const sums = start > 0 ? Finish.accumulate : args.finish & Finish.accumulate;
-      const finish = sums | (start + blockK >= k ? args.finish & ~Finish.accumulate : 0);
+      const finish = (start > 0 ? Finish.accumulate : 0) | (start + blockK >= k ? args.finish : 0);
       for (let panel = columnBlock * panelsPerUnit; panel < panelEnd; panel++) {
         const j = panel * tileColumns;
         const columns = min(n - j, tileColumns);

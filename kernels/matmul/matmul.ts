@@ -20,8 +20,6 @@ export interface MatmulVariant {
   readonly activation: 'none' | 'relu';
   /** Adds `residual[batch, m, n]` at the very end. */
   readonly residual: boolean;
-  /** Adds what C holds, in place: C += op(A) op(B). Sums over more rows than are in memory at once are made so. Default false. */
-  readonly accumulate?: boolean;
 }
 
 /** Rows of C that one unit of work computes. */
@@ -38,20 +36,20 @@ const wantedUnits = 16;
  * @param rows in place of the tuning table: benchmarks and tests choose a tile by this
  */
 export function defineMatmul(variant: MatmulVariant, rows?: readonly TuningRow[]) {
-  const { layout, bias: hasBias, activation, residual: hasResidual, accumulate = false } = variant;
+  const { layout, bias: hasBias, activation, residual: hasResidual } = variant;
   // flags of the wasm kernel: see Finish in kernels/wasm/tile.as.ts
-  const finish = (accumulate ? 1 : 0) + (hasBias ? 2 : 0) + (activation === 'relu' ? 4 : 0) + (hasResidual ? 8 : 0);
+  const finish = (hasBias ? 2 : 0) + (activation === 'relu' ? 4 : 0) + (hasResidual ? 8 : 0);
   return defineKernel({
     name: matmulName(variant),
     summary:
-      `c[batch, m, n] ${accumulate ? '+=' : '='} ${activation === 'relu' ? 'relu' : ''}(op(a) op(b)${hasBias ? ' + bias[n]' : ''})` +
+      `c[batch, m, n] = ${activation === 'relu' ? 'relu' : ''}(op(a) op(b)${hasBias ? ' + bias[n]' : ''})` +
       `${hasResidual ? ' + residual[batch, m, n]' : ''}, layout ${layout}; a batch stride of 0 shares an operand`,
     buffers: {
       a: { access: 'read', kind: 'float' },
       b: { access: 'read', kind: 'float' },
       bias: { access: 'read', kind: 'float' },
       residual: { access: 'read', kind: 'float' },
-      c: { access: accumulate ? 'update' : 'write', kind: 'float' },
+      c: { access: 'write', kind: 'float' },
     },
     params: { m: 'u32', n: 'u32', k: 'u32', batch: 'u32', strideA: 'u32', strideB: 'u32' },
     reference({ a, b, bias, residual, c }, { m, n, k, batch, strideA, strideB }) {
@@ -68,7 +66,6 @@ export function defineMatmul(variant: MatmulVariant, rows?: readonly TuningRow[]
             if (hasBias) sum += bias[j]!;
             if (activation === 'relu') sum = Math.max(sum, 0);
             if (hasResidual) sum += residual[at]!;
-            if (accumulate) sum += c[at]!;
             c[at] = sum;
           }
     },
@@ -119,9 +116,9 @@ export function defineMatmul(variant: MatmulVariant, rows?: readonly TuningRow[]
   });
 }
 
-function matmulName({ layout, bias, activation, residual, accumulate }: MatmulVariant): string {
-  const parts = [bias && 'bias', activation === 'relu' && 'relu', residual && 'residual', accumulate && 'accumulate'];
-  return ['matmul', layout, ...parts.filter(part => part !== false && part !== undefined)].join('_');
+function matmulName({ layout, bias, activation, residual }: MatmulVariant): string {
+  const parts = [bias && 'bias', activation === 'relu' && 'relu', residual && 'residual'];
+  return ['matmul', layout, ...parts.filter(part => part !== false)].join('_');
 }
 
 /** Every variant that the op table uses. */
@@ -134,9 +131,6 @@ export const matmulVariants: readonly MatmulVariant[] = (['nn', 'nt', 'tn'] as c
         { layout, bias: true, activation: 'none', residual: true },
       ] as const)
     : []),
-  // a head whose table lies as [vocabulary, width], and the gradient of a weight summed over chunks of rows
-  ...(layout === 'nt' ? [{ layout, bias: true, activation: 'none', residual: false } as const] : []),
-  ...(layout === 'tn' ? [{ layout, bias: false, activation: 'none', residual: false, accumulate: true } as const] : []),
 ]);
 
 /** One kernel per variant that the op table uses. */

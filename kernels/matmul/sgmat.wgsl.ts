@@ -166,7 +166,7 @@ function body(variant: MatmulVariant, tile: MatrixTile, unit: MatrixUnit, split:
       '}',
     ]),
   ];
-  const plain = !variant.bias && variant.activation === 'none' && !variant.residual && !variant.accumulate;
+  const plain = !variant.bias && variant.activation === 'none' && !variant.residual;
   const ending = split
     ? [partialOrigin(tile), ...storeWhole('&data_scratch', 'partial_at', 'partial_columns')]
     : tile.kind === 'direct' && plain && unit.storesF32

@@ -15,7 +15,7 @@ export const tileColumns = 8;
 /** What happens to a tile before it is stored: flags, or'ed. */
 export const enum Finish {
   nothing = 0,
-  /** Adds what C holds: a product whose k is split, or one that is added up in place. */
+  /** Adds what C holds: all blocks of k but the first. */
   accumulate = 1,
   bias = 2,
   relu = 4,
