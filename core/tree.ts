@@ -2,10 +2,10 @@
 import type { HostArray } from './device.js';
 import type { Tensor } from './tensor.js';
 
-/** The tree `T` of host arrays with tensors in their place; `undefined` stays. What cannot be uploaded is `never`. */
+/** The tree `T` of host arrays with tensors in their place; `undefined` and integers stay. What cannot be uploaded is `never`. */
 export type Tensors<T> = T extends HostArray
   ? Tensor
-  : T extends undefined
+  : T extends undefined | number
     ? T
     : T extends object
       ? { readonly [K in keyof T]: Tensors<T[K]> }
@@ -30,12 +30,13 @@ export function mapTree(
 }
 
 /**
- * `mapTree` on trees whose leaves are host arrays or undefined.
+ * `mapTree` on trees whose leaves are host arrays, undefined, or integers: sizes that decide what is launched, such as the longest
+ * sequence of a batch. Those stay as they are.
  * @throws Error for any other leaf, with its path
  */
 export function mapHostArrays(tree: unknown, replace: (array: HostArray) => unknown): unknown {
   const upload = (leaf: unknown, path: string) => {
-    if (leaf === undefined) return undefined;
+    if (leaf === undefined || Number.isSafeInteger(leaf)) return leaf;
     if (!isHostArray(leaf))
       throw new Error(
         `input ${path} is ${describe(leaf)}, not an array for the device: pass { values, shape, dtype }, and leave what the host ` +

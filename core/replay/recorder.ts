@@ -77,7 +77,8 @@ export class Recorder {
    * A plan's result is the same tensors in every replay: read them before the next step. Steps are run eagerly while the device is
    * observed, so that an observer sees every launch.
    * @param key whatever decides which launches `body` does, apart from the inputs' nesting and shapes
-   * @param inputs a tree of plain objects and arrays with host arrays, or undefined, as leaves
+   * @param inputs a tree of plain objects and arrays with host arrays as leaves. Integers in it are sizes: another one is another
+   *   recording. Undefined stands for what is not there
    * @param body is given the same tree with tensors; must be synchronous; returns tensors, or arrays and plain objects of them
    * @throws Error if the step cannot be replayed: it reads back, keeps a tensor, or has a number in it that changes
    */

@@ -107,7 +107,7 @@ export class Plan<O> {
       if (!buffer || buffer.role === 'outside') return leaf;
       return new Tensor(placeOf.get(buffer)!, leaf.shape, leaf.dtype, leaf.strides, leaf.offset);
     };
-    mapTree(inputs, leaf => leaf && this.#inputs.push(placed(leaf) as Tensor));
+    mapTree(inputs, leaf => leaf instanceof Tensor && this.#inputs.push(placed(leaf) as Tensor));
     this.#result = mapTree(result, placed) as O;
     const launches = this.launches.map(({ kernel, operands, params }): Launch => ({
       kernel,

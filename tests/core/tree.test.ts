@@ -24,7 +24,8 @@ describe('fromHost', () => {
     }
     expectTypeOf<Tensors<Inputs>>().toEqualTypeOf<{ readonly tokens: Tensor; readonly patches?: Tensor }>();
     expectTypeOf<Tensors<Readonly<Record<string, HostArray>>>>().toEqualTypeOf<Readonly<Record<string, Tensor>>>();
-    expectTypeOf<Tensors<{ readonly length: number }>>().toEqualTypeOf<{ readonly length: never }>();
+    expectTypeOf<Tensors<{ readonly length: number }>>().toEqualTypeOf<{ readonly length: number }>();
+    expectTypeOf<Tensors<{ readonly name: string }>>().toEqualTypeOf<{ readonly name: never }>();
   });
 });
 

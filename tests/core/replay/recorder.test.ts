@@ -99,8 +99,16 @@ describe('a recorder', () => {
   it('refuses inputs that are no arrays, and names them', () => {
     const recorder = new Recorder(device);
     const run = (inputs: object) => () => recorder.run('a', inputs, () => ({}));
-    expect(run({ text: { maxLength: 6 } })).toThrow(/input text.maxLength is 6, not an array for the device: pass/);
+    expect(run({ text: { rate: 0.5 } })).toThrow(/input text.rate is 0.5, not an array for the device: pass/);
     expect(run({ images: [x.x, new Map()] })).toThrow(/input images\[1\] is a Map/);
+  });
+
+  it('takes integers for sizes: another one is another recording', () => {
+    const recorder = new Recorder(device);
+    for (const size of [2, 3, 2, 2, 3, 3])
+      expect(recorder.run('k', { size }, ({ size: n }) => ({ y: device.full([n], 0) })).y.shape).toEqual([size]);
+    expect(recorder.statistics).toMatchObject({ plans: 2, replays: 2 });
+    recorder.dispose();
   });
 
   it('restores a constant that the step itself writes over', async () => {
