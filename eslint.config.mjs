@@ -58,4 +58,21 @@ export default defineConfig(
     },
     rules: { '@typescript-eslint/no-unsafe-assignment': 'off' },
   },
+  {
+    // Runs in a browser, as it is.
+    files: ['mgsd/report/script.js'],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: {
+      globals: {
+        addEventListener: 'readonly',
+        clearTimeout: 'readonly',
+        document: 'readonly',
+        getComputedStyle: 'readonly',
+        innerWidth: 'readonly',
+        matchMedia: 'readonly',
+        setTimeout: 'readonly',
+        uPlot: 'readonly',
+      },
+    },
+  },
 );

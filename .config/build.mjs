@@ -84,16 +84,20 @@ const wasmPart = {
   },
 };
 
+/** What a report puts into its page as it is: copied, not compiled. */
+const pageFiles = () => filesUnder('mgsd/report').filter(file => /\.(css|js)$/.test(file));
+
 /** @type {Part} */
 const tscPart = {
   name: 'tsc',
-  owns: /\.(js|js\.map|d\.ts)$/,
+  owns: /\.(js|js\.map|d\.ts|css)$/,
   inputs: () => [
     ...common,
     'tsconfig.json',
     '.config/tsconfig.build.json',
     '.config/webassembly.d.ts',
     ...rooms.flatMap(filesUnder).filter(file => file.endsWith('.ts') && !file.endsWith('.as.ts')),
+    ...pageFiles(),
   ],
   build: async () => {
     const { default: ts } = await import('typescript');
@@ -117,6 +121,7 @@ const tscPart = {
     /** @type {Map<string, string>} */
     const written = new Map();
     const emitted = program.emit(undefined, (file, text) => written.set(path.relative(dist, file), text));
+    for (const file of pageFiles()) written.set(file, fs.readFileSync(path.join(root, file), 'utf8'));
     check(
       ts.sortAndDeduplicateDiagnostics([
         ...program.getConfigFileParsingDiagnostics(),
@@ -133,7 +138,7 @@ const tscPart = {
         ? [] // types only, nothing to emit
         : [`${base}.js`, `${base}.js.map`, `${base}.d.ts`];
     });
-    return { written, outputs };
+    return { written, outputs: [...outputs, ...pageFiles()] };
   },
 };
 

@@ -1,166 +1,113 @@
 /** The log as curves: which figures belong into one plot, and their points, few enough for a page. */
 import type { LoggedStep, ReportRun } from './run-data.js';
 import type { StageName } from '../method/stages/stage.js';
+import { createWorldByName, isWorldName } from '../worlds/registry.js';
 import { html, jsonForScript } from './html.js';
 import type { Html } from './html.js';
 
-/** One plot. */
-interface Spec {
-  readonly title: string;
-  readonly scale: 'linear' | 'log' | 'share';
-  readonly metrics: readonly (readonly [name: string, label: string])[];
-}
+type Scale = 'linear' | 'log' | 'share';
 
-const specs: readonly Spec[] = [
-  { title: 'Loss', scale: 'log', metrics: [['loss', 'loss']] },
-  {
-    title: 'Held-out puzzles, solved greedily on the way',
-    scale: 'share',
-    metrics: [
-      ['watch.success', 'success'],
-      ['watch.optimal', 'optimal'],
-      ['watch.recapExact', 'recap exact'],
-    ],
-  },
-  {
-    title: 'KL from the oracle by span, held-out puzzles, nats per token',
-    scale: 'log',
-    metrics: [
-      ['watch.oracleKlRecap', 'recap'],
-      ['watch.oracleKlAction', 'actions'],
-      ['watch.oracleKlCell', 'cells'],
-    ],
-  },
-  {
-    title: 'Reverse KL to the teacher by span, nats per token',
-    scale: 'log',
-    metrics: [
-      ['reverseKlRecap', 'recap'],
-      ['reverseKlAction', 'actions'],
-      ['reverseKlCell', 'cells'],
-      ['reverseKlPlan', 'plan'],
-      ['reverseKl', 'all'],
-    ],
-  },
-  {
-    title: 'Forward KL to the teacher by span, nats per token',
-    scale: 'log',
-    metrics: [
-      ['forwardKlRecap', 'recap'],
-      ['forwardKlAction', 'actions'],
-      ['forwardKlCell', 'cells'],
-      ['forwardKl', 'all'],
-    ],
-  },
-  {
-    title: 'What the loss is made of, by span',
-    scale: 'linear',
-    metrics: [
-      ['lossRecap', 'recap'],
-      ['lossAction', 'actions'],
-      ['lossCell', 'cells'],
-      ['policyLoss', 'task reward'],
-    ],
-  },
-  {
-    title: 'Rollouts of the student (sampled, training puzzles)',
-    scale: 'share',
-    metrics: [
-      ['rolloutSuccess', 'success'],
-      ['rolloutOptimal', 'optimal'],
-      ['rolloutRecapExact', 'recap exact'],
-    ],
-  },
-  {
-    title: 'Entropy, nats per token',
-    scale: 'linear',
-    metrics: [
-      ['watch.entropy', 'held-out puzzles'],
-      ['studentEntropy', 'student, its rollouts'],
-      ['teacherEntropy', 'teacher, the same'],
-    ],
-  },
-  {
-    title: 'Student and teacher agree on the likeliest token',
-    scale: 'share',
-    metrics: [['agreement', 'agreement']],
-  },
-  {
-    title: 'Left out of the loss, and cut off',
-    scale: 'share',
-    metrics: [
-      ['maskedShare', 'tokens after a fatal one'],
-      ['clampedMass', 'probability below the floor'],
-      ['clampedAdvantages', 'advantages at the clamp'],
-      ['truncated', 'rollouts without an end'],
-    ],
-  },
-  {
-    title: 'Advantage of sampled tokens, nats',
-    scale: 'linear',
-    metrics: [
-      ['advantageMean', 'mean'],
-      ['advantageDeviation', 'standard deviation'],
-    ],
-  },
-  {
-    title: 'Task reward',
-    scale: 'share',
-    metrics: [
-      ['reward', 'mean reward'],
-      ['groupsWithoutSignal', 'puzzles whose rollouts all fare alike'],
-    ],
-  },
-  { title: 'Sequences that the student wrote', scale: 'share', metrics: [['onPolicyShare', 'share']] },
-  {
-    title: 'Tokens per rollout',
-    scale: 'linear',
-    metrics: [
-      ['responseLength', 'mean'],
-      ['responseLengthMin', 'shortest'],
-      ['responseLengthMax', 'longest'],
-    ],
-  },
-  {
-    title: 'Norm of the gradient before clipping',
-    scale: 'log',
-    metrics: [['gradNorm', 'norm']],
-  },
-  { title: 'Loss scale of half precision', scale: 'log', metrics: [['lossScale', 'factor']] },
-  {
-    title: 'Learning rates',
-    scale: 'linear',
-    metrics: [
-      ['learningRate', 'decoder'],
-      ['visionRate', 'vision'],
-      ['decoderRate', 'decoder'],
-    ],
-  },
-  {
-    title: 'Where the time of an update goes, seconds',
-    scale: 'linear',
-    metrics: [
-      ['rolloutSeconds', 'rollouts'],
-      ['packSeconds', 'packing the batch'],
-      ['updateSeconds', 'scoring, gradients and update'],
-    ],
-  },
-  {
-    title: 'Largest use of memory so far, bytes',
-    scale: 'log',
-    metrics: [
-      ['deviceBytes', 'tensors'],
-      ['hostBytes', 'process'],
-    ],
-  },
-  { title: 'Speed, puzzles per second', scale: 'linear', metrics: [['samplesPerSecond', 'puzzles per second']] },
+/** One plot: its title, its axis, and the names of its metrics in the log with their labels. */
+type Spec = readonly [title: string, scale: Scale, metrics: Readonly<Record<string, string>>];
+
+/** Plots that a reader wants first; `watch.` metrics are those of the held-out puzzles. */
+const leading: readonly Spec[] = [
+  ['Loss', 'log', { loss: 'loss' }],
+  [
+    'Held-out puzzles, solved greedily on the way',
+    'share',
+    { 'watch.success': 'success', 'watch.optimal': 'optimal', 'watch.recapExact': 'recap exact' },
+  ],
+  [
+    'KL from the oracle by span, held-out puzzles, nats per token',
+    'log',
+    { 'watch.oracleKlRecap': 'recap', 'watch.oracleKlAction': 'actions', 'watch.oracleKlCell': 'cells' },
+  ],
+  ['Reverse KL to the teacher by span, nats per token', 'log', spans('reverseKl')],
+  ['Forward KL to the teacher by span, nats per token', 'log', spans('forwardKl')],
+  [
+    'What the loss is made of, by span',
+    'linear',
+    { lossRecap: 'recap', lossAction: 'actions', lossCell: 'cells', policyLoss: 'task reward' },
+  ],
+  [
+    'Rollouts of the student (sampled, training puzzles)',
+    'share',
+    { rolloutSuccess: 'success', rolloutOptimal: 'optimal', rolloutRecapExact: 'recap exact' },
+  ],
+  [
+    'Entropy, nats per token',
+    'linear',
+    {
+      'watch.entropy': 'held-out puzzles',
+      studentEntropy: 'student, its rollouts',
+      teacherEntropy: 'teacher, the same',
+    },
+  ],
 ];
 
-/** Plots that a reader wants first; the others stand behind a fold. */
-const leading = 8;
+/** Plots behind the fold. */
+const further: readonly Spec[] = [
+  ['Student and teacher agree on the likeliest token', 'share', { agreement: 'agreement' }],
+  [
+    'Left out of the loss, and cut off',
+    'share',
+    {
+      maskedShare: 'tokens after a fatal one',
+      clampedMass: 'probability below the floor',
+      clampedAdvantages: 'advantages at the clamp',
+      truncated: 'rollouts without an end',
+    },
+  ],
+  ['Advantage of sampled tokens, nats', 'linear', { advantageMean: 'mean', advantageDeviation: 'standard deviation' }],
+  ['Task reward', 'share', { reward: 'mean reward', groupsWithoutSignal: 'puzzles whose rollouts all fare alike' }],
+  ['Sequences that the student wrote', 'share', { onPolicyShare: 'share' }],
+  [
+    'Tokens per rollout',
+    'linear',
+    { responseLength: 'mean', responseLengthMin: 'shortest', responseLengthMax: 'longest' },
+  ],
+  ['Norm of the gradient before clipping', 'log', { gradNorm: 'norm' }],
+  ['Loss scale of half precision', 'log', { lossScale: 'factor' }],
+  ['Learning rates', 'linear', { learningRate: 'decoder', visionRate: 'vision', decoderRate: 'decoder' }],
+  [
+    'Where the time of an update goes, seconds',
+    'linear',
+    { rolloutSeconds: 'rollouts', packSeconds: 'packing', updateSeconds: 'scoring, gradients and update' },
+  ],
+  ['Peak memory so far, bytes', 'log', { deviceBytes: 'tensors', hostBytes: 'process' }],
+  ['Speed, puzzles per second', 'linear', { samplesPerSecond: 'puzzles per second' }],
+];
 
-/** Logged, but not worth a plot of its own; skipped updates are told in words. */
-const notPlotted = ['skipped'];
+function spans(name: string): Spec[2] {
+  return {
+    [`${name}Recap`]: 'recap',
+    [`${name}Action`]: 'actions',
+    [`${name}Cell`]: 'cells',
+    [`${name}Plan`]: 'plan',
+    [name]: 'all',
+  };
+}
+
+/** Metrics that are logged for each world and board size, as `rolloutSuccess maze 4`. */
+const byGroup: Readonly<Record<string, string>> = {
+  rolloutSuccess: 'Rollout success',
+  rolloutRecapExact: 'Rollouts with an exact recap',
+  recapExact: 'Exact recaps at the gate',
+};
+
+/** Plots of metrics that no spec names: by world for those of groups, each by itself for any other but `skipped`. */
+function specsOf(names: readonly string[]): Spec[] {
+  const specs = new Map<string, Spec>();
+  for (const name of names) {
+    const [, metric = '', world = '', size = ''] = /^(\w+) (\w+) (\d+)$/.exec(name) ?? [];
+    const isGroup = byGroup[metric] !== undefined && isWorldName(world);
+    const title = isGroup ? `${byGroup[metric]!}, ${createWorldByName(world).title}` : name;
+    const metrics = { ...specs.get(title)?.[2], [name]: isGroup ? `${size} × ${size}` : name };
+    specs.set(title, [title, isGroup ? 'share' : 'linear', metrics]);
+  }
+  return [...specs.values()];
+}
 
 /** At most this many points a curve. */
 const maximumPoints = 300;
@@ -174,7 +121,7 @@ export interface Curve {
 
 export interface Plot {
   readonly title: string;
-  readonly scale: Spec['scale'];
+  readonly scale: Scale;
   /** Stands among the first, not behind the fold. */
   readonly leads: boolean;
   /** Updates. */
@@ -189,18 +136,17 @@ export interface Plot {
 export function plotsOf(runs: readonly ReportRun[], stage: StageName): Plot[] {
   const logs = runs.map(run => linesOf(run, stage));
   const logged = new Set(logs.flat().flatMap(({ metrics }) => Object.keys(metrics)));
-  const known = specs.flatMap(({ metrics }) => metrics.map(([name]) => name));
-  const others = [...logged]
-    .filter(name => !known.includes(name) && !notPlotted.includes(name))
-    .map<Spec>(name => ({ title: name, scale: 'linear', metrics: [[name, name]] }));
-  const wanted = [...specs, ...others].flatMap(spec => {
-    const metrics = spec.metrics.filter(([name]) => logged.has(name));
-    const leads = specs.slice(0, leading).includes(spec);
-    if (runs.length === 1) return metrics.length > 0 ? [{ ...spec, leads, metrics }] : [];
+  const known = [...leading, ...further];
+  const named = new Set(['skipped', ...known.flatMap(([, , metrics]) => Object.keys(metrics))]);
+  const others = specsOf([...logged].filter(name => !named.has(name)));
+  const wanted = [...known, ...others].flatMap(spec => {
+    const [title, scale, labels] = spec;
+    const metrics = Object.entries(labels).filter(([name]) => logged.has(name));
+    const plot = { title, scale, leads: leading.includes(spec) };
+    if (runs.length === 1) return metrics.length > 0 ? [{ ...plot, metrics }] : [];
     return metrics.map(metric => ({
-      ...spec,
-      leads,
-      title: metrics.length > 1 ? `${spec.title}: ${metric[1]}` : spec.title,
+      ...plot,
+      title: metrics.length > 1 ? `${title}: ${metric[1]}` : title,
       metrics: [metric],
     }));
   });
@@ -222,13 +168,15 @@ export function plotsOf(runs: readonly ReportRun[], stage: StageName): Plot[] {
 
 /** What was logged of a stage, and what was seen of it in between, as `watch.` metrics. */
 function linesOf({ log, looks }: ReportRun, stage: StageName): LoggedStep[] {
-  const seen = looks
+  const watched = looks
     .filter(entry => entry.stage === stage)
     .map<LoggedStep>(({ step, metrics }) => {
-      const named = Object.entries(metrics).flatMap(([name, value]) => (value === null ? [] : [[`watch.${name}`, value] as const])); // prettier-ignore
-      return { stage, step, metrics: Object.fromEntries(named) };
+      const seen = Object.entries(metrics).flatMap(([name, value]) =>
+        value === null ? [] : [[`watch.${name}`, value]],
+      );
+      return { stage, step, metrics: Object.fromEntries(seen) as Record<string, number> };
     });
-  return [...log.filter(line => line.stage === stage), ...seen];
+  return [...log.filter(line => line.stage === stage), ...watched];
 }
 
 function curveOf(
@@ -237,7 +185,7 @@ function curveOf(
   label: string,
   bins: number,
   last: number,
-  scale: Spec['scale'],
+  scale: Scale,
 ): Curve {
   const sums = new Float64Array(bins);
   const counts = new Int32Array(bins);

@@ -15,8 +15,6 @@ import type { ShownRun } from './puzzles.js';
 import { gapPicture, levelTable, resultTable } from './results.js';
 import { batchOf, finalRow, updateSeconds } from './run-data.js';
 import type { ReportRun } from './run-data.js';
-import { script } from './script.js';
-import { style } from './style.js';
 import { hottest } from './tokens.js';
 
 /** Begins every report; a file that does not begin so is not overwritten by one. */
@@ -58,7 +56,7 @@ export function reportPage(
     ['run', runs.length > 1 ? 'The runs' : 'The run', runSection(runs, options)],
   ] as const;
   const present = sections.filter(([, , content]) => content !== null);
-  const scripts = [plotLibrary('uPlot.iife.min.js'), script].map(inlineScript);
+  const scripts = [plotLibrary('uPlot.iife.min.js'), ownFile('script.js')].map(inlineScript);
   const policy = [
     "default-src 'none'",
     'img-src data:',
@@ -75,7 +73,7 @@ export function reportPage(
       <title>mgsd-lite: ${title}</title>
       <link rel="icon" href="data:," />
       <style>
-        ${trusted(plotLibrary('uPlot.min.css'))}${trusted(style)}
+        ${trusted(plotLibrary('uPlot.min.css'))}${trusted(ownFile('style.css'))}
       </style>
     </head>
     <body>
@@ -107,6 +105,11 @@ export function reportPage(
       ${scripts.map(({ element }) => element)}
     </body>`;
   return `${pageBeginning}\n${body.text}\n</html>\n`;
+}
+
+/** A file that stands beside this one, in the sources and in the build. */
+function ownFile(name: string): string {
+  return fs.readFileSync(new URL(name, import.meta.url), 'utf8');
 }
 
 function plotLibrary(file: string): string {

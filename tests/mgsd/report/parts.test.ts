@@ -161,6 +161,23 @@ describe('curves', () => {
     expect(plot!.curves[0]!.raw.slice(0, 3)).toEqual([2.5, 7.5, 12.5]); // of 1 2 3 4, of 6 7 8 9, ...
   });
 
+  it('of worlds and sizes share a plot a world, under a proper name; unknown metrics keep theirs', async () => {
+    const run = readRun((await makeRun(temporary.file('run'), { unfinished: true })).folder, config, () => {});
+    const names = [
+      'rolloutSuccess frozenlake 3',
+      'rolloutSuccess frozenlake 4',
+      'rolloutSuccess maze 3',
+      'other elsewhere 3',
+    ];
+    const metrics = Object.fromEntries(names.map(name => [name, 0.5]));
+    const plots = plotsOf([{ ...run, log: [{ stage: 'stage2', step: 1, metrics }] }], 'stage2');
+    expect(plots.map(({ title, scale, curves }) => [title, scale, curves.map(({ label }) => label)])).toEqual([
+      ['Rollout success, FrozenLake', 'share', ['3 × 3', '4 × 4']],
+      ['Rollout success, Maze', 'share', ['3 × 3']],
+      ['other elsewhere 3', 'linear', ['other elsewhere 3']],
+    ]);
+  });
+
   it('leave out on a logarithmic axis what has no logarithm', async () => {
     const run = readRun((await makeRun(temporary.file('run'), { unfinished: true })).folder, config, () => {});
     const log = [0, -1, 2].map((loss, k) => ({ stage: 'stage0' as const, step: k + 1, metrics: { loss } }));
