@@ -132,7 +132,10 @@ function defineBinary(name: BinaryName) {
       for (let i = 0; i < n; i++) y[i] = row.reference(a[i]!, b[i]!);
     },
     cost: ({ n }) => ({ flops: n, elements: 3 * n }),
-    wasm: ({ n }) => ({ passes: [{ fn: `binary_${name}`, units: ceilDivide(n, elementsPerUnit) }] }),
+    wasm: ({ n }) => ({
+      passes: [{ fn: 'binary', units: ceilDivide(n, elementsPerUnit), threadScratch: 64 }],
+      constants: [Object.keys(binaryTable).indexOf(name)],
+    }),
     wgsl: target => binaryWgsl(row.wgsl, target),
     example(draw: Draw) {
       const n = draw.pick([1, 3, 33, 64, 1000, draw.integer(1, 5000)]);
@@ -155,11 +158,19 @@ function defineBroadcast(name: BinaryName) {
       b: { access: 'read', kind: 'float' },
       y: { access: 'write', kind: 'float' },
     },
-    // prettier-ignore
     params: {
-      d0: 'u32', d1: 'u32', d2: 'u32', d3: 'u32',
-      a0: 'u32', a1: 'u32', a2: 'u32', a3: 'u32',
-      b0: 'u32', b1: 'u32', b2: 'u32', b3: 'u32',
+      d0: 'u32',
+      d1: 'u32',
+      d2: 'u32',
+      d3: 'u32',
+      a0: 'u32',
+      a1: 'u32',
+      a2: 'u32',
+      a3: 'u32',
+      b0: 'u32',
+      b1: 'u32',
+      b2: 'u32',
+      b3: 'u32',
     },
     reference({ a, b, y }, p) {
       let i = 0;
@@ -173,7 +184,10 @@ function defineBroadcast(name: BinaryName) {
             }
     },
     cost: ({ d0, d1, d2, d3 }) => ({ flops: d0 * d1 * d2 * d3, elements: 3 * d0 * d1 * d2 * d3 }),
-    wasm: ({ d0, d1, d2 }) => ({ passes: [{ fn: `broadcast_${name}`, units: d0 * d1 * d2 }] }),
+    wasm: ({ d0, d1, d2 }) => ({
+      passes: [{ fn: 'broadcast', units: d0 * d1 * d2 }],
+      constants: [Object.keys(binaryTable).indexOf(name)],
+    }),
     wgsl: target => broadcastWgsl(row.wgsl, target),
     example(draw: Draw) {
       const dims = [draw.integer(1, 3), draw.integer(1, 5), draw.integer(1, 9), draw.pick([1, 4, 33, 64])] as const;
@@ -212,16 +226,12 @@ function mapNames<Name extends string, K>(
   return Object.fromEntries(names.map(name => [name, define(name)])) as Record<Name, K>;
 }
 
-/** All names in `unaryTable`. */
-export const unaryNames = Object.keys(unaryTable) as UnaryName[];
-/** All names in `binaryTable`. */
-export const binaryNames = Object.keys(binaryTable) as BinaryName[];
 /** y[i] = f(x[i]), a kernel per name; x and y may differ in float dtype. */
-export const unaryKernels = mapNames(unaryNames, defineUnary);
+export const unaryKernels = mapNames(Object.keys(unaryTable) as UnaryName[], defineUnary);
 /** c[i] = f(a[i], b[i]), a kernel per name; all of one float dtype. */
-export const binaryKernels = mapNames(binaryNames, defineBinary);
+export const binaryKernels = mapNames(Object.keys(binaryTable) as BinaryName[], defineBinary);
 /** The same where one operand is repeated along rows or columns. */
-export const broadcastKernels = mapNames(binaryNames, defineBroadcast);
+export const broadcastKernels = mapNames(Object.keys(binaryTable) as BinaryName[], defineBroadcast);
 
 /** Fills a buffer with one number. */
 export const fillKernel = defineKernel({
