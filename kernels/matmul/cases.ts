@@ -5,15 +5,16 @@
 import type { DType } from '../dtype.js';
 import type { Example, Kernel, WgslTarget } from '../kernel.js';
 import { leastMachine } from '../machine.js';
-import type { AluTile } from './alu.wgsl.js';
+import type { AluTile } from './2-tiled.wgsl.js';
 import type { Params } from './epilogue.wgsl.js';
-import { defineMatmul, matmulVariants } from './matmul.js';
-import type { MatmulVariant } from './matmul.js';
+import { defineMatmul } from './matmul.js';
 import { matrixUnit, tileName } from './matmul.wgsl.js';
-import { elementsPerLoad } from './sgmat.wgsl.js';
-import type { MatrixTile } from './sgmat.wgsl.js';
+import { elementsPerLoad } from './3-matrix.wgsl.js';
+import type { MatrixTile } from './3-matrix.wgsl.js';
 import { tuningRows } from './tuning.js';
 import type { Tile, TuningRow } from './tuning.js';
+import { matmulVariants } from './variant.js';
+import type { MatmulVariant } from './variant.js';
 
 /** A call of a matmul variant that tests a way of computing it. */
 export interface MatmulCase {

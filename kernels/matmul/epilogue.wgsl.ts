@@ -1,14 +1,21 @@
-/** What every way of multiplying matrices in WGSL shares: the end of a row of C, and the order of tiles. */
-import type { MatmulVariant } from './matmul.js';
+/** What the rungs share: how operands lie, what happens to a sum before it is stored, and the order of tiles. */
+import type { MatmulVariant } from './variant.js';
 
 export type Params = Readonly<Record<string, number>>;
 
 export const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 export const lines = (text: readonly string[], indent = '  ') => text.join(`\n${indent}`);
 
-/** True if rows of an operand run along k: A but in `tn`, B in `nt`. */
+/** True if rows of an operand run along k: A except in `tn`, B in `nt`. */
 export function runsAlongK(layout: MatmulVariant['layout'], operand: 'a' | 'b'): boolean {
   return operand === 'a' ? layout !== 'tn' : layout === 'nt';
+}
+
+/** True if rows of A, B and C in memory, and matrices of a batch, are multiples of `length` elements long. */
+export function rowsAreMultiples({ layout }: MatmulVariant, length: number, p: Params): boolean {
+  const rowA = runsAlongK(layout, 'a') ? p['k']! : p['m']!;
+  const rowB = runsAlongK(layout, 'b') ? p['k']! : p['n']!;
+  return [rowA, rowB, p['n']!, p['strideA']!, p['strideB']!].every(size => size % length === 0);
 }
 
 /**
@@ -34,12 +41,12 @@ export function epilogue(
   return `${four ? 'store4' : 'store'}_c(${index(at)}, ${sum});`;
 }
 
-/** Tiles of C that follow each other down before the order goes on to the right. */
+/** Tiles of C taken down a column before the order moves right. */
 const tilesDown = 8;
 
 /**
  * WGSL: `z`, `row0` and `column0` of the tile of C that a workgroup computes. Tiles are taken in groups of eight rows, column by
- * column, so that workgroups which run at the same time read the same parts of A and B, and find them in the cache.
+ * column, so that workgroups that run at the same time read the same parts of A and B and find them in the cache.
  */
 export function tileOrigin(tileM: number, tileN: number): string {
   return `let across = (params.n + ${tileN - 1}u) / ${tileN}u;

@@ -7,20 +7,8 @@ import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { matmulWgsl } from './matmul.wgsl.js';
 import type { TuningRow } from './tuning.js';
-
-/** Which operands are read transposed, as in BLAS: the first letter is A, the second B. */
-export type MatmulLayout = 'nn' | 'nt' | 'tn';
-
-/** A product with its epilogue. */
-export interface MatmulVariant {
-  readonly layout: MatmulLayout;
-  /** Adds `bias[n]` to every row. */
-  readonly bias: boolean;
-  /** Applied after the bias. */
-  readonly activation: 'none' | 'relu';
-  /** Adds `residual[batch, m, n]` at the very end. */
-  readonly residual: boolean;
-}
+import { matmulName, matmulVariants } from './variant.js';
+import type { MatmulVariant } from './variant.js';
 
 /** Rows of C that one unit of work computes. */
 const rowsPerUnit = 64;
@@ -89,8 +77,14 @@ export function defineMatmul(variant: MatmulVariant, rows?: readonly TuningRow[]
           { fn: 'matmul', units: rowBlocks * ceilDivide(panels, panelsPerUnit) },
         ],
         constants: [
-          ...[Number(layout === 'tn'), Number(layout === 'nt'), finish, Number(packed)],
-          ...[panelsPerPackUnit, rowsPerUnit, panelsPerUnit, strips ? panelElements : 0],
+          Number(layout === 'tn'),
+          Number(layout === 'nt'),
+          finish,
+          Number(packed),
+          panelsPerPackUnit,
+          rowsPerUnit,
+          panelsPerUnit,
+          strips ? panelElements : 0,
         ],
         sharedScratch: 4 * (panelElements + (strips ? batch * k * 16 * ceilDivide(m, 16) : 0)),
       };
@@ -116,31 +110,14 @@ export function defineMatmul(variant: MatmulVariant, rows?: readonly TuningRow[]
   });
 }
 
-function matmulName({ layout, bias, activation, residual }: MatmulVariant): string {
-  const parts = [bias && 'bias', activation === 'relu' && 'relu', residual && 'residual'];
-  return ['matmul', layout, ...parts.filter(part => part !== false)].join('_');
-}
-
-/** Every variant that the op table uses. */
-export const matmulVariants: readonly MatmulVariant[] = (['nn', 'nt', 'tn'] as const).flatMap(layout => [
-  { layout, bias: false, activation: 'none', residual: false } as const,
-  ...(layout === 'nn'
-    ? ([
-        { layout, bias: true, activation: 'none', residual: false },
-        { layout, bias: true, activation: 'relu', residual: false },
-        { layout, bias: true, activation: 'none', residual: true },
-      ] as const)
-    : []),
-]);
-
 /** One kernel per variant that the op table uses. */
 export const matmulKernels = matmulVariants.map(variant => defineMatmul(variant));
 const byName = new Map(matmulKernels.map(kernel => [kernel.name, kernel]));
 
-/** The kernel of a variant; throws if nobody asked for that combination of epilogue and layout yet. */
+/** The kernel of a variant; throws for a combination that variant.ts does not list. */
 export function matmulKernel(variant: MatmulVariant): (typeof matmulKernels)[number] {
   const kernel = byName.get(matmulName(variant));
   if (!kernel)
-    throw new Error(`no kernel ${matmulName(variant)}: add the variant to the list in kernels/matmul/matmul.ts`);
+    throw new Error(`no kernel ${matmulName(variant)}: add the variant to the list in kernels/matmul/variant.ts`);
   return kernel;
 }

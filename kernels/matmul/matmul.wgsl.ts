@@ -1,45 +1,48 @@
 /**
- * WGSL of matrix multiplication: all ways of doing it that a target may need, of which every launch takes one. The ladder, a file
- * per rung: software.wgsl.ts (registers only), alu.wgsl.ts (workgroup memory), sgmat.wgsl.ts (subgroup matrices), and
- * split.wgsl.ts, which cuts a long k into slices for either of the last two.
+ * WGSL of matrix multiplication: every way of doing it that a target may need. A launch takes one of them. The ladder has a file per
+ * rung: 1-registers.wgsl.ts, 2-tiled.wgsl.ts (workgroup memory) and 3-matrix.wgsl.ts (subgroup matrices). split.wgsl.ts cuts a long k into
+ * slices for the last two. gpu.md explains them.
  */
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { leastMachine, trainingMatrices } from '../machine.js';
 import type { WgslMachine } from '../machine.js';
 import { grid } from '../wgsl.js';
-import { alignedToFour, aluLanes, aluName, aluPass, aluWorkgroupBytes } from './alu.wgsl.js';
-import type { AluTile } from './alu.wgsl.js';
-import type { Params } from './epilogue.wgsl.js';
-import type { MatmulVariant } from './matmul.js';
+import { softwarePasses } from './1-registers.wgsl.js';
+import { aluLanes, aluName, aluPass, aluWorkgroupBytes } from './2-tiled.wgsl.js';
 import {
-  alignedToLoads,
   directPass,
+  elementsPerLoad,
   matrixLanes,
   matrixName,
   matrixWorkgroupBytes,
   stagedPass,
   tileSuits,
   wholeTiles,
-} from './sgmat.wgsl.js';
-import type { MatrixTile, MatrixUnit } from './sgmat.wgsl.js';
-import { softwarePasses } from './software.wgsl.js';
+} from './3-matrix.wgsl.js';
+import type { MatrixTile, MatrixUnit } from './3-matrix.wgsl.js';
+import { rowsAreMultiples } from './epilogue.wgsl.js';
+import type { Params } from './epilogue.wgsl.js';
 import { reduceSlices, sliceCount } from './split.wgsl.js';
 import type { SplitGoal } from './split.wgsl.js';
 import { bucketOf, tuningRows } from './tuning.js';
 import type { Tile, TuningRow } from './tuning.js';
+import type { MatmulVariant } from './variant.js';
 
 type MatmulTarget = WgslTarget<'a' | 'b' | 'bias' | 'residual' | 'c'>;
 
+/** Params that decide how a product is computed. */
+const sizeNames = ['m', 'n', 'k', 'batch', 'strideA', 'strideB'] as const;
+
 /** One way of computing a product: passes that run together. */
 interface Way {
-  /** Shapes that it may be used for; how fast it is there is the table's business. */
+  /** Shapes that it is right for. Where it is fast, the table says. */
   readonly fits: (p: Params) => boolean;
   readonly passes: readonly WgslPass[];
 }
 
 /**
- * The passes of every way that `target` may need; exactly one way's passes have workgroups for any given params.
- * @param rows instead of the tuning table's: benchmarks and tests choose a tile by this
+ * The passes of every way that `target` may need. For given params exactly one way's passes have workgroups.
+ * @param rows replaces the tuning table: benchmarks and tests choose a tile with it
  */
 export function matmulWgsl(
   variant: MatmulVariant,
@@ -64,12 +67,16 @@ export function matmulWgsl(
       if (way) return way;
     }
     throw new Error(
-      `no way to multiply ${variant.layout} ${JSON.stringify(p)} in the tuning table: the rows of \`default\` must end with one for any bucket`,
+      `The tuning table has no row for ${variant.layout} ${JSON.stringify(p)}: end the rows of \`default\` with one for any bucket.`,
     );
   };
-  // the passes of a launch are asked one after the other, with the same object
-  let last: { readonly params: Params; readonly way: Way } | undefined;
-  const chosen = (p: Params) => (last?.params === p ? last : (last = { params: p, way: choose(p) })).way;
+  // every pass of a launch asks for the same sizes: the last answer is kept, and holds for equal sizes only
+  let last: { readonly sizes: Params; readonly way: Way } | undefined;
+  const chosen = (p: Params): Way => {
+    const same = last && sizeNames.every(name => last!.sizes[name] === p[name]);
+    if (!same) last = { sizes: { ...p }, way: choose(p) };
+    return last!.way;
+  };
   return [...known.values()].flat().flatMap(way =>
     way.passes.map((pass): WgslPass => ({
       ...pass,
@@ -79,58 +86,53 @@ export function matmulWgsl(
   );
 }
 
-/** The ways in which a tile can be used on a machine, the fastest first; none if the machine cannot run it. */
+/** The ways to use a tile on a machine, fastest first; none if the machine cannot run it. */
 function waysOf(variant: MatmulVariant, target: MatmulTarget, machine: WgslMachine, { tile, split }: TuningRow): Way[] {
-  if (tile.kind === 'alu') return aluWays(variant, machine, tile, split);
-  const unit = matrixUnit(target, machine, tile);
-  if (!unit) return [];
-  return matrixWays(variant, tile, unit, split);
-}
-
-const isSplit = (p: Params, tile: Tile, split: SplitGoal) => sliceCount(p, tile, split) > 1;
-
-function aluWays(variant: MatmulVariant, machine: WgslMachine, tile: AluTile, split: SplitGoal | undefined): Way[] {
-  if (aluLanes(tile) > machine.workgroupLanes || aluWorkgroupBytes(tile) > machine.workgroupMemory) return [];
-  return [true, false].flatMap((four): Way[] => {
-    const aligned = (p: Params) => !four || (alignedToFour(variant, p) && p['k']! >= 4);
-    return [
-      ...(split
-        ? [
-            {
-              fits: (p: Params) => isSplit(p, tile, split) && aligned(p),
-              passes: [aluPass(variant, tile, four, split), ...reduces(variant, tile, split)],
-            },
-          ]
-        : []),
-      { fits: aligned, passes: [aluPass(variant, tile, four)] },
-    ];
-  });
-}
-
-function matrixWays(variant: MatmulVariant, tile: MatrixTile, unit: MatrixUnit, split: SplitGoal | undefined): Way[] {
-  const aligned = (p: Params) => alignedToLoads(variant, unit.config, p);
-  const whole = (p: Params) => p['k']! % tile.depth === 0;
-  const kinds: readonly Pick<Way & { make(goal?: SplitGoal): WgslPass }, 'fits' | 'make'>[] =
-    tile.kind === 'direct'
-      ? [{ fits: p => wholeTiles(tile, p), make: goal => directPass(variant, tile, unit, goal) }]
-      : [
-          { fits: p => whole(p), make: goal => stagedPass(variant, tile, unit, false, goal) },
-          { fits: () => true, make: goal => stagedPass(variant, tile, unit, true, goal) },
-        ];
-  return kinds.flatMap(({ fits, make }): Way[] => [
+  return makersOf(variant, target, machine, tile).flatMap(({ fits, make }): Way[] => [
     ...(split
       ? [
           {
-            fits: (p: Params) => isSplit(p, tile, split) && aligned(p) && fits(p),
+            fits: (p: Params) => sliceCount(p, tile, split) > 1 && fits(p),
             passes: [make(split), ...reduces(variant, tile, split)],
           },
         ]
       : []),
-    { fits: p => aligned(p) && fits(p), passes: [make()] },
+    { fits, passes: [make()] },
   ]);
 }
 
-/** Both widths of the second pass; the one that n allows runs. */
+/** A pass that computes a product, whole or in slices of k. */
+interface Maker {
+  readonly fits: (p: Params) => boolean;
+  readonly make: (split?: SplitGoal) => WgslPass;
+}
+
+function makersOf(variant: MatmulVariant, target: MatmulTarget, machine: WgslMachine, tile: Tile): readonly Maker[] {
+  if (tile.kind === 'alu') {
+    if (aluLanes(tile) > machine.workgroupLanes || aluWorkgroupBytes(tile) > machine.workgroupMemory) return [];
+    return [
+      {
+        fits: p => rowsAreMultiples(variant, 4, p) && p['k']! >= 4,
+        make: split => aluPass(variant, tile, true, split),
+      },
+      { fits: () => true, make: split => aluPass(variant, tile, false, split) },
+    ];
+  }
+  const unit = matrixUnit(target, machine, tile);
+  if (!unit) return [];
+  const aligned = (p: Params) => p['k']! > 0 && rowsAreMultiples(variant, elementsPerLoad(unit.config), p);
+  if (tile.kind === 'direct')
+    return [{ fits: p => aligned(p) && wholeTiles(tile, p), make: split => directPass(variant, tile, unit, split) }];
+  return [
+    {
+      fits: p => aligned(p) && p['k']! % tile.depth === 0,
+      make: split => stagedPass(variant, tile, unit, false, split),
+    },
+    { fits: aligned, make: split => stagedPass(variant, tile, unit, true, split) },
+  ];
+}
+
+/** The second pass, by vec4 and by single elements: n decides which one runs. */
 function reduces(variant: MatmulVariant, tile: Tile, split: SplitGoal): readonly WgslPass[] {
   return [true, false].map(four => {
     const pass = reduceSlices(variant, tile, split, four);
@@ -139,8 +141,8 @@ function reduces(variant: MatmulVariant, tile: Tile, split: SplitGoal): readonly
 }
 
 /**
- * The matrices to build a tile from: the largest that divide its parts. Undefined if the profile or the machine has none for the
- * operands' type, or too little room.
+ * The matrices to build a tile from: the largest that divide it. Undefined if the profile or the machine has none for the operands'
+ * type, or too little workgroup memory.
  */
 export function matrixUnit(target: MatmulTarget, machine: WgslMachine, tile: MatrixTile): MatrixUnit | undefined {
   const { a, b, c } = target.dtypes;
@@ -156,7 +158,7 @@ export function matrixUnit(target: MatmulTarget, machine: WgslMachine, tile: Mat
   return fits ? unit : undefined;
 }
 
-/** Name of a tile as it begins the `variant` of its passes. */
+/** Name of a tile; the `variant` of its passes begins with it. */
 export function tileName(tile: Tile): string {
   return tile.kind === 'alu' ? aluName(tile) : matrixName(tile);
 }

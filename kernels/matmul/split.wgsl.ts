@@ -1,16 +1,16 @@
 /**
- * Split-K: where C has few tiles and k is long (weight gradients: k counts tokens), slices of k go to different workgroups.
- * Each writes its sums as f32 to scratch, and a second pass adds the slices up, always in the same order: no atomics, and the
- * same bits every time. It is faster because a GPU has many more processors than such a C has tiles.
+ * Split-K: where C has few tiles and k is long (weight gradients: k counts tokens), slices of k go to different workgroups. A GPU has
+ * many more processors than such a C has tiles. Each workgroup writes its sums as f32 to scratch, and a second pass adds the slices up,
+ * always in the same order: no atomics, and the same bits every time.
  */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass } from '../kernel.js';
 import { grid } from '../wgsl.js';
 import { epilogue } from './epilogue.wgsl.js';
 import type { Params } from './epilogue.wgsl.js';
-import type { MatmulVariant } from './matmul.js';
+import type { MatmulVariant } from './variant.js';
 
-/** How far a product is split along k. */
+/** How far to split a product along k. */
 export interface SplitGoal {
   /** Workgroups to aim at: one or two for every processor. */
   readonly workgroups: number;
@@ -31,14 +31,14 @@ function sliceDepth(p: Params, tile: TileShape, goal: SplitGoal): number {
   return ceilDivide(ceilDivide(p['k']!, wanted), tile.depth) * tile.depth;
 }
 
-/** Slices that a product is cut into; 1 where splitting is not worth it. */
+/** Number of slices; 1 where splitting does not pay. */
 export function sliceCount(p: Params, tile: TileShape, goal: SplitGoal): number {
   return ceilDivide(p['k']!, sliceDepth(p, tile, goal));
 }
 
 const up = (value: string, to: number) => `((${value} + ${to - 1}u) / ${to}u)`;
 
-/** `sliceDepth` in WGSL, step by step the same integers. */
+/** `sliceDepth` in WGSL, in the same integer steps. */
 export function sliceDepthWgsl(tile: TileShape, goal: SplitGoal): string {
   return `fn slice_depth() -> u32 {
   let tiles = params.batch * ${up('params.m', tile.m)} * ${up('params.n', tile.n)};
@@ -47,19 +47,15 @@ export function sliceDepthWgsl(tile: TileShape, goal: SplitGoal): string {
 }`;
 }
 
-/** Partial sums are stored in whole tiles, so that nobody looks for edges: [slice, batch, rows, columns]. */
-export function partialShape(p: Params, tile: TileShape): { readonly rows: number; readonly columns: number } {
-  return { rows: ceilDivide(p['m']!, tile.m) * tile.m, columns: ceilDivide(p['n']!, tile.n) * tile.n };
-}
-
 /** WGSL: where row 0, column 0 of `slice` and `z` starts, and the length of a row, as `partial_at` and `partial_columns`. */
 export function partialOrigin(tile: TileShape): string {
   return `let partial_columns = ${up('params.n', tile.n)} * ${tile.n}u;
   let partial_at = (group.z * params.batch + z) * (${up('params.m', tile.m)} * ${tile.m}u) * partial_columns;`;
 }
 
+/** Elements of all partial sums, [slice, batch, rows, columns]. They are stored in whole tiles, so nobody looks for edges. */
 export function partialElements(p: Params, tile: TileShape, goal: SplitGoal): number {
-  const { rows, columns } = partialShape(p, tile);
+  const [rows, columns] = [ceilDivide(p['m']!, tile.m) * tile.m, ceilDivide(p['n']!, tile.n) * tile.n];
   return sliceCount(p, tile, goal) * p['batch']! * rows * columns;
 }
 

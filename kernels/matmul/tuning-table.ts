@@ -1,16 +1,21 @@
 /**
- * The tuning table of matrix multiplication; tuning.ts says how it is read. Rows are tried in order, and the first that suits
- * shape, types and profile is taken: measured ones before those below, which were derived by hand from how much memory,
- * registers and workgroups a tile needs, and are not measured.
+ * The tuning table of matrix multiplication; tuning.ts says how it is read. Rows are tried in order, and the first one that suits
+ * shape, types and profile is taken. Measured rows come first. Those below were derived by hand from the memory, registers and
+ * workgroups that a tile needs, and are not measured.
  */
-import type { AluTile } from './alu.wgsl.js';
-import type { MatrixTile } from './sgmat.wgsl.js';
+import type { AluTile } from './2-tiled.wgsl.js';
+import type { MatrixTile } from './3-matrix.wgsl.js';
 import { measuredRows } from './tuning-measured.js';
 import type { TuningRow } from './tuning.js';
 
-const alu = (m: number, n: number, depth: number, rows: number, columns: number): AluTile => ({ kind: 'alu', m, n, depth, rows, columns }); // prettier-ignore
-const staged = (m: number, n: number, depth: number, warpM: number, warpN: number): MatrixTile => ({ kind: 'staged', m, n, depth, warpM, warpN }); // prettier-ignore
-const direct = (m: number, n: number, depth: number, warpM: number, warpN: number): MatrixTile => ({ kind: 'direct', m, n, depth, warpM, warpN }); // prettier-ignore
+/** m, n and depth of a tile, then rows and columns of a lane (`alu`) or of a subgroup. */
+type Sizes = readonly [number, number, number, number, number];
+
+const alu = (...[m, n, depth, rows, columns]: Sizes): AluTile => ({ kind: 'alu', m, n, depth, rows, columns });
+const matrix =
+  (kind: 'staged' | 'direct') =>
+  (...[m, n, depth, warpM, warpN]: Sizes): MatrixTile => ({ kind, m, n, depth, warpM, warpN });
+const [staged, direct] = [matrix('staged'), matrix('direct')];
 
 /** One or two workgroups for each of the 132 processors of an H100. */
 const hopperSplit = { workgroups: 264, minDepth: 512 };
@@ -51,7 +56,7 @@ export const tuningTable: readonly TuningRow[] = [
   { adapter: 'apple', layout: 'any', bucket: 'medium-deep', tile: staged(64, 64, 32, 32, 32), split },
   { adapter: 'apple', layout: 'any', bucket: 'any', tile: staged(64, 64, 32, 32, 32) },
 
-  // a processor runs the kernels of GPUs in tests only: one small tile, which is soon compiled
+  // a processor runs GPU kernels in tests only: one small tile that compiles quickly
   { adapter: 'software', layout: 'any', bucket: 'any', tile: alu(16, 16, 8, 4, 4) },
 
   // every other GPU

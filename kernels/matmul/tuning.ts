@@ -1,12 +1,12 @@
 /**
- * Which way of multiplying matrices suits which shape on which adapter: rows of tuning-table.ts, never a guess or a trial at start-up.
- * `npm run bench:tune` measures all candidates on the adapter at hand and writes its rows.
+ * Which tile suits which shape on which adapter: rows of tuning-table.ts, never a guess or a trial at start-up. `npm run bench:tune`
+ * measures all candidates on the adapter at hand and writes its rows.
  */
 import type { AdapterClass } from '../machine.js';
-import type { AluTile } from './alu.wgsl.js';
+import type { AluTile } from './2-tiled.wgsl.js';
 import type { Params } from './epilogue.wgsl.js';
-import type { MatmulLayout } from './matmul.js';
-import type { MatrixTile } from './sgmat.wgsl.js';
+import type { MatmulLayout } from './variant.js';
+import type { MatrixTile } from './3-matrix.wgsl.js';
 import type { SplitGoal } from './split.wgsl.js';
 import { tuningTable } from './tuning-table.js';
 
@@ -27,9 +27,9 @@ export interface TuningRow {
   readonly layout: MatmulLayout | 'any';
   readonly bucket: Bucket | 'any';
   readonly tile: Tile;
-  /** Cut k into slices where C has fewer tiles than this asks for. */
+  /** Cuts k into slices where C has fewer tiles than this asks for. */
   readonly split?: SplitGoal;
-  /** Adapter and GFLOP/s by which `bench:tune` chose the row; a row without was derived by hand and is not measured. */
+  /** Adapter and GFLOP/s by which `bench:tune` chose the row. Rows without it were derived by hand. */
   readonly measured?: string;
 }
 
@@ -42,7 +42,7 @@ export function bucketOf({ batch, m, n, k }: Params): Bucket {
   return k! >= 2048 ? `${size}-deep` : size;
 }
 
-/** A class falls back on the rows of the next one. */
+/** Where each class looks for rows, in order. */
 const fallback: Readonly<Record<AdapterClass, readonly AdapterClass[]>> = {
   'nvidia-hopper': ['nvidia-hopper', 'nvidia', 'default'],
   nvidia: ['nvidia', 'default'],

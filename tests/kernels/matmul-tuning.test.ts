@@ -103,6 +103,18 @@ it('every shape has exactly one way on every adapter', () => {
   );
 });
 
+it('a way follows from the sizes alone, not from what was asked before', () => {
+  const dtypes = { a: 'f16', b: 'f16', bias: 'f16', residual: 'f16', c: 'f16' } as const;
+  const kernel = defineMatmul({ layout: 'nn', bias: false, activation: 'none', residual: false });
+  const passes = kernel.wgsl({ dtypes, profile: 'sgmat', machine: machines.hopper });
+  const taken = (params: Readonly<Record<string, number>>) =>
+    passes.filter(pass => pass.workgroups(params)[0] > 0).map(({ variant }) => variant);
+  const params = { m: 128, n: 384, k: 128, batch: 1, strideA: 128 * 128, strideB: 128 * 384 };
+  expect(taken(params)).toEqual(['direct 64x64x16 (32x32)']);
+  params.m = 130; // the same object with other sizes
+  expect(taken(params)).toEqual(['staged 64x64x32 (32x32)']);
+});
+
 it('every bucket is reached, and a table without a last resort says so', () => {
   const shapes = [[32, 2048, 512], [256, 128, 64], [64, 64, 4096], [1024, 1024, 64], [1024, 1024, 2048], [4096, 4096, 64]]; // prettier-ignore
   expect(shapes.map(([m, n, k]) => bucketOf({ m: m!, n: n!, k: k!, batch: 1 }))).toEqual([...buckets]);

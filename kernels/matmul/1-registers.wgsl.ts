@@ -1,26 +1,26 @@
 /**
- * Rung `software`: matrix multiplication on an adapter that is a processor. Every lane keeps an 8 x 8 tile of C in registers; no
- * workgroup memory, no barriers (a processor has real caches, and pays for both). Lanes that read single elements at a distance are
- * what it is slow at, so rows of B and C are read and written by vec4 where they can be, and A where it is transposed. In `nt`
- * no row of B runs along C: a first pass turns B into scratch (k n elements, for 2 m n k operations).
+ * Rung 1, registers: every lane keeps an 8 x 8 tile of C, so 16 loads serve 64 multiplications. The profile `software` stops here: an
+ * adapter that is a processor has real caches, and pays for workgroup memory and barriers. What it is slow at is lanes that read
+ * single elements far apart. So rows of B and C go by vec4 where they can, and A where it is transposed. In `nt` no row of B runs along C:
+ * a first pass transposes B into scratch (k n elements, for 2 m n k operations).
  *
- * Measured on llvmpipe (`npm run bench:gpu`, bench/results/llvmpipe/gpu-day.md), 256 x 256 x 256 in f32: a lane per element 1.5 GFLOP/s, this
- * 12.0, the tiles in workgroup memory of rung `alu` 5.2.
+ * Gain on llvmpipe (`npm run bench:gpu`, bench/results/llvmpipe/gpu-day.md), 256 x 256 x 256 in f32: 1.5 -> 12.0 GFLOP/s over a lane per
+ * element.
  */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { grid, lanePass } from '../wgsl.js';
 import { epilogue, lines, range } from './epilogue.wgsl.js';
 import type { Params } from './epilogue.wgsl.js';
-import type { MatmulVariant } from './matmul.js';
+import type { MatmulVariant } from './variant.js';
 
 /**
- * `single`: element by element. `four`: rows of B and C by vec4. `turned` (nt): the same, with B turned into scratch. `four both`
+ * `single`: element by element. `four`: rows of B and C by vec4. `turned` (nt): the same, with B transposed into scratch. `four both`
  * (tn): rows of A by vec4 too.
  */
 type Reading = 'single' | 'four' | 'turned' | 'four both';
 
-/** Rows of C from which on turning B is worth it. */
+/** From this many rows of C on, transposing B pays. */
 const rowsWorthTurning = 16;
 
 export function softwarePasses(variant: MatmulVariant, target: WgslTarget): readonly WgslPass[] {
@@ -50,7 +50,7 @@ function turnedElements(p: Params): number {
   return (p['strideB'] === 0 ? 1 : p['batch']!) * p['n']! * p['k']!;
 }
 
-/** scratch[batch, k, n] from B[batch, n, k]: a lane turns a block of 4 x 4. */
+/** scratch[batch, k, n] from B[batch, n, k]: a lane transposes a block of 4 x 4. */
 function turn(): WgslPass {
   const lanes = 64;
   return {
@@ -82,7 +82,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 const tileRows = 8;
 const tileColumns = 8;
 
-/** Rows and columns beyond the edge are clamped to the last one: computed twice, stored never. */
+/** Rows and columns beyond the edge are clamped to the last one: computed twice, never stored. */
 function registers(variant: MatmulVariant, target: WgslTarget, reading: Reading): WgslPass {
   const layout = reading === 'turned' ? 'nn' : variant.layout;
   const four = reading !== 'single';

@@ -1,13 +1,13 @@
 /**
- * Rungs `direct` and `staged`: the product on subgroup matrices (tensor cores), for operands that the adapter's matrix unit takes;
- * sums are f32. A workgroup computes one tile of C; each of its subgroups computes a part of `warpM` x `warpN` of that, as a grid
- * of result matrices in registers. The sizes of the matrices come from the adapter, never from here.
+ * Rung 3, subgroup matrices (tensor cores), for operands that the adapter's matrix unit takes; sums are f32. A workgroup computes one tile
+ * of C. Each of its subgroups computes `warpM` x `warpN` of it, as a grid of result matrices in registers. The sizes of the matrices
+ * come from the adapter, never from here.
  *
- * - `direct`: subgroups load matrices straight from A and B in memory. Nothing is shared but by the caches: simplest, and meant for operands that lie
- *   in them. Shapes must consist of whole tiles.
- * - `staged`: the workgroup copies `depth` steps of k of its tiles to workgroup memory first, 16 bytes per lane at a time and in the
- *   direction in which each operand lies (the matrix load turns it), so every element is read from memory once per tile. A large part
- *   per subgroup matters most: 64 x 64 reads 4 KiB of workgroup memory per 65,536 multiplications, 32 x 32 twice that. Rows in
+ * - `direct`: subgroups load matrices straight from A and B. Only the caches share: the simplest way, for operands that fit into
+ *   them. Shapes must consist of whole tiles.
+ * - `staged`: the workgroup first copies `depth` steps of k of its tiles to workgroup memory, 16 bytes per lane at a time and in the
+ *   direction in which each operand lies (the matrix load transposes it). So every element is read from memory once per tile. What matters
+ *   most is a large part per subgroup: 64 x 64 reads 4 KiB of workgroup memory per 65,536 multiplications, 32 x 32 twice that. Rows in
  *   workgroup memory are 16 bytes longer than needed, so that the eight rows of a matrix load start in different banks.
  *   While one step is multiplied, the next is already on its way into registers. Rows beyond C are clamped, and not stored.
  *
@@ -28,7 +28,7 @@ import {
 import { grid } from '../wgsl.js';
 import { epilogue, lines, range, runsAlongK, tileOrigin } from './epilogue.wgsl.js';
 import type { Params } from './epilogue.wgsl.js';
-import type { MatmulVariant } from './matmul.js';
+import type { MatmulVariant } from './variant.js';
 import { partialElements, partialOrigin, sliceCount, sliceDepthWgsl } from './split.wgsl.js';
 import type { SplitGoal, TileShape } from './split.wgsl.js';
 
@@ -92,14 +92,6 @@ function stagedLoads({ m, n, depth }: MatrixTile, config: MatrixConfig): number 
 /** True if matrices of this size divide the tile. */
 export function tileSuits({ depth, warpM, warpN }: MatrixTile, { M, N, K }: MatrixConfig): boolean {
   return warpM % M === 0 && warpN % N === 0 && depth % K === 0;
-}
-
-/** True if both operands can be read 16 bytes at a time: rows in memory, and matrices of a batch, are whole multiples long. */
-export function alignedToLoads({ layout }: MatmulVariant, config: MatrixConfig, p: Params): boolean {
-  const perLoad = elementsPerLoad(config);
-  const rowA = runsAlongK(layout, 'a') ? p['k']! : p['m']!;
-  const rowB = runsAlongK(layout, 'b') ? p['k']! : p['n']!;
-  return p['k']! > 0 && [rowA, rowB, p['n']!, p['strideA']!, p['strideB']!].every(length => length % perLoad === 0);
 }
 
 /** True if C and k consist of whole tiles. */

@@ -1,23 +1,23 @@
 /**
- * Rung `alu`: the product on the ordinary arithmetic units of any GPU, for f32 and f16 alike (sums are f32).
+ * Rung 2, tiles in workgroup memory: the product on the ordinary arithmetic units of any GPU, for f32 and f16 alike (sums are f32).
  *
- * A workgroup computes one tile of C, `depth` steps of k at a time. It copies the tiles of A and B that these steps need into workgroup
- * memory, both with k going down, so that every lane then reads its rows of A and its columns of B as vec4 and multiplies
- * them in registers. Why that is fast:
+ * A workgroup computes one tile of C, `depth` steps of k at a time. It copies the tiles of A and B for these steps into workgroup memory,
+ * both with k going down. Every lane then reads its rows of A and columns of B as vec4 and multiplies them in registers. What is won:
  * - an element of A is read from memory once per tile instead of once per column, and from workgroup memory once per
  *   `columns` multiplications; likewise B;
  * - while a tile is multiplied, the next one is already on its way from memory into registers;
- * - blocks of 4 x 4 elements are read along the rows of memory, whichever way these run, and turned in registers;
- * - edges cost nothing inside: rows and columns beyond C are clamped to the last one (computed twice, stored never), steps beyond
- *   k are zeros put in while copying.
- * Not measured on a GPU yet: `npm run bench:tune`.
+ * - blocks of 4 x 4 elements are read along the rows of memory, whichever way these run, and transposed in registers;
+ * - edges cost nothing in the loop: rows and columns beyond C are clamped to the last one (computed twice, never stored), and steps
+ *   beyond k are filled with zeros while copying.
+ *
+ * Not measured on a GPU yet: `npm run bench:tune`. On llvmpipe it is a loss, 12.0 -> 5.2 GFLOP/s (see rung 1).
  */
 import type { WgslPass } from '../kernel.js';
 import { ceilDivide } from '../kernel.js';
 import { grid } from '../wgsl.js';
 import { epilogue, lines, range, runsAlongK, tileOrigin } from './epilogue.wgsl.js';
 import type { Params } from './epilogue.wgsl.js';
-import type { MatmulVariant } from './matmul.js';
+import type { MatmulVariant } from './variant.js';
 import { partialElements, partialOrigin, sliceCount, sliceDepthWgsl } from './split.wgsl.js';
 import type { SplitGoal, TileShape } from './split.wgsl.js';
 
@@ -37,23 +37,16 @@ export function aluLanes({ m, n, rows, columns }: AluTile): number {
   return (m / rows) * (n / columns);
 }
 
-/** Every row of a tile in workgroup memory is followed by an unused vec4, so that lanes which write below each other use other banks. */
+/** Every row of a tile in workgroup memory is one vec4 longer than needed, so that lanes that write down a column hit different banks. */
 const rowLength = (size: number) => size / 4 + 1;
 
 export function aluWorkgroupBytes({ m, n, depth }: AluTile): number {
   return 16 * depth * (rowLength(m) + rowLength(n));
 }
 
-/** True if operands can be read and C written by vec4: rows in memory, and matrices of a batch, are multiples of four long. */
-export function alignedToFour({ layout }: MatmulVariant, p: Params): boolean {
-  const rowA = layout === 'tn' ? p['m']! : p['k']!;
-  const rowB = layout === 'nt' ? p['k']! : p['n']!;
-  return [rowA, rowB, p['n']!, p['strideA']!, p['strideB']!].every(length => length % 4 === 0);
-}
-
 /**
- * @param four operands are read by vec4: see `alignedToFour`
- * @param split cut k into slices, and leave the sums to `reduceSlices`
+ * @param four operands are read by vec4: rows are multiples of four long
+ * @param split cuts k into slices and leaves their sums to `reduceSlices`
  */
 export function aluPass(variant: MatmulVariant, tile: AluTile, four: boolean, split?: SplitGoal): WgslPass {
   const lanes = aluLanes(tile);
