@@ -6,7 +6,7 @@ import type { DType } from '../dtype.js';
 import type { Example, Kernel, WgslTarget } from '../kernel.js';
 import { attentionGradKernel, attentionKernel } from './attention.js';
 import { gpuHeadDims } from './attention.wgsl.js';
-import { matrixForward, matrixGradKey, matrixGradQuery } from './sgmat.wgsl.js';
+import { matrixForward, matrixGradKey, matrixGradQuery } from './3-matrix.wgsl.js';
 
 /** A call of an attention kernel that tests a way of computing it. */
 export interface AttentionCase {

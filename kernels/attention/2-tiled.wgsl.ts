@@ -1,17 +1,18 @@
 /**
- * Attention on a GPU without subgroup matrices: a workgroup has 64 rows of one head of one sequence, a lane each, with its rows in
- * registers. Rows of the other side come through workgroup memory, a tile at a time, so each is loaded once per workgroup in place
- * of once per lane, and read by all lanes at the same address. Online softmax per lane: nothing is ever joined across lanes.
+ * Rung 2, tiles in workgroup memory: for a GPU without subgroup matrices. A workgroup has 64 rows of one head of one sequence, one per lane, in
+ * registers. Rows of the other side come through workgroup memory a tile at a time: each is loaded once per workgroup instead of once
+ * per lane, and all lanes read it at the same address. Softmax runs online per lane: nothing is joined across lanes.
  *
- * Not measured on a GPU yet. A software adapter is slower with it than with a lane per row and no barriers.
+ * Not measured on a GPU yet. A software adapter is slower with it than with rung 1.
  */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass } from '../kernel.js';
 import { grid } from '../wgsl.js';
-import type { Rows } from './registers.wgsl.js';
+import { forwardRow, gradQueryRow } from './rows.wgsl.js';
+import type { Rows, Walk } from './rows.wgsl.js';
 
 /** Rows of a workgroup, and lanes. */
-export const blockRows = 64;
+const blockRows = 64;
 /** Rows of a tile: two operands of them take 8 KiB at most. */
 const tileRows = (headDim: number) => Math.min(32, 1024 / headDim);
 
@@ -31,7 +32,7 @@ export function blockOf(rows: number, end: 'query_count' | 'key_count'): string 
   if (first >= ${end}) { return; }`;
 }
 
-/** Keys that the block's queries see: those of a lane's row are the first \`visible\`, of any of its rows the first \`most\`. */
+/** Keys that the block's queries see: those of a lane's row are the first `visible`, of any of its rows the first `most`. */
 export function visibleOf(rows: number): string {
   return `let most = min(key_count, u32(max(prefix, position + i32(min(first + ${rows}u, query_count)))));`;
 }
@@ -54,7 +55,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   };
 }
 
-/** Copies rows \`tile\`.. of an operand, \`stride\` and \`from\` in vec4s; rows beyond \`end\` are those before it, and not used. */
+/** Copies rows `tile`.. of an operand, `stride` and `from` in vec4s; rows beyond `end` are those before it, and not used. */
 function stage(headDim: number, end: string, copies: readonly (readonly [name: string, load: string])[]): string {
   const vectors = headDim / 4;
   return `for (var i = lane; i < tile_rows * ${vectors}u; i += ${blockRows}u) {
@@ -64,93 +65,45 @@ function stage(headDim: number, end: string, copies: readonly (readonly [name: s
     }`;
 }
 
-export function tiledForward({ vectors, declare, each, item }: Rows, headDim: number): WgslPass {
-  return tiledPass(
-    headDim,
-    ['k', 'v'],
-    [],
-    `${blockOf(blockRows, 'query_count')}
-  ${visibleOf(blockRows)}
-  let key_start = u32(load_table(s + 2u));
-  let vectors = ${vectors};
-  let row = first + lane;
-  let query_row = query_start + min(row, query_count - 1u); // lanes beyond the last query help with staging
-  let visible = min(key_count, u32(max(prefix, position + i32(row) + 1)));
-  let query_at = query_row * (params.strideQ / 4u) + h * vectors;
-  ${declare('q', 'o')}
-  ${each(v => `${item('q', v)} = params.scale * load4_q(query_at + ${v}); ${item('o', v)} = vec4f(0.0);`)}
-  var maximum = -1e30;
-  var sum = 0.0;
-  for (var tile = 0u; tile < most; tile += tile_rows) {
+/** Tiles of keys and values, and of them the keys that a lane's row sees. @param address WGSL: where vec4 0 of row `at` lies */
+function overKeys(headDim: number, buffer: string, address: { readonly key: string; readonly value: string }): Walk {
+  return step => `for (var tile = 0u; tile < most; tile += tile_rows) {
     workgroupBarrier();
     ${stage(headDim, 'key_count', [
-      ['k', 'load4_kv((key_start + at) * (params.strideKv / 4u) + h * vectors + params.offsetK / 4u + v)'],
-      ['v', 'load4_kv((key_start + at) * (params.strideKv / 4u) + h * vectors + params.offsetV / 4u + v)'],
+      ['k', `load4_${buffer}(${address.key} + v)`],
+      ['v', `load4_${buffer}(${address.value} + v)`],
     ])}
     workgroupBarrier();
     let count = min(tile_rows, max(visible, tile) - tile);
     for (var j = 0u; j < count; j++) {
       let at = j * vectors;
-      var score = 0.0;
-      ${each(v => `score += dot(${item('q', v)}, tile_k[at + ${v}]);`)}
-      let larger = max(maximum, score);
-      let shrink = exp(maximum - larger);
-      let p = exp(score - larger);
-      maximum = larger;
-      sum = sum * shrink + p;
-      ${each(v => `${item('o', v)} = ${item('o', v)} * shrink + p * tile_v[at + ${v}];`)}
+      ${step(
+        v => `tile_k[at + ${v}]`,
+        v => `tile_v[at + ${v}]`,
+      )}
     }
-  }
-  if (row >= query_count) { return; }
-  let inverse = select(0.0, 1.0 / sum, visible > 0u);
-  let to = (query_row * params.heads + h) * vectors;
-  ${each(v => `store4_out(to + ${v}, ${item('o', v)} * inverse);`)}
-  store_lse(query_row * params.heads + h, select(0.0, maximum + log(sum), visible > 0u));`,
-  );
+  }`;
 }
 
-/** dq = sum over visible keys of dS k; see attention.wgsl.ts for the formulas. */
-export function tiledGradQuery({ vectors, declare, each, item }: Rows, headDim: number): WgslPass {
-  return tiledPass(
-    headDim,
-    ['k', 'v'],
-    [],
-    `${blockOf(blockRows, 'query_count')}
+/** A lane's query; those beyond the last one help with staging. */
+const queryOfLane = `${blockOf(blockRows, 'query_count')}
   ${visibleOf(blockRows)}
-  let vectors = ${vectors};
   let row = first + lane;
-  let width = params.heads * vectors;
   let query_row = query_start + min(row, query_count - 1u);
-  let visible = min(key_count, u32(max(prefix, position + i32(row) + 1)));
-  let query = query_row * 3u * width + h * vectors;
-  let output = query_row * width + h * vectors;
-  let lse = load_lse(query_row * params.heads + h);
-  var delta = 0.0;
-  ${declare('q', 'g', 'dq')}
-  ${each(
-    v => `${item('q', v)} = params.scale * load4_qkv(query + ${v}); ${item('g', v)} = load4_dout(output + ${v});
-    ${item('dq', v)} = vec4f(0.0); delta += dot(${item('g', v)}, load4_out(output + ${v}));`,
-  )}
-  for (var tile = 0u; tile < most; tile += tile_rows) {
-    workgroupBarrier();
-    ${stage(headDim, 'key_count', [
-      ['k', 'load4_qkv((query_start + at) * 3u * width + width + h * vectors + v)'],
-      ['v', 'load4_qkv((query_start + at) * 3u * width + 2u * width + h * vectors + v)'],
-    ])}
-    workgroupBarrier();
-    let count = min(tile_rows, max(visible, tile) - tile);
-    for (var j = 0u; j < count; j++) {
-      let at = j * vectors;
-      var score = 0.0;
-      var dp = 0.0;
-      ${each(v => `score += dot(${item('q', v)}, tile_k[at + ${v}]); dp += dot(${item('g', v)}, tile_v[at + ${v}]);`)}
-      let ds = exp(score - lse) * (dp - delta) * params.scale;
-      ${each(v => `${item('dq', v)} += ds * tile_k[at + ${v}];`)}
-    }
-  }
-  if (row >= query_count) { return; }
-  ${each(v => `store4_dqkv(query + ${v}, ${item('dq', v)});`)}`,
-  );
+  let visible = min(key_count, u32(max(prefix, position + i32(row) + 1)));`;
+const stop = 'if (row >= query_count) { return; }';
+
+export function tiledForward(rows: Rows, headDim: number): WgslPass {
+  const at = (offset: string) => `(key_start + at) * (params.strideKv / 4u) + h * vectors + params.${offset} / 4u`;
+  const walk = overKeys(headDim, 'kv', { key: at('offsetK'), value: at('offsetV') });
+  const code = `${queryOfLane}\n  let key_start = u32(load_table(s + 2u));\n  ${forwardRow(rows, walk, stop)}`;
+  return tiledPass(headDim, ['k', 'v'], [], code);
+}
+
+export function tiledGradQuery(rows: Rows, headDim: number): WgslPass {
+  const at = (operand: string) => `(query_start + at) * 3u * width + ${operand} + h * vectors`;
+  const walk = overKeys(headDim, 'qkv', { key: at('width'), value: at('2u * width') });
+  return tiledPass(headDim, ['k', 'v'], [], `${queryOfLane}\n  ${gradQueryRow(rows, walk, stop)}`);
 }
 
 /** dk = sum over seeing queries of dS q, dv = sum of P dO. */

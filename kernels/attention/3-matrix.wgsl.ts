@@ -1,12 +1,12 @@
 /**
- * Attention on subgroup matrices (tensor cores), for f16 operands; sums, softmax and its statistics are f32. A workgroup has a block of
- * rows of one head of one sequence and goes through the other side tile by tile in workgroup memory, where rows beyond the end of the
- * sequence are repeated and masked, since the next sequence begins behind them.
+ * Rung 3, subgroup matrices (tensor cores), for f16 operands; sums and softmax are f32. A workgroup has a block of rows of one head of one
+ * sequence and goes through the other side tile by tile in workgroup memory. Rows beyond the end of the sequence are repeated and
+ * masked, since the next sequence begins right behind them.
  *
- * Forward: result matrices cannot be scaled row by row, so softmax does not run online. A first pass over the keys finds the logarithm of
- * the sum of exponentials of every row, a second one sums P V with the final P: three products in place of two, but nothing is rescaled,
- * and a sequence may be as long as it likes. Backward: once with a block of queries (dq), once with a block of keys (dk, dv), seven products
- * without atomics, as in attention.wgsl.ts. Sizes of matrices come from the adapter.
+ * Forward: result matrices cannot be scaled row by row, so softmax does not run online. A first walk over the keys finds the log-sum-exp of
+ * every row, a second one sums P V with the final P: three products instead of two, but nothing is rescaled, and a sequence may be of
+ * any length. Backward: once with a block of queries (dq), once with a block of keys (dk, dv), seven products without atomics, as in
+ * rung 1. Sizes of matrices come from the adapter.
  *
  * Not measured on a GPU yet; `attentionCases` has the shapes that check it.
  */
@@ -22,7 +22,7 @@ import {
   resultType,
   rightType,
 } from '../subgroup-matrix.js';
-import { blockGrid, blockOf, visibleOf } from './alu.wgsl.js';
+import { blockGrid, blockOf, visibleOf } from './2-tiled.wgsl.js';
 
 /** How a pass is cut for an adapter. */
 interface Cut {
@@ -77,14 +77,14 @@ function cutFor(target: WgslTarget, headDim: number, memory: Memory): Cut | unde
   return undefined;
 }
 
-/** A place of a matrix in workgroup memory: the array, and how it lies. */
+/** A matrix in workgroup memory: the array, and how it lies. */
 interface Place {
   readonly name: string;
   readonly stride: number;
   readonly turned?: boolean;
 }
 
-/** Tiles of a product [rows, columns], dealt out to the subgroups; there are more of those than needed where the driver chooses small ones. */
+/** Tiles of a product [rows, columns], dealt out to the subgroups. There are more subgroups than needed if the driver chooses small ones. */
 const tilesOf = ({ config }: Cut, rows: number, columns: number) => (rows / config.M) * (columns / config.N);
 
 /** WGSL: `sum` += the tile of left times right that begins at row `m` and column `n`, over `depth` steps. */
@@ -109,7 +109,8 @@ function multiply({ config }: Cut, left: Place, right: Place, depth: number, sum
 function scoresOf(cut: Cut, left: string, right: string, to: string): string {
   const { config, rows, warps, headDim } = cut;
   const across = rows / config.N;
-  const [a, b] = [{ name: left, stride: rowStride(cut) }, { name: right, stride: rowStride(cut), turned: true }]; // prettier-ignore
+  const a = { name: left, stride: rowStride(cut) };
+  const b = { name: right, stride: rowStride(cut), turned: true };
   return `for (var i = warp; i < ${tilesOf(cut, rows, rows)}u && warp < ${warps}u; i += ${warps}u) {
       let m = i / ${across}u * ${config.M}u;
       let n = i % ${across}u * ${config.N}u;
@@ -146,15 +147,15 @@ function accumulator(cut: Cut, name: string) {
     workgroupBarrier();
     for (var i = lane; i < ${(rows * headDim) / 4}u; i += ${cut.lanes}u) {
       let at = first + i / ${headDim / 4}u;
-      let from = i / ${headDim / 4}u * ${outputStride(cut)}u + i % ${headDim / 4}u * 4u;
+      let source = i / ${headDim / 4}u * ${outputStride(cut)}u + i % ${headDim / 4}u * 4u;
       if (at < ${end}) {
-        store4_${buffer}(${rowAt} + i % ${headDim / 4}u, vec4f(scores[from], scores[from + 1u], scores[from + 2u], scores[from + 3u]));
+        store4_${buffer}(${rowAt} + i % ${headDim / 4}u, vec4f(scores[source], scores[source + 1u], scores[source + 2u], scores[source + 3u]));
       }
-    }`.replaceAll('from', 'source'),
+    }`,
   };
 }
 
-/** WGSL: copies rows \`begin\`.. of operands to workgroup memory; rows from \`end\` on are the one before it. */
+/** WGSL: copies rows `begin`.. of operands to workgroup memory; rows from `end` on are the one before it. */
 function stage(
   cut: Cut,
   begin: string,

@@ -1,0 +1,82 @@
+/**
+ * Rung 0: scores are computed again for every column of the output. Slow, but right for any head dimension and alignment: it takes what
+ * the other rungs refuse.
+ */
+import type { WgslPass, WgslTarget } from '../kernel.js';
+import { rowsOfSequences, seeingQueries, visibleKeys } from './1-registers.wgsl.js';
+import { storeLse } from './rows.wgsl.js';
+
+export function plainForward(target: WgslTarget): WgslPass {
+  return rowsOfSequences(
+    target,
+    `${visibleKeys}
+  let key_start = u32(load_table(s + 2u));
+  let query_row = query_start + row;
+  let query_at = query_row * params.strideQ + h * params.headDim;
+  let key = key_start * params.strideKv + h * params.headDim + params.offsetK;
+  let value = key_start * params.strideKv + h * params.headDim + params.offsetV;
+  var maximum = -1e30;
+  for (var j = 0u; j < visible; j++) { maximum = max(maximum, score(query_at, key + j * params.strideKv)); }
+  var sum = 0.0;
+  for (var j = 0u; j < visible; j++) { sum += exp(score(query_at, key + j * params.strideKv) - maximum); }
+  for (var d = 0u; d < params.headDim; d++) {
+    var o = 0.0;
+    for (var j = 0u; j < visible; j++) {
+      o += exp(score(query_at, key + j * params.strideKv) - maximum) * load_kv(value + j * params.strideKv + d);
+    }
+    store_out((query_row * params.heads + h) * params.headDim + d, select(0.0, o / sum, visible > 0u));
+  }
+  ${storeLse}`,
+    `fn score(query: u32, key: u32) -> f32 {
+  var total = 0.0;
+  for (var d = 0u; d < params.headDim; d++) { total += load_q(query + d) * load_kv(key + d); }
+  return params.scale * total;
+}`,
+  );
+}
+
+export function plainGrad(target: WgslTarget, of: 'query' | 'key'): WgslPass {
+  const declarations = `
+fn product(a: u32, b: u32) -> f32 {
+  var total = 0.0;
+  for (var d = 0u; d < params.headDim; d++) { total += load_qkv(a + d) * load_qkv(b + d); }
+  return total;
+}
+// dO . (v - o) of a query whose output starts at the first index and a value that starts at the second
+fn gradient_of_p(output: u32, value: u32) -> f32 {
+  var total = 0.0;
+  for (var d = 0u; d < params.headDim; d++) { total += load_dout(output + d) * (load_qkv(value + d) - load_out(output + d)); }
+  return total;
+}`;
+  const width = 'let width = params.heads * params.headDim;';
+  const pair = (q: string, k: string) => `let query = (query_start + ${q}) * 3u * width + h * params.headDim;
+      let output = (query_start + ${q}) * width + h * params.headDim;
+      let key = (query_start + ${k}) * 3u * width + width + h * params.headDim;
+      let p = exp(params.scale * product(query, key) - load_lse((query_start + ${q}) * params.heads + h));
+      let ds = p * gradient_of_p(output, key + width) * params.scale;`;
+  const query = `${visibleKeys}
+  ${width}
+  for (var d = 0u; d < params.headDim; d++) {
+    var dq = 0.0;
+    for (var j = 0u; j < visible; j++) {
+      ${pair('row', 'j')}
+      dq += ds * load_qkv(key + d);
+    }
+    store_dqkv((query_start + row) * 3u * width + h * params.headDim + d, dq);
+  }`;
+  const key = `${seeingQueries}
+  ${width}
+  for (var d = 0u; d < params.headDim; d++) {
+    var dk = 0.0;
+    var dv = 0.0;
+    for (var j = first_query; j < query_count; j++) {
+      ${pair('j', 'row')}
+      dk += ds * load_qkv(query + d);
+      dv += p * load_dout(output + d);
+    }
+    let to = (query_start + row) * 3u * width + width + h * params.headDim + d;
+    store_dqkv(to, dk);
+    store_dqkv(to + width, dv);
+  }`;
+  return rowsOfSequences(target, of === 'query' ? query : key, declarations);
+}

@@ -1,0 +1,92 @@
+/**
+ * Rung 1: one lane per row, which it keeps in registers or an array; no workgroup memory, no barriers. The backward pass runs twice over
+ * the scores, once with a lane per query (dq) and once with a lane per key (dk, dv): seven products instead of five, but no atomics and
+ * a fixed order of sums.
+ */
+import type { WgslPass, WgslTarget } from '../kernel.js';
+import { lanePass } from '../wgsl.js';
+import { forwardRow, gradQueryRow } from './rows.wgsl.js';
+import type { Rows, Walk } from './rows.wgsl.js';
+
+/** A pass with a lane per (sequence, head, row of the sequence); `code` finds them as `s`, `h` and `row`. */
+export function rowsOfSequences(target: WgslTarget, code: string, declarations = ''): WgslPass {
+  return lanePass(
+    target,
+    p => p['sequences']! * p['heads']! * p['maxQueries']!,
+    'params.sequences * params.heads * params.maxQueries',
+    `let row = i % params.maxQueries;
+  let h = i / params.maxQueries % params.heads;
+  let s = 6u * (i / params.maxQueries / params.heads); // the sequence's line in the table
+  let query_start = u32(load_table(s));
+  let query_count = u32(load_table(s + 1u));
+  let key_count = u32(load_table(s + 3u));
+  let prefix = load_table(s + 4u);
+  let position = load_table(s + 5u);
+  ${code}`,
+    { declarations, work: 'much' },
+  );
+}
+
+/** For lanes of queries: they see the first `visible` keys. */
+export const visibleKeys = `if (row >= query_count) { return; }
+  let visible = min(key_count, u32(max(prefix, position + i32(row) + 1)));`;
+
+/** For lanes of keys: the queries from `first_query` on see them. */
+export const seeingQueries = `if (row >= key_count) { return; }
+  let first_query = select(u32(max(i32(row) - position, 0)), 0u, i32(row) < prefix);`;
+
+export function laneForward(target: WgslTarget, rows: Rows): WgslPass {
+  const walk: Walk = step => `for (var j = 0u; j < visible; j++) {
+    let key = (key_start + j) * (params.strideKv / 4u) + h * vectors + params.offsetK / 4u;
+    let value = (key_start + j) * (params.strideKv / 4u) + h * vectors + params.offsetV / 4u;
+    ${step(
+      v => `load4_kv(key + ${v})`,
+      v => `load4_kv(value + ${v})`,
+    )}
+  }`;
+  return rowsOfSequences(
+    target,
+    `${visibleKeys}
+  let key_start = u32(load_table(s + 2u));
+  let query_row = query_start + row;
+  ${forwardRow(rows, walk)}`,
+  );
+}
+
+export function laneGradQuery(target: WgslTarget, rows: Rows): WgslPass {
+  const walk: Walk = step => `for (var j = 0u; j < visible; j++) {
+    let key = (query_start + j) * 3u * width + width + h * vectors;
+    ${step(
+      v => `load4_qkv(key + ${v})`,
+      v => `load4_qkv(key + width + ${v})`,
+    )}
+  }`;
+  return rowsOfSequences(target, `${visibleKeys}\n  let query_row = query_start + row;\n  ${gradQueryRow(rows, walk)}`);
+}
+
+/** dk = sum over seeing queries of dS q, dv = sum of P dO. */
+export function laneGradKey(target: WgslTarget, { vectors, declare, each, item }: Rows): WgslPass {
+  return rowsOfSequences(
+    target,
+    `${seeingQueries}
+  let vectors = ${vectors};
+  let width = params.heads * vectors;
+  let key = (query_start + row) * 3u * width + width + h * vectors;
+  ${declare('k', 'value', 'dk', 'dv')}
+  ${each(
+    v => `${item('k', v)} = load4_qkv(key + ${v}); ${item('value', v)} = load4_qkv(key + width + ${v});
+    ${item('dk', v)} = vec4f(0.0); ${item('dv', v)} = vec4f(0.0);`,
+  )}
+  for (var j = first_query; j < query_count; j++) {
+    let query = (query_start + j) * 3u * width + h * vectors;
+    let output = (query_start + j) * width + h * vectors;
+    var score = 0.0;
+    var dp = 0.0; // minus delta
+    ${each(v => `score += dot(load4_qkv(query + ${v}), ${item('k', v)}); dp += dot(load4_dout(output + ${v}), ${item('value', v)} - load4_out(output + ${v}));`)}
+    let p = exp(params.scale * score - load_lse((query_start + j) * params.heads + h));
+    let ds = p * dp * params.scale;
+    ${each(v => `${item('dk', v)} += ds * load4_qkv(query + ${v}); ${item('dv', v)} += p * load4_dout(output + ${v});`)}
+  }
+  ${each(v => `store4_dqkv(key + ${v}, ${item('dk', v)}); store4_dqkv(key + width + ${v}, ${item('dv', v)});`)}`,
+  );
+}

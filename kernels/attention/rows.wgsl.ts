@@ -1,0 +1,106 @@
+/**
+ * What a lane does with one row, whichever way the other side's rows come to it. The row stands in vec4s, in registers or in an array.
+ * Both forms are written once, as text that comes out unrolled or as loops.
+ */
+
+/** How a lane holds rows of the head dimension. */
+export interface Rows {
+  /** Goes into the name of the pass. */
+  readonly name: string;
+  /** WGSL: vec4s per row. */
+  readonly vectors: string;
+  /** Which head dimensions it serves. */
+  readonly fits: (headDim: number) => boolean;
+  /** Declares rows by name. */
+  readonly declare: (...names: readonly string[]) => string;
+  /** Statements for every vec4 `v` of a row. */
+  readonly each: (code: (v: string) => string) => string;
+  /** Vec4 `v` of a declared row. */
+  readonly item: (name: string, v: string) => string;
+}
+
+/** One variable per vec4. */
+export function registerRows(headDim: number): Rows {
+  const numbers = Array.from({ length: headDim / 4 }, (_, v) => `${v}u`);
+  const item = (name: string, v: string) => `${name}_${v}`;
+  return {
+    name: `registers ${headDim}`,
+    vectors: `${headDim / 4}u`,
+    fits: wanted => wanted === headDim,
+    declare: (...names) => names.flatMap(name => numbers.map(v => `var ${item(name, v)}: vec4f;`)).join(' '),
+    each: code => numbers.map(code).join(' '),
+    item,
+  };
+}
+
+/** Arrays of 64, since Mesa unrolls every loop over an array of 32 or fewer, for as long as half a minute. */
+export const arrayRows: Rows = {
+  name: 'arrays',
+  vectors: 'params.headDim / 4u',
+  fits: headDim => headDim <= 256 && headDim % 4 === 0,
+  declare: (...names) => names.map(name => `var ${name}: array<vec4f, 64>;`).join(' '),
+  each: code => `for (var v = 0u; v < vectors; v++) { ${code('v')} }`,
+  item: (name, v) => `${name}[${v}]`,
+};
+
+/** WGSL of a vec4 of a key or value. */
+type Item = (v: string) => string;
+
+/** The keys that a query sees: `step` is run for each in order, with its key and value. */
+export type Walk = (step: (key: Item, value: Item) => string) => string;
+
+/**
+ * Forward, by online softmax (Milakov & Gimelshein 2018, arXiv 1805.02867): a larger maximum shrinks what was summed before, so no score
+ * is stored. Needs query_row, visible and h.
+ * @param stop WGSL: return where the lane has no query
+ */
+export function forwardRow({ vectors, declare, each, item }: Rows, walk: Walk, stop = ''): string {
+  return `let vectors = ${vectors};
+  let query_at = query_row * (params.strideQ / 4u) + h * vectors;
+  ${declare('q', 'o')}
+  ${each(v => `${item('q', v)} = params.scale * load4_q(query_at + ${v}); ${item('o', v)} = vec4f(0.0);`)}
+  var maximum = -1e30;
+  var sum = 0.0;
+  ${walk(
+    (key, value) => `var score = 0.0;
+    ${each(v => `score += dot(${item('q', v)}, ${key(v)});`)}
+    let larger = max(maximum, score);
+    let shrink = exp(maximum - larger);
+    let p = exp(score - larger);
+    maximum = larger;
+    sum = sum * shrink + p;
+    ${each(v => `${item('o', v)} = ${item('o', v)} * shrink + p * ${value(v)};`)}`,
+  )}
+  ${stop}
+  let inverse = select(0.0, 1.0 / sum, visible > 0u);
+  let to = (query_row * params.heads + h) * vectors;
+  ${each(v => `store4_out(to + ${v}, ${item('o', v)} * inverse);`)}
+  ${storeLse}`;
+}
+
+/** WGSL: the row's log-sum-exp, 0 where nothing is visible. */
+export const storeLse = 'store_lse(query_row * params.heads + h, select(0.0, maximum + log(sum), visible > 0u));';
+
+/** dq = sum over visible keys of dS k. Needs query_row, visible and h. */
+export function gradQueryRow({ vectors, declare, each, item }: Rows, walk: Walk, stop = ''): string {
+  return `let vectors = ${vectors};
+  let width = params.heads * vectors;
+  let query = query_row * 3u * width + h * vectors;
+  let output = query_row * width + h * vectors;
+  let lse = load_lse(query_row * params.heads + h);
+  var delta = 0.0;
+  ${declare('q', 'g', 'dq')}
+  ${each(
+    v => `${item('q', v)} = params.scale * load4_qkv(query + ${v}); ${item('g', v)} = load4_dout(output + ${v});
+    ${item('dq', v)} = vec4f(0.0); delta += dot(${item('g', v)}, load4_out(output + ${v}));`,
+  )}
+  ${walk(
+    (key, value) => `var score = 0.0;
+    var dp = 0.0;
+    ${each(v => `score += dot(${item('q', v)}, ${key(v)}); dp += dot(${item('g', v)}, ${value(v)});`)}
+    let ds = exp(score - lse) * (dp - delta) * params.scale;
+    ${each(v => `${item('dq', v)} += ds * ${key(v)};`)}`,
+  )}
+  ${stop}
+  ${each(v => `store4_dqkv(query + ${v}, ${item('dq', v)});`)}`;
+}
