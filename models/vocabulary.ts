@@ -104,14 +104,6 @@ function nth(first: number, count: number, index: number, kind: string): number 
   return first + index;
 }
 
-/** Token of the cell at (row, col) of the 8x8 grid, 0-based from the top left. RangeError off the grid. */
-export function cellToken(row: number, col: number): number {
-  const inside = (x: number): boolean => Number.isInteger(x) && x >= 0 && x < GRID_SIDE;
-  if (!inside(row) || !inside(col))
-    throw new RangeError(`there is no cell (${row},${col}): rows and columns run from 0 to ${GRID_SIDE - 1}`);
-  return FIRST_CELL + row * GRID_SIDE + col;
-}
-
 /** Token of cell index 8 * row + col (0..63), the form in which the worlds hold cells. */
 export function cellIndexToken(index: number): number {
   return nth(FIRST_CELL, CELL_COUNT, index, 'cell');

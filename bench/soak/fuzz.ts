@@ -16,11 +16,11 @@ import { presets } from '../../mgsd/method/config.js';
 import { FileError, readJson } from '../../mgsd/runs/files.js';
 import { decodePng, encodePng, PngError } from '../../mgsd/pictures/png.js';
 import { RunFolder } from '../../mgsd/runs/run-folder.js';
-import { readSampleFolder, storedImage, writeSample } from '../../mgsd/exchange/puzzle-files.js';
+import { readPuzzleFolder, storedImage, writePuzzle } from '../../mgsd/exchange/puzzle-files.js';
 import { instancePool } from '../../mgsd/method/split.js';
 import { parseResponse } from '../../mgsd/method/response.js';
 import { stageNames } from '../../mgsd/runs/order.js';
-import { parseAnswerText } from '../../mgsd/worlds/answers.js';
+import { parseAnswer } from '../../mgsd/exchange/answers.js';
 import { createWorldByName, WORLD_NAMES } from '../../mgsd/worlds/registry.js';
 import type { World, WorldInstance } from '../../mgsd/worlds/world.js';
 import { miniatureModel } from './miniature.js';
@@ -220,20 +220,12 @@ const edited = (original: string, changes: readonly (readonly [number, number, s
     return t.slice(0, from) + put + t.slice(from + drop);
   }, original);
 
-const texts = kindOf(
-  'symbolic texts',
-  fc.tuple(puzzle, fc.constantFrom('context' as const, 'evaluation' as const), edits),
-  async ([{ world, instance }, variant, changes]) => {
-    await mayRefuse('text', () => world.parseDescription(edited(world.describe(instance, variant), changes)));
-  },
-);
-
 const answers = kindOf(
   'answers',
   fc.tuple(puzzle, fc.array(fc.nat({ max: 127 }), { maxLength: 60 }), text, edits),
   async ([{ world, instance }, tokens, junk, changes]) => {
     const answer = edited(`<answer>${world.formatAnswer(world.referencePlan(instance))}</answer>`, changes);
-    for (const written of [junk, answer, `<answer>${junk}</answer>`]) parseAnswerText(written, world.actions);
+    for (const written of [junk, answer, `<answer>${junk}</answer>`]) parseAnswer(written, world.actions);
     parseResponse(world, instance, tokens);
     await Promise.resolve();
   },
@@ -245,13 +237,13 @@ const samples = kindOf(
   async ([{ world, instance }, changes, how, keepText], folder) => {
     const root = path.join(folder, 'samples');
     fs.rmSync(root, { recursive: true, force: true });
-    const file = writeSample(root, { world, instance }, { split: 'test', index: 0, seed: 1 }, 32);
+    const file = writePuzzle(root, { world, instance }, { split: 'test', index: 0, seed: 1 }, 32);
     if (!keepText)
       fs.writeFileSync(path.join(root, file), edited(fs.readFileSync(path.join(root, file), 'utf8'), changes));
     const image = path.join(root, file.replace(/\/text\//, '/image/').replace(/txt$/, 'png'));
     fs.writeFileSync(image, damaged(fs.readFileSync(image), how));
     await mayRefuse('samples', () => {
-      const { samples: found, problems } = readSampleFolder(root);
+      const { puzzles: found, problems } = readPuzzleFolder(root);
       for (const { reason } of problems) requireClear(new Error(reason), 'sample');
       for (const sample of found) storedImage(root, sample, 8);
     });
@@ -355,7 +347,7 @@ const folders = kindOf(
   },
 );
 
-export const fuzzKinds: readonly FuzzKind[] = [configs, options, images, texts, answers, samples, checkpoints, folders];
+export const fuzzKinds: readonly FuzzKind[] = [configs, options, images, answers, samples, checkpoints, folders];
 
 export interface FuzzReport {
   readonly kind: string;

@@ -8,6 +8,7 @@ import { tokensToText } from '../../models/vocabulary.js';
 import { boardText } from '../pictures/draw.js';
 import { writeFileAtomic } from '../runs/files.js';
 import { encodePng } from '../pictures/png.js';
+import { describe, findFormats } from '../exchange/formats.js';
 import { heldOutGroups, streams, trainingGroups } from '../method/puzzles.js';
 import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
 import { instancePool } from '../method/split.js';
@@ -96,14 +97,15 @@ function runShow(
   const puzzle: Puzzle = { world, instance: instance! };
   if (png !== undefined) writePicture(png, puzzle, pixels);
   const plans = optimalPlans(world, puzzle.instance, json ? plansShown.json : plansShown.text);
+  const hasText = findFormats(world) !== undefined;
   const planCount = countOptimalPlans(world, puzzle.instance);
   const sample = {
     key: world.instanceKey(puzzle.instance),
     layout: world.layoutKey(puzzle.instance),
     split,
     board: boardText(world, puzzle.instance),
-    text: world.describe(puzzle.instance, 'evaluation'),
-    context: world.describe(puzzle.instance, 'context'),
+    text: hasText ? describe(world, puzzle.instance, 'evaluation') : null,
+    context: hasText ? describe(world, puzzle.instance, 'context') : null,
     difficulty: world.difficulty(puzzle.instance),
     prompt: tokensToText(symbolicPrompt(world, puzzle.instance)),
     response: tokensToText(oracleResponse(world, puzzle.instance)),
@@ -124,7 +126,7 @@ function runShow(
     `${world.title} ${level}x${level}, ${split} puzzle ${seed}`,
     boardText(world, puzzle.instance, [], colours).join('\n'),
   );
-  section('as text', sample.text);
+  if (sample.text !== null) section('as text', sample.text);
   section('prompt in symbols', sample.prompt);
   section('response of the oracle', `BOS ${sample.response}`);
   const more = planCount > plans.length ? ` and ${planCount - plans.length} more` : '';

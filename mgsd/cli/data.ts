@@ -4,17 +4,19 @@ import path from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { readFile, writeFileAtomic, writeJson } from '../runs/files.js';
+import { findFormats, formatsOf } from '../exchange/formats.js';
 import { overlapOf, runJobs } from '../exchange/generate.js';
-import type { SampleJob, SampleReport } from '../exchange/generate.js';
-import { readSampleFolder, requireEmpty, writeFolder } from '../exchange/puzzle-files.js';
-import type { SampleFolder, StoredSample } from '../exchange/puzzle-files.js';
+import type { GenerateJob, GenerateReport } from '../exchange/generate.js';
+import { readPuzzleFolder, requireEmpty, writeFolder } from '../exchange/puzzle-files.js';
+import type { PuzzleFolder, StoredPuzzle } from '../exchange/puzzle-files.js';
 import { splitOf } from '../method/split.js';
 import type { SplitName } from '../method/split.js';
-import { judgeAnswer, SCORINGS } from '../worlds/reference-scoring.js';
-import type { Scoring } from '../worlds/reference-scoring.js';
+import { judgeAnswer, SCORINGS } from '../exchange/scoring.js';
+import type { Scoring } from '../exchange/scoring.js';
 import { createWorldByName, WORLD_NAMES } from '../worlds/registry.js';
 import type { WorldName } from '../worlds/registry.js';
-import type { RenderStyle, Verdict, World } from '../worlds/world.js';
+import { RENDER_STYLES } from '../worlds/world.js';
+import type { RenderStyle, Verdict, World, WorldInstance } from '../worlds/world.js';
 import { addLookCommands } from './data-look.js';
 import { checkInput, InputError, messageOf } from './errors.js';
 import type { CommandContext } from './options.js';
@@ -22,7 +24,6 @@ import { addExamples, levelOf, oneOf, seedOf, several, wholeNumber } from './opt
 import { drawTable } from './results.js';
 
 const splits = ['train', 'test'] as const satisfies readonly SplitName[];
-const styles = ['training', 'held-out'] as const satisfies readonly RenderStyle[];
 const difficulties = ['balanced', 'natural'] as const;
 
 interface GenerateFlags {
@@ -73,7 +74,12 @@ export function addDataCommand(program: Command, context: CommandContext): void 
       oneOf(difficulties),
       'balanced',
     )
-    .option('--style <look>', 'training, or the held-out look that no model trains on', oneOf(styles), 'training')
+    .option(
+      '--style <look>',
+      'training, or the held-out look that no model trains on',
+      oneOf(RENDER_STYLES),
+      'training',
+    )
     .option('--pixels <n>', 'side of the images', wholeNumber(8, 2048), 256)
     .option('--options <json>', 'of the generator of one world, as {"frozenProbability": 0.7}')
     .option('--threads <n>', 'worker threads (default: one per processor)', wholeNumber(1, 256))
@@ -124,15 +130,17 @@ export function addDataCommand(program: Command, context: CommandContext): void 
 async function runGenerate(flags: GenerateFlags, { terminal }: CommandContext): Promise<void> {
   const { out, count, test, seed, pixels, style, difficulty } = flags;
   checkInput(() => requireEmpty(out));
-  const names = [...new Set(flags.world ?? WORLD_NAMES)];
+  const stored = WORLD_NAMES.filter(name => findFormats<WorldInstance>(createWorldByName(name)) !== undefined);
+  const names = [...new Set(flags.world ?? stored)];
   if (flags.options !== undefined && names.length > 1)
     throw new InputError(`--options are those of one world: name it, as in --world ${names[0]!}`);
   const options = flags.options === undefined ? undefined : parseJson(flags.options);
   const sides = test === undefined ? [{ split: flags.split, count }] : [{ split: 'train', count }, { split: 'test', count: test }] as const; // prettier-ignore
   const jobs = names.flatMap(name => {
-    const { levels } = checkInput((): World => createWorldByName(name, options));
-    return [...new Set(flags.level ?? levels)].flatMap(level =>
-      sides.map<SampleJob>(side => ({
+    const world = checkInput((): World => createWorldByName(name, options));
+    checkInput(() => formatsOf(world));
+    return [...new Set(flags.level ?? world.levels)].flatMap(level =>
+      sides.map<GenerateJob>(side => ({
         ...{ world: name, options, level, seed, style, pixels, ...side },
         balanced: difficulty === 'balanced',
         folder: test === undefined ? '' : side.split,
@@ -182,7 +190,7 @@ interface Group {
 
 type Layouts = ReturnType<typeof overlapOf>;
 
-function summaryOf(reports: readonly SampleReport[]): { samples: number; layouts: Layouts; groups: Group[] } {
+function summaryOf(reports: readonly GenerateReport[]): { samples: number; layouts: Layouts; groups: Group[] } {
   return {
     samples: reports.reduce((sum, { samples }) => sum + samples, 0),
     layouts: overlapOf(reports),
@@ -215,8 +223,8 @@ function parseJson(text: string): unknown {
 }
 
 /** What stands in a folder of samples, as generated ones are reported. */
-function reportsOf({ samples }: SampleFolder): SampleReport[] {
-  const groups = new Map<string, StoredSample[]>();
+function reportsOf({ puzzles: samples }: PuzzleFolder): GenerateReport[] {
+  const groups = new Map<string, StoredPuzzle[]>();
   for (const sample of samples) {
     const key = `${sample.world.name} ${sample.instance.size} ${sideOf(sample)}`;
     groups.set(key, [...(groups.get(key) ?? []), sample]);
@@ -234,21 +242,21 @@ function reportsOf({ samples }: SampleFolder): SampleReport[] {
 }
 
 /** A sample that does not say otherwise is a test sample: public test sets do not name their split. */
-function sideOf({ split }: StoredSample): SplitName {
+function sideOf({ split }: StoredPuzzle): SplitName {
   return split === 'train' ? 'train' : 'test';
 }
 
 function runCheck(folders: readonly string[], { json }: { json?: boolean }, context: CommandContext): void {
   const { terminal } = context;
-  const read = folders.map(folder => checkInput(() => readSampleFolder(folder)));
+  const read = folders.map(folder => checkInput(() => readPuzzleFolder(folder)));
   const reports = read.flatMap(reportsOf);
   const summary = summaryOf(reports);
   const problems = read.flatMap(({ root, problems }) => problems.map(problem => ({ ...problem, path: path.join(root, problem.path) }))); // prettier-ignore
-  const notes = read.flatMap(({ root, samples }) =>
-    samples.flatMap(({ textFile, notes }) => notes.map(note => ({ path: path.join(root, textFile), note }))),
+  const notes = read.flatMap(({ root, puzzles }) =>
+    puzzles.flatMap(({ textFile, notes }) => notes.map(note => ({ path: path.join(root, textFile), note }))),
   );
   const onTrainingSide = read
-    .flatMap(({ samples }) => samples)
+    .flatMap(({ puzzles }) => puzzles)
     .filter(sample => sideOf(sample) === 'test' && splitOf(sample.world, sample.instance) === 'train').length;
   if (problems.length > 0 || summary.layouts.shared > 0) context.exitCode = 2;
   if (json) {
@@ -275,7 +283,7 @@ interface JudgeFlags {
 
 function runJudge(folder: string, flags: JudgeFlags, context: CommandContext): void {
   const { terminal } = context;
-  const { samples, problems } = checkInput(() => readSampleFolder(folder));
+  const { puzzles: samples, problems } = checkInput(() => readPuzzleFolder(folder));
   const answers = checkInput(() => readAnswers(flags.answers, samples));
   const judged = samples.map(({ id, name, world, instance }) => {
     const answer = answers.get(name);
@@ -316,11 +324,11 @@ function short({ path: _, ...verdict }: Verdict): Omit<Verdict, 'path'> {
 }
 
 /** Answers by the name of their sample. */
-function readAnswers(file: string, samples: readonly StoredSample[]): Map<string, string> {
+function readAnswers(file: string, samples: readonly StoredPuzzle[]): Map<string, string> {
   const named = new Map(samples.map(sample => [sample.name, sample]));
-  const byId = new Map<string, StoredSample[]>();
+  const byId = new Map<string, StoredPuzzle[]>();
   for (const sample of samples) byId.set(sample.id, [...(byId.get(sample.id) ?? []), sample]);
-  const find = (id: string): StoredSample => {
+  const find = (id: string): StoredPuzzle => {
     const found = named.get(id);
     const [first, second] = found ? [found] : (byId.get(id) ?? []);
     if (!first) throw new Error(`"${id}" is no sample of the folder`);

@@ -13,14 +13,15 @@ import { writeFileAtomic } from '../runs/files.js';
 import { evaluatePerception, isAskable, summarizePerception } from '../evaluation/perception.js';
 import { heldOutGroups } from '../method/puzzles.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
-import type { StoredSample } from '../exchange/puzzle-files.js';
+import type { StoredPuzzle } from '../exchange/puzzle-files.js';
 import type { StageName } from '../method/stages/stage.js';
 import { formatEstimate, tableHeader } from '../evaluation/table.js';
 import { stageNames } from '../runs/order.js';
-import { SCORINGS } from '../worlds/reference-scoring.js';
-import type { Scoring } from '../worlds/reference-scoring.js';
+import { SCORINGS } from '../exchange/scoring.js';
+import type { Scoring } from '../exchange/scoring.js';
 import { WORLD_NAMES } from '../worlds/registry.js';
 import type { WorldName } from '../worlds/registry.js';
+import { RENDER_STYLES } from '../worlds/world.js';
 import type { RenderStyle } from '../worlds/world.js';
 import { dumpForward } from './dump.js';
 import { showBreakdown, showPerception } from './eval-details.js';
@@ -52,8 +53,6 @@ interface EvalFlags extends DeviceFlags {
   readonly scoring: Scoring;
 }
 
-const styles = ['training', 'held-out'] as const satisfies readonly RenderStyle[];
-
 export function addEvalCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('eval')
@@ -73,7 +72,7 @@ export function addEvalCommand(program: Command, context: CommandContext): void 
     .option('--puzzles <n>', "puzzles per board size (default: the run's; all of --data)", wholeNumber(1, 100_000))
     .option('--level <size>', "board size (may be repeated; default: the run's; all of --data)", several(levelOf))
     .option('--world <name>', 'only this world (may be repeated)', several(oneOf(WORLD_NAMES)))
-    .option('--style <look>', 'how puzzles are drawn: training, or the held-out look', oneOf(styles), 'training')
+    .option('--style <look>', 'how puzzles are drawn: training, or the held-out look', oneOf(RENDER_STYLES), 'training')
     .option('--data <folder>', 'evaluate the samples of this folder')
     .option(
       '--images <which>',
@@ -195,7 +194,7 @@ async function evaluateAll(
   return rows;
 }
 
-function writeItems(file: string, rows: readonly EvaluatedRow[], samples?: readonly StoredSample[]): void {
+function writeItems(file: string, rows: readonly EvaluatedRow[], samples?: readonly StoredPuzzle[]): void {
   const lines = rows.flatMap(({ input, items }) =>
     items.map((item, i) => JSON.stringify({ input, ...(samples ? itemLine(samples[i]!, item) : item) })),
   );

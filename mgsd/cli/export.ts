@@ -5,10 +5,10 @@ import { Argument } from 'commander';
 import type { Command } from 'commander';
 import { writeEasyR1 } from '../exchange/easy-r1.js';
 import { writeLlamaFactory } from '../exchange/llama-factory.js';
-import type { ExportedSample } from '../exchange/llama-factory.js';
+import type { ExportedPuzzle } from '../exchange/llama-factory.js';
 import { decodePng, MAX_PNG_BYTES } from '../pictures/png.js';
 import { readFile } from '../runs/files.js';
-import { readSampleFolder, requireEmpty, writeFolder } from '../exchange/puzzle-files.js';
+import { readPuzzleFolder, requireEmpty, writeFolder } from '../exchange/puzzle-files.js';
 import { checkInput, InputError } from './errors.js';
 import { addExamples } from './options.js';
 import type { CommandContext } from './options.js';
@@ -49,23 +49,23 @@ async function runExport(target: Target, flags: ExportFlags, { terminal }: Comma
   if (flags.stateOnly && target !== 'easy-r1')
     throw new InputError('--state-only is about the teacher of stage 2: llama-factory has none');
   checkInput(() => requireEmpty(flags.out));
-  const { root, samples, problems } = checkInput(() => readSampleFolder(flags.data));
+  const { root, puzzles, problems } = checkInput(() => readPuzzleFolder(flags.data));
   for (const problem of problems) terminal.err(`${path.join(root, problem.path)}: ${problem.reason}`);
   if (problems.length > 0)
     throw new InputError(`${problems.length} files in ${root} are no samples (see above): mend or remove them`);
   const files = await writeFolder(flags.out, folder => {
-    const exported = samples.map<ExportedSample>(sample => {
-      const image = path.posix.join('images', sample.imageFile.replace('/image/', '/'));
-      const bytes = checkInput(() => readFile(path.join(root, sample.imageFile), MAX_PNG_BYTES));
-      checkInput(() => decodePng(bytes), path.join(root, sample.imageFile));
+    const exported = puzzles.map<ExportedPuzzle>(puzzle => {
+      const image = path.posix.join('images', puzzle.imageFile.replace('/image/', '/'));
+      const bytes = checkInput(() => readFile(path.join(root, puzzle.imageFile), MAX_PNG_BYTES));
+      checkInput(() => decodePng(bytes), path.join(root, puzzle.imageFile));
       fs.mkdirSync(path.join(folder, path.dirname(image)), { recursive: true });
       fs.writeFileSync(path.join(folder, image), bytes);
-      return { sample, image, split: sample.split === 'train' ? 'train' : 'test' };
+      return { puzzle, image, split: puzzle.split === 'train' ? 'train' : 'test' };
     });
     return target === 'llama-factory'
       ? [...writeLlamaFactory(folder, exported).map(name => `${name}.json`), 'dataset_info.json']
       : writeEasyR1(folder, exported, !flags.stateOnly);
   });
-  const result = { folder: flags.out, format: target, samples: samples.length, files };
-  terminal.out(flags.json ? JSON.stringify(result, null, 2) : `${samples.length} samples in ${flags.out}: ${files.join(', ')}`); // prettier-ignore
+  const result = { folder: flags.out, format: target, samples: puzzles.length, files };
+  terminal.out(flags.json ? JSON.stringify(result, null, 2) : `${puzzles.length} samples in ${flags.out}: ${files.join(', ')}`); // prettier-ignore
 }

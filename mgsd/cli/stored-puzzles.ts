@@ -3,12 +3,12 @@ import path from 'node:path';
 import type { ModelConfig } from '../../models/index.js';
 import type { EvaluationInput, ItemResult } from '../evaluation/evaluate.js';
 import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
-import { readSampleFolder, storedImage } from '../exchange/puzzle-files.js';
-import type { SampleProblem, StoredSample } from '../exchange/puzzle-files.js';
+import { readPuzzleFolder, storedImage } from '../exchange/puzzle-files.js';
+import type { FileProblem, StoredPuzzle } from '../exchange/puzzle-files.js';
 import { splitOf } from '../method/split.js';
 import { maximumResponseLength, oracleResponse, parseResponse, symbolicPrompt } from '../method/response.js';
-import { judgeActions } from '../worlds/reference-scoring.js';
-import type { Scoring } from '../worlds/reference-scoring.js';
+import { judgeActions } from '../exchange/scoring.js';
+import type { Scoring } from '../exchange/scoring.js';
 import { checkInput, InputError, messageOf } from './errors.js';
 import type { CommandContext } from './options.js';
 
@@ -26,11 +26,11 @@ export interface StoredFlags {
 export interface StoredPuzzles {
   readonly groups: readonly PuzzleGroup[];
   /** In the order of the groups and their puzzles. */
-  readonly samples: readonly StoredSample[];
+  readonly samples: readonly StoredPuzzle[];
   /** Images of the samples; undefined where the model's own renderer draws them. */
   readonly imageOf: ((puzzle: Puzzle) => Uint8Array) | undefined;
   /** Files that were left out, as the user wished. */
-  readonly problems: readonly SampleProblem[];
+  readonly problems: readonly FileProblem[];
   /** Samples whose layout lies on the side of the split that trainings draw from. */
   readonly onTrainingSide: number;
 }
@@ -46,13 +46,13 @@ export function storedPuzzles(
   shown: readonly EvaluationInput[],
   { terminal }: Pick<CommandContext, 'terminal'>,
 ): StoredPuzzles {
-  const { root, samples, problems: unreadable } = checkInput(() => readSampleFolder(flags.data));
+  const { root, puzzles, problems: unreadable } = checkInput(() => readPuzzleFolder(flags.data));
   const wanted = ({ world, instance }: Puzzle) =>
     (flags.world?.includes(world.name) ?? true) && (flags.level?.includes(instance.size) ?? true);
-  const problems: SampleProblem[] = [...unreadable];
+  const problems: FileProblem[] = [...unreadable];
   const images = new Map<Puzzle, Uint8Array>();
   const needImages = flags.images === 'stored' && shown.some(input => input === 'image' || input === 'shuffled');
-  const good = samples.filter(wanted).filter(sample => {
+  const good = puzzles.filter(wanted).filter(sample => {
     let file = sample.textFile;
     try {
       checkFits(sample, config, shown);
@@ -71,7 +71,7 @@ export function storedPuzzles(
     );
   if (good.length === 0) throw new InputError(`${root} has no samples of the worlds and sizes that were asked for`);
   const groups = groupsOf(good, flags.puzzles ?? Infinity);
-  const chosen = groups.flatMap(({ puzzles }) => puzzles as readonly StoredSample[]);
+  const chosen = groups.flatMap(({ puzzles }) => puzzles as readonly StoredPuzzle[]);
   return {
     groups,
     samples: chosen,
@@ -94,8 +94,8 @@ function checkFits({ world, instance }: Puzzle, config: ModelConfig, shown: read
 }
 
 /** One group per world and size, in the order of the samples; at most `limit` of each. */
-function groupsOf(samples: readonly StoredSample[], limit: number): PuzzleGroup[] {
-  const groups = new Map<string, StoredSample[]>();
+function groupsOf(samples: readonly StoredPuzzle[], limit: number): PuzzleGroup[] {
+  const groups = new Map<string, StoredPuzzle[]>();
   for (const sample of samples) {
     const key = `${sample.world.name} ${sample.instance.size}`;
     const members = groups.get(key) ?? [];
@@ -121,7 +121,7 @@ export function rescored(puzzle: Puzzle, item: ItemResult, scoring: Scoring): It
 }
 
 /** What is written for a stored sample beside its result. */
-export function itemLine(sample: StoredSample, item: ItemResult): object {
+export function itemLine(sample: StoredPuzzle, item: ItemResult): object {
   const { world, instance } = sample;
   const { actions, verdict, grammar } = parseResponse(world, instance, item.response);
   return {

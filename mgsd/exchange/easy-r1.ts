@@ -1,33 +1,33 @@
 /**
- * The stage-2 dataset as the authors' EasyR1 pipeline (verl on Ray) reads it: one JSON object a sample, and the same as Parquet
- * with the images inside. Student prompt, teacher context, answer, image.
+ * The stage-2 dataset as the authors' EasyR1 pipeline (verl on Ray) reads it: student prompt, teacher context, answer and image
+ * of each puzzle as one JSON object, and the same as Parquet with the images inside.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import type { SchemaElement } from 'hyparquet-writer';
 import { readFile, writeFileAtomic } from '../runs/files.js';
-import type { ExportedSample } from './llama-factory.js';
+import type { ExportedPuzzle } from './llama-factory.js';
 import { answerText, studentPrompt, teacherContext, teacherSystemPrompt } from './prompts.js';
 
-export interface DistillationRow {
+interface DistillationRow {
   readonly sample_id: string;
   readonly task: string;
   readonly level: number;
   readonly messages: readonly { readonly role: 'user' | 'assistant'; readonly content: string }[];
   /** Relative to the dataset's folder. */
   readonly images: readonly string[];
-  /** The teacher sees none. */
+  /** Empty: the teacher sees none. */
   readonly teacher_images: readonly string[];
-  /** The sample's text file, whole. */
+  /** The stored text, whole. */
   readonly vsp_task_text: string;
   readonly teacher_system_prompt: string;
   readonly teacher_text_context: string;
 }
 
 /** @param withPlan whether the teacher is told the reference plan, as in the paper */
-export function distillationRow({ sample, image }: ExportedSample, withPlan: boolean): DistillationRow {
-  const { world, instance, text, name } = sample;
+function distillationRow({ puzzle, image }: ExportedPuzzle, withPlan: boolean): DistillationRow {
+  const { world, instance, text, name } = puzzle;
   return {
     sample_id: name,
     task: world.name,
@@ -44,11 +44,23 @@ export function distillationRow({ sample, image }: ExportedSample, withPlan: boo
   };
 }
 
-const textColumns = ['problem', 'answer', 'task', 'vsp_task_text', 'teacher_system_prompt', 'teacher_text_context'] as const; // prettier-ignore
+const textColumns = [
+  'problem',
+  'answer',
+  'task',
+  'vsp_task_text',
+  'teacher_system_prompt',
+  'teacher_text_context',
+] as const;
 const imageColumns = ['images', 'teacher_images'] as const;
 
-/** A text: BYTE_ARRAY, UTF-8. */
-const text = (name: string): SchemaElement => ({ name, type: 'BYTE_ARRAY', converted_type: 'UTF8', logical_type: { type: 'STRING' }, repetition_type: 'OPTIONAL' }); // prettier-ignore
+const text = (name: string): SchemaElement => ({
+  name,
+  type: 'BYTE_ARRAY',
+  converted_type: 'UTF8',
+  logical_type: { type: 'STRING' },
+  repetition_type: 'OPTIONAL',
+});
 
 /** list<struct<bytes: binary, path: string>>, in Parquet's three levels for lists. */
 const imageList = (name: string): SchemaElement[] => [
@@ -59,14 +71,16 @@ const imageList = (name: string): SchemaElement[] => [
   text('path'),
 ];
 
-const columns = ['problem', 'answer', 'images', 'teacher_images', 'task', 'vsp_task_text', 'teacher_system_prompt', 'teacher_text_context'] as const; // prettier-ignore
+/** In the order of the file. */
+const [problem, answer, ...rest] = textColumns;
+const columns = [problem, answer, ...imageColumns, ...rest] as const;
 
 const schema: SchemaElement[] = [
   { name: 'schema', num_children: columns.length },
   ...columns.flatMap(name => ((imageColumns as readonly string[]).includes(name) ? imageList(name) : [text(name)])),
 ];
 
-/** What Hugging Face's `datasets` looks for in the file's metadata: which columns hold images. (`Sequence` is read by all its versions.) */
+/** Metadata for Hugging Face's `datasets`: which columns hold images. (All its versions read `Sequence`.) */
 const features = {
   info: {
     features: Object.fromEntries<object>([
@@ -81,8 +95,8 @@ interface StoredImage {
   readonly path: string;
 }
 
-/** Rows as a Parquet file. `imageOf` gives the bytes of an image by its path in the row. */
-export function parquetOf(rows: readonly DistillationRow[], imageOf: (image: string) => Uint8Array): Uint8Array {
+/** Rows as a Parquet file. @param imageOf the bytes of an image by its path in the row */
+function parquetOf(rows: readonly DistillationRow[], imageOf: (image: string) => Uint8Array): Uint8Array {
   const images = (paths: readonly string[]) =>
     paths.map<StoredImage>(image => ({ bytes: imageOf(image), path: image }));
   const data: Record<(typeof columns)[number], unknown[]> = {
@@ -107,10 +121,12 @@ export function parquetOf(rows: readonly DistillationRow[], imageOf: (image: str
 }
 
 /** Writes train and test as JSON and as Parquet. @returns the files */
-export function writeEasyR1(folder: string, samples: readonly ExportedSample[], withPlan: boolean): string[] {
+export function writeEasyR1(folder: string, puzzles: readonly ExportedPuzzle[], withPlan: boolean): string[] {
   const files: string[] = [];
   for (const split of ['train', 'test'] as const) {
-    const rows = samples.filter(sample => sample.split === split).map(sample => distillationRow(sample, withPlan));
+    const rows = puzzles
+      .filter(exported => exported.split === split)
+      .map(exported => distillationRow(exported, withPlan));
     if (rows.length === 0) continue;
     writeFileAtomic(path.join(folder, `${split}.json`), `[\n${rows.map(row => JSON.stringify(row)).join(',\n')}\n]\n`);
     const bytes = parquetOf(rows, image => readFile(path.join(folder, image)));

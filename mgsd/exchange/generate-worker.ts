@@ -1,9 +1,9 @@
-/** The worker thread of generate-samples.ts: one job after another. */
+/** The worker thread of generate.ts: one job after another. */
 import { parentPort } from 'node:worker_threads';
 import { runJob } from './generate.js';
-import type { SampleJob, WorkerAnswer } from './generate.js';
+import type { GenerateJob, WorkerAnswer } from './generate.js';
 
-parentPort?.on('message', (job: SampleJob) => {
+parentPort?.on('message', (job: GenerateJob) => {
   let answer: WorkerAnswer;
   try {
     answer = { report: runJob(job) };

@@ -1,34 +1,34 @@
 /**
- * Stored samples, drawn and written by worker threads: a job is one world, board size and side of the split, and what it
- * writes follows from the seed alone, however many threads there are.
+ * Stored puzzles, drawn and written by worker threads. A job is one world, board size and side of the split; what it writes
+ * follows from the seed alone, whatever the number of threads.
  *
- * A training needs no such help: what it draws and renders for a step takes a few milliseconds (`npm run bench:data`).
+ * Training needs no threads for this: drawing and rendering a step's puzzles takes a few milliseconds (`npm run bench:data`).
  */
 import { Worker } from 'node:worker_threads';
 import { Random } from '../../core/index.js';
 import { streams } from '../method/puzzles.js';
-import { writeSample } from './puzzle-files.js';
+import { writePuzzle } from './puzzle-files.js';
 import { instancePool } from '../method/split.js';
 import type { SplitName } from '../method/split.js';
 import { createWorldByName } from '../worlds/registry.js';
 import type { RenderStyle, World } from '../worlds/world.js';
 
-/** Plain data, for a worker thread. */
-export interface SampleJob {
+/** Plain data, so that it can go to a worker thread. */
+export interface GenerateJob {
   readonly world: string;
   readonly options: unknown;
   readonly level: number;
   readonly split: SplitName;
   readonly count: number;
   readonly seed: number;
-  /** Takes the difficulties in turn; otherwise puzzles come as they come. */
+  /** Take the difficulties in turn, or else puzzles as they come. */
   readonly balanced: boolean;
   readonly style: RenderStyle;
   readonly pixels: number;
   readonly folder: string;
 }
 
-export interface SampleReport {
+export interface GenerateReport {
   readonly world: string;
   readonly level: number;
   readonly split: SplitName;
@@ -36,12 +36,12 @@ export interface SampleReport {
   readonly byDifficulty: Readonly<Record<string, number>>;
   /** Difficulties that ran out; the others made up the number. */
   readonly exhausted: readonly string[];
-  /** Layout of every sample, each once. */
+  /** The different layouts. */
   readonly layouts: readonly string[];
 }
 
-/** Draws and writes the samples of a job. */
-export function runJob(job: SampleJob): SampleReport {
+/** Draws and writes the puzzles of a job. */
+export function runJob(job: GenerateJob): GenerateReport {
   const { level, split, count, seed, balanced, style, pixels, folder } = job;
   const world: World = createWorldByName(job.world, job.options);
   const stream = split === 'train' ? streams.pools : streams.test;
@@ -53,23 +53,23 @@ export function runJob(job: SampleJob): SampleReport {
   pool.forEach((instance, index) => {
     const difficulty = world.difficulty(instance);
     byDifficulty[difficulty] = (byDifficulty[difficulty] ?? 0) + 1;
-    writeSample(folder, { world, instance }, { split, index, seed }, pixels, style);
+    writePuzzle(folder, { world, instance }, { split, index, seed, options: job.options }, pixels, style);
   });
   const layouts = [...new Set(pool.map(instance => world.layoutKey(instance)))];
   return { world: world.name, level, split, samples: pool.length, byDifficulty, exhausted, layouts };
 }
 
-/** What a worker answers to a job. */
-export type WorkerAnswer = { readonly report: SampleReport } | { readonly error: string };
+/** A worker's answer to a job. */
+export type WorkerAnswer = { readonly report: GenerateReport } | { readonly error: string };
 
-// Compiled files lie in dist/mgsd/exchange; a test runs this file as TypeScript from mgsd/exchange.
+// A worker runs compiled files, from dist/mgsd/exchange; tests run this file as TypeScript from mgsd/exchange.
 const dist = import.meta.url.endsWith('.ts') ? '../../dist/mgsd/exchange/' : './';
 const script = new URL(`${dist}generate-worker.js`, import.meta.url);
 
 /** Runs jobs on up to `threads` threads; reports come in the order of the jobs. @throws Error of the first job that fails */
-export async function runJobs(jobs: readonly SampleJob[], threads: number): Promise<SampleReport[]> {
+export async function runJobs(jobs: readonly GenerateJob[], threads: number): Promise<GenerateReport[]> {
   if (threads <= 1 || jobs.length <= 1) return jobs.map(runJob);
-  const reports = new Array<SampleReport>(jobs.length);
+  const reports = new Array<GenerateReport>(jobs.length);
   let next = 0;
   const work = async (): Promise<void> => {
     const worker = new Worker(script, { execArgv: [] });
@@ -88,7 +88,7 @@ export async function runJobs(jobs: readonly SampleJob[], threads: number): Prom
   return reports;
 }
 
-function ask(worker: Worker, job: SampleJob): Promise<WorkerAnswer> {
+function ask(worker: Worker, job: GenerateJob): Promise<WorkerAnswer> {
   return new Promise((resolve, reject) => {
     const onExit = (code: number) => {
       reject(new Error(`a worker thread ended with code ${code}`));
@@ -103,8 +103,8 @@ function ask(worker: Worker, job: SampleJob): Promise<WorkerAnswer> {
   });
 }
 
-/** Layouts of a set, by split, and how many are on both sides: none, or the split is no split. */
-export function overlapOf(reports: readonly SampleReport[]): { train: number; test: number; shared: number } {
+/** Layouts by split, and how many are on both sides: none, or the split leaks. */
+export function overlapOf(reports: readonly GenerateReport[]): { train: number; test: number; shared: number } {
   const layouts = (split: SplitName) =>
     new Set(reports.filter(report => report.split === split).flatMap(report => report.layouts));
   const [train, test] = [layouts('train'), layouts('test')];

@@ -1,27 +1,26 @@
 /**
- * The stage-1 dataset in the chat format with images that LLaMA-Factory reads: a JSON list of conversations (`sharegpt` with
- * role/content messages), and the entry of dataset_info.json that says so. Image paths are relative to the dataset's folder,
- * which is LLaMA-Factory's `media_dir` unless told otherwise.
+ * The stage-1 dataset as LLaMA-Factory reads it: a JSON list of chats with images (`sharegpt` with role/content messages), and
+ * its entry in dataset_info.json. Image paths are relative to the dataset's folder, LLaMA-Factory's default `media_dir`.
  */
 import path from 'node:path';
 import { writeFileAtomic, writeJson } from '../runs/files.js';
-import type { StoredSample } from './puzzle-files.js';
+import type { StoredPuzzle } from './puzzle-files.js';
 import { perceptionAnswer, perceptionPrompt } from './prompts.js';
 
-export const perceptionDataset = 'vsp_tasks_perception_sft';
+const perceptionDataset = 'vsp_tasks_perception_sft';
 
-export interface PerceptionRow {
+interface PerceptionRow {
   readonly messages: readonly { readonly role: 'user' | 'assistant'; readonly content: string }[];
   readonly images: readonly string[];
   /** `frozenlake_perception_all`, ... */
   readonly task: string;
   readonly level: number;
-  /** The sample's text file, whole. */
+  /** The stored text, whole. */
   readonly source_text: string;
 }
 
 /** One conversation. @param image path of the picture, relative to the dataset's folder */
-export function perceptionRow({ world, instance, text }: StoredSample, image: string): PerceptionRow {
+function perceptionRow({ world, instance, text }: StoredPuzzle, image: string): PerceptionRow {
   return {
     messages: [
       { role: 'user', content: perceptionPrompt(world) },
@@ -34,7 +33,7 @@ export function perceptionRow({ world, instance, text }: StoredSample, image: st
   };
 }
 
-/** The entry that LLaMA-Factory needs of a file with such rows. */
+/** The entry in dataset_info.json for a file of such rows. */
 function datasetEntry(file: string): object {
   return {
     file_name: file,
@@ -44,24 +43,24 @@ function datasetEntry(file: string): object {
   };
 }
 
-/** A sample with the place that its image has been copied to. */
-export interface ExportedSample {
-  readonly sample: StoredSample;
+/** A puzzle with the path of its copied image. */
+export interface ExportedPuzzle {
+  readonly puzzle: StoredPuzzle;
   /** Relative to the dataset's folder, with `/`. */
   readonly image: string;
   readonly split: 'train' | 'test';
 }
 
 /** Writes the dataset, training and held-out rows as two of them, and dataset_info.json. @returns names of the datasets */
-export function writeLlamaFactory(folder: string, samples: readonly ExportedSample[]): string[] {
+export function writeLlamaFactory(folder: string, puzzles: readonly ExportedPuzzle[]): string[] {
   const info: Record<string, object> = {};
   for (const [split, name] of [
     ['train', perceptionDataset],
     ['test', `${perceptionDataset}_test`],
   ] as const) {
-    const rows = samples
-      .filter(sample => sample.split === split)
-      .map(({ sample, image }) => perceptionRow(sample, image));
+    const rows = puzzles
+      .filter(exported => exported.split === split)
+      .map(({ puzzle, image }) => perceptionRow(puzzle, image));
     if (rows.length === 0) continue;
     writeFileAtomic(path.join(folder, `${name}.json`), `[\n${rows.map(row => JSON.stringify(row)).join(',\n')}\n]\n`);
     info[name] = datasetEntry(`${name}.json`);

@@ -1,24 +1,17 @@
-/** Prompts in natural language, put together from what the worlds say (worlds/language.ts). */
+/** Prompts in English, put together from the pieces that each world has (`WorldLanguage`). */
 
-import type { WorldLanguage } from '../worlds/language.js';
 import type { World, WorldInstance } from '../worlds/world.js';
+import { describe, formatsOf } from './formats.js';
 
 /** Where a chat model's image stands in a text. */
 export const IMAGE = '<image>';
-
-/** The world's language; an Error if it has none. */
-export function languageOf<I extends WorldInstance>(world: World<I>): WorldLanguage<I> {
-  if (world.language === undefined)
-    throw new Error(`${world.title} has no prompts in natural language (worlds/language.ts), so it cannot be exported`);
-  return world.language;
-}
 
 const numbered = (lines: readonly string[]): string => lines.map((line, i) => `${i + 1}. ${line}`).join('\n');
 const bullets = (lines: readonly string[]): string => lines.map(line => `- ${line}`).join('\n');
 
 /** All perception questions about one image, which comes first. */
 export function perceptionPrompt<I extends WorldInstance>(world: World<I>): string {
-  const { legend, questions } = languageOf(world);
+  const { legend, questions } = formatsOf(world).language;
   return [
     `${IMAGE}${legend}`,
     'Cells are (row, column), both counted from 0 at the top left.',
@@ -29,12 +22,12 @@ export function perceptionPrompt<I extends WorldInstance>(world: World<I>): stri
 
 /** The right answers to them. */
 export function perceptionAnswer<I extends WorldInstance>(world: World<I>, instance: I): string {
-  return numbered(languageOf(world).answers(instance));
+  return numbered(formatsOf(world).language.answers(instance));
 }
 
 /** What student and teacher are asked to write: the same for both. */
 function outputRules<I extends WorldInstance>(world: World<I>): string {
-  const { restate, answerRule, example } = languageOf(world);
+  const { restate, answerRule, example } = formatsOf(world).language;
   return [
     'Write exactly this, and nothing else:',
     numbered([
@@ -48,7 +41,7 @@ function outputRules<I extends WorldInstance>(world: World<I>): string {
 
 /** The student's user turn; the image comes last. */
 export function studentPrompt<I extends WorldInstance>(world: World<I>): string {
-  const { legend, rules } = languageOf(world);
+  const { legend, rules } = formatsOf(world).language;
   return [`${legend} Plan the actions.`, `Rules:\n${bullets(rules)}`, outputRules(world), IMAGE].join('\n\n');
 }
 
@@ -59,7 +52,7 @@ export function answerText<I extends WorldInstance>(world: World<I>, instance: I
 
 /** The system prompt of the teacher, which never sees the image. */
 export function teacherSystemPrompt<I extends WorldInstance>(world: World<I>, withPlan: boolean): string {
-  const { rules, contextFields } = languageOf(world);
+  const { rules, contextFields } = formatsOf(world).language;
   return [
     `You plan for a ${world.title} puzzle from text alone; there is no image.`,
     `You are given ${contextFields}${withPlan ? ', and a reference plan' : ''}.`,
@@ -71,5 +64,5 @@ export function teacherSystemPrompt<I extends WorldInstance>(world: World<I>, wi
 
 /** What the teacher is told of a puzzle. */
 export function teacherContext<I extends WorldInstance>(world: World<I>, instance: I, withPlan: boolean): string {
-  return world.describe(instance, 'context', withPlan ? world.referencePlan(instance) : undefined);
+  return describe(world, instance, 'context', withPlan ? world.referencePlan(instance) : undefined);
 }

@@ -1,7 +1,7 @@
 /**
- * A folder of stored samples, in the layout that the method's authors write and read:
+ * A folder of stored puzzles, in the layout that the method's authors write and read:
  *
- *     ROOT/FrozenLake|Maze|MiniBehaviour/levelN/text/ID.txt      key=value lines, then the board (worlds/stored-sample.ts)
+ *     ROOT/FrozenLake|Maze|MiniBehaviour/levelN/text/ID.txt      key=value lines, then the board (puzzle-text.ts)
  *     ROOT/FrozenLake|Maze|MiniBehaviour/levelN/image/ID.png     its picture
  */
 import fs from 'node:fs';
@@ -10,16 +10,15 @@ import { errorCode, explain, FileError, readFile } from '../runs/files.js';
 import { decodePng, encodePng, MAX_PNG_BYTES, resizeSquare } from '../pictures/png.js';
 import type { Puzzle } from '../method/puzzles.js';
 import { createWorldByName, WORLD_NAMES } from '../worlds/registry.js';
-import { parseSample, readSample, sampleText } from '../worlds/stored-sample.js';
-import type { SampleOrigin } from '../worlds/stored-sample.js';
 import type { RenderStyle, World } from '../worlds/world.js';
-import type { Action } from '../worlds/grid.js';
+import { parsePuzzleText, puzzleText, readPuzzle } from './puzzle-text.js';
+import type { PuzzleOrigin, ReadPuzzle } from './puzzle-text.js';
 
-/** Writes text and image of a puzzle below `root`. @param pixels side of the image @returns path of the text, from `root` on */
-export function writeSample(
+/** Writes text and image of a puzzle below `root`. @param pixels side of the image @returns path of the text, relative to `root` */
+export function writePuzzle(
   root: string,
   { world, instance }: Puzzle,
-  origin: SampleOrigin,
+  origin: PuzzleOrigin,
   pixels: number,
   style: RenderStyle = 'training',
 ): string {
@@ -28,93 +27,79 @@ export function writeSample(
   for (const kind of ['text', 'image']) fs.mkdirSync(path.join(root, level, kind), { recursive: true });
   const data = world.render(instance, pixels, style);
   const file = path.join(level, 'text', `${id}.txt`);
-  fs.writeFileSync(path.join(root, file), sampleText(world, instance, origin));
+  fs.writeFileSync(path.join(root, file), puzzleText(world, instance, origin));
   fs.writeFileSync(path.join(root, level, 'image', `${id}.png`), encodePng({ width: pixels, height: pixels, data }));
   return file;
 }
 
-/** A sample of a folder. */
-export interface StoredSample extends Puzzle {
-  /** File name without its ending; in folders of others it may occur again in another level. */
+/** A puzzle of a folder. */
+export interface StoredPuzzle extends Puzzle, Omit<ReadPuzzle, 'instance'> {
+  /** File name without its ending; in folders of others another level may have the same. */
   readonly id: string;
   /** `FrozenLake/level4/ID`: the path without `text/` and the ending. */
   readonly name: string;
-  /** Paths from the root on, with `/` between the names. */
+  /** Paths relative to the root, with `/` between the names. */
   readonly textFile: string;
   readonly imageFile: string;
   readonly text: string;
-  readonly split: string | undefined;
-  readonly solution: readonly Action[] | undefined;
-  readonly notes: readonly string[];
 }
 
-/** A file that is no sample. */
-export interface SampleProblem {
+/** A file that holds no puzzle, or one that cannot be used. */
+export interface FileProblem {
   readonly path: string;
   readonly reason: string;
 }
 
-/** What a folder of stored samples holds: those that could be read, and what is wrong with the others. */
-export interface SampleFolder {
+/** What a folder holds: the puzzles that could be read, and what is wrong with the other files. */
+export interface PuzzleFolder {
   readonly root: string;
-  readonly samples: readonly StoredSample[];
-  readonly problems: readonly SampleProblem[];
+  readonly puzzles: readonly StoredPuzzle[];
+  readonly problems: readonly FileProblem[];
 }
 
-/** Texts of samples are some kilobytes. */
+/** Texts of puzzles have some kilobytes. */
 const maxTextBytes = 2 ** 20;
-/** Folders are looked through to this depth; levels lie at most two below a world. */
+/** Folders are searched to this depth; levels lie at most two below a world. */
 const maxDepth = 6;
 
 /**
- * All samples below `root`, in the order of their paths: every `.txt` in a folder `text`, wherever that lies. What cannot be
- * read becomes a problem with its path, one each; a board that was there before is noted. Images are read later.
- * @throws FileError if there is no such folder, or no sample in it
+ * All puzzles below `root`, in the order of their paths: every `.txt` in a folder `text`, wherever that lies. A file that
+ * cannot be read becomes a problem with its path; a board that occurs twice is noted. Images are read later.
+ * @throws FileError if there is no such folder, or no puzzle in it
  */
-export function readSampleFolder(root: string): SampleFolder {
-  const samples: StoredSample[] = [];
-  const problems: SampleProblem[] = [];
+export function readPuzzleFolder(root: string): PuzzleFolder {
+  const puzzles: StoredPuzzle[] = [];
+  const problems: FileProblem[] = [];
   const seen = new Map<string, string>();
   const worlds = new Map<string, World>();
   for (const file of textFiles(root)) {
     try {
       const text = readFile(path.join(root, file), maxTextBytes).toString('utf8');
-      const raw = parseSample(text);
+      const raw = parsePuzzleText(text);
       const task = worldOf(raw.fields.text('task'), file);
       const world = worlds.get(task) ?? createWorldByName(task);
       worlds.set(task, world);
-      const { instance, split, solution, notes } = readSample(world, raw);
-      const key = world.instanceKey(instance);
+      const read = readPuzzle(world, raw);
+      const key = world.instanceKey(read.instance);
       const first = seen.get(key);
       seen.set(key, first ?? file);
       const repeated = first === undefined ? [] : [`the same board as ${first}`];
       const id = path.posix.basename(file, '.txt');
       const imageFile = path.posix.join(path.posix.dirname(path.posix.dirname(file)), 'image', `${id}.png`);
       const name = path.posix.join(path.posix.dirname(path.posix.dirname(file)), id);
-      samples.push({
-        world,
-        instance,
-        id,
-        name,
-        textFile: file,
-        imageFile,
-        text,
-        split,
-        solution,
-        notes: [...notes, ...repeated],
-      });
+      puzzles.push({ ...read, world, id, name, textFile: file, imageFile, text, notes: [...read.notes, ...repeated] });
     } catch (error) {
       problems.push({ path: file, reason: error instanceof Error ? error.message : String(error) });
     }
   }
-  if (samples.length + problems.length === 0)
+  if (puzzles.length + problems.length === 0)
     throw new FileError(
-      `${root} holds no samples: they are text files in folders such as FrozenLake/level4/text, with images in FrozenLake/level4/image`,
+      `${root} holds no puzzles: they are text files in folders such as FrozenLake/level4/text, with images in FrozenLake/level4/image`,
     );
-  return { root, samples, problems };
+  return { root, puzzles, problems };
 }
 
-/** Paths of the texts, from `root` on, in order. */
+/** Paths of the texts relative to `root`, in order. */
 function textFiles(root: string): string[] {
   const found: string[] = [];
   const walk = (folder: string, depth: number) => {
@@ -134,14 +119,14 @@ function textFiles(root: string): string[] {
   return found.sort();
 }
 
-/** `MiniBehaviour`, `mini_behavior` and `minibehaviour` are one world. */
+/** `MiniBehaviour`, `mini_behavior` and `minibehaviour` name the same world. */
 const plainName = (name: string) =>
   name
     .toLowerCase()
     .replace(/[^a-z]/g, '')
     .replace('behavior', 'behaviour');
 
-/** The world that `task=` names, or else the folder that holds the levels. */
+/** The world that `task=` names, or else the folder above the levels. */
 function worldOf(task: string | undefined, file: string): string {
   const folder = file.split('/').at(-4);
   const name = task ?? folder ?? '';
@@ -151,10 +136,10 @@ function worldOf(task: string | undefined, file: string): string {
 }
 
 /**
- * The stored image of a sample at the model's size: (pixels, pixels, 3). Other square sizes are resized.
+ * The stored image of a puzzle at the model's size: (pixels, pixels, 3). Other square sizes are resized.
  * @throws Error that says why the image cannot be used; the caller knows its path
  */
-export function storedImage(root: string, { imageFile, instance }: StoredSample, pixels: number): Uint8Array {
+export function storedImage(root: string, { imageFile, instance }: StoredPuzzle, pixels: number): Uint8Array {
   const image = decodePng(readFile(path.join(root, imageFile), MAX_PNG_BYTES));
   if (image.width !== image.height)
     throw new Error(
@@ -167,7 +152,7 @@ export function storedImage(root: string, { imageFile, instance }: StoredSample,
   return resizeSquare(image, pixels).data;
 }
 
-/** @throws FileError if there is anything at this path but an empty folder */
+/** @throws FileError if there is anything at this path other than an empty folder */
 export function requireEmpty(folder: string): void {
   try {
     const [first] = fs.readdirSync(folder);
@@ -181,8 +166,8 @@ export function requireEmpty(folder: string): void {
 }
 
 /**
- * Fills a folder that must be new or empty. `write` gets a temporary one beside it, which takes its place as a whole, so that
- * a command that is stopped leaves no half of a data set.
+ * Fills a folder that must be new or empty. `write` gets a temporary one beside it, which is renamed at the end, so that an
+ * interrupted command leaves no half-written data set.
  */
 export async function writeFolder<T>(folder: string, write: (temporary: string) => T | Promise<T>): Promise<T> {
   requireEmpty(folder);

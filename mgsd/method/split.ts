@@ -5,7 +5,7 @@
  */
 
 import { crc32 } from '../worlds/crc32.js';
-import type { GenerateRequest, RandomSource, World, WorldInstance } from '../worlds/world.js';
+import type { RandomSource, World, WorldInstance } from '../worlds/world.js';
 
 /** Training or held-out puzzles. */
 export type SplitName = 'train' | 'test';
@@ -24,9 +24,11 @@ export function splitOf<I extends WorldInstance>(world: World<I>, instance: I): 
 }
 
 /** Which puzzles are wanted, and how many. */
-export interface PoolRequest extends GenerateRequest {
+export interface PoolRequest {
   readonly split: SplitName;
   readonly count: number;
+  /** One of the world's difficulties. Left out: as they come. */
+  readonly difficulty?: string | undefined;
   /**
    * Difficulties to be taken in turn, so that each has an equal share; instead of `difficulty`. One that runs out is reported to
    * `onExhausted` and the others make up the number; it is an Error only when all have.
@@ -72,7 +74,7 @@ export function instancePool<I extends WorldInstance>(
     const patience = open.length > 1 ? TURN_PATIENCE : Math.max(PATIENCE, 1000 * Math.min(count, 1000));
     let instance: I;
     try {
-      instance = world.generate(random, level, { difficulty: wanted });
+      instance = world.generate(random, level, wanted);
     } catch (error) {
       if (wanted === undefined || turns.length < 2 || error instanceof RangeError) throw error;
       if (open.length < 2) throw outOf(patience); // the generator itself found none

@@ -1,10 +1,10 @@
 /**
- * Drawing boards: sprites made of a few flat shapes, painted into the cells of a square board at any image size. A pixel
- * is the mean colour of the area that it covers, taken from many sample points. Board cells need not align with pixels (48
- * pixels hold 3, 4 or 5 cells), so a pixel may belong to several cells.
+ * Draws boards: sprites of a few flat shapes, painted into the cells of a square board at any image size. A pixel is the mean
+ * colour of its area, taken from many sample points. Cells need not align with pixels (48 pixels hold 3, 4 or 5 cells), so a
+ * pixel may belong to several cells.
  *
- * Such an image is linear in its sprites. So the painter keeps, for every sprite and cell, the *difference* to the empty
- * board in the pixels that the cell touches, and an image is the empty board plus the differences of its sprites: some ten
+ * Such an image is linear in its sprites. So the painter keeps, for every sprite and cell, the *difference* to the empty board
+ * in the pixels that the cell touches; an image is the empty board plus the differences of its sprites. That takes some ten
  * microseconds for a small image, however fine the sampling was.
  */
 
@@ -13,21 +13,33 @@ export type Colour = readonly [red: number, green: number, blue: number];
 /** A shape in the unit square of its cell, x to the right and y down; `opacity` 0..1, 1 if left out. */
 export type Shape = { readonly colour: Colour; readonly opacity?: number } & (
   | { readonly kind: 'ellipse'; readonly x: number; readonly y: number; readonly rx: number; readonly ry: number }
-  | {
-      readonly kind: 'box';
-      readonly left: number;
-      readonly top: number;
-      readonly right: number;
-      readonly bottom: number;
-    }
-  /** Corners x0, y0, x1, y1, ... */
-  | { readonly kind: 'polygon'; readonly points: readonly number[] }
+  /** Corners x0, y0, x1, y1, ...; of a box, top left and bottom right. */
+  | { readonly kind: 'box' | 'polygon'; readonly points: readonly number[] }
 );
+
+export function ellipse(x: number, y: number, rx: number, ry: number, colour: Colour): Shape {
+  return { kind: 'ellipse', x, y, rx, ry, colour };
+}
+
+export function box(left: number, top: number, right: number, bottom: number, colour: Colour): Shape {
+  return { kind: 'box', points: [left, top, right, bottom], colour };
+}
+
+export function polygon(points: readonly number[], colour: Colour): Shape {
+  return { kind: 'polygon', points, colour };
+}
+
+/** The shape moved by (x, y) cells. */
+export function moved(shape: Shape, x: number, y: number): Shape {
+  return shape.kind === 'ellipse'
+    ? { ...shape, x: shape.x + x, y: shape.y + y }
+    : { ...shape, points: shape.points.map((value, i) => value + (i % 2 === 0 ? x : y)) };
+}
 
 /** Shapes in the order in which they are painted, the lowest first. */
 export type Sprite = readonly Shape[];
 
-/** The look of a world: the sprite of an empty cell, which must cover it, and those that may be painted over it. */
+/** A world's sprites: the empty cell's, which must cover it, and those that may be painted over it. */
 export interface SpriteSheet<Name extends string> {
   readonly ground: Sprite;
   readonly sprites: Readonly<Record<Name, Sprite>>;
@@ -42,28 +54,22 @@ export interface Placement<Name extends string> {
 
 /** Whether the shape covers the point (x, y). */
 function covers(shape: Shape, x: number, y: number): boolean {
-  switch (shape.kind) {
-    case 'ellipse':
-      return ((x - shape.x) / shape.rx) ** 2 + ((y - shape.y) / shape.ry) ** 2 <= 1;
-    case 'box':
-      return x >= shape.left && x < shape.right && y >= shape.top && y < shape.bottom;
-    case 'polygon': {
-      // Even-odd rule: count the edges that a ray to the right crosses.
-      const { points } = shape;
-      let inside = false;
-      for (let i = 0, last = points.length - 2; i < points.length; last = i, i += 2) {
-        const y1 = points[last + 1]!;
-        const y2 = points[i + 1]!;
-        if (y1 > y === y2 > y) continue;
-        const x1 = points[last]!;
-        if (x < x1 + ((y - y1) * (points[i]! - x1)) / (y2 - y1)) inside = !inside;
-      }
-      return inside;
-    }
+  if (shape.kind === 'ellipse') return ((x - shape.x) / shape.rx) ** 2 + ((y - shape.y) / shape.ry) ** 2 <= 1;
+  const { points } = shape;
+  if (shape.kind === 'box') return x >= points[0]! && x < points[2]! && y >= points[1]! && y < points[3]!;
+  // Even-odd rule: count the edges that a ray to the right crosses.
+  let inside = false;
+  for (let i = 0, last = points.length - 2; i < points.length; last = i, i += 2) {
+    const y1 = points[last + 1]!;
+    const y2 = points[i + 1]!;
+    if (y1 > y === y2 > y) continue;
+    const x1 = points[last]!;
+    if (x < x1 + ((y - y1) * (points[i]! - x1)) / (y2 - y1)) inside = !inside;
   }
+  return inside;
 }
 
-/** The colour of the painted shapes at (x, y), 0..255, written to `out`: (3). */
+/** The colour of the painted shapes at (x, y), 0..255, written to `out`: (3). Black without a shape. */
 function colourAt(layers: readonly Sprite[], x: number, y: number, out: Float64Array): void {
   let [red, green, blue] = [0, 0, 0];
   for (const sprite of layers) {
@@ -92,28 +98,13 @@ interface Patch {
   readonly values: Int16Array;
 }
 
-/** The part of its cell that a sprite changes at most. */
-interface Bounds {
-  readonly left: number;
-  readonly top: number;
-  readonly right: number;
-  readonly bottom: number;
-}
-
-const WHOLE_CELL: Bounds = { left: 0, top: 0, right: 1, bottom: 1 };
-
-/** The smallest box around all shapes of a sprite. */
-function boundsOf(sprite: Sprite): Bounds {
-  const corners = sprite.flatMap(shape => {
-    switch (shape.kind) {
-      case 'ellipse':
-        return [shape.x - shape.rx, shape.y - shape.ry, shape.x + shape.rx, shape.y + shape.ry];
-      case 'box':
-        return [shape.left, shape.top, shape.right, shape.bottom];
-      case 'polygon':
-        return shape.points;
-    }
-  });
+/** The smallest box around all shapes of a sprite, in cells. */
+function boundsOf(sprite: Sprite): { left: number; top: number; right: number; bottom: number } {
+  const corners = sprite.flatMap(shape =>
+    shape.kind === 'ellipse'
+      ? [shape.x - shape.rx, shape.y - shape.ry, shape.x + shape.rx, shape.y + shape.ry]
+      : shape.points,
+  );
   const [xs, ys] = [0, 1].map(axis => corners.filter((_, i) => i % 2 === axis)) as [number[], number[]];
   return { left: Math.min(...xs), top: Math.min(...ys), right: Math.max(...xs), bottom: Math.max(...ys) };
 }
@@ -139,8 +130,7 @@ export class BoardPainter<Name extends string> {
     this.#empty = new Int16Array(pixels * pixels * 3);
     this.#work = new Int16Array(pixels * pixels * 3);
     for (let row = 0; row < cells; row++)
-      for (let col = 0; col < cells; col++)
-        this.#add(this.#empty, this.#sample(row, col, [sheet.ground], null, WHOLE_CELL));
+      for (let col = 0; col < cells; col++) this.#add(this.#empty, this.#sample(row, col, sheet.ground, []));
   }
 
   /** The image of a board with these sprites; several may share a cell if they do not overlap: (pixels, pixels, 3). */
@@ -158,13 +148,7 @@ export class BoardPainter<Name extends string> {
     let byCell = this.#patches.get(sprite);
     if (byCell === undefined) this.#patches.set(sprite, (byCell = []));
     const { ground, sprites } = this.#sheet;
-    return (byCell[row * this.cells + col] ??= this.#sample(
-      row,
-      col,
-      [ground, sprites[sprite]],
-      [ground],
-      boundsOf(sprites[sprite]),
-    ));
+    return (byCell[row * this.cells + col] ??= this.#sample(row, col, sprites[sprite], [ground]));
   }
 
   #add(work: Int16Array, patch: Patch): void {
@@ -178,14 +162,12 @@ export class BoardPainter<Name extends string> {
     }
   }
 
-  /**
-   * What `layers` put into the pixels of a cell beyond what `minus` puts there, by the mean of a grid of sample points.
-   * Only the pixels that meet `bounds` are looked at: elsewhere the layers must make no difference.
-   */
-  #sample(row: number, col: number, layers: readonly Sprite[], minus: readonly Sprite[] | null, bounds: Bounds): Patch {
+  /** What `sprite` changes in the pixels of a cell that shows `below`, by the mean of a grid of sample points. */
+  #sample(row: number, col: number, sprite: Sprite, below: readonly Sprite[]): Patch {
     const side = this.pixels / this.cells;
     // At least 96 sample points across a cell, so that small cells get smooth edges and large ones stay cheap.
     const points = Math.max(2, Math.ceil(96 / side));
+    const bounds = boundsOf(sprite);
     const cellLeft = Math.floor(col * side);
     const cellTop = Math.floor(row * side);
     const left = Math.max(cellLeft, Math.floor((col + bounds.left) * side));
@@ -193,9 +175,10 @@ export class BoardPainter<Name extends string> {
     const right = Math.min(this.pixels, Math.ceil((col + Math.min(1, bounds.right)) * side));
     const bottom = Math.min(this.pixels, Math.ceil((row + Math.min(1, bounds.bottom)) * side));
     const [width, height] = [Math.max(0, right - left), Math.max(0, bottom - top)];
+    const layers = [...below, sprite];
     const sums = new Float64Array(width * height * 3);
     const colour = new Float64Array(3);
-    const ground = new Float64Array(3);
+    const before = new Float64Array(3);
     for (let py = (top - cellTop) * points; py < (bottom - cellTop) * points; py++) {
       const y = (cellTop + (py + 0.5) / points) / side - row;
       if (y < 0 || y >= 1) continue;
@@ -203,9 +186,9 @@ export class BoardPainter<Name extends string> {
         const x = (cellLeft + (px + 0.5) / points) / side - col;
         if (x < 0 || x >= 1) continue;
         colourAt(layers, x, y, colour);
-        if (minus !== null) colourAt(minus, x, y, ground);
+        colourAt(below, x, y, before);
         const at = ((Math.floor(py / points) + cellTop - top) * width + Math.floor(px / points) + cellLeft - left) * 3;
-        for (let channel = 0; channel < 3; channel++) sums[at + channel]! += colour[channel]! - ground[channel]!;
+        for (let channel = 0; channel < 3; channel++) sums[at + channel]! += colour[channel]! - before[channel]!;
       }
     }
     const values = Int16Array.from(sums, sum => Math.round((sum * UNIT) / points ** 2));

@@ -39,11 +39,22 @@ export function colOf(cell: number): number {
   return cell % GRID_SIDE;
 }
 
+/** The agent's cell in a plan state (see `PlanState`). */
+export function cellOfState(state: number): number {
+  return state % (GRID_SIDE * GRID_SIDE);
+}
+
 /** The n * n cells of a board with side `size`, in raster order. */
 export function boardCells(size: number): number[] {
   const cells: number[] = [];
   for (let row = 0; row < size; row++) for (let col = 0; col < size; col++) cells.push(cellAt(row, col));
   return cells;
+}
+
+/** A board as `size` rows of one letter for each cell. */
+export function boardRows(size: number, letter: (cell: number) => string): string[] {
+  const letters = boardCells(size).map(letter);
+  return Array.from({ length: size }, (_, row) => letters.slice(row * size, (row + 1) * size).join(''));
 }
 
 /** Whether `cell` lies on a board with side `size`. */

@@ -1,13 +1,12 @@
 /**
- * The looks of a world: the training look, and the held-out look that a model never trains on. The held-out one draws the
- * same roles with other shapes, shades and line widths, and no two of its images quite alike: by its key, each puzzle takes
- * one of a few versions of the sheet, and each loose sprite sits a little beside its place. All of it is decided by the
- * puzzle alone, so that rendering stays a pure function.
+ * The looks of a world: the training look, and the held-out look that no model trains on. The held-out one draws the same
+ * roles with other shapes, shades and line widths, and varies from puzzle to puzzle: the puzzle's key picks one of a few
+ * versions of the sheet, and shifts each loose sprite a little. So rendering stays a pure function of the puzzle.
  */
 
+import { BoardPainter, moved, type Placement, type Sprite, type SpriteSheet } from './canvas.js';
 import { crc32 } from './crc32.js';
-import { BoardPainter, type Placement, type Shape, type Sprite, type SpriteSheet } from './canvas.js';
-import type { RenderStyle, WorldInstance } from './world.js';
+import { RENDER_STYLES, type RenderStyle, type WorldInstance } from './world.js';
 
 export interface Look<Name extends string> {
   /** Number of versions of the sheet. */
@@ -19,89 +18,68 @@ export interface Look<Name extends string> {
 }
 
 /** How far a loose sprite is moved at most, in cells. */
-export const MAXIMUM_SHIFT = 0.05;
+const MAXIMUM_SHIFT = 0.05;
 
-/** Where a loose sprite may sit: in the middle or towards one of the corners. Few, since a painter keeps each of them. */
+/** Where a loose sprite may sit: in the middle or towards a corner. Few, since a painter keeps each of them. */
 const SHIFTS = [
   { x: 0, y: 0 },
   ...[-MAXIMUM_SHIFT, MAXIMUM_SHIFT].flatMap(x => [-MAXIMUM_SHIFT, MAXIMUM_SHIFT].map(y => ({ x, y }))),
 ];
 
-/** A shape moved by (x, y) cells. */
-function movedShape(shape: Shape, x: number, y: number): Shape {
-  switch (shape.kind) {
-    case 'ellipse':
-      return { ...shape, x: shape.x + x, y: shape.y + y };
-    case 'box':
-      return {
-        ...shape,
-        left: shape.left + x,
-        right: shape.right + x,
-        top: shape.top + y,
-        bottom: shape.bottom + y,
-      };
-    case 'polygon':
-      return { ...shape, points: shape.points.map((value, i) => value + (i % 2 === 0 ? x : y)) };
-  }
-}
-
-/** A number from 0 to count - 1 that a text decides; the low bits are left to the split, which uses the same hash. */
+/** A number from 0 to count - 1 that follows from a text; the low bits are left to the split, which uses the same hash. */
 function pick(text: string, count: number): number {
   return (crc32(text) >>> 8) % count;
 }
 
-/** A sheet in which each loose sprite also stands moved, under its name with the number of its place. */
-function withMovedSprites<Name extends string>(sheet: SpriteSheet<Name>, loose: readonly Name[]): SpriteSheet<string> {
+/** A sheet that also has each loose sprite in its shifted places, under its name and the number of the shift. */
+function withShiftedSprites<Name extends string>(
+  sheet: SpriteSheet<Name>,
+  loose: readonly Name[],
+): SpriteSheet<string> {
   const sprites: Record<string, Sprite> = { ...sheet.sprites };
   for (const name of loose)
     SHIFTS.forEach(({ x, y }, i) => {
-      sprites[`${name}${i}`] = sheet.sprites[name].map(shape => movedShape(shape, x, y));
+      sprites[`${name}${i}`] = sheet.sprites[name].map(shape => moved(shape, x, y));
     });
   return { ground: sheet.ground, sprites };
 }
 
-/** Draws the puzzles of a world in its looks. Keeps one painter per look, version and size: a second image is fast. */
-export class Looks<I extends WorldInstance, Name extends string> {
-  readonly #title: string;
-  readonly #looks: Readonly<Record<RenderStyle, Look<Name>>>;
-  readonly #keyOf: (instance: I) => string;
-  readonly #painters = new Map<string, BoardPainter<string>>();
+/** How a world looks, and which sprites stand where. */
+export interface Appearance<I extends WorldInstance, Name extends string> {
+  readonly title: string;
+  readonly looks: Readonly<Record<RenderStyle, Look<Name>>>;
+  readonly placements: (instance: I) => readonly Placement<Name>[];
+  readonly instanceKey: (instance: I) => string;
+}
 
-  constructor(title: string, keyOf: (instance: I) => string, looks: Readonly<Record<RenderStyle, Look<Name>>>) {
-    this.#title = title;
-    this.#keyOf = keyOf;
-    this.#looks = looks;
-  }
-
-  get styles(): readonly RenderStyle[] {
-    return Object.keys(this.#looks) as RenderStyle[];
-  }
-
-  /** The puzzle as an RGB image: (pixels, pixels, 3). RangeError for a style that does not exist or too few pixels. */
-  paint(instance: I, pixels: number, style: RenderStyle, placements: readonly Placement<Name>[]): Uint8Array {
-    if (!Object.hasOwn(this.#looks, style))
-      throw new RangeError(`${this.#title} has no style '${style}': choose one of ${this.styles.join(', ')}`);
-    const look = this.#looks[style];
-    if (look.versions === 1 && look.loose.length === 0)
-      return this.#painter(style, instance.size, pixels, 0).paint(placements);
-
-    const key = this.#keyOf(instance);
-    const moved = placements.map(({ row, col, sprite }) =>
-      look.loose.includes(sprite)
-        ? { row, col, sprite: `${sprite}${pick(`${row},${col},${sprite} of ${key}`, SHIFTS.length)}` }
-        : { row, col, sprite },
-    );
-    return this.#painter(style, instance.size, pixels, pick(key, look.versions)).paint(moved);
-  }
-
-  #painter(style: RenderStyle, cells: number, pixels: number, version: number): BoardPainter<string> {
-    const key = `${style},${version},${cells},${pixels}`;
-    let painter = this.#painters.get(key);
+/**
+ * The function that draws a world's puzzles as RGB images, (pixels, pixels, 3); a RangeError for an unknown style or too few
+ * pixels. Keeps one painter for each look, version and size, so that a second image is fast.
+ */
+export function createRenderer<I extends WorldInstance, Name extends string>({
+  title,
+  looks,
+  placements,
+  instanceKey,
+}: Appearance<I, Name>): (instance: I, pixels: number, style?: RenderStyle) => Uint8Array {
+  const painters = new Map<string, BoardPainter<string>>();
+  return (instance, pixels, style = 'training') => {
+    if (!RENDER_STYLES.includes(style))
+      throw new RangeError(`${title} has no style '${style}': choose one of ${RENDER_STYLES.join(', ')}`);
+    const { versions, loose, sheet } = looks[style];
+    const key = versions > 1 || loose.length > 0 ? instanceKey(instance) : '';
+    const version = pick(key, versions);
+    const painterKey = `${style},${version},${instance.size},${pixels}`;
+    let painter = painters.get(painterKey);
     if (painter === undefined) {
-      const look = this.#looks[style];
-      painter = new BoardPainter(withMovedSprites(look.sheet(pixels / cells, version), look.loose), cells, pixels);
-      this.#painters.set(key, painter);
+      const sprites = withShiftedSprites(sheet(pixels / instance.size, version), loose);
+      painter = new BoardPainter(sprites, instance.size, pixels);
+      painters.set(painterKey, painter);
     }
-    return painter;
-  }
+    const shifted = ({ row, col, sprite }: Placement<Name>): Placement<string> =>
+      loose.includes(sprite)
+        ? { row, col, sprite: `${sprite}${pick(`${row},${col},${sprite} of ${key}`, SHIFTS.length)}` }
+        : { row, col, sprite };
+    return painter.paint(placements(instance).map(shifted));
+  };
 }

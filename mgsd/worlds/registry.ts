@@ -1,4 +1,4 @@
-/** The worlds there are. A further one is a folder beside `frozenlake/` and a line here. */
+/** The worlds by name. A further one is a folder beside `frozenlake/` and a line here. */
 
 import { createFrozenLake } from './frozenlake/frozenlake.js';
 import { createMaze } from './maze/maze.js';

@@ -1,17 +1,14 @@
 /**
- * The contract of a world. A further world is one folder that exports a `WorldFactory` and one line in `registry.ts`:
- * it writes down the rules (`WorldRules`), and `createWorld` derives from them everything that follows from a search over
- * the plan states: all optimal actions, shortest lengths, verdicts, the straight-ahead floor.
+ * The contract of a world. A further world is one folder that exports a `WorldFactory`, and one line in `registry.ts`: it
+ * states its rules (`WorldRules`), and `createWorld` derives what follows from a search over the plan states: all optimal
+ * actions, shortest lengths, verdicts, the straight-ahead floor.
  */
 
-import { actionToken } from '../../models/vocabulary.js';
-import { actionName, type Action } from './grid.js';
-import { parseAnswerText, type ParsedAnswer } from './answers.js';
-import type { WorldLanguage } from './language.js';
+import { actionToken, cellIndexToken } from '../../models/vocabulary.js';
+import { actionName, cellOfState, type Action } from './grid.js';
 import { solve } from './solver.js';
-import type { SampleFormat } from './stored-sample.js';
 
-/** Where random numbers come from. Everything that draws takes one, so that a seed decides every puzzle and every sample. */
+/** Where random numbers come from. Everything that draws takes one, so that a seed decides every puzzle. */
 export interface RandomSource {
   /** Uniform in [0, 1). */
   uniform(): number;
@@ -19,70 +16,63 @@ export interface RandomSource {
   integer(n: number): number;
 }
 
-/** One element of `items`, each with the same probability; an Error on an empty list. */
+/** One element of `items`, all equally likely; an Error on an empty list. */
 export function choose<T>(random: RandomSource, items: readonly T[]): T {
   const item = items[random.integer(items.length)];
   if (item === undefined) throw new Error('cannot choose from an empty list');
   return item;
 }
 
-/** One puzzle: plain data that survives JSON and `structuredClone`, so that it can go to worker threads and into files. */
+/** One puzzle: plain data that survives JSON and `structuredClone`, for worker threads and files. */
 export interface WorldInstance {
   /** Side of the square board, which is also the level. */
   readonly size: number;
 }
 
 /**
- * Where a plan stands, as a whole number that is 0 or more: the agent's cell and whatever else the world remembers
- * (64 for carrying, 128 for done, ...). States are small, so the solver holds distances in an array.
+ * Where a plan stands: the agent's cell, plus a multiple of 64 for whatever else the world remembers (64 for carrying, 128 for
+ * done, ...). States are small, so the solver holds distances in an array.
  */
 export type PlanState = number;
 
 export type StepResult =
   | { readonly verdict: 'ok' | 'goal'; readonly next: PlanState }
-  /** The plan has failed. `next` is the unchanged state: it is where relabelling goes on (see trace.ts). */
+  /** The plan has failed. `next` is the unchanged state, where relabelling goes on (see response.ts). */
   | { readonly verdict: 'fatal'; readonly next: PlanState; readonly reason: string };
 
-/** What to ask of `generate` beside the level. */
-export interface GenerateRequest {
-  /** One of the world's `difficulties`. Left out: as they come. */
-  readonly difficulty?: string | undefined;
-}
+/** What an image can look like: as in training, or drawn differently to measure the shift. */
+export const RENDER_STYLES = ['training', 'held-out'] as const;
+/** One of `RENDER_STYLES`. */
+export type RenderStyle = (typeof RENDER_STYLES)[number];
 
-/** `context`: what a text-only teacher is told. `evaluation`: what stands in for the image in the text-modality evaluation. */
-export type TextVariant = 'context' | 'evaluation';
-
-/** What an image looks like: `training`, or another look that the world has drawn for measuring shift. */
-export type RenderStyle = 'training' | 'held-out';
-
-/** What stands in a cell, for drawing: a letter, `.` for free floor, and how to colour it. */
+/** What is in a cell, for drawing: a letter, `.` for free floor, and how to colour it. */
 export type CellLook = readonly [letter: string, kind: 'start' | 'goal' | 'obstacle' | 'floor'];
 
-/** What a perception question asks about, and its true answer. */
+/** A perception question and its true answer. */
 export interface Question {
   /** Lower-case, for tables: `holes`. */
   readonly name: string;
   /**
-   * The answer: one token, or a list (none of them if empty), or for a `table` cells each followed by what is said of it.
-   * Lists and tables are sets: their order does not count.
+   * One token, a list, which may be empty, or a `table`: cells, each followed by what is said of it. Lists and
+   * tables are sets: their order does not count.
    */
   readonly answer: readonly number[];
   readonly kind: 'one' | 'list' | 'table';
 }
 
-/** The judgement of a whole plan. */
+/** The verdict on a whole plan. */
 export interface Verdict {
   /** The goal was reached before anything fatal. Actions after the goal do not undo it. */
   readonly success: boolean;
-  /** Success, and the number of all emitted actions, those after the goal included, is the shortest length. */
+  /** Success with as many actions as a shortest plan has; actions after the goal count. */
   readonly optimal: boolean;
-  /** The answer could be read and holds at least one action. */
+  /** There is at least one action. */
   readonly parsed: boolean;
-  /** Number of emitted actions. */
+  /** Number of all emitted actions. */
   readonly length: number;
-  /** Actions carried out until the goal or the fatal one, that one included. */
+  /** Actions carried out up to the goal or the fatal one, which counts. */
   readonly steps: number;
-  /** Share of the shortest plan covered before the first action that is not optimal, 0..1. */
+  /** Share of a shortest plan covered before the first action that is not optimal, 0..1. */
   readonly progress: number;
   /** `goal`, or why not: `unparsed`, `unfinished`, or the world's reason for the fatal action. */
   readonly reason: string;
@@ -90,26 +80,26 @@ export interface Verdict {
   readonly path: readonly PlanState[];
 }
 
-/** What one world has to state. `I` is its puzzle; functions are pure and throw only on wrong arguments. */
+/** What a world has to state. `I` is its puzzle; functions are pure and throw only on wrong arguments. */
 export interface WorldRules<I extends WorldInstance = WorldInstance> {
   /** Lower-case name, in configs and on the command line: `frozenlake`. */
   readonly name: string;
-  /** Name for people and for the folders of stored samples: `FrozenLake`. */
+  /** Name for people, and of the folders of stored puzzles: `FrozenLake`. */
   readonly title: string;
   /** The token that opens a prompt of this world. */
   readonly taskToken: number;
-  /** The sizes that the paper trains on. */
+  /** The board sizes that the paper trains on. */
   readonly levels: readonly number[];
   readonly actions: readonly Action[];
-  /** Difficulty buckets that `generate` can be asked for. */
+  /** Difficulties that `generate` can be asked for. */
   readonly difficulties: readonly string[];
-  readonly styles: readonly RenderStyle[];
-  /** What stands between two actions in an answer: nothing (`UUR`) or a comma (`U,PICK`). */
-  readonly answerSeparator: '' | ',';
 
-  /** A random solvable puzzle of side `level`; an Error that names the options if none is found in a bounded number of draws. */
-  generate(random: RandomSource, level: number, request?: GenerateRequest): I;
-  /** The bucket of a puzzle, one of `difficulties`. */
+  /**
+   * A random solvable puzzle of side `level`, of one of `difficulties` if asked; an Error that names the options if a bounded
+   * number of draws brings none.
+   */
+  generate(random: RandomSource, level: number, difficulty?: string): I;
+  /** The difficulty of a puzzle, one of `difficulties`. */
   difficulty(instance: I): string;
   /** Text that is equal for equal puzzles only. */
   instanceKey(instance: I): string;
@@ -120,31 +110,23 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   render(instance: I, pixels: number, style?: RenderStyle): Uint8Array;
   /** The state in tokens, in a fixed order: the symbolic prompt, the perception target and the head of every plan. */
   recap(instance: I): number[];
-  /** The puzzle that a recap describes; an Error says why it describes none: what a model perceives may not fit together. */
+  /** The puzzle that a recap describes; an Error says why there is none: what a model perceives may not fit together. */
   readRecap(tokens: readonly number[]): I;
-  /** What stands in a cell of the board as text. */
+  /** No recap of a puzzle that `generate` returns is longer. */
+  maximumRecapLength(level: number): number;
+  /** Names of the recap's tokens one by one, the last for all that are left. Left out: evaluation reports the recap as a whole. */
+  readonly recapFields?: readonly string[];
+  /**
+   * The cell (8 * row + col) that the recap token at `position` describes by its place, on a board of side `size`; -1 if none.
+   * Left out: no token of this world's recaps does. A rule of the format, which must not depend on the puzzle.
+   */
+  readonly recapCell?: (size: number, position: number) => number;
+  /** The perception questions with their answers, at most seven, derived facts included. Left out: nothing is asked. */
+  questions?(instance: I): readonly Question[];
+  /** What is in a cell, for boards drawn as text. */
   cellLook(instance: I, cell: number): CellLook;
   /** Whether a wall stands in the way of a move; left out in worlds without walls inside the board. */
   isWalled?(instance: I, cell: number, move: Action): boolean;
-  /** No recap of a puzzle that `generate` returns is longer. */
-  maximumRecapLength(level: number): number;
-  /**
-   * The cell (8 * row + col) that the recap token at `position` describes by its place, on a board of side `size`; -1 if none.
-   * Left out: no token of this world's recaps does. It is a rule of the format and must not depend on the puzzle.
-   */
-  readonly recapCell?: (size: number, position: number) => number;
-  /** What the parts of a recap are called: its tokens one by one, the last name for all that are left. Left out: not told apart. */
-  readonly recapFields?: readonly string[];
-  /** The perception questions and their answers, at most seven, derived facts included. Left out: nothing is asked. */
-  questions?(instance: I): readonly Question[];
-  /** The state as text. `plan` appends the reference-plan line of the privileged context. */
-  describe(instance: I, variant: TextVariant, plan?: readonly Action[]): string;
-  /** The puzzle that either variant of `describe` wrote; an Error says what is missing or contradicts itself. */
-  parseDescription(text: string): I;
-  /** How a puzzle is stored as a file; left out: as its description, in a block `state:`. */
-  readonly sampleFormat?: SampleFormat<I>;
-  /** Prompts and perception questions in natural language, for big models; left out: the world cannot be exported to them. */
-  readonly language?: WorldLanguage<I>;
 
   /** The state in which every plan begins. */
   start(instance: I): PlanState;
@@ -152,11 +134,7 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   isGoal(instance: I, state: PlanState): boolean;
   /** One action from a state that is not a goal state. */
   step(instance: I, state: PlanState, action: Action): StepResult;
-  /** Fatal reasons that the published training reward passes over: the agent stays. Left out: none (see reference-scoring.ts). */
-  readonly rewardNoOps?: readonly string[];
-  /** The cell token that a trace writes after an action that led to `state`. */
-  cellAfter(instance: I, state: PlanState): number;
-  /** No shortest plan of a puzzle that `generate` returns is longer; traces and rollouts are cut at this many actions. */
+  /** No shortest plan of a puzzle that `generate` returns is longer; responses are cut at this many actions. */
   maximumPlanLength(level: number): number;
   /**
    * What a player does who knows where things are but not what is in the way: each such action must bring it nearer to the
@@ -179,25 +157,33 @@ export interface World<I extends WorldInstance = WorldInstance> extends WorldRul
   straightAheadSuccess(instance: I): number;
   /** Whether every straight-ahead walk fails, so that only planning solves the puzzle. */
   needsDetour(instance: I): boolean;
-  /** The judgement of an action list. */
+  /** The verdict on a list of actions. */
   judge(instance: I, actions: readonly Action[]): Verdict;
-  /** The actions in the last complete answer block of `text`. */
-  parseAnswer(text: string): ParsedAnswer;
-  /** Parses and judges; an answer that cannot be read is a failure with reason `unparsed`. */
-  judgeText(instance: I, text: string): Verdict;
   /** The actions as the answer block holds them: `UUR` or `U,PICK`. */
   formatAnswer(actions: readonly Action[]): string;
+  /** The cell token that a response writes after an action that led to `state`. */
+  cellAfter(instance: I, state: PlanState): number;
   /** Whether `id` is the token of one of `actions`. */
   isActionToken(id: number): boolean;
 }
 
-/** A world is made from its raw options (from a config file, unknown until checked); an Error lists what is wrong with them. */
+/** Makes a world from its generator's options as a config file has them; an Error lists what is wrong with them. */
 export type WorldFactory<I extends WorldInstance = WorldInstance> = (options?: unknown) => World<I>;
 
-/** Completes rules to a world. Searches are done once per puzzle object and remembered for as long as it lives. */
+/** Completes rules to a world. A puzzle is searched once and its distances are kept for as long as the object lives. */
 export function createWorld<I extends WorldInstance>(rules: WorldRules<I>): World<I> {
   const distances = new WeakMap<I, Int16Array>();
   const tokens = new Set(rules.actions.map(actionToken));
+  // `UUR`, but `U,PICK`: letters run together, words are separated.
+  const separator = rules.actions.every(action => actionName(action).length === 1) ? '' : ',';
+
+  function generate(random: RandomSource, level: number, difficulty?: string): I {
+    if (difficulty !== undefined && !rules.difficulties.includes(difficulty))
+      throw new RangeError(
+        `${rules.title} has no difficulty '${difficulty}': choose one of ${rules.difficulties.join(', ')}`,
+      );
+    return rules.generate(random, level, difficulty);
+  }
 
   function distance(instance: I, state: PlanState): number {
     let known = distances.get(instance);
@@ -280,10 +266,9 @@ export function createWorld<I extends WorldInstance>(rules: WorldRules<I>): Worl
     };
   }
 
-  const parseAnswer = (text: string): ParsedAnswer => parseAnswerText(text, rules.actions);
-
   return {
     ...rules,
+    generate,
     distance,
     optimalActions,
     shortestLength: instance => distance(instance, rules.start(instance)),
@@ -291,9 +276,8 @@ export function createWorld<I extends WorldInstance>(rules: WorldRules<I>): Worl
     straightAheadSuccess,
     needsDetour: instance => straightAheadSuccess(instance) === 0,
     judge,
-    parseAnswer,
-    judgeText: (instance, text) => judge(instance, parseAnswer(text).actions),
-    formatAnswer: actions => actions.map(actionName).join(rules.answerSeparator),
+    formatAnswer: actions => actions.map(actionName).join(separator),
+    cellAfter: (_, state) => cellIndexToken(cellOfState(state)),
     isActionToken: id => tokens.has(id),
   };
 }

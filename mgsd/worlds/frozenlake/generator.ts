@@ -1,13 +1,46 @@
-/** Random FrozenLake puzzles. */
+/** Random FrozenLake puzzles, and the options of their generator. */
 
+import { z } from 'zod';
 import { choose, type RandomSource } from '../world.js';
 import { boardCells, cellAt, gridDistances } from '../grid.js';
 import { createInstance, type FrozenLakeInstance } from './rules.js';
-import { holeLimit, type FrozenLakeOptions } from './options.js';
+
+/** By size: the most holes of a puzzle by default, about the 95th percentile at p = 0.8 and above. */
+const DEFAULT_HOLES: readonly number[] = [0, 0, 8, 8, 8, 8, 10, 13, 17];
+
+const probability = z.number().gt(0).max(1);
+
+const schema = z.strictObject({
+  /** Chance that a cell is frozen and not a hole; a pair draws the chance anew for each map, to mix difficulties. */
+  frozenProbability: z.union([probability, z.tuple([probability, probability])]).default(0.8),
+  /** `random`: any two frozen cells. `corners`: top left and bottom right, as in gymnasium. */
+  startGoal: z.enum(['random', 'corners']).default('random'),
+  /** As in gymnasium: the two corners are frozen and connected, even where start and goal are drawn elsewhere. */
+  connectedCorners: z.boolean().default(false),
+  /** Least number of moves from start to goal. */
+  minimumDistance: z.int().min(1).default(2),
+  /** Most holes; null: no limit; left out: 8 up to size 5, then 10, 13 and 17. */
+  maximumHoles: z.int().min(0).nullable().optional(),
+});
+
+export type FrozenLakeOptions = z.infer<typeof schema>;
+
+/** The checked options with defaults filled in; an Error lists every wrong field. */
+export function parseFrozenLakeOptions(raw: unknown): FrozenLakeOptions {
+  const result = schema.safeParse(raw ?? {});
+  if (!result.success) throw new Error(`FrozenLake options: ${z.prettifyError(result.error)}`);
+  return result.data;
+}
+
+/** The most holes a puzzle of this size may have. Start, goal and a cell between them stay free. */
+export function holeLimit(options: FrozenLakeOptions, size: number): number {
+  const limit = options.maximumHoles === undefined ? (DEFAULT_HOLES[size] ?? 0) : (options.maximumHoles ?? Infinity);
+  return Math.min(limit, size * size - 2);
+}
 
 /** Maps drawn for one puzzle before giving up. */
 const MAXIMUM_MAPS = 20_000;
-/** Pairs of start and goal drawn for one map before a new map is drawn, as in the published generator. */
+/** Pairs of start and goal drawn on one map before a new map is drawn, as in the published generator. */
 const MAXIMUM_PAIRS = 512;
 
 /**

@@ -1,10 +1,10 @@
 /**
  * FrozenLake: walk from start to goal over a frozen lake without entering a hole or leaving the board. Not slippery.
- * Leaving the board is a failure here, in training and evaluation alike, as in the benchmark's evaluator.
+ * Leaving the board is a failure, in training and evaluation alike, as in the benchmark's evaluator.
  */
 
-import { checkSize, neighbour, onBoard, type Action } from '../grid.js';
-import type { PlanState, StepResult, WorldInstance } from '../world.js';
+import { boardRows, checkSize, neighbour, onBoard, type Action } from '../grid.js';
+import type { CellLook, PlanState, StepResult, WorldInstance } from '../world.js';
 
 export interface FrozenLakeInstance extends WorldInstance {
   readonly start: number;
@@ -13,7 +13,7 @@ export interface FrozenLakeInstance extends WorldInstance {
   readonly holes: readonly number[];
 }
 
-/** A checked puzzle; holes in any order. RangeError if a cell lies off the board, twice on it, or start, goal and holes collide. */
+/** A checked puzzle; holes in any order. RangeError if a cell lies off the board, or start, goal and holes collide. */
 export function createInstance(
   size: number,
   start: number,
@@ -35,4 +35,15 @@ export function step(instance: FrozenLakeInstance, state: PlanState, action: Act
   if (next < 0) return { verdict: 'fatal', next: state, reason: 'off-board' };
   if (instance.holes.includes(next)) return { verdict: 'fatal', next: state, reason: 'hole' };
   return { verdict: next === instance.goal ? 'goal' : 'ok', next };
+}
+
+export function cellLook({ start, goal, holes }: FrozenLakeInstance, cell: number): CellLook {
+  if (cell === start) return ['S', 'start'];
+  if (cell === goal) return ['G', 'goal'];
+  return holes.includes(cell) ? ['H', 'obstacle'] : ['.', 'floor'];
+}
+
+/** The map as `size` rows of S(tart), G(oal), H(ole) and F(rozen). */
+export function mapRows(instance: FrozenLakeInstance): string[] {
+  return boardRows(instance.size, cell => cellLook(instance, cell)[0].replace('.', 'F'));
 }

@@ -4,7 +4,7 @@
  */
 
 import { MOVES, boardCells, cellText, checkSize, colOf, neighbour, onBoard, rowOf, type Action } from '../grid.js';
-import type { PlanState, StepResult, WorldInstance } from '../world.js';
+import type { CellLook, PlanState, StepResult, WorldInstance } from '../world.js';
 
 export interface MazeInstance extends WorldInstance {
   readonly start: number;
@@ -19,11 +19,7 @@ export const ALL_WALLS = 15;
 const WALL: readonly number[] = [4, 2, 8, 1];
 const WALL_BEHIND: readonly number[] = [8, 1, 4, 2];
 
-export function wallOf(move: Action): number {
-  return WALL[move] ?? 0;
-}
-
-/** Place of a cell in a list in raster order. */
+/** Index of a cell among the board's in raster order. */
 export function rasterIndex(size: number, cell: number): number {
   return rowOf(cell) * size + colOf(cell);
 }
@@ -33,9 +29,9 @@ export function wallsAt(instance: MazeInstance, cell: number): number {
   return instance.walls[rasterIndex(instance.size, cell)] ?? ALL_WALLS;
 }
 
-/** Whether no wall stands in the way of a move. */
+/** Whether a move leads through no wall; false for PICK and DROP. */
 export function isOpen(instance: MazeInstance, cell: number, move: Action): boolean {
-  return move < MOVES.length && (wallsAt(instance, cell) & wallOf(move)) === 0;
+  return move < MOVES.length && (wallsAt(instance, cell) & WALL[move]!) === 0;
 }
 
 /** Takes away the wall between `cell` and its neighbour in the direction of `move`, on both sides. */
@@ -88,4 +84,9 @@ export function step(instance: MazeInstance, state: PlanState, action: Action): 
   if (!isOpen(instance, state, action)) return { verdict: 'fatal', next: state, reason: 'wall' };
   const next = neighbour(instance.size, state, action);
   return { verdict: next === instance.target ? 'goal' : 'ok', next };
+}
+
+export function cellLook({ start, target }: MazeInstance, cell: number): CellLook {
+  if (cell === start) return ['S', 'start'];
+  return cell === target ? ['T', 'goal'] : ['.', 'floor'];
 }

@@ -7,7 +7,7 @@
  * Every cell is a square inset by half a wall; an open side adds half a bridge to it, the neighbour adds the other half.
  */
 
-import type { Colour, Placement, Shape, Sprite, SpriteSheet } from '../canvas.js';
+import { box, ellipse, polygon, type Colour, type Placement, type Sprite, type SpriteSheet } from '../canvas.js';
 import { DOWN, LEFT, MOVES, RIGHT, UP, boardCells, colOf, rowOf, type Action } from '../grid.js';
 import type { Look } from '../looks.js';
 import { isOpen, type MazeInstance } from './rules.js';
@@ -42,10 +42,6 @@ interface Colours {
 
 function sheet({ wall, line }: Measures, colours: Colours, start: Sprite, target: Sprite): SpriteSheet<MazeSprite> {
   const [near, far] = [wall / 2, 1 - wall / 2];
-  const box = (left: number, top: number, right: number, bottom: number, colour: Colour): Shape => ({
-    kind: 'box',
-    ...{ left, top, right, bottom, colour },
-  });
   /** The half bridge on a side, and the half of the line that lies on this side of the boundary. */
   const bridge = (side: Action): Sprite =>
     [
@@ -74,7 +70,7 @@ const training: Look<MazeSprite> = {
     const line = Math.max(1, Math.floor(side / 16));
     // The dot stays inside the white square, also where cells have few pixels.
     const radius = Math.min(Math.max(3, Math.floor((side - wall) / 4)), (side - wall) / 2) / side;
-    const dot = (colour: Colour): Sprite => [{ kind: 'ellipse', x: 0.5, y: 0.5, rx: radius, ry: radius, colour }];
+    const dot = (colour: Colour): Sprite => [ellipse(0.5, 0.5, radius, radius, colour)];
     const colours: Colours = { wall: [0, 0, 0], corridor: [255, 255, 255], line: [224, 224, 224] };
     return sheet({ wall: wall / side, line: line / side }, colours, dot(YELLOW), dot(BLUE));
   },
@@ -95,18 +91,12 @@ const heldOut: Look<MazeSprite> = {
     const navy: Colour = [38, 60, 150];
     const rim: Colour = [110, 84, 20];
     const diamond = (r: number): readonly number[] => [0.5, 0.5 - r, 0.5 + r, 0.5, 0.5, 0.5 + r, 0.5 - r, 0.5];
-    const square = (r: number) => ({ left: 0.5 - r, top: 0.5 - r, right: 0.5 + r, bottom: 0.5 + r });
+    const square = (r: number, colour: Colour) => box(0.5 - r, 0.5 - r, 0.5 + r, 0.5 + r, colour);
     return sheet(
       { wall, line: 0.05 },
       palettes[version >> 1]!,
-      [
-        { kind: 'polygon', points: diamond(reach), colour: rim },
-        { kind: 'polygon', points: diamond(reach * 0.82), colour: amber },
-      ],
-      [
-        { kind: 'box', ...square(reach * 0.8), colour: navy },
-        { kind: 'box', ...square(reach * 0.3), colour: [120, 160, 235] },
-      ],
+      [polygon(diamond(reach), rim), polygon(diamond(reach * 0.82), amber)],
+      [square(reach * 0.8, navy), square(reach * 0.3, [120, 160, 235])],
     );
   },
 };

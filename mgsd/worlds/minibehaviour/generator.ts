@@ -3,13 +3,14 @@
 import { choose, type RandomSource } from '../world.js';
 import { boardCells } from '../grid.js';
 import type { Bucket } from '../buckets.js';
-import { createInstance, distanceToTable, tablePlaces, type MiniBehaviourInstance } from './rules.js';
+import { checkBoard, createInstance, distanceToTable, tablePlaces, type MiniBehaviourInstance } from './rules.js';
 
-/** Puzzles drawn for one of an asked difficulty, as in the published generator. */
+/** Puzzles drawn for one of a wanted difficulty, as in the published generator. */
 export const MAXIMUM_DRAWS = 20_000;
 
-/** The table uniform over its places, the printer over the cells it leaves, the agent over the rest. */
+/** The table uniform over its places, the printer over the cells it leaves, the agent over the rest. RangeError for a small side. */
 export function drawMiniBehaviour(random: RandomSource, size: number): MiniBehaviourInstance {
+  checkBoard(size);
   const table = choose(random, tablePlaces(size));
   const floor = boardCells(size).filter(cell => distanceToTable(table, cell) > 0);
   const printer = choose(random, floor);

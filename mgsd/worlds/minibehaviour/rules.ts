@@ -6,9 +6,12 @@
 
 import {
   DROP,
+  MOVES,
   PICK,
   boardCells,
+  boardRows,
   cellAt,
+  cellOfState,
   cellText,
   checkSize,
   colOf,
@@ -18,7 +21,7 @@ import {
   rowOf,
   type Action,
 } from '../grid.js';
-import type { PlanState, StepResult, WorldInstance } from '../world.js';
+import type { CellLook, PlanState, StepResult, WorldInstance } from '../world.js';
 
 export interface MiniBehaviourInstance extends WorldInstance {
   readonly agent: number;
@@ -31,13 +34,8 @@ export const TABLE_ROWS = 2;
 export const TABLE_COLS = 3;
 
 /** Added to the agent's cell in a plan state: after PICK, and after DROP. */
-export const CARRYING = 64;
+const CARRYING = 64;
 export const DONE = 128;
-
-/** The agent's cell in a plan state. */
-export function agentCell(state: PlanState): number {
-  return state % CARRYING;
-}
 
 export function isCarrying(state: PlanState): boolean {
   return state >= CARRYING && state < DONE;
@@ -103,7 +101,7 @@ export function createInstance(size: number, agent: number, printer: number, tab
  * `off-board`, `table`, `printer` (entering its cell before PICK), `illegal-pick`, `illegal-drop`.
  */
 export function step(instance: MiniBehaviourInstance, state: PlanState, action: Action): StepResult {
-  const cell = agentCell(state);
+  const cell = cellOfState(state);
   const carrying = isCarrying(state);
   const fatal = (reason: string): StepResult => ({ verdict: 'fatal', next: state, reason });
   if (action === PICK)
@@ -119,4 +117,20 @@ export function step(instance: MiniBehaviourInstance, state: PlanState, action: 
   if (distanceToTable(instance.table, next) === 0) return fatal('table');
   if (next === instance.printer && !carrying) return fatal('printer');
   return { verdict: 'ok', next: carrying ? next + CARRYING : next };
+}
+
+/** The agent's first moves that do not fail. */
+export function legalMoves(instance: MiniBehaviourInstance): Action[] {
+  return MOVES.filter(move => step(instance, instance.agent, move).verdict !== 'fatal');
+}
+
+export function cellLook({ agent, printer, table }: MiniBehaviourInstance, cell: number): CellLook {
+  if (cell === agent) return ['A', 'start'];
+  if (cell === printer) return ['P', 'goal'];
+  return distanceToTable(table, cell) === 0 ? ['T', 'obstacle'] : ['.', 'floor'];
+}
+
+/** The board as `size` rows of A(gent), P(rinter), T(able) and `.` for free floor. */
+export function gridRows(instance: MiniBehaviourInstance): string[] {
+  return boardRows(instance.size, cell => cellLook(instance, cell)[0]);
 }

@@ -4,7 +4,7 @@
  * and a black lamp.
  */
 
-import type { Colour, Placement, Shape, SpriteSheet } from '../canvas.js';
+import { box, ellipse, polygon, type Colour, type Placement, type Shape, type SpriteSheet } from '../canvas.js';
 import { colOf, rowOf } from '../grid.js';
 import type { Look } from '../looks.js';
 import { tableCells, type MiniBehaviourInstance } from './rules.js';
@@ -15,11 +15,6 @@ export function placements({ agent, printer, table }: MiniBehaviourInstance): Pl
   const place = (cell: number, sprite: MiniBehaviourSprite) => ({ row: rowOf(cell), col: colOf(cell), sprite });
   return [...tableCells(table).map(cell => place(cell, 'table')), place(printer, 'printer'), place(agent, 'agent')];
 }
-
-const box = (left: number, top: number, right: number, bottom: number, colour: Colour): Shape => ({
-  kind: 'box',
-  ...{ left, top, right, bottom, colour },
-});
 
 /** A floor with lines along the left and the top edge of each cell. */
 const floor = (line: number, lineColour: Colour, colour: Colour): readonly Shape[] => [
@@ -38,11 +33,11 @@ const training: Look<MiniBehaviourSprite> = {
       ground: floor(pixel, [60, 60, 60], BLACK),
       sprites: {
         table: [box(pixel, pixel, 1 - pixel, 1 - pixel, [181, 143, 96])],
-        agent: [{ kind: 'polygon', points: [0.22, 0.2, 0.78, 0.5, 0.22, 0.8], colour: [255, 24, 16] }],
+        agent: [polygon([0.22, 0.2, 0.78, 0.5, 0.22, 0.8], [255, 24, 16])],
         printer: [
           box(0.21, 0.24, 0.79, 0.76, WHITE),
           box(0.31, 0.36, 0.69, 0.46, BLACK),
-          { kind: 'ellipse', x: 0.68, y: 0.64, rx: 0.055, ry: 0.055, colour: BLACK },
+          ellipse(0.68, 0.64, 0.055, 0.055, BLACK),
         ],
       },
     };
@@ -71,15 +66,15 @@ const heldOut: Look<MiniBehaviourSprite> = {
       sprites: {
         table: [box(0, 0, 1, 1, wood), box(0, 0.3, 1, 0.36, grain), box(0, 0.68, 1, 0.74, grain)],
         agent: [
-          { kind: 'ellipse', x: 0.46, y: 0.5, rx: 0.26, ry: 0.26, colour: crimson },
-          { kind: 'polygon', points: [0.62, 0.3, 0.9, 0.5, 0.62, 0.7], colour: crimson },
-          { kind: 'ellipse', x: 0.5, y: 0.42, rx: 0.05, ry: 0.05, colour: [255, 214, 214] },
+          ellipse(0.46, 0.5, 0.26, 0.26, crimson),
+          polygon([0.62, 0.3, 0.9, 0.5, 0.62, 0.7], crimson),
+          ellipse(0.5, 0.42, 0.05, 0.05, [255, 214, 214]),
         ],
         printer: [
-          { kind: 'polygon', points: [0.3, 0.14, 0.7, 0.14, 0.7, 0.4, 0.3, 0.4], colour: [250, 250, 244] },
-          { kind: 'polygon', points: [0.16, 0.36, 0.84, 0.36, 0.78, 0.82, 0.22, 0.82], colour: shell },
+          polygon([0.3, 0.14, 0.7, 0.14, 0.7, 0.4, 0.3, 0.4], [250, 250, 244]),
+          polygon([0.16, 0.36, 0.84, 0.36, 0.78, 0.82, 0.22, 0.82], shell),
           box(0.3, 0.62, 0.7, 0.7, ink),
-          { kind: 'ellipse', x: 0.3, y: 0.48, rx: 0.05, ry: 0.05, colour: [60, 150, 80] },
+          ellipse(0.3, 0.48, 0.05, 0.05, [60, 150, 80]),
         ],
       },
     };

@@ -9,7 +9,7 @@ import { wilsonInterval } from '../../../mgsd/evaluation/intervals.js';
 import { buildTable, tableMarkdown } from '../../../mgsd/evaluation/table.js';
 import { oracleResponse } from '../../../mgsd/method/response.js';
 import { DROP } from '../../../mgsd/worlds/grid.js';
-import { actionToken, cellToken } from '../../../models/vocabulary.js';
+import { actionToken, cellIndexToken } from '../../../models/vocabulary.js';
 
 const groups = heldOutGroups(resolveConfig('worlds', { evaluation: { puzzles: 6 } }));
 const puzzles = groups.flatMap(({ puzzles }) => puzzles);
@@ -20,7 +20,7 @@ function spoilt(puzzle: Puzzle, what: 'action' | 'start'): ItemResult {
   const { world, instance } = puzzle;
   const tokens = oracleResponse(world, instance);
   const at = what === 'start' ? 1 : world.recap(instance).length + 1;
-  if (what === 'start') tokens[at] = tokens[at] === cellToken(0, 0) ? cellToken(0, 1) : cellToken(0, 0);
+  if (what === 'start') tokens[at] = tokens[at] === cellIndexToken(0) ? cellIndexToken(1) : cellIndexToken(0);
   else tokens[at] = actionToken(DROP);
   return judge(puzzle, tokens);
 }

@@ -3,12 +3,16 @@ import path from 'node:path';
 import { parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
 import type { SchemaTree } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
+import { parseAnswer } from '../../../mgsd/exchange/answers.js';
+import { describe as describeState, formatsOf } from '../../../mgsd/exchange/formats.js';
 import { IMAGE, perceptionPrompt, studentPrompt, teacherSystemPrompt } from '../../../mgsd/exchange/prompts.js';
 import { runJob } from '../../../mgsd/exchange/generate.js';
+import { parsePuzzleText, readPuzzle } from '../../../mgsd/exchange/puzzle-text.js';
+import { judgeAnswer } from '../../../mgsd/exchange/scoring.js';
 import { decodePng } from '../../../mgsd/pictures/png.js';
-import { parseAnswerText } from '../../../mgsd/worlds/answers.js';
 import { createWorldByName, WORLD_NAMES } from '../../../mgsd/worlds/registry.js';
 import type { World } from '../../../mgsd/worlds/world.js';
+import { lakeOf, mazeOf } from '../boards.js';
 import { run } from '../capture.js';
 import { createDelivery } from '../worlds/delivery-world.js';
 import { useTemporaryFolder } from '../temporary.js';
@@ -35,7 +39,10 @@ describe('export llama-factory', () => {
   it('writes chats with images and the entry that says how to read them', async () => {
     const args = ['--data', writeData(), '--out', temporary.file('stage1')];
     expect(await run('export', 'llama-factory', ...args)).toMatchObject({ code: 0, err: '' });
-    const info = JSON.parse(fs.readFileSync(temporary.file('stage1/dataset_info.json'), 'utf8')) as Record<string, { file_name: string; columns: object; tags: object }>; // prettier-ignore
+    const info = JSON.parse(fs.readFileSync(temporary.file('stage1/dataset_info.json'), 'utf8')) as Record<
+      string,
+      { file_name: string; columns: object; tags: object }
+    >;
     expect(Object.keys(info)).toEqual(['vsp_tasks_perception_sft', 'vsp_tasks_perception_sft_test']);
     for (const { file_name: file, ...entry } of Object.values(info)) {
       expect(entry).toEqual({
@@ -55,19 +62,22 @@ describe('export llama-factory', () => {
         const count = (text: string) => text.match(/^\d+\. /gm)!.map(Number.parseFloat);
         expect(count(assistant!.content)).toEqual(count(user!.content));
         expect(row['task']).toMatch(/^(frozenlake|maze|minibehaviour)_perception_all$/);
-        expect([row['level'], String(row['source_text']).split('\n')[0]]).toEqual([5, `task=${String(row['task']).split('_')[0]!}`]); // prettier-ignore
+        expect([row['level'], String(row['source_text']).split('\n')[0]]).toEqual([
+          5,
+          `task=${String(row['task']).split('_')[0]!}`,
+        ]);
       }
     }
   });
 
   it('answers every question as the board is', () => {
     const lake = createWorldByName('frozenlake');
-    const board = lake.parseDescription('Map size: 3x3\nStart: (0,0)\nGoal: (2,2)\nHoles: (0,2), (1,0)\nSFH\nHFF\nFFG');
-    expect(lake.language!.answers(board)).toEqual(['3x3', '(0,0)', '(2,2)', '(0,2), (1,0)']);
+    const board = lakeOf(['SFH', 'HFF', 'FFG']);
+    expect(formatsOf(lake).language.answers(board)).toEqual(['3x3', '(0,0)', '(2,2)', '(0,2), (1,0)']);
     const room = createWorldByName('minibehaviour');
     // section 1.9 of the method's facts: agent (2,1), printer (1,2), table rows 2-3, columns 2-4
     const instance = room.readRecap(room.recap({ size: 5, agent: 17, printer: 10, table: 18 }));
-    expect(room.language!.answers(instance)).toEqual([
+    expect(formatsOf(room).language.answers(instance)).toEqual([
       '5x5',
       '(2,1)',
       '(1,2)',
@@ -84,11 +94,24 @@ describe('export easy-r1', () => {
     const args = ['--data', writeData(), '--out', temporary.file('stage2'), '--json'];
     const { code, out, err } = await run('export', 'easy-r1', ...args);
     expect([code, err]).toEqual([0, '']);
-    expect(JSON.parse(out)).toMatchObject({ samples: 12, files: ['train.json', 'train.parquet', 'test.json', 'test.parquet'] }); // prettier-ignore
+    expect(JSON.parse(out)).toMatchObject({
+      samples: 12,
+      files: ['train.json', 'train.parquet', 'test.json', 'test.parquet'],
+    });
     for (const split of ['train', 'test']) {
       const rows = json(`stage2/${split}.json`);
       expect(rows).toHaveLength(6);
-      expect(Object.keys(rows[0]!)).toEqual(['sample_id', 'task', 'level', 'messages', 'images', 'teacher_images', 'vsp_task_text', 'teacher_system_prompt', 'teacher_text_context']); // prettier-ignore
+      expect(Object.keys(rows[0]!)).toEqual([
+        'sample_id',
+        'task',
+        'level',
+        'messages',
+        'images',
+        'teacher_images',
+        'vsp_task_text',
+        'teacher_system_prompt',
+        'teacher_text_context',
+      ]);
       const file = Uint8Array.from(fs.readFileSync(temporary.file(`stage2/${split}.parquet`))).buffer;
       const table = await parquetReadObjects({ file, utf8: false });
       expect(table).toHaveLength(6);
@@ -106,11 +129,13 @@ describe('export easy-r1', () => {
           expect(record[name]).toBe(row[name]);
 
         const world: World = createWorldByName(String(row['task']));
-        const instance = world.parseDescription(String(row['teacher_text_context']));
-        expect(world.judgeText(instance, assistant!.content)).toMatchObject({ success: true, optimal: true });
+        const { instance } = readPuzzle(world, parsePuzzleText(String(row['vsp_task_text'])));
+        expect(judgeAnswer(world, instance, assistant!.content)).toMatchObject({ success: true, optimal: true });
         expect(decodePng(stored[0]!.bytes).data).toEqual(world.render(instance, 32));
         expect(user!.content.endsWith(IMAGE)).toBe(true);
-        expect(String(row['teacher_text_context'])).toContain(`Reference plan: ${String(record['answer'])}`);
+        expect(row['teacher_text_context']).toBe(
+          `${describeState(world, instance, 'context')}\nReference plan: ${String(record['answer'])}`,
+        );
       });
     }
   });
@@ -137,7 +162,11 @@ describe('export easy-r1', () => {
     const { info } = JSON.parse(known ?? '{}') as { info: { features: Record<string, unknown> } };
     expect(info.features['images']).toEqual({ feature: { _type: 'Image' }, _type: 'Sequence' });
     expect(info.features['problem']).toEqual({ dtype: 'string', _type: 'Value' });
-    expect(Object.keys(info.features).sort()).toEqual(parquetSchema(metadata).children.map(({ element }) => element.name).sort()); // prettier-ignore
+    expect(Object.keys(info.features).sort()).toEqual(
+      parquetSchema(metadata)
+        .children.map(({ element }) => element.name)
+        .sort(),
+    );
     const rows = json('stage2/train.json');
     expect(rows.some(row => String(row['teacher_text_context']).includes('Reference plan'))).toBe(false);
     expect(rows.some(row => String(row['teacher_system_prompt']).includes('reference plan'))).toBe(false);
@@ -160,7 +189,7 @@ describe('prompts', () => {
   it.each(WORLD_NAMES.map(name => [name, createWorldByName(name) as World] as const))('of %s', (_, world) => {
     const student = studentPrompt(world);
     expect(student.match(/<answer>[A-Z,]+<\/answer>/g)).toHaveLength(1); // the worked example
-    expect(parseAnswerText(student.replace('<answer>...</answer>', ''), world.actions).parsed).toBe(true);
+    expect(parseAnswer(student.replace('<answer>...</answer>', ''), world.actions).parsed).toBe(true);
     const rules = student.slice(student.indexOf('Write exactly'), student.lastIndexOf(IMAGE)).trim();
     for (const withPlan of [true, false]) {
       const teacher = teacherSystemPrompt(world, withPlan);
@@ -174,19 +203,21 @@ describe('prompts', () => {
   it('the worked examples are right', () => {
     const plans = { frozenlake: 'UUR', maze: 'RD', minibehaviour: 'U,PICK,R,R,DROP' };
     const lake = createWorldByName('frozenlake');
-    const board = lake.parseDescription('Map size: 4x4\nStart: (3,1)\nGoal: (1,2)\nHoles: (0,0), (2,3)\nHFFF\nFFGF\nFFFH\nFSFF');
+    const board = lakeOf(['HFFF', 'FFGF', 'FFFH', 'FSFF']);
     const maze = createWorldByName('maze');
-    const walls = maze.parseDescription('Map size: 2x2\nStart: (0,0)\nTarget: (1,1)\n(0,0): right\n(0,1): down, left\n(1,0): right\n(1,1): up, left'); // prettier-ignore
+    const walls = mazeOf(
+      'Map size: 2x2\nStart: (0,0)\nTarget: (1,1)\n(0,0): right\n(0,1): down, left\n(1,0): right\n(1,1): up, left',
+    );
     const room = createWorldByName('minibehaviour');
     const grid = room.readRecap(room.recap({ size: 5, agent: 32, printer: 16, table: 10 }));
-    expect(lake.judgeText(board, lake.language!.example)).toMatchObject({ optimal: true });
-    expect(maze.judgeText(walls, maze.language!.example)).toMatchObject({ optimal: true });
-    expect(room.judgeText(grid, room.language!.example)).toMatchObject({ optimal: true });
+    expect(judgeAnswer(lake, board, formatsOf(lake).language.example)).toMatchObject({ optimal: true });
+    expect(judgeAnswer(maze, walls, formatsOf(maze).language.example)).toMatchObject({ optimal: true });
+    expect(judgeAnswer(room, grid, formatsOf(room).language.example)).toMatchObject({ optimal: true });
     for (const [name, plan] of Object.entries(plans))
-      expect((createWorldByName(name as never) as World).language!.example).toContain(`<answer>${plan}</answer>`);
+      expect(formatsOf(createWorldByName(name)).language.example).toContain(`<answer>${plan}</answer>`);
   });
 
-  it('a world without language says so', () => {
-    expect(() => studentPrompt(createDelivery())).toThrow(/Delivery has no prompts in natural language/);
+  it('a world without formats says so', () => {
+    expect(() => studentPrompt(createDelivery())).toThrow(/Delivery has no text, file format or prompts.*formats\.ts/);
   });
-}); // prettier-ignore
+});

@@ -2,17 +2,23 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parsePuzzleText, puzzleText, readPuzzle } from '../../../mgsd/exchange/puzzle-text.js';
 import { overlapOf, runJob, runJobs } from '../../../mgsd/exchange/generate.js';
 import { decodePng, encodePng, resizeSquare } from '../../../mgsd/pictures/png.js';
-import { readSampleFolder, storedImage } from '../../../mgsd/exchange/puzzle-files.js';
+import { readPuzzleFolder, storedImage } from '../../../mgsd/exchange/puzzle-files.js';
 import { createWorldByName, WORLD_NAMES } from '../../../mgsd/worlds/registry.js';
-import { parseSample, readSample, sampleText } from '../../../mgsd/worlds/stored-sample.js';
+
 import { contentsOf } from '../capture.js';
 import { createDelivery } from '../worlds/delivery-world.js';
 import { testRandom } from '../random.js';
 import { useTemporaryFolder } from '../temporary.js';
 
-const steps: Readonly<Record<string, readonly [number, number]>> = { left: [0, -1], right: [0, 1], up: [-1, 0], down: [1, 0] }; // prettier-ignore
+const steps: Readonly<Record<string, readonly [number, number]>> = {
+  left: [0, -1],
+  right: [0, 1],
+  up: [-1, 0],
+  down: [1, 0],
+};
 
 type Fields = Readonly<Record<string, string>>;
 
@@ -109,10 +115,10 @@ describe('generated samples', () => {
   });
 
   it('are solved by their solutions in as few actions as an independent search needs, and lie in their buckets', () => {
-    const { samples, problems } = readSampleFolder(folder);
+    const { puzzles, problems } = readPuzzleFolder(folder);
     expect(problems).toEqual([]);
-    expect(samples).toHaveLength(12 * jobs.length);
-    for (const { text, world, instance, solution, textFile } of samples) {
+    expect(puzzles).toHaveLength(12 * jobs.length);
+    for (const { text, world, instance, solution, textFile } of puzzles) {
       const { fields, block, rows } = cut(text);
       const simulate = simulators[fields['task']!]!(rows, fields);
       expect(textFile).toBe(`${world.title}/level${rows.length}/text/${path.basename(textFile)}`);
@@ -128,7 +134,9 @@ describe('generated samples', () => {
       const countPlans = (state: number): number =>
         world.isGoal(instance, state)
           ? 1
-          : world.optimalActions(instance, state).reduce<number>((sum, action) => sum + countPlans(world.step(instance, state, action).next), 0); // prettier-ignore
+          : world
+              .optimalActions(instance, state)
+              .reduce<number>((sum, action) => sum + countPlans(world.step(instance, state, action).next), 0);
       expect(countPlans(world.start(instance))).toBe(best.plans);
       const bucket = buckets[world.name]?.(rows.length, best.length);
       expect(fields['difficulty_bucket']).toBe(bucket);
@@ -142,9 +150,9 @@ describe('generated samples', () => {
     expect(overlapOf([again, other])).toEqual({ train: other.layouts.length, test: again.layouts.length, shared: 0 });
     const name = 'Maze/level3/text/maze_test_3_000007.txt';
     expect(fs.readFileSync(temporary.file(name), 'utf8')).toBe(fs.readFileSync(path.join(folder, name), 'utf8'));
-    const { samples } = readSampleFolder(folder);
-    expect(samples.flatMap(({ notes }) => notes)).toEqual([]); // no board comes twice
-    expect(new Set(samples.map(({ world, instance }) => world.instanceKey(instance))).size).toBe(samples.length);
+    const { puzzles } = readPuzzleFolder(folder);
+    expect(puzzles.flatMap(({ notes }) => notes)).toEqual([]); // no board comes twice
+    expect(new Set(puzzles.map(({ world, instance }) => world.instanceKey(instance))).size).toBe(puzzles.length);
   });
 
   it('say when a difficulty runs out', () => {
@@ -167,18 +175,24 @@ describe('generated samples', () => {
     const some = jobs.filter(({ level }) => level === 3 || level === 5).map(one => ({ ...one, count: 3 }));
     const written = async (threads: number) => {
       const out = temporary.file(`threads${threads}`);
-      const reports = await runJobs(some.map(one => ({ ...one, folder: out })), threads); // prettier-ignore
+      const reports = await runJobs(
+        some.map(one => ({ ...one, folder: out })),
+        threads,
+      );
       return [reports, contentsOf(out)];
     };
     expect(await written(2)).toEqual(await written(1));
     const impossible = { ...some[0]!, world: 'minibehaviour', level: 3, split: 'train' as const, count: 100 };
-    const failing = runJobs([some[0]!, impossible].map(one => ({ ...one, folder: temporary.file('no') })), 2); // prettier-ignore
+    const failing = runJobs(
+      [some[0]!, impossible].map(one => ({ ...one, folder: temporary.file('no') })),
+      2,
+    );
     await expect(failing).rejects.toThrow(/seems to have only 12/);
   });
 
   it('have images that come back, also at another size', () => {
-    const { samples } = readSampleFolder(folder);
-    for (const sample of samples.filter((_, i) => i % 12 === 0)) {
+    const { puzzles } = readPuzzleFolder(folder);
+    for (const sample of puzzles.filter((_, i) => i % 12 === 0)) {
       const { world, instance } = sample;
       expect(storedImage(folder, sample, 96)).toEqual(world.render(instance, 96));
       const [small, direct] = [storedImage(folder, sample, 48), world.render(instance, 48)];
@@ -195,21 +209,33 @@ const roomText =
   'task=minibehaviour\ngrid_rows=5\ngrid_cols=5\nprinter_row=1\nprinter_col=1\ntable_pos=[3,1]\ngrid:\n.....\n.P...\n....A\n.TTT.\n.TTT.\n';
 
 describe('the text of a sample', () => {
-  const read = (name: string, text: string) => readSample(createWorldByName(name), parseSample(text));
+  const read = (name: string, text: string) => readPuzzle(createWorldByName(name), parsePuzzleText(text));
 
   it('is read with all that other tools leave out or write differently', () => {
-    expect(createWorldByName('frozenlake').shortestLength(read('frozenlake', lakeText.replaceAll('\n', '\r\n')).instance as never)).toBe(4); // prettier-ignore
-    const named = JSON.stringify([7, 9, 7, 10].map(w => ({ north: !!(w & 1), south: !!(w & 2), west: !!(w & 4), east: !!(w & 8) }))); // prettier-ignore
+    expect(
+      createWorldByName('frozenlake').shortestLength(
+        read('frozenlake', lakeText.replaceAll('\n', '\r\n')).instance as never,
+      ),
+    ).toBe(4);
+    const named = JSON.stringify(
+      [7, 9, 7, 10].map(w => ({ north: !!(w & 1), south: !!(w & 2), west: !!(w & 4), east: !!(w & 8) })),
+    );
     const withoutBlock = mazeText.slice(0, mazeText.indexOf('layout:'));
     for (const layout of [named, JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(named) as object)))])
       expect(read('maze', `${withoutBlock}layout_json=${layout}\n`).instance).toEqual(read('maze', mazeText).instance);
     expect(read('maze', mazeText.replace('7 9\n7 10', '7,9\n7,10')).solution).toEqual([2, 1]);
     const cells = '[[4,3],[3,1],[3,2],[3,3],[4,1],[4,2]]';
-    expect(read('minibehaviour', roomText.replace('[3,1]', cells)).instance).toEqual(read('minibehaviour', roomText).instance); // prettier-ignore
+    expect(read('minibehaviour', roomText.replace('[3,1]', cells)).instance).toEqual(
+      read('minibehaviour', roomText).instance,
+    );
   });
 
   it.each([
-    ['frozenlake', lakeText.replace('goal_row=2', 'goal_row=1'), /goal_row and goal_col say \(1,2\), but the board \(2,2\)/],
+    [
+      'frozenlake',
+      lakeText.replace('goal_row=2', 'goal_row=1'),
+      /goal_row and goal_col say \(1,2\), but the board \(2,2\)/,
+    ],
     ['frozenlake', lakeText.replace('level=3', 'level=4'), /level=4 does not fit a board of side 3/],
     ['frozenlake', lakeText.replace('FHF', 'FXF'), /'X' in row 1 of the map/],
     ['frozenlake', lakeText.replace('SFF\nFHF', 'SHF\nHHF'), /no plan leads to the goal/],
@@ -222,20 +248,38 @@ describe('the text of a sample', () => {
     ['maze', mazeText.replace('7 9', '7 99'), /'99' in row 0 of the layout is no sum/],
     ['maze', mazeText.replace('"down"', '"jump"'), /holds '"jump"', which is no action/],
     ['maze', `level=2\nlevel=3\n${mazeText}`, /'level' has two different values/],
-    ['minibehaviour', roomText.replace('[3,1]', '[2,1]'), /table_pos is '\[2,1\]', but the grid has the table's top left at \(3,1\)/],
-    ['minibehaviour', `printer_neighbors=[[0,1]]\n${roomText}`, /printer_neighbors is '\[\[0,1\]\]', but the grid has \(0,1\)/],
+    [
+      'minibehaviour',
+      roomText.replace('[3,1]', '[2,1]'),
+      /table_pos is '\[2,1\]', but the grid has the table's top left at \(3,1\)/,
+    ],
+    [
+      'minibehaviour',
+      `printer_neighbors=[[0,1]]\n${roomText}`,
+      /printer_neighbors is '\[\[0,1\]\]', but the grid has \(0,1\)/,
+    ],
     ['minibehaviour', `outer_ring=true\n${roomText}`, /leave the ring of walls out/],
     ['minibehaviour', roomText.replace('grid_rows=5', 'a line that is no field'), /line 2 is no key=value/],
   ])('of %s is refused with the reason', (name, text, reason) => {
     expect(() => read(name, text)).toThrow(reason);
-  }); // prettier-ignore
+  });
 
-  it('is a description for a world that has no format of its own', () => {
+  it('is refused with the remedy for a world without formats', () => {
     const delivery = createDelivery();
     const instance = delivery.generate(testRandom(4), 4);
-    const text = sampleText(delivery, instance, { split: 'train', index: 3, seed: 1 });
-    expect(text).toMatch(/^task=delivery\nsplit=train\nlevel=4\nindex=3\nseed=1\npath_length=\d+\n/);
-    expect(readSample(delivery, parseSample(text)).instance).toEqual(instance);
+    const origin = { split: 'train', index: 3, seed: 1 };
+    expect(() => puzzleText(delivery, instance, origin)).toThrow(
+      /cannot be stored.*'delivery' an entry in .*formats\.ts/,
+    );
+  });
+
+  it('says which options FrozenLake was generated with', () => {
+    const options = { frozenProbability: [0.5, 0.7] };
+    const world = createWorldByName('frozenlake', options);
+    const instance = world.generate(testRandom(4), 4);
+    const text = puzzleText(world, instance, { split: 'train', index: 3, seed: 1, options });
+    expect(text).toMatch(/^task=frozenlake\nsplit=train\nlevel=4\nindex=3\nseed=1\npath_length=\d+\n/);
+    expect(text).toMatch(/^frozen_probability=\[0\.5,0\.7\]$/m);
   });
 });
 
@@ -244,9 +288,13 @@ describe('resizing', () => {
     const image = { width: 4, height: 4, data: Uint8Array.from({ length: 48 }, (_, i) => (i * 5) % 256) };
     const half = resizeSquare(image, 2);
     const mean = (y: number, x: number, c: number) =>
-      [0, 1].flatMap(dy => [0, 1].map(dx => image.data[((2 * y + dy) * 4 + 2 * x + dx) * 3 + c]!)).reduce((a, b) => a + b) / 4; // prettier-ignore
+      [0, 1]
+        .flatMap(dy => [0, 1].map(dx => image.data[((2 * y + dy) * 4 + 2 * x + dx) * 3 + c]!))
+        .reduce((a, b) => a + b) / 4;
     expect(Math.abs(half.data[(1 * 2 + 1) * 3 + 2]! - mean(1, 1, 2))).toBeLessThanOrEqual(0.5);
-    expect(resizeSquare(image, 8).data.slice(0, 6)).toEqual(Uint8Array.from([...image.data.slice(0, 3), ...image.data.slice(0, 3)])); // prettier-ignore
+    expect(resizeSquare(image, 8).data.slice(0, 6)).toEqual(
+      Uint8Array.from([...image.data.slice(0, 3), ...image.data.slice(0, 3)]),
+    );
     const flat = { width: 7, height: 7, data: new Uint8Array(147).fill(201) };
     for (const side of [1, 3, 7, 48]) expect(new Set(resizeSquare(flat, side).data)).toEqual(new Set([201]));
     expect(() => resizeSquare({ width: 2, height: 1, data: new Uint8Array(6) }, 4)).toThrow(/square/);
@@ -254,14 +302,14 @@ describe('resizing', () => {
 
   it('says which stored image cannot be used', () => {
     runJob({ ...job, world: 'maze', level: 3, split: 'train', count: 3, folder: temporary.path });
-    const { samples } = readSampleFolder(temporary.path);
+    const { puzzles } = readPuzzleFolder(temporary.path);
     const write = (i: number, bytes: Uint8Array) => {
-      fs.writeFileSync(temporary.file(samples[i]!.imageFile), bytes);
+      fs.writeFileSync(temporary.file(puzzles[i]!.imageFile), bytes);
     };
     write(0, encodePng({ width: 96, height: 90, data: new Uint8Array(96 * 90 * 3) }));
     write(1, encodePng({ width: 9, height: 9, data: new Uint8Array(243) }));
-    fs.rmSync(temporary.file(samples[2]!.imageFile));
-    const reasons = samples.map(sample => {
+    fs.rmSync(temporary.file(puzzles[2]!.imageFile));
+    const reasons = puzzles.map(sample => {
       try {
         return storedImage(temporary.path, sample, 48).length;
       } catch (error) {
@@ -271,6 +319,8 @@ describe('resizing', () => {
     expect(reasons[0]).toMatch(/96 x 90 pixels, and a board is square/);
     expect(reasons[1]).toMatch(/9 pixels a side, too few for a board of 3: at least 12/);
     expect(reasons[2]).toMatch(/no such file/);
-    expect(decodePng(encodePng({ width: 1, height: 1, data: Uint8Array.of(1, 2, 3) })).data).toEqual(Uint8Array.of(1, 2, 3)); // prettier-ignore
+    expect(decodePng(encodePng({ width: 1, height: 1, data: Uint8Array.of(1, 2, 3) })).data).toEqual(
+      Uint8Array.of(1, 2, 3),
+    );
   });
 });

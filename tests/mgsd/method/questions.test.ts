@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../../core/index.js';
-import { BOS, EOS, NONE, cellToken, questionToken, tokensToText } from '../../../models/vocabulary.js';
+import { BOS, EOS, NONE, cellIndexToken, questionToken, tokensToText } from '../../../models/vocabulary.js';
 import { judgeAnswers, maximumQuestionLength, questionResponse } from '../../../mgsd/method/questions.js';
 import { questionTrace } from '../../../mgsd/method/targets.js';
 import { createFrozenLake } from '../../../mgsd/worlds/frozenlake/frozenlake.js';
 import { createMaze } from '../../../mgsd/worlds/maze/maze.js';
 import { createMiniBehaviour } from '../../../mgsd/worlds/minibehaviour/minibehaviour.js';
 import { WORLD_NAMES, createWorldByName } from '../../../mgsd/worlds/registry.js';
+import { mazeOf } from '../boards.js';
 import { createDelivery } from '../worlds/delivery-world.js';
 
 const lake = createFrozenLake();
@@ -25,7 +26,7 @@ describe('the perception questions', () => {
     const text = `Map size: 3x3\nStart: (0,0)\nTarget: (0,2)\n(0,0): down\n(0,1): right, down\n(0,2): down, left
 (1,0): up, right, down\n(1,1): up, left\n(1,2): up\n(2,0): up, right\n(2,1): right, left\n(2,2): left`;
     const maze = createMaze();
-    const puzzle = maze.parseDescription(text);
+    const puzzle = mazeOf(text);
     expect(tokensToText(questionResponse(maze, puzzle))).toBe(
       'Q1 size:3 Q2 (0,0) Q3 (0,2) Q4 (0,0) open:S (0,1) open:SE (0,2) open:SW (1,0) open:NSE (1,1) open:NW (1,2) open:N ' +
         '(2,0) open:NE (2,1) open:WE (2,2) open:W Q5 D EOS',
@@ -73,10 +74,10 @@ describe('judgeAnswers', () => {
   const judged = (tokens: number[]) => judgeAnswers(lake, board, tokens);
 
   it('takes lists as sets, and wants each entry once', () => {
-    const [a, b] = [cellToken(0, 1), cellToken(1, 2)];
+    const [a, b] = [cellIndexToken(1), cellIndexToken(10)];
     const withHoles = (...holes: number[]) => [...right.slice(0, 7), ...holes, EOS];
     expect(judged(withHoles(b, a))).toEqual([true, true, true, true]);
-    for (const holes of [[a], [a, b, b], [a, b, cellToken(2, 0)], [NONE], []])
+    for (const holes of [[a], [a, b, b], [a, b, cellIndexToken(16)], [NONE], []])
       expect(judged(withHoles(...holes))).toEqual([true, true, true, false]);
   });
 

@@ -2,14 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ANS, EOS, VOCABULARY_SIZE, textToTokens, tokensToText } from '../../../models/vocabulary.js';
 import * as trace from '../../../mgsd/method/response.js';
-import { parseMap } from '../../../mgsd/worlds/frozenlake/text.js';
 import { DROP, PICK, type Action } from '../../../mgsd/worlds/grid.js';
 import type { World, WorldInstance } from '../../../mgsd/worlds/world.js';
+import { lakeOf } from '../boards.js';
 import { anyPuzzle, frozenLake, testRandom } from '../random.js';
 import { createDelivery } from '../worlds/delivery-world.js';
 
 const delivery = createDelivery();
-const puzzle = parseMap(['SFF', 'FHF', 'FFG']);
+const puzzle = lakeOf(['SFF', 'FHF', 'FFG']);
 const RECAP = 'size:3 (0,0) (2,2) (1,1)';
 
 const parse = (text: string, options: trace.WalkOptions = {}): trace.ParsedResponse =>

@@ -5,8 +5,8 @@ import * as samples from '../../../mgsd/method/targets.js';
 import { maximumResponseLength, oracleResponse, symbolicPrompt } from '../../../mgsd/method/response.js';
 import { packTraces } from '../../../mgsd/method/packing.js';
 import { modelPresets } from '../../../models/index.js';
-import { parseMap } from '../../../mgsd/worlds/frozenlake/text.js';
 import { onBoard } from '../../../mgsd/worlds/grid.js';
+import { lakeOf } from '../boards.js';
 import { anyPuzzle, frozenLake, testRandom } from '../random.js';
 import { createDelivery } from '../worlds/delivery-world.js';
 
@@ -113,7 +113,7 @@ describe('training traces', () => {
   });
 
   test('all optimal plans are seen; hard targets name the action taken', () => {
-    const puzzle = parseMap(['SF', 'FG']);
+    const puzzle = lakeOf(['SF', 'FG']);
     const random = testRandom(1);
     const seen = new Set<string>();
     for (let i = 0; i < 40; i++) {
@@ -126,7 +126,7 @@ describe('training traces', () => {
   });
 
   test('the recap alone is the prefix of the plan trace, or closed by EOS', () => {
-    const puzzle = parseMap(['SH', 'FG']);
+    const puzzle = lakeOf(['SH', 'FG']);
     const trace = samples.recapTrace(frozenLake, puzzle);
     expect(tokensToText(trace.inputs)).toBe('BOS size:2 (0,0) (1,1) (0,1)');
     expect(tokensToText(trace.targets.flat())).toBe('size:2 (0,0) (1,1) (0,1) ANS');
@@ -137,7 +137,7 @@ describe('training traces', () => {
   });
 
   test('a sampled response is relabelled by the oracle and weighted by the mask', () => {
-    const puzzle = parseMap(['SFF', 'FHF', 'FFG']);
+    const puzzle = lakeOf(['SFF', 'FHF', 'FFG']);
     const tokens = [...frozenLake.recap(puzzle), ANS, ...[30, 65, 29, 73, 30]]; // R (0,1) D (1,1): into the hole, R
     const trace = samples.relabelledTrace(frozenLake, puzzle, tokens);
     expect(Array.from(trace.weights)).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);

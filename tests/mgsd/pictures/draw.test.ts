@@ -7,15 +7,14 @@ import { DOWN, LEFT, PICK, RIGHT, UP } from '../../../mgsd/worlds/grid.js';
 import { createWorldByName, WORLD_NAMES } from '../../../mgsd/worlds/registry.js';
 import type { World } from '../../../mgsd/worlds/world.js';
 import { ANS, BOS, EOS, IMG, PAD, textToTokens } from '../../../models/vocabulary.js';
+import { lakeOf, mazeOf } from '../boards.js';
 import { Random } from '../../../core/index.js';
 
 const lake: World = createWorldByName('frozenlake');
 // S . .
 // H . .
 // . . G
-const board = lake.parseDescription(
-  'Map size: 3x3\nStart position: (0,0)\nGoal position: (2,2)\nHole positions: (1,0)\nSFF\nHFF\nFFG',
-);
+const board = lakeOf(['SFF', 'HFF', 'FFG']);
 
 describe('a board as text', () => {
   it('shows letters, and the way from every cell of a path', () => {
@@ -53,7 +52,7 @@ describe('a board as text', () => {
       'Map size: 3x3', 'Start position: (0,0)', 'Target position: (0,2)', '(0,0): down', '(0,1): right, down', '(0,2): down, left',
       '(1,0): up, right, down', '(1,1): up, left', '(1,2): up', '(2,0): up, right', '(2,1): right, left', '(2,2): left',
     ].join('\n'); // prettier-ignore
-    const instance = maze.parseDescription(text);
+    const instance = mazeOf(text);
     const expected = ['+-+-+-+', '|S|. T|', '+ + + +', '|. .|.|', '+ +-+-+', '|. . .|', '+-+-+-+'];
     expect(boardText(maze, instance)).toEqual(expected);
     expect(boardText(maze, instance, pathOf(maze, instance, [DOWN, UP, UP]))[1]).toBe('|S|. T|');

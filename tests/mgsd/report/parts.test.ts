@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { reverseKl } from '../../../core/index.js';
 import { decodeCheckpoint, loadModel } from '../../../models/index.js';
-import { cellToken } from '../../../models/vocabulary.js';
+import { cellIndexToken } from '../../../models/vocabulary.js';
 import { countOptimalPlans, optimalMoves } from '../../../mgsd/report/board.js';
 import { puzzleKey } from '../../../mgsd/report/choose.js';
 import { movingMean, plotsOf } from '../../../mgsd/report/curves.js';
@@ -82,7 +82,7 @@ describe('a recap beside the truth', () => {
   });
 
   it('marks one forgotten hole alone', () => {
-    const [a, b, c] = [cellToken(0, 0), cellToken(1, 1), cellToken(2, 2)];
+    const [a, b, c] = [cellIndexToken(0), cellIndexToken(9), cellIndexToken(18)];
     expect(alignRecap([a, c], [a, b, c])).toEqual([{ written: a, truth: a }, { written: null, truth: b }, { written: c, truth: c }]); // prettier-ignore
   });
 });
@@ -128,7 +128,7 @@ describe('optimal plans', () => {
         let state = world.start(instance);
         for (const action of plan) {
           const { next } = world.step(instance, state, action);
-          const [from, to] = [state, next].map(at => world.cellAfter(instance, at) - cellToken(0, 0)) as [
+          const [from, to] = [state, next].map(at => world.cellAfter(instance, at) - cellIndexToken(0)) as [
             number,
             number,
           ];

@@ -29,8 +29,6 @@ export function createDelivery(): World<DeliveryInstance> {
     levels: [3, 4],
     actions: [...MOVES, PICK, DROP],
     difficulties: [],
-    styles: ['training'],
-    answerSeparator: ',',
     generate(random, level) {
       const cells = boardCells(level);
       const [agent, parcel, door] = [choose(random, cells), choose(random, cells), choose(random, cells)];
@@ -57,8 +55,6 @@ export function createDelivery(): World<DeliveryInstance> {
       return cell === i.door ? ['D', 'obstacle'] : ['.', 'floor'];
     },
     maximumRecapLength: level => 4 + level * level,
-    describe: i => JSON.stringify(i),
-    parseDescription: text => JSON.parse(text) as DeliveryInstance,
     start: i => i.agent,
     isGoal: (_, state) => state >= DONE,
     step(i, state, action) {
@@ -79,7 +75,6 @@ export function createDelivery(): World<DeliveryInstance> {
       if (next === i.parcel && !carrying) return fatal('parcel');
       return { verdict: 'ok', next: next + (carrying ? CARRYING : 0) };
     },
-    cellAfter: (_, state) => cellIndexToken(state % CARRYING),
     maximumPlanLength: level => 6 * level,
     straightAhead(i, state) {
       const carrying = state >= CARRYING;

@@ -7,10 +7,11 @@ import { bucketOf, carve } from '../../../mgsd/worlds/maze/generator.js';
 import { createMaze } from '../../../mgsd/worlds/maze/maze.js';
 import { readRecap } from '../../../mgsd/worlds/maze/recap.js';
 import { createInstance, openWall, type MazeInstance } from '../../../mgsd/worlds/maze/rules.js';
-import { wallRows } from '../../../mgsd/worlds/maze/text.js';
 import { createWorldByName } from '../../../mgsd/worlds/registry.js';
+import { judgeAnswer } from '../../../mgsd/exchange/scoring.js';
+import { mazeOf } from '../boards.js';
 import { testRandom } from '../random.js';
-import { puzzlesOf, reachableStates, testPlans, testTexts, testTraces } from './contract.js';
+import { puzzlesOf, reachableStates, testPlans, testTraces } from './contract.js';
 
 const world = createMaze();
 const puzzles = puzzlesOf(world);
@@ -50,7 +51,7 @@ describe('published test vectors', () => {
     { text: first, best: 'DRUR' },
     { text: second, best: 'DD' },
   ])('the only shortest plan is $best', ({ text, best }) => {
-    const puzzle = world.parseDescription(text);
+    const puzzle = mazeOf(text);
     expect(world.shortestLength(puzzle)).toBe(best.length);
     expect(world.formatAnswer(world.referencePlan(puzzle))).toBe(best);
     for (let length = 1; length < best.length; length++)
@@ -59,8 +60,8 @@ describe('published test vectors', () => {
   });
 
   test('walls are stored as north 1, south 2, west 4, east 8; recaps hold what is open', () => {
-    const puzzle = world.parseDescription(first);
-    expect(wallRows(puzzle)).toEqual(['13 5 9', '4 10 14', '6 3 11']);
+    const puzzle = mazeOf(first);
+    expect(puzzle.walls).toEqual([13, 5, 9, 4, 10, 14, 6, 3, 11]);
     expect(tokensToText(world.recap(puzzle))).toBe(
       'size:3 (0,0) (0,2) open:S open:SE open:SW open:NSE open:NW open:N open:NE open:WE open:W',
     );
@@ -229,7 +230,7 @@ describe('mazes', () => {
 });
 
 describe('verdicts', () => {
-  const puzzle = world.parseDescription(first);
+  const puzzle = mazeOf(first);
   test.each([
     ['DRUR', { success: true, optimal: true, reason: 'goal', steps: 4, progress: 1 }],
     ['DUDRUR', { success: true, optimal: false, reason: 'goal', length: 6, progress: 0.25 }],
@@ -239,11 +240,11 @@ describe('verdicts', () => {
     ['U', { success: false, reason: 'wall' }],
     ['DR', { success: false, reason: 'unfinished', progress: 0.5 }],
   ])('%s', (plan, expected) => {
-    expect(world.judgeText(puzzle, `<answer>${plan}</answer>`)).toMatchObject(expected);
+    expect(judgeAnswer(world, puzzle, `<answer>${plan}</answer>`)).toMatchObject(expected);
   });
 
   test('PICK is no action of this world', () => {
-    expect(world.judgeText(puzzle, '<answer>D,PICK</answer>')).toMatchObject({ parsed: false, reason: 'unparsed' });
+    expect(judgeAnswer(world, puzzle, '<answer>D,PICK</answer>')).toMatchObject({ parsed: false, reason: 'unparsed' });
     expect(world.step(puzzle, 0, 4)).toMatchObject({ verdict: 'fatal' });
   });
 });
@@ -259,7 +260,7 @@ describe('difficulty', () => {
     // With 0 for every random number there is only one puzzle.
     const stuck = { uniform: () => 0, integer: () => 0 };
     expect(world.difficulty(world.generate(stuck, 4))).toBe('hard');
-    expect(() => world.generate(stuck, 4, { difficulty: 'medium' })).toThrow(/'medium' in 4096 draws: ask for another/);
+    expect(() => world.generate(stuck, 4, 'medium')).toThrow(/'medium' in 4096 draws: ask for another/);
   });
 
   test('balanced buckets come equally often, natural ones do not', () => {
@@ -291,7 +292,7 @@ describe('plans', () => {
   });
 
   test('the layout is the walls alone; size 3 has test layouts', () => {
-    const puzzle = world.parseDescription(first);
+    const puzzle = mazeOf(first);
     const turned = { ...puzzle, start: puzzle.target, target: puzzle.start };
     expect(world.layoutKey(turned)).toBe(world.layoutKey(puzzle));
     expect(world.instanceKey(turned)).not.toBe(world.instanceKey(puzzle));
@@ -314,7 +315,7 @@ describe('traces', () => {
         expect(readRecap(world.recap(puzzle))).toEqual(puzzle);
       }),
     );
-    const tokens = world.recap(world.parseDescription(first));
+    const tokens = world.recap(mazeOf(first));
     expect(() => readRecap([])).toThrow(/begin with the size/);
     expect(() => readRecap(tokens.slice(0, 2))).toThrow(/start and target/);
     expect(() => readRecap(tokens.with(4, 1))).toThrow(/open directions/);
@@ -323,46 +324,7 @@ describe('traces', () => {
   });
 });
 
-describe('descriptions', () => {
-  testTexts(world);
-  const puzzle = world.parseDescription(first);
-
-  test('the fields stand in order', () => {
-    const lines = world.describe(puzzle, 'context', actionsOf('DRUR')).split('\n');
-    expect(lines.slice(0, 5)).toEqual([
-      'Map size: 3x3',
-      'Start: (0,0)',
-      'Target: (0,2)',
-      'Open directions of each cell:',
-      '(0,0): down',
-    ]);
-    expect(lines.slice(7, 9)).toEqual(['(1,0): up, right, down', '(1,1): up, left']);
-    expect(lines.slice(13, 17)).toEqual(['Wall masks, row by row:', '13 5 9', '4 10 14', '6 3 11']);
-    expect(lines.at(-1)).toBe('Reference plan: DRUR');
-    expect(world.describe(puzzle, 'evaluation')).toBe(
-      first.replace('\n(0,0):', '\nOpen directions of each cell:\n(0,0):'),
-    );
-  });
-
-  test('texts that are incomplete or contradict themselves are refused with the reason', () => {
-    const text = world.describe(puzzle, 'context');
-    const parse = (changed: string) => () => world.parseDescription(changed);
-    expect(parse(text.replace('13 5 9', '13 5 8'))).toThrow(/wall masks .* do not fit/);
-    expect(parse(text.replace('4 10 14\n', ''))).toThrow(/wall masks .* do not fit/);
-    expect(parse(text.replace('(0,0): down', '(0,0): none'))).toThrow(/\(0,0\) and \(1,0\) disagree/);
-    expect(parse(text.replace('(0,0): down', '(0,0): up, down'))).toThrow(/open to the outside at \(0,0\)/);
-    expect(parse(text.replace('(0,0): down\n', ''))).toThrow(/no line '\(0,0\): /);
-    expect(parse(text.replace('(0,0): down', '(0,0): south'))).toThrow(/'south' at \(0,0\) is no direction/);
-    expect(parse(text.replace('(0,0): down', '(0,3): down'))).toThrow(/not on a board of side 3/);
-    expect(parse(text.replace('(0,0): down', '(0,1): right, down'))).toThrow(/two lines '\(0,1\)/);
-    expect(parse(text.replace('Start: (0,0)', 'Start: (0,2)'))).toThrow(/different cells/);
-    expect(parse(`${text}\nStart: (1,1)`)).toThrow(/two different lines 'Start/);
-    expect(parse(text.replace('3x3', '4x4'))).toThrow(/no line '\(0,3\)/);
-    expect(parse(text.replace('3x3', '3x4'))).toThrow(/square/);
-    expect(parse(text.replace('3x3', '9x9'))).toThrow(/2 to 8/);
-    expect(parse('nothing')).toThrow(/no line 'Map size/);
-  });
-
+describe('puzzles', () => {
   test('walls that close a part off are refused, loops are not', () => {
     const closed = wallsOf(3, spanningTrees()[0]!.slice(1));
     expect(() => createInstance(3, 0, 1, closed)).toThrow(/not connected/);

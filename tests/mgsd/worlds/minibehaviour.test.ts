@@ -6,11 +6,12 @@ import { DROP, PICK, boardCells, cellAt, colOf, rowOf, type Action } from '../..
 import { bucketOf } from '../../../mgsd/worlds/minibehaviour/generator.js';
 import { createMiniBehaviour } from '../../../mgsd/worlds/minibehaviour/minibehaviour.js';
 import { readRecap } from '../../../mgsd/worlds/minibehaviour/recap.js';
-import { createInstance, type MiniBehaviourInstance } from '../../../mgsd/worlds/minibehaviour/rules.js';
-import { gridRows, parseGrid } from '../../../mgsd/worlds/minibehaviour/text.js';
+import { createInstance, gridRows, type MiniBehaviourInstance } from '../../../mgsd/worlds/minibehaviour/rules.js';
 import { createWorldByName } from '../../../mgsd/worlds/registry.js';
+import { judgeAnswer } from '../../../mgsd/exchange/scoring.js';
+import { roomOf } from '../boards.js';
 import { testRandom } from '../random.js';
-import { puzzlesOf, reachableStates, testPlans, testTexts, testTraces } from './contract.js';
+import { puzzlesOf, reachableStates, testPlans, testTraces } from './contract.js';
 
 const world = createMiniBehaviour();
 const puzzles = puzzlesOf(world);
@@ -105,7 +106,7 @@ function plansOfLength(length: number): Action[][] {
 describe('published test vectors', () => {
   test.each(vectors)('the shortest plans are $best and no others', ({ puzzle, rows, length, best }) => {
     expect(gridRows(puzzle)).toEqual(rows);
-    expect(parseGrid(rows)).toEqual(puzzle);
+    expect(roomOf(rows)).toEqual(puzzle);
     expect(world.shortestLength(puzzle)).toBe(length);
     for (let shorter = 1; shorter < length; shorter++)
       for (const plan of plansOfLength(shorter)) expect(world.judge(puzzle, plan).success).toBe(false);
@@ -206,7 +207,7 @@ describe('rules and verdicts', () => {
     ['L,L,L,PICK,U,U,D,D,DROP', { success: true, optimal: false }],
   ])('%s', (plan, expected) => {
     expect(world.judge(puzzle, actionsOf(plan))).toMatchObject(expected);
-    expect(world.judgeText(puzzle, `<answer>${plan}</answer>`)).toMatchObject(expected);
+    expect(judgeAnswer(world, puzzle, `<answer>${plan}</answer>`)).toMatchObject(expected);
   });
 
   test('the state after PICK is the cell + 64, after DROP the cell + 128', () => {
@@ -274,7 +275,7 @@ describe('difficulty', () => {
   });
 
   test('a bucket that does not exist at a size is an error, never another bucket', () => {
-    expect(() => world.generate(testRandom(1), 3, { difficulty: 'hard' })).toThrow(/'hard' in 20000 draws/);
+    expect(() => world.generate(testRandom(1), 3, 'hard')).toThrow(/'hard' in 20000 draws/);
   });
 
   test('balanced buckets come equally often', () => {
@@ -312,62 +313,6 @@ describe('traces', () => {
     expect(() => readRecap(tokens.slice(0, 3))).toThrow(/three cells/);
     expect(() => readRecap([...tokens, 64])).toThrow(/three cells/);
     expect(() => readRecap(tokens.with(2, tokens[1]!))).toThrow(/both at \(2,4\)/);
-  });
-});
-
-describe('descriptions', () => {
-  testTexts(world);
-  const { puzzle } = vectors[0]!;
-
-  test('the context lists its fields in order and ends with the reference plan', () => {
-    expect(world.describe(puzzle, 'context', actionsOf('L,L,L,PICK,DROP')).split('\n')).toEqual([
-      'Grid size: 5x5',
-      'Agent: (2,4)',
-      'Printer: (1,1)',
-      'Table cells: (3,1), (3,2), (3,3), (4,1), (4,2), (4,3)',
-      'Printer-adjacent cells: (0,1), (1,0), (1,2), (2,1)',
-      'Table-adjacent cells: (2,1), (2,2), (2,3), (3,0), (3,4), (4,0), (4,4)',
-      'PICK legal now: no',
-      'DROP legal now: no',
-      'Legal moves now: left, down, up',
-      'Legend: A = agent, P = printer, T = table, . = free floor',
-      ...vectors[0]!.rows,
-      expect.stringMatching(/^Hint: /),
-      expect.stringMatching(/^Hint: /),
-      expect.stringMatching(/^Hint: /),
-      'Reference plan: L,L,L,PICK,DROP',
-    ]);
-  });
-
-  test('the evaluation text has two reminders and no list of legal moves', () => {
-    const text = world.describe(puzzle, 'evaluation');
-    expect(text.match(/^Reminder: /gm)).toHaveLength(2);
-    expect(text).not.toMatch(/Legal moves|Hint/);
-    const beside = createInstance(5, cellAt(0, 1), cellAt(1, 1), cellAt(3, 1));
-    expect(world.describe(beside, 'evaluation')).toMatch(/^PICK legal now: yes$/m);
-  });
-
-  test('adjacent cells leave out the table and the outside; the printer may stand beside the table', () => {
-    const corner = createInstance(5, cellAt(4, 4), cellAt(0, 0), cellAt(0, 1));
-    const text = world.describe(corner, 'context');
-    expect(text).toMatch(/^Printer-adjacent cells: \(1,0\)$/m);
-    expect(text).toMatch(/^Table-adjacent cells: \(0,0\), \(0,4\), \(1,0\), \(1,4\), \(2,1\), \(2,2\), \(2,3\)$/m);
-  });
-
-  test('texts that are incomplete or contradict themselves are refused with the reason', () => {
-    const text = world.describe(puzzle, 'context');
-    const parse = (changed: string) => () => world.parseDescription(changed);
-    expect(parse(text.replace('Agent: (2,4)', 'Agent: (2,3)'))).toThrow(/'Agent' in the text does not fit/);
-    expect(parse(text.replace('(3,1), (3,2)', '(3,2), (3,2)'))).toThrow(/'Table cells' in the text/);
-    expect(parse(text.replace('PICK legal now: no', 'PICK legal now: yes'))).toThrow(/'PICK legal now'/);
-    expect(parse(text.replace('Printer-adjacent cells: (0,1), ', 'Printer-adjacent cells: '))).toThrow(/Printer-adj/);
-    expect(parse(text.replace(/^Printer:.*\n/m, ''))).toThrow(/no line 'Printer: /);
-    expect(parse(text.replace('5x5', '6x6'))).toThrow(/'Grid size' does not fit/);
-    expect(parse(text.replace('.P...', '.....'))).toThrow(/0 cells 'P'/);
-    expect(parse(text.replace('.TTT.', '.TT..'))).toThrow(/one table of 2 rows and 3 columns/);
-    expect(parse(text.replace('.P...', '.P..'))).toThrow(/row 1 of the grid has 4 letters/);
-    expect(parse('nothing')).toThrow(/no line 'Grid size/);
-    expect(() => parseGrid(['A.P', 'TTT', 'TXT'])).toThrow(/'X' in row 2/);
   });
 });
 

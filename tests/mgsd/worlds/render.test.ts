@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createHash } from 'node:crypto';
-import { BoardPainter, type SpriteSheet } from '../../../mgsd/worlds/canvas.js';
-import { parseMap } from '../../../mgsd/worlds/frozenlake/text.js';
+import { BoardPainter, box, ellipse, polygon, type SpriteSheet } from '../../../mgsd/worlds/canvas.js';
 import { boardCells, colOf, rowOf } from '../../../mgsd/worlds/grid.js';
+import { lakeOf } from '../boards.js';
 import { anyPuzzle, frozenLake, testRandom } from '../random.js';
 import { testImages } from './contract.js';
 
@@ -14,7 +14,7 @@ describe('FrozenLake images', () => {
   test('the roles of the colours: dark blue hole, red gift, green elf, pale ice, at every size', () => {
     for (let size = 3; size <= 8; size++) {
       const rows = Array.from({ length: size }, (_, row) => 'F'.repeat(size).slice(row === 0 ? 3 : 0));
-      const puzzle = parseMap([`SHG${rows[0]!}`, ...rows.slice(1)]);
+      const puzzle = lakeOf([`SHG${rows[0]!}`, ...rows.slice(1)]);
       const pixels = 480;
       const image = frozenLake.render(puzzle, pixels);
       const at = (cell: number, x: number, y: number): number[] => {
@@ -51,7 +51,7 @@ describe('FrozenLake images', () => {
       );
       images.add(
         createHash('sha256')
-          .update(frozenLake.render(parseMap(rows), 48))
+          .update(frozenLake.render(lakeOf(rows), 48))
           .digest('hex'),
       );
     }
@@ -59,7 +59,7 @@ describe('FrozenLake images', () => {
   });
 
   test('a large image averaged down is the small one: sampling is by area', () => {
-    const puzzle = parseMap(['SFFFH', 'FHFFF', 'FFFHF', 'FFFFF', 'HFFFG']);
+    const puzzle = lakeOf(['SFFFH', 'FHFFF', 'FFFHF', 'FFFFF', 'HFFFG']);
     const [small, large] = [frozenLake.render(puzzle, 48), frozenLake.render(puzzle, 480)];
     let worst = 0;
     let total = 0;
@@ -78,7 +78,7 @@ describe('FrozenLake images', () => {
   });
 
   test('sizes that cannot be drawn are refused', () => {
-    const puzzle = parseMap(['SG', 'FF']);
+    const puzzle = lakeOf(['SG', 'FF']);
     expect(() => frozenLake.render(puzzle, 1)).toThrow(/1 pixels cannot show 2 cells/);
     expect(() => frozenLake.render(puzzle, 48.5)).toThrow(RangeError);
   });
@@ -86,7 +86,7 @@ describe('FrozenLake images', () => {
   testImages(frozenLake);
 
   test('the training look stays as it is, byte by byte: trained models depend on it', () => {
-    const puzzle = parseMap(['SFFFH', 'FHFFF', 'FFFHF', 'FFFFF', 'HFFFG']);
+    const puzzle = lakeOf(['SFFFH', 'FHFFF', 'FFFHF', 'FFFFF', 'HFFFG']);
     const hash = (pixels: number): string =>
       createHash('sha256').update(frozenLake.render(puzzle, pixels)).digest('hex').slice(0, 16);
     expect([48, 64].map(hash)).toEqual(['b576d1576a75001b', 'b01bf6eeab3008a4']);
@@ -117,12 +117,12 @@ describe('FrozenLake images', () => {
 
 describe('the painter', () => {
   const sheet: SpriteSheet<'half' | 'glass' | 'wedge' | 'disc'> = {
-    ground: [{ kind: 'box', left: 0, top: 0, right: 1, bottom: 1, colour: [255, 255, 255] }],
+    ground: [box(0, 0, 1, 1, [255, 255, 255])],
     sprites: {
-      half: [{ kind: 'box', left: 0, top: 0, right: 0.5, bottom: 1, colour: [0, 0, 0] }],
-      glass: [{ kind: 'box', left: 0, top: 0, right: 1, bottom: 1, colour: [0, 0, 255], opacity: 0.5 }],
-      wedge: [{ kind: 'polygon', points: [0, 0, 1, 0, 0, 1], colour: [0, 0, 0] }],
-      disc: [{ kind: 'ellipse', x: 0.5, y: 0.5, rx: 0.5, ry: 0.25, colour: [0, 0, 0] }],
+      half: [box(0, 0, 0.5, 1, [0, 0, 0])],
+      glass: [{ ...box(0, 0, 1, 1, [0, 0, 255]), opacity: 0.5 }],
+      wedge: [polygon([0, 0, 1, 0, 0, 1], [0, 0, 0])],
+      disc: [ellipse(0.5, 0.5, 0.5, 0.25, [0, 0, 0])],
     },
   };
   const mean = (image: Uint8Array): number => image.reduce((a, b) => a + b, 0) / image.length;

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { reservedToken } from '../../../models/vocabulary.js';
+import { parseAnswer } from '../../../mgsd/exchange/answers.js';
+import { judgeAnswer } from '../../../mgsd/exchange/scoring.js';
 import { boardText, pathOf, readBoard } from '../../../mgsd/pictures/draw.js';
 import { instancePool, splitOf } from '../../../mgsd/method/split.js';
 import { cellAt, type Action } from '../../../mgsd/worlds/grid.js';
@@ -36,11 +38,11 @@ describe('what createWorld derives', () => {
   test('answers are written and read with this world\u2019s separator', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom<Action>(...world.actions), { minLength: 1, maxLength: 30 }), plan => {
-        expect(world.parseAnswer(`<answer>${world.formatAnswer(plan)}</answer>`).actions).toEqual(plan);
+        expect(parseAnswer(`<answer>${world.formatAnswer(plan)}</answer>`, world.actions).actions).toEqual(plan);
       }),
     );
-    expect(world.judgeText(puzzle, '<answer>R,PICK,D,D,DROP</answer>').optimal).toBe(true);
-    expect(world.judgeText(puzzle, 'R,PICK,D,D,DROP')).toMatchObject({
+    expect(judgeAnswer(world, puzzle, '<answer>R,PICK,D,D,DROP</answer>').optimal).toBe(true);
+    expect(judgeAnswer(world, puzzle, 'R,PICK,D,D,DROP')).toMatchObject({
       success: false,
       parsed: false,
       reason: 'unparsed',

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseAnswerText } from '../../../mgsd/worlds/answers.js';
+import { parseAnswer } from '../../../mgsd/exchange/answers.js';
+import { judgeAnswer } from '../../../mgsd/exchange/scoring.js';
 import { MOVES, actionName, type Action } from '../../../mgsd/worlds/grid.js';
 import { anyPuzzle, frozenLake } from '../random.js';
 
 const ALL: readonly Action[] = [0, 1, 2, 3, 4, 5];
 const read = (text: string, actions: readonly Action[] = ALL): string | null => {
-  const answer = parseAnswerText(text, actions);
+  const answer = parseAnswer(text, actions);
   return answer.parsed ? answer.actions.map(actionName).join(' ') : null;
 };
 
@@ -44,10 +45,13 @@ describe('reading answers', () => {
   });
 
   test('junk never throws and never succeeds; a very long word ends quickly', () => {
-    const junk = fc.oneof(fc.string({ unit: 'binary' }), fc.string().map(s => `<answer>${s}</answer>`)); // prettier-ignore
+    const junk = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string().map(s => `<answer>${s}</answer>`),
+    );
     fc.assert(
       fc.property(anyPuzzle, junk, (puzzle, text) => {
-        const verdict = frozenLake.judgeText(puzzle, text);
+        const verdict = judgeAnswer(frozenLake, puzzle, text);
         expect(verdict.success && !verdict.parsed).toBe(false);
       }),
     );
