@@ -10,8 +10,8 @@
 import { defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import type { NumberArray } from '../dtype.js';
-import { logSumExp } from '../softmax/row.js';
 import { attentionGradWgsl, attentionWgsl } from './attention.wgsl.js';
+import { attendRow, dot } from './reference.js';
 
 /** Integers per sequence in the table. */
 export const sequenceFields = 6;
@@ -43,12 +43,6 @@ function sequenceAt(table: NumberArray, s: number): Sequence {
 /** Number of leading keys that query `i` (counted within the sequence's queries) sees: the mask is always a prefix of the keys. */
 function visibleKeys({ keyCount, prefix, position }: Sequence, i: number): number {
   return Math.min(keyCount, Math.max(prefix, position + i + 1));
-}
-
-function dot(a: NumberArray, atA: number, b: NumberArray, atB: number, length: number): number {
-  let sum = 0;
-  for (let d = 0; d < length; d++) sum += a[atA + d]! * b[atB + d]!;
-  return sum;
 }
 
 const roundUp = (n: number, multiple: number) => Math.ceil(n / multiple) * multiple;
@@ -85,18 +79,14 @@ export const attentionKernel = defineKernel({
       for (let h = 0; h < heads; h++)
         for (let i = 0; i < sequence.queryCount; i++) {
           const row = sequence.queryStart + i;
-          const visible = visibleKeys(sequence, i);
-          const keyAt = (j: number) => (sequence.keyStart + j) * strideKv + h * headDim;
-          const scores: number[] = [];
-          for (let j = 0; j < visible; j++)
-            scores.push(scale * dot(q, row * strideQ + h * headDim, kv, keyAt(j) + offsetK, headDim));
-          const logSum = visible > 0 ? logSumExp(scores) : 0;
-          for (let d = 0; d < headDim; d++) {
-            let value = 0;
-            for (let j = 0; j < visible; j++) value += Math.exp(scores[j]! - logSum) * kv[keyAt(j) + offsetV + d]!;
-            out[(row * heads + h) * headDim + d] = value;
-          }
-          lse[row * heads + h] = logSum;
+          const seen = {
+            kv,
+            key: (j: number) => (sequence.keyStart + j) * strideKv + h * headDim + offsetK,
+            value: offsetV - offsetK,
+            visible: visibleKeys(sequence, i),
+          };
+          const atQ = row * strideQ + h * headDim;
+          lse[row * heads + h] = attendRow(q, atQ, seen, scale, out, (row * heads + h) * headDim, headDim);
         }
     }
   },

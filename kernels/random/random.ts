@@ -4,6 +4,7 @@
  * "Hash Functions for GPU Rendering", JCGT 9(3)): 32-bit multiply, add, shift and xor only.
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
+import type { Draw } from '../kernel.js';
 import { randomUniformWgsl, sampleTokensWgsl } from './random.wgsl.js';
 
 /** pcg4d: four 32-bit words to four well-mixed 32-bit words (as unsigned integers). */
@@ -35,6 +36,33 @@ export function uniformFromBits(word: number): number {
 /** Integers of the `control` buffer of a random kernel; the host writes them, kernels only read. */
 export const controlFields = ['seed', 'stream', 'step', 'endOfSequence', 'padding'] as const;
 
+/**
+ * A token by the Gumbel-max trick: the largest of `scores` (logits + bias), the first of equals; at a temperature above 0 each is divided by
+ * it and gets noise at (control.seed, control.stream, step, first + k).
+ */
+export function drawToken(
+  scores: ArrayLike<number>,
+  temperature: number,
+  control: ArrayLike<number>,
+  step: number,
+  first: number,
+): number {
+  let best = 0;
+  let bestScore = -Infinity;
+  for (let k = 0; k < scores.length; k++) {
+    let score = scores[k]!;
+    if (temperature > 0) {
+      const u = uniformFromBits(pcg4d(control[0]!, control[1]!, step, first + k)[0]);
+      score = score / temperature - Math.log(-Math.log(u));
+    }
+    if (score > bestScore) {
+      bestScore = score;
+      best = k;
+    }
+  }
+  return best;
+}
+
 /** Uniform numbers in (0, 1) at (seed, stream, step, index). */
 export const randomUniformKernel = defineKernel({
   name: 'random_uniform',
@@ -59,6 +87,12 @@ export const randomUniformKernel = defineKernel({
   tolerance: 0,
 });
 
+/** Any seed and step, and one of the tokens as end of sequence. */
+export function exampleControl(draw: Draw, tokens: number) {
+  const values = [draw.integer(0, 1e9), 3, draw.integer(0, 1000), draw.integer(0, tokens - 1), 0];
+  return { kind: 'values', values } as const;
+}
+
 /** One token per row by the Gumbel-max trick: i32 [rows]. */
 export const sampleTokensKernel = defineKernel({
   name: 'sample_tokens',
@@ -77,31 +111,13 @@ export const sampleTokensKernel = defineKernel({
   },
   params: { rows: 'u32', cols: 'u32', column: 'u32', stride: 'u32' },
   reference({ logits, bias, temperature, control, done, tokens, next }, { rows, cols, column, stride }) {
-    const [seed, stream, step, endOfSequence, padding] = control as ArrayLike<number> as readonly [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
     for (let i = 0; i < rows; i++) {
-      let best = 0;
-      let bestScore = -Infinity;
-      for (let k = 0; k < cols; k++) {
-        let score = logits[i * cols + k]! + bias[k]!;
-        if (temperature[0]! > 0) {
-          const u = uniformFromBits(pcg4d(seed, stream, step + column, i * cols + k)[0]);
-          score = score / temperature[0]! - Math.log(-Math.log(u));
-        }
-        if (score > bestScore) {
-          bestScore = score;
-          best = k;
-        }
-      }
-      const token = done[i]! !== 0 ? padding : best;
+      const scores = Float64Array.from(bias.subarray(0, cols), (b, k) => logits[i * cols + k]! + b);
+      const best = drawToken(scores, temperature[0]!, control, control[2]! + column, i * cols);
+      const token = done[i]! !== 0 ? control[4]! : best;
       tokens[i * stride + column] = token;
       next[i] = token;
-      if (token === endOfSequence) done[i] = 1;
+      if (token === control[3]) done[i] = 1;
     }
   },
   cost: ({ rows, cols }) => ({ flops: 6 * rows * cols, elements: rows * cols }),
@@ -121,10 +137,7 @@ export const sampleTokensKernel = defineKernel({
         logits: { kind: 'values', values: Array.from({ length: size }, (_, i) => ((i * 37) % 509) / 32) },
         bias: { kind: 'values', values: Array.from({ length: cols }, (_, k) => (k % 7 === 3 ? -1e30 : 0)) },
         temperature: { kind: 'values', values: [draw.pick([0, 0, 1, 0.5])] },
-        control: {
-          kind: 'values',
-          values: [draw.integer(0, 1e9), 3, draw.integer(0, 1000), draw.integer(0, cols - 1), 0],
-        },
+        control: exampleControl(draw, cols),
         done: { kind: 'values', values: Array.from({ length: rows }, () => draw.pick([0, 0, 1])) },
         tokens: { kind: 'values', values: Array.from({ length: rows * stride }, () => 1) },
       },

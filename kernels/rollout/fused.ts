@@ -12,9 +12,9 @@
  * measured on a GPU yet, for which it is meant.
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
-import { pcg4d, uniformFromBits } from '../random/random.js';
-import { logSumExp } from '../softmax/row.js';
+import { drawToken, exampleControl } from '../random/random.js';
 import { decodeAttendWgsl, decodeDrawWgsl, decodeLinearWgsl } from './fused.wgsl.js';
+import { addRows, attendLast, linearRow, normRow } from './reference.js';
 import { slotColumns } from './rollout.js';
 
 export { fusedFits } from './fused.wgsl.js';
@@ -41,18 +41,10 @@ export const decodeLinearKernel = defineKernel({
   params: { rows: 'u32', inputs: 'u32', outputs: 'u32', normalise: 'u32', relu: 'u32', add: 'u32', eps: 'f32' },
   reference({ x, gain, shift, weight, bias, residual, y }, { rows, inputs, outputs, normalise, relu, add, eps }) {
     for (let row = 0; row < rows; row++) {
-      let source = Float64Array.from(x.subarray(row * inputs, (row + 1) * inputs));
-      if (normalise) {
-        const mean = source.reduce((sum, v) => sum + v, 0) / inputs;
-        const variance = source.reduce((sum, v) => sum + (v - mean) ** 2, 0) / inputs;
-        source = source.map((v, c) => ((v - mean) / Math.sqrt(variance + eps)) * gain[c]! + shift[c]!);
-      }
-      for (let n = 0; n < outputs; n++) {
-        let sum = bias[n]!;
-        for (let k = 0; k < inputs; k++) sum += source[k]! * weight[k * outputs + n]!;
-        if (relu) sum = Math.max(sum, 0);
-        y[row * outputs + n] = add ? sum + residual[row * outputs + n]! : sum;
-      }
+      const source = Float64Array.from(x.subarray(row * inputs, (row + 1) * inputs));
+      let out = linearRow(normalise ? normRow(source, gain, shift, eps) : source, weight, bias, outputs);
+      if (relu) out = out.map(v => Math.max(v, 0));
+      y.set(add ? addRows(out, residual.subarray(row * outputs)) : out, row * outputs);
     }
   },
   cost: ({ rows, inputs, outputs }) => ({
@@ -106,29 +98,10 @@ export const decodeAttendKernel = defineKernel({
   },
   params: { rows: 'u32', capacity: 'u32', width: 'u32', heads: 'u32', column: 'u32' },
   reference({ qkv, prefixes, weight, bias, residual, cache, y }, { rows, capacity, width, heads, column }) {
-    const headDim = width / heads;
     for (let s = 0; s < rows; s++) {
-      const last = prefixes[s]! + column;
-      const query = qkv.subarray(s * 3 * width, s * 3 * width + width);
-      const at = (key: number) => (s * capacity + key) * 2 * width;
-      cache.set(qkv.subarray(s * 3 * width + width, (s + 1) * 3 * width), at(last));
-      const attended = new Float64Array(width);
-      for (let h = 0; h < heads; h++) {
-        const scores = Float64Array.from({ length: last + 1 }, (_, key) => {
-          let score = 0;
-          for (let d = h * headDim; d < (h + 1) * headDim; d++) score += query[d]! * cache[at(key) + d]!;
-          return score / Math.sqrt(headDim);
-        });
-        const logSum = logSumExp(scores);
-        const shares = scores.map(score => Math.exp(score - logSum));
-        for (let d = h * headDim; d < (h + 1) * headDim; d++)
-          attended[d] = shares.reduce((o, share, key) => o + share * cache[at(key) + width + d]!, 0);
-      }
-      for (let n = 0; n < width; n++) {
-        let sum = bias[n]!;
-        for (let k = 0; k < width; k++) sum += attended[k]! * weight[k * width + n]!;
-        y[s * width + n] = sum + residual[s * width + n]!;
-      }
+      const row = qkv.subarray(s * 3 * width, (s + 1) * 3 * width);
+      const attended = attendLast(row, cache.subarray(s * capacity * 2 * width), prefixes[s]! + column, heads);
+      y.set(addRows(linearRow(attended, weight, bias, width), residual.subarray(s * width)), s * width);
     }
   },
   /** With a cache that is half full. */
@@ -190,19 +163,8 @@ export const decodeDrawKernel = defineKernel({
     const [slotRows, slotCols, positions] = [0, slotColumns, 2 * slotColumns].map(row => (vocabulary + row) * width);
     for (let s = 0; s < rows; s++) {
       if (draw) {
-        let best = 0;
-        let bestScore = -Infinity;
-        for (let k = 0; k < vocabulary; k++) {
-          let score = logits[s * vocabulary + k]! + sampling[1 + k]!;
-          if (sampling[0]! > 0) {
-            const [word] = pcg4d(control[0]!, control[1]!, control[2]! + column, s * vocabulary + k);
-            score = score / sampling[0]! - Math.log(-Math.log(uniformFromBits(word)));
-          }
-          if (score > bestScore) {
-            bestScore = score;
-            best = k;
-          }
-        }
+        const scores = Float64Array.from(sampling.subarray(1), (b, k) => logits[s * vocabulary + k]! + b);
+        const best = drawToken(scores, sampling[0]!, control, control[2]! + column, s * vocabulary);
         const token = done[s] ? control[4]! : best;
         tokens[s * stride + column] = token;
         if (token === control[3]) done[s] = 1;
@@ -247,10 +209,7 @@ export const decodeDrawKernel = defineKernel({
           kind: 'values',
           values: [draw.pick([0, 1, 0.5]), ...Array.from({ length: vocabulary }, (_, k) => (k % 7 === 3 ? -1e30 : 0))],
         },
-        control: {
-          kind: 'values',
-          values: [draw.integer(0, 1e9), 3, draw.integer(0, 1000), draw.integer(0, vocabulary - 1), 0],
-        },
+        control: exampleControl(draw, vocabulary),
         slots: { kind: 'values', values: Array.from({ length: rows * stride }, (_, i) => ((i * 7) % 65) - 1) },
         done: { kind: 'values', values: Array.from({ length: rows }, () => draw.pick([0, 0, 1])) },
         tokens: { kind: 'values', values: Array.from({ length: rows * stride }, (_, i) => (i * 11) % vocabulary) },

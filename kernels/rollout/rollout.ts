@@ -11,8 +11,9 @@
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
-import { pcg4d, uniformFromBits } from '../random/random.js';
-import { logSumExp } from '../softmax/row.js';
+import { drawToken } from '../random/random.js';
+import { addRows, attendLast, linearRow, normRow } from './reference.js';
+import type { Row } from './reference.js';
 import { rolloutWgsl } from './rollout.wgsl.js';
 
 export { rolloutFits } from './rollout.wgsl.js';
@@ -76,8 +77,6 @@ export function rolloutPlan({ offsets, prefixes, lists, listOf }: RolloutPlan): 
 /** Sequences that a thread takes through the layers together: enough to use what it loads of a weight several times. */
 const sequencesPerUnit = 16;
 
-type Rows = Float64Array<ArrayBuffer>;
-
 /** Whole decode steps of all sequences in one launch; see the summary. */
 export const rolloutKernel = defineKernel({
   name: 'rollout',
@@ -107,21 +106,10 @@ export const rolloutKernel = defineKernel({
     const prefixes = layers * fields + rolloutModelFields.length;
     const listOf = prefixes + sequences;
     const slots = listOf + sequences * vocabulary;
-    const headDim = width / heads;
-
-    const norm = (x: Rows, gainAt: number, biasAt: number): Rows => {
-      const mean = x.reduce((sum, v) => sum + v, 0) / width;
-      const variance = x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / width;
-      const scale = 1 / Math.sqrt(variance + params.eps);
-      return x.map((v, c) => (v - mean) * scale * weights[gainAt + c]! + weights[biasAt + c]!);
-    };
-    const linear = (x: Rows, weightAt: number, biasAt: number, outputs: number): Rows =>
-      Float64Array.from({ length: outputs }, (_, n) => {
-        let sum = 0;
-        for (let k = 0; k < x.length; k++) sum += x[k]! * weights[weightAt + k * outputs + n]!;
-        return sum + weights[biasAt + n]!;
-      });
-    const plus = (a: Rows, b: Rows): Rows => a.map((v, c) => v + b[c]!);
+    const norm = (x: Row, gainAt: number, biasAt: number) =>
+      normRow(x, weights.subarray(gainAt), weights.subarray(biasAt), params.eps);
+    const linear = (x: Row, weightAt: number, biasAt: number, outputs: number) =>
+      linearRow(x, weights.subarray(weightAt), weights.subarray(biasAt), outputs);
 
     for (let s = 0; s < sequences; s++)
       for (let t = column; t < column + steps && !done[s]; t++) {
@@ -129,8 +117,7 @@ export const rolloutKernel = defineKernel({
         const list = lists > 0 ? plan[listOf + s * vocabulary + tokens[s * stride]!]! : -1;
         const slot = list < 0 ? -1 : plan[slots + list * stride + t]!;
         const last = plan[prefixes + s]! + t; // row of this token in the sequence's part of the cache
-        const row = s * capacity + last;
-        let x: Rows = Float64Array.from({ length: width }, (_, c) => {
+        let x: Row = Float64Array.from({ length: width }, (_, c) => {
           const embedded = tables[token * width + c]! + weights[positions! + t * width + c]!;
           if (slot < 0) return embedded;
           const [slotRow, slotCol] = [Math.floor(slot / slotColumns), slot % slotColumns];
@@ -139,39 +126,18 @@ export const rolloutKernel = defineKernel({
         for (let layer = 0; layer < layers; layer++) {
           const p = plan.subarray(layer * fields, (layer + 1) * fields);
           const qkv = linear(norm(x, p[0]!, p[1]!), p[2]!, p[3]!, 3 * width);
-          const at = (key: number) => layer * layerStride + (s * capacity + key) * 2 * width;
-          cache.set(qkv.subarray(width), layer * layerStride + row * 2 * width);
-          const attended = new Float64Array(width);
-          for (let h = 0; h < heads; h++) {
-            const scores = Float64Array.from({ length: last + 1 }, (_, key) => {
-              let score = 0;
-              for (let d = h * headDim; d < (h + 1) * headDim; d++) score += qkv[d]! * cache[at(key) + d]!;
-              return score / Math.sqrt(headDim);
-            });
-            const logSum = logSumExp(scores);
-            const shares = scores.map(score => Math.exp(score - logSum));
-            for (let d = h * headDim; d < (h + 1) * headDim; d++)
-              attended[d] = shares.reduce((o, share, key) => o + share * cache[at(key) + width + d]!, 0);
-          }
-          const y = plus(linear(attended, p[4]!, p[5]!, width), x);
+          const attended = attendLast(qkv, cache.subarray(layer * layerStride + s * capacity * 2 * width), last, heads);
+          const y = addRows(linear(attended, p[4]!, p[5]!, width), x);
           const hidden = linear(norm(y, p[6]!, p[7]!), p[8]!, p[9]!, hiddenFactor * width).map(v => Math.max(v, 0));
-          x = plus(linear(hidden, p[10]!, p[11]!, width), y);
+          x = addRows(linear(hidden, p[10]!, p[11]!, width), y);
         }
         const normed = norm(x, gain!, bias!);
-        let best = 0;
-        let bestScore = -Infinity;
-        for (let k = 0; k < vocabulary; k++) {
+        const scores = Float64Array.from({ length: vocabulary }, (_, k) => {
           let score = weights[headBias! + k]! + sampling[1 + k]!;
           for (let c = 0; c < width; c++) score += normed[c]! * tables[(vocabulary + k) * width + c]!;
-          if (sampling[0]! > 0) {
-            const [word] = pcg4d(control[0]!, control[1]!, control[2]! + t, s * vocabulary + k);
-            score = score / sampling[0]! - Math.log(-Math.log(uniformFromBits(word)));
-          }
-          if (score > bestScore) {
-            bestScore = score;
-            best = k;
-          }
-        }
+          return score;
+        });
+        const best = drawToken(scores, sampling[0]!, control, control[2]! + t, s * vocabulary);
         tokens[s * stride + t] = best;
         if (best === control[3]) done[s] = 1;
       }

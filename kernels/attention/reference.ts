@@ -1,0 +1,38 @@
+/** Attention of one query, in f64: what the references of attention and of decoding are made of. */
+import type { NumberArray } from '../dtype.js';
+import { logSumExp } from '../softmax/row.js';
+
+/** Product of two rows of `length` numbers, from `atA` and `atB` on. */
+export function dot(a: NumberArray, atA: number, b: NumberArray, atB: number, length: number): number {
+  let sum = 0;
+  for (let d = 0; d < length; d++) sum += a[atA + d]! * b[atB + d]!;
+  return sum;
+}
+
+/** The keys and values of one head that a query sees: value `j` lies `value` numbers behind key `j`. */
+export interface KeysAndValues {
+  readonly kv: NumberArray;
+  readonly key: (j: number) => number;
+  readonly value: number;
+  readonly visible: number;
+}
+
+/**
+ * out = softmax(scale * q k^T) v for the query q[atQ..], `headDim` numbers; zeros where nothing is visible.
+ * @returns the log-sum-exp of the scores, 0 where nothing is visible
+ */
+export function attendRow(
+  q: NumberArray,
+  atQ: number,
+  { kv, key, value, visible }: KeysAndValues,
+  scale: number,
+  out: NumberArray,
+  atOut: number,
+  headDim: number,
+): number {
+  const scores = Array.from({ length: visible }, (_, j) => scale * dot(q, atQ, kv, key(j), headDim));
+  const lse = visible > 0 ? logSumExp(scores) : 0;
+  const shares = scores.map(score => Math.exp(score - lse));
+  for (let d = 0; d < headDim; d++) out[atOut + d] = shares.reduce((o, p, j) => o + p * kv[key(j) + value + d]!, 0);
+  return lse;
+}

@@ -1,0 +1,42 @@
+/** What the references of decoding share: one row at a time, in f64. */
+import { attendRow } from '../attention/reference.js';
+import type { NumberArray } from '../dtype.js';
+
+/** A row of activations. */
+export type Row = Float64Array<ArrayBuffer>;
+
+/** Layer norm of a row. */
+export function normRow(x: Row, gain: NumberArray, shift: NumberArray, eps: number): Row {
+  const mean = x.reduce((sum, v) => sum + v, 0) / x.length;
+  const variance = x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length;
+  return x.map((v, c) => ((v - mean) / Math.sqrt(variance + eps)) * gain[c]! + shift[c]!);
+}
+
+/** x weight + bias, weight (x.length, outputs). */
+export function linearRow(x: Row, weight: NumberArray, bias: NumberArray, outputs: number): Row {
+  return Float64Array.from({ length: outputs }, (_, n) => {
+    let sum = bias[n]!;
+    for (let k = 0; k < x.length; k++) sum += x[k]! * weight[k * outputs + n]!;
+    return sum;
+  });
+}
+
+export function addRows(a: Row, b: NumberArray): Row {
+  return a.map((v, c) => v + b[c]!);
+}
+
+/**
+ * Attention of a new row `qkv` (3 * width) to all rows of its sequence. Its keys and values become row `last` of `cache`, the sequence's
+ * part of it with 2 * width numbers a row.
+ */
+export function attendLast(qkv: NumberArray, cache: NumberArray, last: number, heads: number): Row {
+  const width = qkv.length / 3;
+  const headDim = width / heads;
+  cache.set(qkv.subarray(width), last * 2 * width);
+  const out = new Float64Array(width);
+  for (let at = 0; at < width; at += headDim) {
+    const seen = { kv: cache, key: (j: number) => j * 2 * width + at, value: width, visible: last + 1 };
+    attendRow(qkv, at, seen, 1 / Math.sqrt(headDim), out, at, headDim);
+  }
+  return out;
+}
