@@ -67,7 +67,7 @@ export function addDataCommand(program: Command, context: CommandContext): void 
     .addOption(new Option('--seed <n>', 'decides the puzzles').argParser(seedOf).default(1))
     .addOption(
       new Option('--split <name>', 'layouts for training or for testing').argParser(oneOf(splits)).default('train'),
-    ) // prettier-ignore
+    )
     .option(
       '--difficulty <how>',
       'balanced: the difficulties of a world in turn; natural: as they come',
@@ -87,9 +87,12 @@ export function addDataCommand(program: Command, context: CommandContext): void 
     .action((flags: GenerateFlags) => runGenerate(flags, context));
   addExamples(generate, [
     ['data generate --out puzzles --count 1000 --test 100', 'all worlds and sizes, training and held-out puzzles'],
-    ['data generate --out test8 --world frozenlake --level 8 --split test', 'large ones on layouts that no training sees'],
+    [
+      'data generate --out test8 --world frozenlake --level 8 --split test',
+      'large ones on layouts that no training sees',
+    ],
     ['data generate --out shift --split test --style held-out --count 50', 'the same rules, drawn differently'],
-  ]); // prettier-ignore
+  ]);
 
   const check = data
     .command('check')
@@ -115,10 +118,15 @@ export function addDataCommand(program: Command, context: CommandContext): void 
     )
     .argument('<folder>', 'a folder of samples')
     .requiredOption('--answers <file>', 'what was answered, as JSON lines')
-    .option('--scoring <name>', `whose verdicts: ${SCORINGS.join(', ')} (the published code's two)`, oneOf(SCORINGS), 'strict')
+    .option(
+      '--scoring <name>',
+      `whose verdicts: ${SCORINGS.join(', ')} (the published code's two)`,
+      oneOf(SCORINGS),
+      'strict',
+    )
     .option('--items <file>', 'write the verdict on every sample as JSON lines')
     .option('--json', 'as JSON on standard output')
-    .action((folder: string, flags: JudgeFlags) => runJudge(folder, flags, context)); // prettier-ignore
+    .action((folder: string, flags: JudgeFlags) => runJudge(folder, flags, context));
   addExamples(judge, [
     ['data judge puzzles/test --answers answers.jsonl --items verdicts.jsonl', 'what a big model made of the puzzles'],
     ['data judge puzzles/test --answers answers.jsonl --scoring benchmark', 'as the published evaluator scores it'],
@@ -135,13 +143,25 @@ async function runGenerate(flags: GenerateFlags, { terminal }: CommandContext): 
   if (flags.options !== undefined && names.length > 1)
     throw new InputError(`--options are those of one world: name it, as in --world ${names[0]!}`);
   const options = flags.options === undefined ? undefined : parseJson(flags.options);
-  const sides = test === undefined ? [{ split: flags.split, count }] : [{ split: 'train', count }, { split: 'test', count: test }] as const; // prettier-ignore
+  const sides =
+    test === undefined
+      ? [{ split: flags.split, count }]
+      : ([
+          { split: 'train', count },
+          { split: 'test', count: test },
+        ] as const);
   const jobs = names.flatMap(name => {
     const world = checkInput((): World => createWorldByName(name, options));
     checkInput(() => formatsOf(world));
     return [...new Set(flags.level ?? world.levels)].flatMap(level =>
       sides.map<GenerateJob>(side => ({
-        ...{ world: name, options, level, seed, style, pixels, ...side },
+        ...side,
+        world: name,
+        options,
+        level,
+        seed,
+        style,
+        pixels,
         balanced: difficulty === 'balanced',
         folder: test === undefined ? '' : side.split,
       })),
@@ -237,8 +257,16 @@ function reportsOf({ puzzles: samples }: PuzzleFolder): GenerateReport[] {
       byDifficulty[difficulty] = (byDifficulty[difficulty] ?? 0) + 1;
     }
     const layouts = [...new Set(members.map(member => world.layoutKey(member.instance)))];
-    return { world: world.name, level: instance.size, split: sideOf(members[0]!), samples: members.length, byDifficulty, exhausted: [], layouts };
-  }); // prettier-ignore
+    return {
+      world: world.name,
+      level: instance.size,
+      split: sideOf(members[0]!),
+      samples: members.length,
+      byDifficulty,
+      exhausted: [],
+      layouts,
+    };
+  });
 }
 
 /** A sample that does not say otherwise is a test sample: public test sets do not name their split. */
@@ -251,7 +279,9 @@ function runCheck(folders: readonly string[], { json }: { json?: boolean }, cont
   const read = folders.map(folder => checkInput(() => readPuzzleFolder(folder)));
   const reports = read.flatMap(reportsOf);
   const summary = summaryOf(reports);
-  const problems = read.flatMap(({ root, problems }) => problems.map(problem => ({ ...problem, path: path.join(root, problem.path) }))); // prettier-ignore
+  const problems = read.flatMap(({ root, problems }) =>
+    problems.map(problem => ({ ...problem, path: path.join(root, problem.path) })),
+  );
   const notes = read.flatMap(({ root, puzzles }) =>
     puzzles.flatMap(({ textFile, notes }) => notes.map(note => ({ path: path.join(root, textFile), note }))),
   );
@@ -288,7 +318,15 @@ function runJudge(folder: string, flags: JudgeFlags, context: CommandContext): v
   const judged = samples.map(({ id, name, world, instance }) => {
     const answer = answers.get(name);
     const verdict = judgeAnswer(world, instance, answer ?? '', flags.scoring);
-    return { id, name, world: world.name, level: instance.size, answered: answer !== undefined, shortest: world.shortestLength(instance), ...short(verdict) }; // prettier-ignore
+    return {
+      id,
+      name,
+      world: world.name,
+      level: instance.size,
+      answered: answer !== undefined,
+      shortest: world.shortestLength(instance),
+      ...short(verdict),
+    };
   });
   if (flags.items !== undefined) writeFileAtomic(flags.items, judged.map(item => `${JSON.stringify(item)}\n`).join(''));
   const rate = (items: readonly (typeof judged)[number][], value: 'success' | 'optimal' | 'parsed') =>
@@ -297,10 +335,25 @@ function runJudge(folder: string, flags: JudgeFlags, context: CommandContext): v
   const groups = names.map(world => {
     const items = judged.filter(item => item.world === world);
     const progress = items.reduce((sum, item) => sum + item.progress, 0) / items.length;
-    return { world, items: items.length, success: rate(items, 'success'), optimal: rate(items, 'optimal'), parsed: rate(items, 'parsed'), progress }; // prettier-ignore
+    return {
+      world,
+      items: items.length,
+      success: rate(items, 'success'),
+      optimal: rate(items, 'optimal'),
+      parsed: rate(items, 'parsed'),
+      progress,
+    };
   });
   const mean = (value: 'success' | 'optimal') => groups.reduce((sum, group) => sum + group[value], 0) / groups.length;
-  const result = { scoring: flags.scoring, samples: judged.length, answered: answers.size, macroSuccess: mean('success'), macroOptimal: mean('optimal'), worlds: groups, problems }; // prettier-ignore
+  const result = {
+    scoring: flags.scoring,
+    samples: judged.length,
+    answered: answers.size,
+    macroSuccess: mean('success'),
+    macroOptimal: mean('optimal'),
+    worlds: groups,
+    problems,
+  };
   if (problems.length > 0) context.exitCode = 2;
   if (flags.json) {
     terminal.out(JSON.stringify(result, null, 2));

@@ -39,10 +39,13 @@ export function addExportCommand(program: Command, context: CommandContext): voi
     .option('--json', 'what was written, as JSON on standard output')
     .action((target: Target, flags: ExportFlags) => runExport(target, flags, context));
   addExamples(command, [
-    ['data generate --out puzzles --count 1500 --test 100', 'first the puzzles: all worlds and sizes, training and test'],
+    [
+      'data generate --out puzzles --count 1500 --test 100',
+      'first the puzzles: all worlds and sizes, training and test',
+    ],
     ['export llama-factory --data puzzles --out stage1', 'then put its entry of dataset_info.json into LLaMA-Factory'],
     ['export easy-r1 --data puzzles --out stage2', 'train.parquet and test.parquet for verl'],
-  ]); // prettier-ignore
+  ]);
 }
 
 async function runExport(target: Target, flags: ExportFlags, { terminal }: CommandContext): Promise<void> {
@@ -67,5 +70,7 @@ async function runExport(target: Target, flags: ExportFlags, { terminal }: Comma
       : writeEasyR1(folder, exported, !flags.stateOnly);
   });
   const result = { folder: flags.out, format: target, samples: puzzles.length, files };
-  terminal.out(flags.json ? JSON.stringify(result, null, 2) : `${puzzles.length} samples in ${flags.out}: ${files.join(', ')}`); // prettier-ignore
+  terminal.out(
+    flags.json ? JSON.stringify(result, null, 2) : `${puzzles.length} samples in ${flags.out}: ${files.join(', ')}`,
+  );
 }

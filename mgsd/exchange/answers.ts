@@ -5,7 +5,7 @@
 
 import type { Action } from '../worlds/grid.js';
 
-export interface ParsedAnswer {
+interface ParsedAnswer {
   /** Whether a complete answer block holds at least one action and nothing else. */
   readonly parsed: boolean;
   /** Empty unless `parsed`. */

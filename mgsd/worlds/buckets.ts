@@ -17,7 +17,7 @@ const schema = z.strictObject({
 });
 
 /** How a world draws its puzzles. */
-export interface BucketedGenerator<I extends WorldInstance> {
+interface BucketedGenerator<I extends WorldInstance> {
   readonly title: string;
   /** Puzzles drawn for one wanted bucket before giving up. */
   readonly maximumDraws: number;

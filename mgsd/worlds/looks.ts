@@ -45,7 +45,7 @@ function withShiftedSprites<Name extends string>(
 }
 
 /** How a world looks, and which sprites stand where. */
-export interface Appearance<I extends WorldInstance, Name extends string> {
+interface Appearance<I extends WorldInstance, Name extends string> {
   readonly title: string;
   readonly looks: Readonly<Record<RenderStyle, Look<Name>>>;
   readonly placements: (instance: I) => readonly Placement<Name>[];

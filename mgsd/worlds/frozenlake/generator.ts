@@ -23,7 +23,7 @@ const schema = z.strictObject({
   maximumHoles: z.int().min(0).nullable().optional(),
 });
 
-export type FrozenLakeOptions = z.infer<typeof schema>;
+type FrozenLakeOptions = z.infer<typeof schema>;
 
 /** The checked options with defaults filled in; an Error lists every wrong field. */
 export function parseFrozenLakeOptions(raw: unknown): FrozenLakeOptions {

@@ -5,7 +5,7 @@ import { colOf, rowOf } from '../grid.js';
 import type { Look } from '../looks.js';
 import type { FrozenLakeInstance } from './rules.js';
 
-export type FrozenLakeSprite = 'hole' | 'start' | 'goal';
+type FrozenLakeSprite = 'hole' | 'start' | 'goal';
 
 export function placements({ start, goal, holes }: FrozenLakeInstance): Placement<FrozenLakeSprite>[] {
   const place = (cell: number, sprite: FrozenLakeSprite) => ({ row: rowOf(cell), col: colOf(cell), sprite });

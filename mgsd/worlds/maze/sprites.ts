@@ -12,7 +12,7 @@ import { DOWN, LEFT, MOVES, RIGHT, UP, boardCells, colOf, rowOf, type Action } f
 import type { Look } from '../looks.js';
 import { isOpen, type MazeInstance } from './rules.js';
 
-export type MazeSprite = 'start' | 'target' | 'north' | 'south' | 'west' | 'east';
+type MazeSprite = 'start' | 'target' | 'north' | 'south' | 'west' | 'east';
 
 const BRIDGES: readonly MazeSprite[] = ['west', 'south', 'east', 'north'];
 

@@ -9,7 +9,7 @@ import { colOf, rowOf } from '../grid.js';
 import type { Look } from '../looks.js';
 import { tableCells, type MiniBehaviourInstance } from './rules.js';
 
-export type MiniBehaviourSprite = 'agent' | 'printer' | 'table';
+type MiniBehaviourSprite = 'agent' | 'printer' | 'table';
 
 export function placements({ agent, printer, table }: MiniBehaviourInstance): Placement<MiniBehaviourSprite>[] {
   const place = (cell: number, sprite: MiniBehaviourSprite) => ({ row: rowOf(cell), col: colOf(cell), sprite });

@@ -125,7 +125,7 @@ describe('wrong input', () => {
     ['generator options for several worlds', /those of one world/, file => ['data', 'generate', '--out', file('new'), '--options', '{}']],
     ['generator options that do not exist', /frozenProbabilty/, file => ['data', 'generate', '--out', file('new'), '--world', 'frozenlake', '--options', '{"frozenProbabilty": 0.5}']],
     ['a data set that there is not', /Cannot read .*nowhere/, file => ['eval', writeCheckpoint(), '--data', file('nowhere')]],
-    ['a data set without samples', /holds no samples/, file => ['eval', writeCheckpoint(), '--data', file('')]],
+    ['a data set without puzzles', /holds no puzzles/, file => ['eval', writeCheckpoint(), '--data', file('')]],
   ]; // prettier-ignore
 
   it.each(cases)('%s: one line, exit code 2, nothing written', async (_, message, argv) => {
