@@ -30,9 +30,13 @@ export function attendRow(
   atOut: number,
   headDim: number,
 ): number {
-  const scores = Array.from({ length: visible }, (_, j) => scale * dot(q, atQ, kv, key(j), headDim));
+  const scores: number[] = [];
+  for (let j = 0; j < visible; j++) scores.push(scale * dot(q, atQ, kv, key(j), headDim));
   const lse = visible > 0 ? logSumExp(scores) : 0;
-  const shares = scores.map(score => Math.exp(score - lse));
-  for (let d = 0; d < headDim; d++) out[atOut + d] = shares.reduce((o, p, j) => o + p * kv[key(j) + value + d]!, 0);
+  for (let d = 0; d < headDim; d++) {
+    let sum = 0;
+    for (let j = 0; j < visible; j++) sum += Math.exp(scores[j]! - lse) * kv[key(j) + value + d]!;
+    out[atOut + d] = sum;
+  }
   return lse;
 }

@@ -1,10 +1,12 @@
-// The micro-kernel that all matrix products come down to: a tile of C, 4 rows by 8 columns, kept in eight vector registers while it
-// runs along k.
+// The micro-kernel under every matrix product: a tile of C, 4 rows by 8 columns, stays in eight vector registers while it runs along k.
 //
-// V8 hands out 15 vector registers on x64 and puts all loads of a loop's body before the arithmetic that uses them. 4 x 8 holds 8 of C, 2 of
-// a row of B and 4 elements of A at once, one is left for a product: nothing is spilled. Larger tiles would load less per multiplication,
-// but spill in every step. Measured on one Zen 5 core with Node 20, whose multipliers end at 61 GFLOP/s (relaxed SIMD | plain):
-// 4 x 8: 55 | 46, 3 x 12: 56 | 24, 6 x 8: 28 | 31, 4 x 12: 29 | 30, 4 x 8 unrolled twice along k: 34 | 37.
+// V8 hands out 15 vector registers on x64, and puts all loads of a loop's body before the arithmetic that uses them. 4 x 8 holds 8 of C, 2 of
+// a row of B and 4 elements of A at once, which leaves one for a product: nothing spills. Larger tiles would load less per
+// multiplication, but spill in every step. Measured on one Zen 5 core with Node 20, whose multipliers end at 61 GFLOP/s (relaxed
+// SIMD | plain): 4 x 8: 55 | 46, 3 x 12: 56 | 24, 6 x 8: 28 | 31, 4 x 12: 29 | 30, 4 x 8 unrolled twice along k: 34 | 37.
+//
+// What finishes a tile is written out per flag: a function per register, which tests the flags, is shorter, but products with bias took
+// 1.04 times as long at k = 64 and 1.15 times at k = 16.
 import { laneMask, madd, storeLanes } from './simd.as';
 
 /** Rows of C in a tile. */
@@ -12,7 +14,7 @@ export const tileRows = 4;
 /** Columns of C in a tile. */
 export const tileColumns = 8;
 
-/** What happens to a tile before it is stored: flags, or'ed. */
+/** What happens to a tile before it is stored: bit flags. */
 export const enum Finish {
   nothing = 0,
   /** Adds what C holds: all blocks of k but the first. */
@@ -34,9 +36,9 @@ function storeRow(c: usize, first: v128, second: v128, columns: i32): void {
 }
 
 /**
- * C[rows, columns] = finish(A B). `rows` and `transposed` are constants where this is called, so that each call becomes a loop of
- * its own without tests. B[k, 8]: row stride strideB, must be readable over all 8 columns.
- * A[rows, k]: strideA is the distance of rows; if transposed, A[k, rows] and strideA the distance of steps along k.
+ * C[rows, columns] = finish(A B). Callers pass `rows` and `transposed` as constants, so each call compiles to a loop of its own
+ * without tests. B[k, 8]: row stride strideB; all 8 columns must be readable.
+ * A[rows, k]: strideA is the distance between rows; if transposed, A[k, rows] and the distance between steps of k.
  * Strides in bytes; `bias` is that of the first column, `residual` is shaped like C and its first element that of the tile.
  */
 @inline
@@ -218,7 +220,7 @@ export function multiplyTransposedTile(
 }
 
 /**
- * One row of C, 16 columns: for products with so few rows that each element of B is used once or twice. Reads whole cache lines of B.
+ * One row of C, 16 columns: for products of so few rows that each element of B is used once or twice. Reads B in whole cache lines.
  * Elements of A lie stepA bytes apart.
  */
 export function multiplyRow(
@@ -274,7 +276,7 @@ function packFour(panel: usize, rows: usize, stride: usize, count: i32, k: i32, 
     for (let l: i32 = 0; l < k; l++, panel += 32) v128.store(panel, f32x4.splat(0));
     return;
   }
-  // rows that do not exist are read as the first one, and their lanes cleared
+  // rows that do not exist read as the first one, and their lanes are cleared
   const mask = laneMask(count);
   const factor = f32x4.splat(scale);
   let r0 = rows;
