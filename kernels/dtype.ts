@@ -15,7 +15,9 @@ export type NumberArray = Float64Array | Float32Array | Int32Array;
 const f32Scratch = new Float32Array(1);
 const bitsScratch = new Uint32Array(f32Scratch.buffer);
 
-/** The bit pattern of `value` rounded to IEEE 754 binary16 (round to nearest, ties to even; overflow becomes infinity). */
+/**
+ * The bit pattern of `value` rounded to IEEE 754 binary16 (round to nearest, ties to even; overflow becomes infinity).
+ */
 export function float16Bits(value: number): number {
   const rounded = f16round(value); // rounds from f64 at once: no double rounding
   f32Scratch[0] = rounded;

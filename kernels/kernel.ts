@@ -63,8 +63,8 @@ export interface WgslTarget<B extends string = string> {
   /** Facts of the adapter; without them, the least that WebGPU promises. */
   readonly machine?: WgslMachine;
   /**
-   * How f16 buffers are declared: `native` (default) as f16, `packed` as words of two halves, for adapters without `shader-f16`.
-   * Only kernels that get round the helpers of wgsl.ts need to look.
+   * How f16 buffers are declared: `native` (default) as f16, `packed` as words of two halves, for adapters without
+   * `shader-f16`. Only kernels that get round the helpers of wgsl.ts need to look.
    */
   readonly halfStorage?: 'native' | 'packed';
 }
@@ -75,11 +75,13 @@ export interface WgslPass {
   readonly body: string;
   /** Workgroups along x, y, z. */
   workgroups(params: Readonly<Record<string, number>>): readonly [number, number, number];
-  /** What this pass is among its kernel's passes, where there are several: goes into the record of what was selected. */
+  /**
+   * What this pass is among its kernel's passes, where there are several: goes into the record of what was selected.
+   */
   readonly variant?: string;
   /**
-   * Elements of f32 scratch that the pass uses (`load_scratch`, `store_scratch`, ...): one buffer that all passes of a launch
-   * share, with unspecified content before the first.
+   * Elements of f32 scratch that the pass uses (`load_scratch`, `store_scratch`, ...): one buffer that all passes of a
+   * launch share, with unspecified content before the first.
    */
   readonly scratch?: (params: Readonly<Record<string, number>>) => number;
   /** WGSL extensions to enable, as in `enable subgroups;`. */
@@ -140,6 +142,11 @@ export function defineKernel<const B extends string, const P extends string>(ker
   if (count > 16)
     throw new Error(`kernel ${kernel.name} has ${count} params; 16 fit into the 64 bytes of WGSL immediates`);
   return kernel;
+}
+
+/** Params that are sizes or strides. */
+export function sizes<const Name extends string>(...names: readonly Name[]): Readonly<Record<Name, 'u32'>> {
+  return Object.fromEntries(names.map(name => [name, 'u32'])) as Record<Name, 'u32'>;
 }
 
 /** Ceiling of `a / b` for positive integers. */

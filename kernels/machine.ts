@@ -1,9 +1,10 @@
 /** What WGSL generators know about the adapter they write for: plain facts, gathered once by the webgpu backend. */
 
 /**
- * How kernels are written. `software`: tiny workgroups, no barriers, no workgroup memory, for adapters that are a processor.
- * `alu`: workgroup memory and barriers, for any GPU. `sgmat`: like `alu`, with subgroup matrices ("tensor cores") where an
- * operand's type and shape suit them. Kernels that have no use for matrices treat `alu` and `sgmat` alike.
+ * How kernels are written. `software`: tiny workgroups, no barriers, no workgroup memory, for adapters that are a
+ * processor. `alu`: workgroup memory and barriers, for any GPU. `sgmat`: like `alu`, with subgroup matrices ("tensor
+ * cores") where an operand's type and shape suit them. Kernels that have no use for matrices treat `alu` and `sgmat`
+ * alike.
  */
 export type WgslProfile = 'software' | 'alu' | 'sgmat';
 

@@ -1,10 +1,12 @@
 /**
- * The spelling of subgroup matrices in WGSL, in one place: the extension is experimental, and its words may still change.
+ * The spelling of subgroup matrices in WGSL, in one place: the extension is experimental, and its words may still
+ * change.
  *
- * A subgroup (the 32 lanes of a warp, on NVIDIA) holds left[M, K], right[K, N] and result[M, N] together, spread over its lanes in
- * a way that is nobody's business: there is no access to single elements, only loading, storing and multiplying. Types name
- * columns before rows. The array behind a pointer may have another element type than the matrix: offset and stride
- * count elements of that array then, so f16 matrices may be loaded from an array of vec4u, eight elements at a time.
+ * A subgroup (the 32 lanes of a warp, on NVIDIA) holds left[M, K], right[K, N] and result[M, N] together, spread over
+ * its lanes in a way that is nobody's business: there is no access to single elements, only loading, storing and
+ * multiplying. Types name columns before rows. The array behind a pointer may have another element type than the
+ * matrix: offset and stride count elements of that array then, so f16 matrices may be loaded from an array of vec4u,
+ * eight elements at a time.
  */
 import type { MatrixConfig } from './machine.js';
 
@@ -26,7 +28,9 @@ export function resultType({ resultComponentType, M, N }: MatrixConfig): string 
   return `subgroup_matrix_result<${resultComponentType}, ${N}, ${M}>`;
 }
 
-/** WGSL: the matrix at `offset` of the array that `pointer` names, with `stride` from one row (or column) to the next. */
+/**
+ * WGSL: the matrix at `offset` of the array that `pointer` names, with `stride` from one row (or column) to the next.
+ */
 export function matrixLoad(
   type: string,
   order: MatrixOrder,

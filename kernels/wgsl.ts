@@ -2,11 +2,12 @@
  * Puts complete WGSL modules together. A kernel writes only its `main`; this file declares what it works on:
  *
  * - `params.<name>`: the kernel's params, as immediates (push constants);
- * - `load_<buffer>(i)` and `store_<buffer>(i, value)`: one element, f32 whatever the storage type is (i32 for index buffers);
- * - `load4_<buffer>(i)` and `store4_<buffer>(i, value)`: elements 4i..4i+3 as a vec4; a pass that mentions these gets its
- *   buffer declared as an array of vec4, and must only run where offsets and rows are multiples of four elements;
- * - `words_<buffer>`: the buffer as an array of vec4u, 16 bytes as they are stored; `data_<buffer>`, mentioned by a pass that uses
- *   none of the above: the buffer as an array of its element type, for built-ins that take a pointer;
+ * - `load_<buffer>(i)` and `store_<buffer>(i, value)`: one element, f32 whatever the storage type is (i32 for index
+ *   buffers);
+ * - `load4_<buffer>(i)` and `store4_<buffer>(i, value)`: elements 4i..4i+3 as a vec4; a pass that mentions these gets
+ *   its buffer declared as an array of vec4, and must only run where offsets and rows are multiples of four elements;
+ * - `words_<buffer>`: the buffer as an array of vec4u, 16 bytes as they are stored; `data_<buffer>`, mentioned by a
+ *   pass that uses none of the above: the buffer as an array of its element type, for built-ins that take a pointer;
  * - all of these for `scratch`, f32 memory of the launch, if the pass says how much it needs (`WgslPass.scratch`);
  * - `workgroup_index(id)`: the number of a workgroup in a grid folded by `grid`.
  *
@@ -32,8 +33,8 @@ export function grid(count: number): readonly [number, number, number] {
 const scratch = 'scratch';
 
 /**
- * The buffers that a pass touches, as positions in the kernel's list: only these are declared and bound. The position behind the
- * last is that of the scratch buffer.
+ * The buffers that a pass touches, as positions in the kernel's list: only these are declared and bound. The position
+ * behind the last is that of the scratch buffer.
  */
 export function boundBuffers(kernel: Kernel, pass: WgslPass): number[] {
   return [...Object.keys(kernel.buffers), scratch].flatMap((name, position) =>
@@ -77,8 +78,8 @@ export function wgslModule(kernel: Kernel, pass: WgslPass, target: WgslTarget): 
 }
 
 /**
- * WGSL leaves the conversion of numbers beyond 65504 open, and compilers may assume that there are no infinities: bits decide.
- * From 65520 on there is infinity, like IEEE 754, and what is not a number stays none.
+ * WGSL leaves the conversion of numbers beyond 65504 open, and compilers may assume that there are no infinities: bits
+ * decide. From 65520 on there is infinity, like IEEE 754, and what is not a number stays none.
  */
 const special = `let magnitude = bitcast<u32>(value) & 0x7fffffffu;
   let special = ((bitcast<u32>(value) >> 16u) & 0x8000u) | select(0x7c00u, 0x7e00u, magnitude > 0x7f800000u);`;
@@ -119,9 +120,9 @@ function bufferDeclaration(variable: string, name: string, body: string, dtype: 
 }
 
 /**
- * f16 without `shader-f16`: two elements share a word. A pass that stores by vec4 alone writes whole words. In one that stores
- * single elements, two lanes may own the halves of one word: each clears and sets its own bits by integer atomics, which
- * leaves the other's alone in whatever order they come, so every kernel is right as it is written.
+ * f16 without `shader-f16`: two elements share a word. A pass that stores by vec4 alone writes whole words. In one that
+ * stores single elements, two lanes may own the halves of one word: each clears and sets its own bits by integer
+ * atomics, which leaves the other's alone in whatever order they come, so every kernel is right as it is written.
  */
 function packedDeclaration(variable: string, name: string, body: string): string {
   const has = (helper: string) => new RegExp(`\\b${helper}_${name}\\b`).test(body);
@@ -159,9 +160,9 @@ function packedDeclaration(variable: string, name: string, body: string): string
 }
 
 /**
- * Lanes of a workgroup where lanes work on their own. Starting a workgroup costs a software adapter much, so lanes with little to
- * do come by 64; those with much to do (a tile of a matrix, an attention row) by 8, one vector of the processor, to spread them
- * over its threads: measured on lavapipe, 2x for additions and 1.5x for matrices.
+ * Lanes of a workgroup where lanes work on their own. Starting a workgroup costs a software adapter much, so lanes with
+ * little to do come by 64; those with much to do (a tile of a matrix, an attention row) by 8, one vector of the
+ * processor, to spread them over its threads: measured on lavapipe, 2x for additions and 1.5x for matrices.
  */
 function independentLanes({ profile }: WgslTarget, work: 'little' | 'much'): number {
   return profile === 'software' && work === 'much' ? 8 : 64;
@@ -197,10 +198,9 @@ const rowLanes = 64;
 const softwareRows = 8;
 
 /**
- * A pass over independent rows. `code` sees `row`, and walks its columns as
- * `for (var j = first; j < end; j += step)`; `row_sum`, `row_max` and `row_min_index` join what the lanes of a row found,
- * and give every lane the same result. In the `software` profile a row has one lane and joining does nothing.
- * `leader` is true in one lane per row.
+ * A pass over independent rows. `code` sees `row`, and walks its columns as `for (var j = first; j < end; j += step)`;
+ * `row_sum`, `row_max` and `row_min_index` join what the lanes of a row found, and give every lane the same result. In
+ * the `software` profile a row has one lane and joining does nothing. `leader` is true in one lane per row.
  */
 export function rowPass(
   target: WgslTarget,
@@ -238,8 +238,9 @@ function trivialJoin(name: Join): string {
 }
 
 /**
- * Every lane adds up what all lanes have written, always in the same order: two barriers and 64 reads of the same address
- * by all lanes, about what a tree costs with its seven barriers, and much quicker to compile. No assumption about subgroups.
+ * Every lane adds up what all lanes have written, always in the same order: two barriers and 64 reads of the same
+ * address by all lanes, about what a tree costs with its seven barriers, and much quicker to compile. No assumption
+ * about subgroups.
  */
 function sharedJoin(name: Join): string {
   const type = joinType[name];
@@ -259,8 +260,8 @@ fn ${name}(value: ${type}, lane: u32) -> ${type} {
 }
 
 /**
- * Two passes from one text, of which one runs: by vec4 where `aligned(params)` (a multiple of four columns, as a rule), else by
- * single elements. `write` gets the text for either width: see `Width`.
+ * Two passes from one text, of which one runs: by vec4 where `aligned(params)` (a multiple of four columns, as a rule),
+ * else by single elements. `write` gets the text for either width: see `Width`.
  */
 export function byWidth(aligned: (params: Params) => boolean, write: (width: Width) => WgslPass): readonly WgslPass[] {
   return ([4, 1] as const).map(lanes => {

@@ -1,6 +1,6 @@
 /**
- * Rung 0: scores are computed again for every column of the output. Slow, but right for any head dimension and alignment: it takes what
- * the other rungs refuse.
+ * Rung 0: scores are computed again for every column of the output. Slow, but right for any head dimension and
+ * alignment: it takes what the other rungs refuse.
  */
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { rowsOfSequences, seeingQueries, visibleKeys } from './1-registers.wgsl.js';

@@ -1,7 +1,7 @@
 /**
- * Rung 1: one lane per row, which it keeps in registers or an array; no workgroup memory, no barriers. The backward pass runs twice over
- * the scores, once with a lane per query (dq) and once with a lane per key (dk, dv): seven products instead of five, but no atomics and
- * a fixed order of sums.
+ * Rung 1: one lane per row, which it keeps in registers or an array; no workgroup memory, no barriers. The backward
+ * pass runs twice over the scores, once with a lane per query (dq) and once with a lane per key (dk, dv): seven
+ * products instead of five, but no atomics and a fixed order of sums.
  */
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { lanePass } from '../wgsl.js';

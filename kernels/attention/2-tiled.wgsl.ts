@@ -1,7 +1,8 @@
 /**
- * Rung 2, tiles in workgroup memory: for a GPU without subgroup matrices. A workgroup has 64 rows of one head of one sequence, one per lane, in
- * registers. Rows of the other side come through workgroup memory a tile at a time: each is loaded once per workgroup instead of once
- * per lane, and all lanes read it at the same address. Softmax runs online per lane: nothing is joined across lanes.
+ * Rung 2, tiles in workgroup memory: for a GPU without subgroup matrices. A workgroup has 64 rows of one head of one
+ * sequence, one per lane, in registers. Rows of the other side come through workgroup memory a tile at a time: each is
+ * loaded once per workgroup instead of once per lane, and all lanes read it at the same address. Softmax runs online
+ * per lane: nothing is joined across lanes.
  *
  * Not measured on a GPU yet. A software adapter is slower with it than with rung 1.
  */
@@ -16,7 +17,10 @@ const blockRows = 64;
 /** Rows of a tile: two operands of them take 8 KiB at most. */
 const tileRows = (headDim: number) => Math.min(32, 1024 / headDim);
 
-/** What every attention kernel of GPUs begins with: the block's head, sequence and rows. `end` is the number of rows of the owner's side. */
+/**
+ * What every attention kernel of GPUs begins with: the block's head, sequence and rows. `end` is the number of rows of
+ * the owner's side.
+ */
 export function blockOf(rows: number, end: 'query_count' | 'key_count'): string {
   return `let blocks = (params.maxQueries + ${rows - 1}u) / ${rows}u;
   let unit = workgroup_index(group);
@@ -32,7 +36,10 @@ export function blockOf(rows: number, end: 'query_count' | 'key_count'): string 
   if (first >= ${end}) { return; }`;
 }
 
-/** Keys that the block's queries see: those of a lane's row are the first `visible`, of any of its rows the first `most`. */
+/**
+ * Keys that the block's queries see: those of a lane's row are the first `visible`, of any of its rows the first
+ * `most`.
+ */
 export function visibleOf(rows: number): string {
   return `let most = min(key_count, u32(max(prefix, position + i32(min(first + ${rows}u, query_count)))));`;
 }
@@ -55,7 +62,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   };
 }
 
-/** Copies rows `tile`.. of an operand, `stride` and `from` in vec4s; rows beyond `end` are those before it, and not used. */
+/**
+ * Copies rows `tile`.. of an operand, `stride` and `from` in vec4s; rows beyond `end` are those before it, and not
+ * used.
+ */
 function stage(headDim: number, end: string, copies: readonly (readonly [name: string, load: string])[]): string {
   const vectors = headDim / 4;
   return `for (var i = lane; i < tile_rows * ${vectors}u; i += ${blockRows}u) {
@@ -65,7 +75,10 @@ function stage(headDim: number, end: string, copies: readonly (readonly [name: s
     }`;
 }
 
-/** Tiles of keys and values, and of them the keys that a lane's row sees. @param address WGSL: where vec4 0 of row `at` lies */
+/**
+ * Walks the keys that a lane's row sees, tile by tile.
+ * @param address WGSL: where vec4 0 of row `at` lies
+ */
 function overKeys(headDim: number, buffer: string, address: { readonly key: string; readonly value: string }): Walk {
   return step => `for (var tile = 0u; tile < most; tile += tile_rows) {
     workgroupBarrier();

@@ -1,12 +1,12 @@
 /**
- * Rung 3, subgroup matrices (tensor cores), for f16 operands; sums and softmax are f32. A workgroup has a block of rows of one head of one
- * sequence and goes through the other side tile by tile in workgroup memory. Rows beyond the end of the sequence are repeated and
- * masked, since the next sequence begins right behind them.
+ * Rung 3, subgroup matrices (tensor cores), for f16 operands; sums and softmax are f32. A workgroup has a block of rows
+ * of one head of one sequence and goes through the other side tile by tile in workgroup memory. Rows beyond the end of
+ * the sequence are repeated and masked, since the next sequence begins right behind them.
  *
- * Forward: result matrices cannot be scaled row by row, so softmax does not run online. A first walk over the keys finds the log-sum-exp of
- * every row, a second one sums P V with the final P: three products instead of two, but nothing is rescaled, and a sequence may be of
- * any length. Backward: once with a block of queries (dq), once with a block of keys (dk, dv), seven products without atomics, as in
- * rung 1. Sizes of matrices come from the adapter.
+ * Forward: result matrices cannot be scaled row by row, so softmax does not run online. A first walk over the keys
+ * finds the log-sum-exp of every row, a second one sums P V with the final P: three products instead of two, but
+ * nothing is rescaled, and a sequence may be of any length. Backward: once with a block of queries (dq), once with a
+ * block of keys (dk, dv), seven products without atomics, as in rung 1. Sizes of matrices come from the adapter.
  *
  * Not measured on a GPU yet; `attentionCases` has the shapes that check it.
  */
@@ -34,7 +34,10 @@ interface Cut {
   readonly warps: number;
 }
 
-/** Elements between rows in workgroup memory: 16 bytes more than needed, so that rows of a matrix start in different banks. */
+/**
+ * Elements between rows in workgroup memory: 16 bytes more than needed, so that rows of a matrix start in different
+ * banks.
+ */
 const rowStride = ({ headDim }: Cut) => headDim + 8;
 const shareStride = ({ rows }: Cut) => rows + 8;
 const scoreStride = ({ rows }: Cut) => rows + 4;
@@ -84,7 +87,10 @@ interface Place {
   readonly turned?: boolean;
 }
 
-/** Tiles of a product [rows, columns], dealt out to the subgroups. There are more subgroups than needed if the driver chooses small ones. */
+/**
+ * Tiles of a product [rows, columns], dealt out to the subgroups. There are more subgroups than needed if the driver
+ * chooses small ones.
+ */
 const tilesOf = ({ config }: Cut, rows: number, columns: number) => (rows / config.M) * (columns / config.N);
 
 /** WGSL: `sum` += the tile of left times right that begins at row `m` and column `n`, over `depth` steps. */

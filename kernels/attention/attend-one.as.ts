@@ -3,8 +3,8 @@ import { at, log1, madd, storeLanes, transposeSum } from '../wasm/simd.as';
 import { expRow, rowMax } from '../wasm/row.as';
 
 /**
- * A single query, the decode step: keys and values are read where they lie. headDim must be a multiple of 4. Returns the logarithm of the sum
- * of exponentials.
+ * A single query, the decode step: keys and values are read where they lie. headDim must be a multiple of 4. Returns
+ * the logarithm of the sum of exponentials.
  */
 export function attendOne(
   q: usize,

@@ -1,8 +1,8 @@
-// Attention as small matrix products: per sequence and head, four queries at a time against all keys that they see, so that
-// scores never leave the first-level cache. The four rows of a block go through softmax side by side.
+// Attention as small matrix products: per sequence and head, four queries at a time against all keys that they see, so
+// that scores never leave the first-level cache. The four rows of a block go through softmax side by side.
 //
-// Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json): 64 sequences of 56 rows, 4 heads of 16, forward
-// 2.5 ms, the reference 148.
+// Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json): 64 sequences of 56 rows,
+// 4 heads of 16, forward 2.5 ms, the reference 148.
 import { at, expDown4, laneMask, log4, storeLanes, sumLanes, transposeMax, transposeSum } from '../wasm/simd.as';
 import { attendOne } from './attend-one.as';
 import { multiplyTile, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
@@ -31,7 +31,10 @@ function roundUp8(n: i32): i32 {
   return (n + 7) & ~7;
 }
 
-/** Packs `count` rows of k floats, times `scale`, as panels [k, 8] one after another: the transposed operand of a score product. */
+/**
+ * Packs `count` rows of k floats, times `scale`, as panels [k, 8] one after another: the transposed operand of a score
+ * product.
+ */
 function packPanels(panels: usize, rows: usize, stride: usize, count: i32, k: i32, scale: f32): void {
   for (let j: i32 = 0; j < count; j += tileColumns)
     packTransposed(at(panels, j * k), rows + <usize>j * stride, stride, min(count - j, tileColumns), k, scale);
@@ -85,8 +88,8 @@ class AttentionArgs {
 }
 
 /**
- * Puts -infinity in place of what the rows of a block do not see, up to `count` keys (rounded up to four). With causal masks that
- * is the last few keys of a block.
+ * Puts -infinity in place of what the rows of a block do not see, up to `count` keys (rounded up to four). With causal
+ * masks that is the last few keys of a block.
  */
 @inline
 function maskBlock(sequence: Sequence, i: i32, rows: i32, block: usize, stride: usize, count: i32): void {
@@ -107,8 +110,8 @@ function expInPlace(x: usize, max: v128): v128 {
 }
 
 /**
- * Four rows of scores to unnormalised probabilities exp(x - max). Stores the four reciprocals of the sums at `reciprocals` and returns the
- * logarithms of the sums of exponentials; 0 and 0 for a row of nothing but -infinity.
+ * Four rows of scores to unnormalised probabilities exp(x - max). Stores the four reciprocals of the sums at
+ * `reciprocals` and returns the logarithms of the sums of exponentials; 0 and 0 for a row of nothing but -infinity.
  */
 function softmaxBlock(row0: usize, stride: usize, count: i32, reciprocals: usize): v128 {
   const row1 = row0 + stride;
@@ -146,7 +149,10 @@ function softmaxBlock(row0: usize, stride: usize, count: i32, reciprocals: usize
   return v128.and(f32x4.add(max, log4(sum)), seen);
 }
 
-/** One unit is one head of one sequence. Scratch: the keys as panels, then four rows of scores, then four reciprocal sums. */
+/**
+ * One unit is one head of one sequence. Scratch: the keys as panels, then four rows of scores, then four reciprocal
+ * sums.
+ */
 export function attention(args: AttentionArgs, begin: i32, end: i32, scratch: usize): void {
   const heads = args.heads;
   const headDim = args.headDim;

@@ -7,7 +7,7 @@
  * kernel serves a training pass (queries and keys are the same rows), a prefill, and a decode step (one query against
  * the rows of a cache).
  */
-import { defineKernel } from '../kernel.js';
+import { defineKernel, sizes } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import type { NumberArray } from '../dtype.js';
 import { attentionGradWgsl, attentionWgsl } from './attention.wgsl.js';
@@ -40,7 +40,10 @@ function sequenceAt(table: NumberArray, s: number): Sequence {
   };
 }
 
-/** Number of leading keys that query `i` (counted within the sequence's queries) sees: the mask is always a prefix of the keys. */
+/**
+ * Number of leading keys that query `i` (counted within the sequence's queries) sees: the mask is always a prefix of
+ * the keys.
+ */
 function visibleKeys({ keyCount, prefix, position }: Sequence, i: number): number {
   return Math.min(keyCount, Math.max(prefix, position + i + 1));
 }
@@ -62,15 +65,7 @@ export const attentionKernel = defineKernel({
     lse: { access: 'write', kind: 'wide' },
   },
   params: {
-    sequences: 'u32',
-    heads: 'u32',
-    headDim: 'u32',
-    strideQ: 'u32',
-    strideKv: 'u32',
-    offsetK: 'u32',
-    offsetV: 'u32',
-    maxQueries: 'u32',
-    maxKeys: 'u32',
+    ...sizes('sequences', 'heads', 'headDim', 'strideQ', 'strideKv', 'offsetK', 'offsetV', 'maxQueries', 'maxKeys'),
     scale: 'f32',
   },
   reference({ q, kv, table, out, lse }, { sequences, heads, headDim, strideQ, strideKv, offsetK, offsetV, scale }) {
@@ -111,8 +106,16 @@ export const attentionKernel = defineKernel({
     const strideKv = 2 * heads * headDim + draw.pick([0, 8]);
     return {
       params: {
-        ...{ sequences: shape.sequences, heads, headDim, strideQ, strideKv, offsetK: 0, offsetV: heads * headDim },
-        ...{ maxQueries: shape.maxQueries, maxKeys: shape.maxKeys, scale: 1 / Math.sqrt(headDim) },
+        sequences: shape.sequences,
+        heads,
+        headDim,
+        strideQ,
+        strideKv,
+        offsetK: 0,
+        offsetV: heads * headDim,
+        maxQueries: shape.maxQueries,
+        maxKeys: shape.maxKeys,
+        scale: 1 / Math.sqrt(headDim),
       },
       lengths: {
         q: queryRows * strideQ,

@@ -1,10 +1,11 @@
 /**
- * WGSL of attention: which rung a launch takes. The ladder has a file per rung: 0-plain (any shape), 1-registers (a lane per row),
- * 2-tiled (workgroup memory), 3-matrix (subgroup matrices). rows.wgsl.ts holds what a lane does with its row.
+ * WGSL of attention: which rung a launch takes. The ladder has a file per rung: 0-plain (any shape), 1-registers (a
+ * lane per row), 2-tiled (workgroup memory), 3-matrix (subgroup matrices). rows.wgsl.ts holds what a lane does with its
+ * row.
  *
- * A GPU takes 3 or 2 for the head dimensions that models use, with a variant for each. A software adapter takes rung 1, in registers for
- * head dimension 16 (the presets') and in arrays for the others: arrays make a launch 2x slower there, but unrolled text takes
- * lavapipe's compiler seconds per variant.
+ * A GPU takes 3 or 2 for the head dimensions that models use, with a variant for each. A software adapter takes rung 1,
+ * in registers for head dimension 16 (the presets') and in arrays for the others: arrays make a launch 2x slower there,
+ * but unrolled text takes lavapipe's compiler seconds per variant.
  */
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { grid } from '../wgsl.js';

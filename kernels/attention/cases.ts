@@ -1,6 +1,7 @@
 /**
- * The smallest shapes that select each of the attention passes of GPUs and reach their edges: whoever has an adapter runs these against
- * the reference, and asserts that what ran is what was meant. The same form as the cases of matrix products.
+ * The smallest shapes that select each of the attention passes of GPUs and reach their edges: whoever has an adapter
+ * runs these against the reference, and asserts that what ran is what was meant. The same form as the cases of matrix
+ * products.
  */
 import type { DType } from '../dtype.js';
 import type { Example, Kernel, WgslTarget } from '../kernel.js';
@@ -17,7 +18,9 @@ export interface AttentionCase {
   readonly selects: string;
 }
 
-/** (rows, prefix) of the sequences of a case: one row, a tile and one more, more than a block with prompt and response. */
+/**
+ * (rows, prefix) of the sequences of a case: one row, a tile and one more, more than a block with prompt and response.
+ */
 const sequences = [
   [1, 0],
   [33, 33],
@@ -44,12 +47,16 @@ export function attentionCases(
       const gradPasses = new Set([name(matrixGradQuery, backward), name(matrixGradKey, backward)]);
       return [
         {
-          ...{ kernel: attentionKernel, dtypes: forward },
-          ...{ example: forwardExample(headDim), selects: name(matrixForward, forward) },
+          kernel: attentionKernel,
+          dtypes: forward,
+          example: forwardExample(headDim),
+          selects: name(matrixForward, forward),
         },
         ...[...gradPasses].map(selects => ({
-          ...{ kernel: attentionGradKernel, dtypes: backward },
-          ...{ example: backwardExample(headDim), selects },
+          kernel: attentionGradKernel,
+          dtypes: backward,
+          example: backwardExample(headDim),
+          selects,
         })),
       ];
     }),
@@ -78,8 +85,16 @@ function forwardExample(headDim: number): Example<string, string> {
   const width = heads * headDim;
   return {
     params: {
-      ...{ sequences: sequences.length, heads, headDim, strideQ: 3 * width, strideKv: 3 * width },
-      ...{ offsetK: width, offsetV: 2 * width, maxQueries: longest, maxKeys: longest, scale: 1 / Math.sqrt(headDim) },
+      sequences: sequences.length,
+      heads,
+      headDim,
+      strideQ: 3 * width,
+      strideKv: 3 * width,
+      offsetK: width,
+      offsetV: 2 * width,
+      maxQueries: longest,
+      maxKeys: longest,
+      scale: 1 / Math.sqrt(headDim),
     },
     lengths: {
       q: rows * 3 * width,
@@ -97,8 +112,12 @@ function backwardExample(headDim: number): Example<string, string> {
   return {
     params: { sequences: sequences.length, heads, headDim, maxQueries: longest, scale: 1 / Math.sqrt(headDim) },
     lengths: {
-      ...{ qkv: rows * 3 * width, table: 6 * sequences.length, out: rows * width, lse: rows * heads },
-      ...{ dout: rows * width, dqkv: rows * 3 * width },
+      qkv: rows * 3 * width,
+      table: 6 * sequences.length,
+      out: rows * width,
+      lse: rows * heads,
+      dout: rows * width,
+      dqkv: rows * 3 * width,
     },
     fills: {
       table: { kind: 'values', values: table() },

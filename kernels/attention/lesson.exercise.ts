@@ -15,5 +15,11 @@ export interface AttentionGradients {
  * @param q (T, D) @param k (T, D) @param v (T, D) @param dout d(loss)/d(out), (T, D)
  */
 export function attentionGradients(q: Matrix, k: Matrix, v: Matrix, dout: Matrix): AttentionGradients {
-  return yourTurn('compute P again, then dV = P^T dOut, dP = dOut V^T, dS = P (dP - row sums of P dP), and dQ and dK from dS', q, k, v, dout); // prettier-ignore
+  return yourTurn(
+    'compute P again, then dV = P^T dOut, dP = dOut V^T, dS = P (dP - row sums of P dP), and dQ and dK from dS',
+    q,
+    k,
+    v,
+    dout,
+  );
 }

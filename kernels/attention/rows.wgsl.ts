@@ -1,6 +1,6 @@
 /**
- * What a lane does with one row, whichever way the other side's rows come to it. The row stands in vec4s, in registers or in an array.
- * Both forms are written once, as text that comes out unrolled or as loops.
+ * What a lane does with one row, whichever way the other side's rows come to it. The row stands in vec4s, in registers
+ * or in an array. Both forms are written once, as text that comes out unrolled or as loops.
  */
 
 /** How a lane holds rows of the head dimension. */
@@ -50,8 +50,8 @@ type Item = (v: string) => string;
 export type Walk = (step: (key: Item, value: Item) => string) => string;
 
 /**
- * Forward, by online softmax (Milakov & Gimelshein 2018, arXiv 1805.02867): a larger maximum shrinks what was summed before, so no score
- * is stored. Needs query_row, visible and h.
+ * Forward, by online softmax (Milakov & Gimelshein 2018, arXiv 1805.02867): a larger maximum shrinks what was summed
+ * before, so no score is stored. Needs query_row, visible and h.
  * @param stop WGSL: return where the lane has no query
  */
 export function forwardRow({ vectors, declare, each, item }: Rows, walk: Walk, stop = ''): string {

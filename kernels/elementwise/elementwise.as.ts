@@ -1,8 +1,9 @@
-// Elementwise kernels, four elements at a time. The formulas stand in `unary4` and `binary4`. A loop gets its op as a constant, so it
-// compiles to one formula without tests.
+// Elementwise kernels, four elements at a time. The formulas stand in `unary4` and `binary4`. A loop gets its op as a
+// constant, so it compiles to one formula without tests.
 //
-// Functions of two numbers share an export that chooses among the loops once per call. For those of one number that was too slow, gelu of
-// 32768 elements took 83 us instead of 52: V8 makes less of one function with eleven loops. So they have an export each.
+// Functions of two numbers share an export that chooses among the loops once per call. For those of one number that was
+// too slow, gelu of 32768 elements took 83 us instead of 52: V8 makes less of one function with eleven loops. So they
+// have an export each.
 import { at, exp4, log4, madd, storeLanes, tanh4 } from '../wasm/simd.as';
 
 /** Elements per unit of work: must agree with elementwise.ts. */
@@ -51,7 +52,9 @@ function geluArgument(x: v128): v128 {
   return f32x4.mul(f32x4.mul(x, f32x4.splat(1.5957691216057308)), cubic);
 }
 
-/** g (s + x s (1 - s) u'), with s = sigmoid(u), u = geluArgument(x); 0 where s is too small for the product to matter. */
+/**
+ * g (s + x s (1 - s) u'), with s = sigmoid(u), u = geluArgument(x); 0 where s is too small for the product to matter.
+ */
 @inline
 function geluGrad4(g: v128, x: v128): v128 {
   const one = f32x4.splat(1);
@@ -212,7 +215,9 @@ class BinaryArgs {
   op: Binary;
 }
 
-/** y = f(a, b): a broadcast of a single row, whose arguments are put into scratch. One unit is elementsPerUnit elements. */
+/**
+ * y = f(a, b): a broadcast of a single row, whose arguments are put into scratch. One unit is elementsPerUnit elements.
+ */
 export function binary(args: BinaryArgs, begin: i32, end: i32, scratch: usize): void {
   const first = begin * elementsPerUnit;
   const row = changetype<BroadcastArgs>(scratch);

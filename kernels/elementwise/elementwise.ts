@@ -1,9 +1,9 @@
 /**
- * Elementwise kernels. Each function stands once in a table: its formula in TypeScript (the reference), in WGSL, and the
- * range on which it is tested. `unary_<name>`: y = f(x). `binary_<name>`: y = f(a, b) on equal shapes.
+ * Elementwise kernels. Each function stands once in a table: its formula in TypeScript (the reference), in WGSL, and
+ * the range on which it is tested. `unary_<name>`: y = f(x). `binary_<name>`: y = f(a, b) on equal shapes.
  * `broadcast_<name>`: the same with strides, where a stride of 0 repeats an operand along a dimension.
  */
-import { ceilDivide, defineKernel } from '../kernel.js';
+import { ceilDivide, defineKernel, sizes } from '../kernel.js';
 import type { Draw, Fill } from '../kernel.js';
 import { binaryWgsl, broadcastWgsl, fillWgsl, unaryWgsl } from './elementwise.wgsl.js';
 
@@ -158,20 +158,7 @@ function defineBroadcast(name: BinaryName) {
       b: { access: 'read', kind: 'float' },
       y: { access: 'write', kind: 'float' },
     },
-    params: {
-      d0: 'u32',
-      d1: 'u32',
-      d2: 'u32',
-      d3: 'u32',
-      a0: 'u32',
-      a1: 'u32',
-      a2: 'u32',
-      a3: 'u32',
-      b0: 'u32',
-      b1: 'u32',
-      b2: 'u32',
-      b3: 'u32',
-    },
+    params: sizes('d0', 'd1', 'd2', 'd3', 'a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'b2', 'b3'),
     reference({ a, b, y }, p) {
       let i = 0;
       for (let i0 = 0; i0 < p.d0; i0++)

@@ -42,8 +42,8 @@ export function binaryWgsl(expression: string, target: WgslTarget): readonly Wgs
 }
 
 /**
- * By vec4 where the last dimension is a multiple of four and every operand either runs along it or repeats one value; else
- * one element per lane.
+ * By vec4 where the last dimension is a multiple of four and every operand either runs along it or repeats one value;
+ * else one element per lane.
  */
 export function broadcastWgsl(expression: string, target: WgslTarget): readonly WgslPass[] {
   const runs = (p: Params, x: string) =>

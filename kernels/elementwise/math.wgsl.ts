@@ -1,9 +1,10 @@
 /**
- * Functions that WGSL lacks, or whose built-in form is not to be trusted everywhere: `tanh` may overflow inside for large
- * arguments and loses its digits near zero.
+ * Functions that WGSL lacks, or whose built-in form is not to be trusted everywhere: `tanh` may overflow inside for
+ * large arguments and loses its digits near zero.
  */
 const functions = {
-  // Cephes' tanhf (Moshier 1989): a polynomial near zero, where the formula with exp cancels; 1 - 2 / (e^2x + 1) elsewhere.
+  // Cephes' tanhf (Moshier 1989): a polynomial near zero, where the formula with exp cancels; 1 - 2 / (e^2x + 1)
+  // elsewhere.
   accurate_tanh: `fn accurate_tanh(x: f32) -> f32 {
   let z = x * x;
   let small = x + x * z * ((((-5.70498872745e-3 * z + 2.06390887954e-2) * z - 5.37397155531e-2) * z + 1.33314422036e-1) * z - 3.33332819422e-1);

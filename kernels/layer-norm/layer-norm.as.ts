@@ -1,7 +1,7 @@
 // Layer normalisation. A row is read three times, but only once from memory: it stays in the first-level cache.
 //
-// Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json), 3584 x 64: forward 0.19 ms, the reference 1.09;
-// gradient to the input with the residual's 0.20 and 1.41; to gain and bias 0.06 and 1.07.
+// Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json), 3584 x 64: forward 0.19
+// ms, the reference 1.09; gradient to the input with the residual's 0.20 and 1.41; to gain and bias 0.06 and 1.07.
 import { at, laneMask, madd, nmadd, storeLanes, sumLanes } from '../wasm/simd.as';
 import { rowSum } from '../wasm/row.as';
 

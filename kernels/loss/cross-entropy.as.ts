@@ -1,7 +1,7 @@
 // Cross-entropy; one unit is one row.
 //
-// Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json), 1152 rows of 128: 0.57 ms, the
-// reference 23; with tokens 0.22 and 15.
+// Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json), 1152 rows of 128: 0.57
+// ms, the reference 23; with tokens 0.22 and 15.
 import { at, laneMask, log1, storeLanes, sumLanes } from '../wasm/simd.as';
 import { expRow, rowMax, rowSum } from '../wasm/row.as';
 

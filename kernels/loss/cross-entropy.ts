@@ -1,6 +1,6 @@
 /**
- * Cross-entropy from logits, one row per token, and its gradient in the same pass: the kernel has the probabilities in hand,
- * so the backward pass only scales what it wrote. lesson.md derives the formulas.
+ * Cross-entropy from logits, one row per token, and its gradient in the same pass: the kernel has the probabilities in
+ * hand, so the backward pass only scales what it wrote. lesson.md derives the formulas.
  */
 import { defineKernel } from '../kernel.js';
 import { exampleRows, logSoftmaxRow, rowParams } from '../softmax/row.js';
@@ -52,8 +52,9 @@ export const crossEntropyKernel = defineKernel({
 });
 
 /**
- * Cross-entropy with one token per row: what it is for a large vocabulary, where targets [rows, cols] would be as large as the logits,
- * and for policy gradients, whose weights are advantages of sampled tokens. Bit for bit that of one-hot targets on wasm.
+ * Cross-entropy with one token per row: what it is for a large vocabulary, where targets [rows, cols] would be as large
+ * as the logits, and for policy gradients, whose weights are advantages of sampled tokens. Bit for bit that of one-hot
+ * targets on wasm.
  */
 export const crossEntropyTokensKernel = defineKernel({
   name: 'cross_entropy_tokens',

@@ -1,16 +1,17 @@
 /**
- * How far a student p is from a teacher q, over the whole vocabulary and row by row: the loss of on-policy distillation.
- * With p = softmax(z), q = softmax(teacher) and the sums over all tokens k,
+ * How far a student p is from a teacher q, over the whole vocabulary and row by row: the loss of on-policy
+ * distillation. With p = softmax(z), q = softmax(teacher) and the sums over all tokens k,
  *
  *   reverse   KL(p || q) = sum p_k (log p_k - log q_k)     d KL / dz_k = p_k ((log p_k - log q_k) - KL)
  *   forward   KL(q || p) = sum q_k (log q_k - log p_k)     d KL / dz_k = p_k sum(q) - q_k
  *
- * Reverse KL averages over what the student says, forward KL over what the teacher says (MiniLLM, Gu et al. 2024,
- * arXiv 2306.08543; GKD, Agarwal et al. 2024, arXiv 2306.13649). lesson.md derives both gradients.
+ * Reverse KL averages over what the student says, forward KL over what the teacher says (MiniLLM, Gu et al. 2024, arXiv
+ * 2306.08543; GKD, Agarwal et al. 2024, arXiv 2306.13649). lesson.md derives both gradients.
  *
- * A row may be of any length: it is walked where it lies and summed in blocks, so nothing as long as the vocabulary is kept in
- * registers. A streaming softmax (maximum and sum in one walk) was left out: reverse KL costs 6.4 ns per logit on rows of 128 and 6.3
- * on rows of 151936 (`node dist/bench/fused.js`, bench/results/fused-wasm.json), so the extra walk is not what takes the time.
+ * A row may be of any length: it is walked where it lies and summed in blocks, so nothing as long as the vocabulary is
+ * kept in registers. A streaming softmax (maximum and sum in one walk) was left out: reverse KL costs 6.4 ns per logit
+ * on rows of 128 and 6.3 on rows of 151936 (`node dist/bench/fused.js`, bench/results/fused-wasm.json), so the extra
+ * walk is not what takes the time.
  */
 import type { NumberArray } from '../dtype.js';
 import { defineKernel } from '../kernel.js';
@@ -38,8 +39,8 @@ function forwardKl(logP: Float64Array, logQ: Float64Array, slope: Float64Array):
 }
 
 /**
- * `floor[0]` bounds log q from below: a small teacher is so sure of itself that unlikely tokens would otherwise dominate.
- * `weight` is 0 for rows that do not count.
+ * `floor[0]` bounds log q from below: a small teacher is so sure of itself that unlikely tokens would otherwise
+ * dominate. `weight` is 0 for rows that do not count.
  */
 export const divergenceBuffers = {
   student: { access: 'read', kind: 'float' },

@@ -18,8 +18,8 @@ const distances = (w: Width) => `let log_p = ${w.load}_student(j) - lse_student;
     let log_q = max(${w.load}_teacher(j) - lse_teacher, ${w.value}(lowest));`;
 
 /**
- * With d = log p - log q, the gradient needs d - KL = (d - c) - sum p (d - c) for any c. Taking c at the student's likeliest
- * token keeps all digits where the student is sure of itself: there d and KL are large and nearly equal.
+ * With d = log p - log q, the gradient needs d - KL = (d - c) - sum p (d - c) for any c. Taking c at the student's
+ * likeliest token keeps all digits where the student is sure of itself: there d and KL are large and nearly equal.
  */
 export function reverseKlWgsl(target: WgslTarget): readonly WgslPass[] {
   return rowLoss(

@@ -1,7 +1,7 @@
 // Generalised Jensen-Shannon divergence; one unit is one row.
 //
-// Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json), 1152 rows of 128: 4.0 ms, the
-// reference 50.
+// Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json), 1152 rows of 128: 4.0 ms,
+// the reference 50.
 import { at, exp1, exp4, expDown4, laneMask, log1, log4, madd, storeLanes, sumLanes } from '../wasm/simd.as';
 import { expRow, expSum, indexOf, rowMax, sumBlock } from '../wasm/row.as';
 import { DivergenceArgs, bregman4 } from './rows.as';
@@ -51,15 +51,15 @@ function entropyGap4(x: v128): v128 {
 }
 
 /**
- * Generalised JSD. With d = log p - log q as in divergence.as.ts, s = |d|, e = exp(-s), and gamma the weight of the smaller of p and q in the
- * mixture m:
+ * Generalised JSD. With d = log p - log q as in divergence.as.ts, s = |d|, e = exp(-s), and gamma the weight of the
+ * smaller of p and q in the mixture m:
  * - m = larger * (1 + gamma (e - 1));
  * - a token's two terms, beta q log(q/m) + (1 - beta) p log(p/m), may cancel; their sum is m (gamma g(smaller/m - 1) +
  *   (1 - gamma) g(larger/m - 1)) with g(x) = (1 + x) log(1 + x) - x, where both are positive.
  *
- * The gradient needs log(p/m) - sum p log(p/m), or the same with log(p/m) less its value at the student's likeliest token 0
- * (see the reverse KL): that is -log(1 + beta (exp(-d) - exp(-d_0)) / (1 - beta + beta exp(-d_0))), small where it should be.
- * The thread's scratch holds p, then this.
+ * The gradient needs log(p/m) - sum p log(p/m), or the same with log(p/m) less its value at the student's likeliest
+ * token 0 (see the reverse KL): that is -log(1 + beta (exp(-d) - exp(-d_0)) / (1 - beta + beta exp(-d_0))), small where
+ * it should be. The thread's scratch holds p, then this.
  */
 export function distillation_jsd(args: JsdArgs, begin: i32, end: i32, scratch: usize): void {
   const cols = args.cols;

@@ -1,20 +1,23 @@
 /**
- * Generalised Jensen-Shannon divergence (GKD, Agarwal et al. 2024, arXiv 2306.13649), `beta` strictly between 0 and 1. Divided by
- * beta it tends to the forward KL for beta -> 0; divided by 1 - beta, to the reverse KL for beta -> 1.
+ * Generalised Jensen-Shannon divergence (GKD, Agarwal et al. 2024, arXiv 2306.13649), `beta` strictly between 0 and 1.
+ * Divided by beta it tends to the forward KL for beta -> 0; divided by 1 - beta, to the reverse KL for beta -> 1.
  */
 import { defineKernel } from '../kernel.js';
 import { rowParams } from '../softmax/row.js';
 import { divergeRows, divergenceBuffers, divergenceExample, whereDivergence } from './divergence.js';
 import { jsdWgsl } from './jsd.wgsl.js';
 
-/** log(p / m), m = beta q + (1 - beta) p, from d = log p - log q: exact where p and q agree, finite where they are far apart. */
+/**
+ * log(p / m), m = beta q + (1 - beta) p, from d = log p - log q: exact where p and q agree, finite where they are far
+ * apart.
+ */
 function logRatioToMixture(d: number, beta: number): number {
   return d >= 0 ? -Math.log1p(beta * Math.expm1(-d)) : d - Math.log1p((1 - beta) * Math.expm1(d));
 }
 
 /**
- * The gradient is (1 - beta) p_k (log(p_k / m_k) - mean), and log(p / m) may be nearly all of the mean. So its value at the student's
- * likeliest token is taken off first.
+ * The gradient is (1 - beta) p_k (log(p_k / m_k) - mean), and log(p / m) may be nearly all of the mean. So its value at
+ * the student's likeliest token is taken off first.
  */
 function jsdRow(logP: Float64Array, logQ: Float64Array, slope: Float64Array, beta: number): number {
   const d = logP.map((value, k) => value - logQ[k]!);

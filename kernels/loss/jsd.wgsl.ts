@@ -4,8 +4,9 @@ import type { Width } from '../wgsl.js';
 import { likeliestOfStudent, logSumExp, rowLoss } from './rows.wgsl.js';
 
 /**
- * What the generalised JSD needs of a token, from d = log p - log q: see its WebAssembly for the algebra. `log_series` is S in
- * log(1 + x) = 2 z (1 + z^2 S), z = x / (2 + x), z^2 <= 1/9; `entropy_gap` is (1 + x) log(1 + x) - x without cancellation.
+ * What the generalised JSD needs of a token, from d = log p - log q: see its WebAssembly for the algebra. `log_series`
+ * is S in log(1 + x) = 2 z (1 + z^2 S), z = x / (2 + x), z^2 <= 1/9; `entropy_gap` is (1 + x) log(1 + x) - x without
+ * cancellation.
  */
 const jsdFunctions = ({ value: V, size }: Width) => `
 fn log_series(u: ${V}) -> ${V} {

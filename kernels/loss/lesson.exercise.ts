@@ -2,8 +2,8 @@
 import { yourTurn } from '../your-turn.exercise.js';
 
 /**
- * d H / d z for H = -sum_k p_k log p_k and p = softmax(z). With it you can write down the gradient of the reverse KL anew:
- * KL(p || q) = -H - sum_k p_k log q_k.
+ * d H / d z for H = -sum_k p_k log p_k and p = softmax(z). With it you can write down the gradient of the reverse KL
+ * anew: KL(p || q) = -H - sum_k p_k log q_k.
  * @param z logits, (V)
  */
 export function entropyGradient(z: readonly number[]): number[] {

@@ -3,7 +3,10 @@ import type { WgslPass, WgslTarget } from '../kernel.js';
 import { byWidth, rowPass } from '../wgsl.js';
 import type { Width } from '../wgsl.js';
 
-/** Elements (or vectors of four) that a lane sums up before they join its total: a long sum loses digits with its length. */
+/**
+ * Elements (or vectors of four) that a lane sums up before they join its total: a long sum loses digits with its
+ * length.
+ */
 const sumBlock = 1024;
 
 /** Statements that leave `lse_<x>`, the log of the sum of exponentials of a row of buffer `x`, in every lane. */
@@ -23,7 +26,10 @@ export function logSumExp(x: string, w: Width): string {
 export const rowBounds = (w: Width) => `let begin = row * params.cols / ${w.size}u + first;
   let end = (row + 1u) * params.cols / ${w.size}u;`;
 
-/** A pass over rows of logits: `code` walks its columns from `begin` to `end` by `step`. By vec4 where cols is a multiple of four. */
+/**
+ * A pass over rows of logits: `code` walks its columns from `begin` to `end` by `step`. By vec4 where cols is a
+ * multiple of four.
+ */
 export function rowLoss(
   target: WgslTarget,
   code: (w: Width) => string,

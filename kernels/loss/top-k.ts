@@ -1,7 +1,7 @@
 /**
  * A distribution seen through its k likeliest tokens: their logits as they are, and one more logit for all other tokens
- * together (the tail). Softmax of these k + 1 numbers gives the k probabilities and what is left, so every divergence of
- * loss.ts can be taken of them as of a whole vocabulary. It is never larger than the divergence over all tokens.
+ * together (the tail). Softmax of these k + 1 numbers gives the k probabilities and what is left, so every divergence
+ * of loss.ts can be taken of them as of a whole vocabulary. It is never larger than the divergence over all tokens.
  */
 import type { NumberArray } from '../dtype.js';
 import { defineKernel } from '../kernel.js';

@@ -6,8 +6,8 @@ import { rowPass } from '../wgsl.js';
 const lowest = '-0x1.fffffep+127f';
 
 /**
- * k rounds. What a round may still take comes after the token of the round before: it is less, or equal and further back.
- * Nothing has to be marked, so the row stays as it is.
+ * k rounds. What a round may still take comes after the token of the round before: it is less, or equal and further
+ * back. Nothing has to be marked, so the row stays as it is.
  */
 export function topKWgsl(target: WgslTarget): readonly WgslPass[] {
   return [

@@ -1,11 +1,12 @@
 /**
- * Rung 1, registers: every lane keeps an 8 x 8 tile of C, so 16 loads serve 64 multiplications. The profile `software` stops here: an
- * adapter that is a processor has real caches, and pays for workgroup memory and barriers. What it is slow at is lanes that read
- * single elements far apart. So rows of B and C go by vec4 where they can, and A where it is transposed. In `nt` no row of B runs along C:
- * a first pass transposes B into scratch (k n elements, for 2 m n k operations).
+ * Rung 1, registers: every lane keeps an 8 x 8 tile of C, so 16 loads serve 64 multiplications. The profile `software`
+ * stops here: an adapter that is a processor has real caches, and pays for workgroup memory and barriers. What it is
+ * slow at is lanes that read single elements far apart. So rows of B and C go by vec4 where they can, and A where it is
+ * transposed. In `nt` no row of B runs along C: a first pass transposes B into scratch (k n elements, for 2 m n k
+ * operations).
  *
- * Gain on llvmpipe (`npm run bench:gpu`, bench/results/llvmpipe/gpu-day.md), 256 x 256 x 256 in f32: 1.5 -> 12.0 GFLOP/s over a lane per
- * element.
+ * Gain on llvmpipe (`npm run bench:gpu`, bench/results/llvmpipe/gpu-day.md), 256 x 256 x 256 in f32: 1.5 -> 12.0
+ * GFLOP/s over a lane per element.
  */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass, WgslTarget } from '../kernel.js';
@@ -15,8 +16,8 @@ import type { Params } from './epilogue.wgsl.js';
 import type { MatmulVariant } from './variant.js';
 
 /**
- * `single`: element by element. `four`: rows of B and C by vec4. `turned` (nt): the same, with B transposed into scratch. `four both`
- * (tn): rows of A by vec4 too.
+ * `single`: element by element. `four`: rows of B and C by vec4. `turned` (nt): the same, with B transposed into
+ * scratch. `four both` (tn): rows of A by vec4 too.
  */
 type Reading = 'single' | 'four' | 'turned' | 'four both';
 

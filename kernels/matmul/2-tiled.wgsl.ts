@@ -1,14 +1,16 @@
 /**
- * Rung 2, tiles in workgroup memory: the product on the ordinary arithmetic units of any GPU, for f32 and f16 alike (sums are f32).
+ * Rung 2, tiles in workgroup memory: the product on the ordinary arithmetic units of any GPU, for f32 and f16 alike
+ * (sums are f32).
  *
- * A workgroup computes one tile of C, `depth` steps of k at a time. It copies the tiles of A and B for these steps into workgroup memory,
- * both with k going down. Every lane then reads its rows of A and columns of B as vec4 and multiplies them in registers. What is won:
+ * A workgroup computes one tile of C, `depth` steps of k at a time. It copies the tiles of A and B for these steps into
+ * workgroup memory, both with k going down. Every lane then reads its rows of A and columns of B as vec4 and multiplies
+ * them in registers. What is won:
  * - an element of A is read from memory once per tile instead of once per column, and from workgroup memory once per
  *   `columns` multiplications; likewise B;
  * - while a tile is multiplied, the next one is already on its way from memory into registers;
  * - blocks of 4 x 4 elements are read along the rows of memory, whichever way these run, and transposed in registers;
- * - edges cost nothing in the loop: rows and columns beyond C are clamped to the last one (computed twice, never stored), and steps
- *   beyond k are filled with zeros while copying.
+ * - edges cost nothing in the loop: rows and columns beyond C are clamped to the last one (computed twice, never
+ *   stored), and steps beyond k are filled with zeros while copying.
  *
  * Not measured on a GPU yet: `npm run bench:tune`. On llvmpipe it is a loss, 12.0 -> 5.2 GFLOP/s (see rung 1).
  */
@@ -37,7 +39,10 @@ export function aluLanes({ m, n, rows, columns }: AluTile): number {
   return (m / rows) * (n / columns);
 }
 
-/** Every row of a tile in workgroup memory is one vec4 longer than needed, so that lanes that write down a column hit different banks. */
+/**
+ * Every row of a tile in workgroup memory is one vec4 longer than needed, so that lanes that write down a column hit
+ * different banks.
+ */
 const rowLength = (size: number) => size / 4 + 1;
 
 export function aluWorkgroupBytes({ m, n, depth }: AluTile): number {
@@ -133,8 +138,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 }
 
 /**
- * Lanes take blocks of 4 x 4 elements of either tile in turn: first those of A, then those of B. Block i of a lane is held in
- * `block<i>` from its fetching to its putting.
+ * Lanes take blocks of 4 x 4 elements of either tile in turn: first those of A, then those of B. Block i of a lane is
+ * held in `block<i>` from its fetching to its putting.
  */
 function staging({ layout }: MatmulVariant, { m: tileM, n: tileN, depth }: AluTile, lanes: number) {
   const ofA = (tileM * depth) / 16;
@@ -174,8 +179,8 @@ function staging({ layout }: MatmulVariant, { m: tileM, n: tileN, depth }: AluTi
 }
 
 /**
- * WGSL function that reads the block of 4 x 4 elements with number `index` of the tile at step `k0` and row (A) or column (B)
- * `first`: four vec4, one per step of k. Steps beyond k are zeros.
+ * WGSL function that reads the block of 4 x 4 elements with number `index` of the tile at step `k0` and row (A) or
+ * column (B) `first`: four vec4, one per step of k. Steps beyond k are zeros.
  */
 function fetchBlock({ layout }: MatmulVariant, x: 'a' | 'b', { m, n, depth }: AluTile, four: boolean): string {
   const size = x === 'a' ? m : n;

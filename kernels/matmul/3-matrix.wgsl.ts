@@ -1,15 +1,16 @@
 /**
- * Rung 3, subgroup matrices (tensor cores), for operands that the adapter's matrix unit takes; sums are f32. A workgroup computes one tile
- * of C. Each of its subgroups computes `warpM` x `warpN` of it, as a grid of result matrices in registers. The sizes of the matrices
- * come from the adapter, never from here.
+ * Rung 3, subgroup matrices (tensor cores), for operands that the adapter's matrix unit takes; sums are f32. A
+ * workgroup computes one tile of C. Each of its subgroups computes `warpM` x `warpN` of it, as a grid of result
+ * matrices in registers. The sizes of the matrices come from the adapter, never from here.
  *
- * - `direct`: subgroups load matrices straight from A and B. Only the caches share: the simplest way, for operands that fit into
- *   them. Shapes must consist of whole tiles.
- * - `staged`: the workgroup first copies `depth` steps of k of its tiles to workgroup memory, 16 bytes per lane at a time and in the
- *   direction in which each operand lies (the matrix load transposes it). So every element is read from memory once per tile. What matters
- *   most is a large part per subgroup: 64 x 64 reads 4 KiB of workgroup memory per 65,536 multiplications, 32 x 32 twice that. Rows in
- *   workgroup memory are 16 bytes longer than needed, so that the eight rows of a matrix load start in different banks.
- *   While one step is multiplied, the next is already on its way into registers. Rows beyond C are clamped, and not stored.
+ * - `direct`: subgroups load matrices straight from A and B. Only the caches share: the simplest way, for operands that
+ *   fit into them. Shapes must consist of whole tiles.
+ * - `staged`: the workgroup first copies `depth` steps of k of its tiles to workgroup memory, 16 bytes per lane at a
+ *   time and in the direction in which each operand lies (the matrix load transposes it). So every element is read from
+ *   memory once per tile. What matters most is a large part per subgroup: 64 x 64 reads 4 KiB of workgroup memory per
+ *   65,536 multiplications, 32 x 32 twice that. Rows in workgroup memory are 16 bytes longer than needed, so that the
+ *   eight rows of a matrix load start in different banks. While one step is multiplied, the next is already on its way
+ *   into registers. Rows beyond C are clamped, and not stored.
  *
  * Not measured on a GPU yet: `npm run bench:tune`.
  */
@@ -46,7 +47,10 @@ export interface MatrixUnit {
   readonly config: MatrixConfig;
   /** Lanes per subgroup to reckon with: the most that the driver may choose. */
   readonly lanes: number;
-  /** True if the driver may choose fewer lanes: there are more subgroups than needed then, and some have nothing to multiply. */
+  /**
+   * True if the driver may choose fewer lanes: there are more subgroups than needed then, and some have nothing to
+   * multiply.
+   */
   readonly varies: boolean;
   /** True if C holds f32. */
   readonly storesF32: boolean;
@@ -132,8 +136,8 @@ function body(variant: MatmulVariant, tile: MatrixTile, unit: MatrixUnit, split:
       ),
     );
   /**
-   * Through workgroup memory, because single elements of a result matrix cannot be reached: all subgroups put one strip of
-   * matrices there, then all lanes together finish its elements.
+   * Through workgroup memory, because single elements of a result matrix cannot be reached: all subgroups put one strip
+   * of matrices there, then all lanes together finish its elements.
    */
   const fours = (config.M * warpN) / 4;
   const storeStrips = () => [
@@ -311,8 +315,8 @@ interface StagingOptions {
 }
 
 /**
- * How the lanes of a workgroup copy the tile of one operand. `along`: a row of the tile is a row (column, for B) of the product and
- * runs along k; otherwise it is one step of k.
+ * How the lanes of a workgroup copy the tile of one operand. `along`: a row of the tile is a row (column, for B) of the
+ * product and runs along k; otherwise it is one step of k.
  */
 function operandStaging(x: 'a' | 'b', along: boolean, { tile, perLoad, lanes, ragged, offset }: StagingOptions) {
   const size = x === 'a' ? tile.m : tile.n;

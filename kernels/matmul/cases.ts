@@ -1,6 +1,6 @@
 /**
- * Every way of multiplying matrices that a target can run, each with the smallest shapes that select it and reach its edges: whoever
- * has an adapter runs these against the reference, and asserts that what ran is what was meant.
+ * Every way of multiplying matrices that a target can run, each with the smallest shapes that select it and reach its
+ * edges: whoever has an adapter runs these against the reference, and asserts that what ran is what was meant.
  */
 import type { DType } from '../dtype.js';
 import type { Example, Kernel, WgslTarget } from '../kernel.js';
@@ -62,7 +62,7 @@ function casesOf(target: Target, tile: Tile, variant: MatmulVariant): MatmulCase
   const { machine = leastMachine } = target;
   const plain = !variant.bias && variant.activation === 'none' && !variant.residual;
   // C of another type than A and B: gradients of f16 weights are f32
-  const types = [['f32', 'f32'], ['f16', 'f16'], ...(plain ? [['f16', 'f32'] as const] : [])] as const; // prettier-ignore
+  const types = [['f32', 'f32'], ['f16', 'f16'], ...(plain ? [['f16', 'f32'] as const] : [])] as const;
   return types.flatMap(([operand, result]) => {
     const dtypes = { a: operand, b: operand, bias: result, residual: result, c: result };
     let shapes: readonly Shapes[];
@@ -105,7 +105,10 @@ function exampleOf({ m, n, k, batch }: Size): Example<string, string> {
   return { params, lengths };
 }
 
-/** What the rows of A and B in memory are made of: `layout` says which of m, n and k must be multiples of the length of a read. */
+/**
+ * What the rows of A and B in memory are made of: `layout` says which of m, n and k must be multiples of the length of
+ * a read.
+ */
 function ragged({ layout }: MatmulVariant, multiple: number) {
   const free = { m: 3, n: multiple, k: 3 };
   return layout === 'tn' ? { ...free, m: multiple } : { ...free, k: multiple };

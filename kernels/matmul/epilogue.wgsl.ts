@@ -45,8 +45,9 @@ export function epilogue(
 const tilesDown = 8;
 
 /**
- * WGSL: `z`, `row0` and `column0` of the tile of C that a workgroup computes. Tiles are taken in groups of eight rows, column by
- * column, so that workgroups that run at the same time read the same parts of A and B and find them in the cache.
+ * WGSL: `z`, `row0` and `column0` of the tile of C that a workgroup computes. Tiles are taken in groups of eight rows,
+ * column by column, so that workgroups that run at the same time read the same parts of A and B and find them in the
+ * cache.
  */
 export function tileOrigin(tileM: number, tileN: number): string {
   return `let across = (params.n + ${tileN - 1}u) / ${tileN}u;

@@ -15,5 +15,10 @@ export function tiledMatmul(
   loadA: (i: number, l: number) => number,
   loadB: (l: number, j: number) => number,
 ): Float64Array {
-  return yourTurn('for a block of rows and a column j keep one sum per row; walk along l, load B once, and use it for all of them', size, loadA, loadB); // prettier-ignore
+  return yourTurn(
+    'for a block of rows and a column j keep one sum per row; walk along l, load B once, and use it for all of them',
+    size,
+    loadA,
+    loadB,
+  );
 }

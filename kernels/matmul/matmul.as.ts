@@ -1,8 +1,8 @@
-// Matrix multiplication in two passes: panels of B are packed side by side in shared scratch, then blocks of C are computed
-// tile by tile. A is read where it lies: its rows are streams that the processor prefetches on its own.
+// Matrix multiplication in two passes: panels of B are packed side by side in shared scratch, then blocks of C are
+// computed tile by tile. A is read where it lies: its rows are streams that the processor prefetches on its own.
 //
-// Measured on one thread (`npm run bench:ladder`, bench/results/ladder.json), 256 x 256 x 256: three loops in JavaScript 0.94 GFLOP/s, a register
-// tile in JavaScript 1.2, this 38.
+// Measured on one thread (`npm run bench:ladder`, bench/results/ladder.json), 256 x 256 x 256: three loops in
+// JavaScript 0.94 GFLOP/s, a register tile in JavaScript 1.2, this 38.
 import { at, laneMask } from '../wasm/simd.as';
 import { Finish, multiplyTile, multiplyRow, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
 
@@ -74,8 +74,8 @@ export function matmul_pack(args: MatmulArgs, begin: i32, end: i32, scratch: usi
 }
 
 /**
- * One unit packs 16 rows of A, which is [k, m], as four strips [k, 4]: where rows of k lie a large power of two apart, few of them fit
- * into the first-level cache at once.
+ * One unit packs 16 rows of A, which is [k, m], as four strips [k, 4]: where rows of k lie a large power of two apart,
+ * few of them fit into the first-level cache at once.
  */
 export function matmul_pack_strips(args: MatmulArgs, begin: i32, end: i32, scratch: usize): void {
   const m = args.m;

@@ -1,7 +1,7 @@
 /**
- * WGSL of matrix multiplication: every way of doing it that a target may need. A launch takes one of them. The ladder has a file per
- * rung: 1-registers.wgsl.ts, 2-tiled.wgsl.ts (workgroup memory) and 3-matrix.wgsl.ts (subgroup matrices). split.wgsl.ts cuts a long k into
- * slices for the last two. gpu.md explains them.
+ * WGSL of matrix multiplication: every way of doing it that a target may need. A launch takes one of them. The ladder
+ * has a file per rung: 1-registers.wgsl.ts, 2-tiled.wgsl.ts (workgroup memory) and 3-matrix.wgsl.ts (subgroup
+ * matrices). split.wgsl.ts cuts a long k into slices for the last two. gpu.md explains them.
  */
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { leastMachine, trainingMatrices } from '../machine.js';
@@ -141,8 +141,8 @@ function reduces(variant: MatmulVariant, tile: Tile, split: SplitGoal): readonly
 }
 
 /**
- * The matrices to build a tile from: the largest that divide it. Undefined if the profile or the machine has none for the operands'
- * type, or too little workgroup memory.
+ * The matrices to build a tile from: the largest that divide it. Undefined if the profile or the machine has none for
+ * the operands' type, or too little workgroup memory.
  */
 export function matrixUnit(target: MatmulTarget, machine: WgslMachine, tile: MatrixTile): MatrixUnit | undefined {
   const { a, b, c } = target.dtypes;

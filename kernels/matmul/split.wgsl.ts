@@ -1,7 +1,7 @@
 /**
- * Split-K: where C has few tiles and k is long (weight gradients: k counts tokens), slices of k go to different workgroups. A GPU has
- * many more processors than such a C has tiles. Each workgroup writes its sums as f32 to scratch, and a second pass adds the slices up,
- * always in the same order: no atomics, and the same bits every time.
+ * Split-K: where C has few tiles and k is long (weight gradients: k counts tokens), slices of k go to different
+ * workgroups. A GPU has many more processors than such a C has tiles. Each workgroup writes its sums as f32 to scratch,
+ * and a second pass adds the slices up, always in the same order: no atomics, and the same bits every time.
  */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass } from '../kernel.js';
@@ -47,13 +47,19 @@ export function sliceDepthWgsl(tile: TileShape, goal: SplitGoal): string {
 }`;
 }
 
-/** WGSL: where row 0, column 0 of `slice` and `z` starts, and the length of a row, as `partial_at` and `partial_columns`. */
+/**
+ * WGSL: where row 0, column 0 of `slice` and `z` starts, and the length of a row, as `partial_at` and
+ * `partial_columns`.
+ */
 export function partialOrigin(tile: TileShape): string {
   return `let partial_columns = ${up('params.n', tile.n)} * ${tile.n}u;
   let partial_at = (group.z * params.batch + z) * (${up('params.m', tile.m)} * ${tile.m}u) * partial_columns;`;
 }
 
-/** Elements of all partial sums, [slice, batch, rows, columns]. They are stored in whole tiles, so nobody looks for edges. */
+/**
+ * Elements of all partial sums, [slice, batch, rows, columns]. They are stored in whole tiles, so nobody looks for
+ * edges.
+ */
 export function partialElements(p: Params, tile: TileShape, goal: SplitGoal): number {
   const [rows, columns] = [ceilDivide(p['m']!, tile.m) * tile.m, ceilDivide(p['n']!, tile.n) * tile.n];
   return sliceCount(p, tile, goal) * p['batch']! * rows * columns;

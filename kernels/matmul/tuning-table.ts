@@ -1,7 +1,7 @@
 /**
- * The tuning table of matrix multiplication; tuning.ts says how it is read. Rows are tried in order, and the first one that suits
- * shape, types and profile is taken. Measured rows come first. Those below were derived by hand from the memory, registers and
- * workgroups that a tile needs, and are not measured.
+ * The tuning table of matrix multiplication; tuning.ts says how it is read. Rows are tried in order, and the first one
+ * that suits shape, types and profile is taken. Measured rows come first. Those below were derived by hand from the
+ * memory, registers and workgroups that a tile needs, and are not measured.
  */
 import type { AluTile } from './2-tiled.wgsl.js';
 import type { MatrixTile } from './3-matrix.wgsl.js';

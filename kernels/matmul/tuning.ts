@@ -1,6 +1,6 @@
 /**
- * Which tile suits which shape on which adapter: rows of tuning-table.ts, never a guess or a trial at start-up. `npm run bench:tune`
- * measures all candidates on the adapter at hand and writes its rows.
+ * Which tile suits which shape on which adapter: rows of tuning-table.ts, never a guess or a trial at start-up. `npm
+ * run bench:tune` measures all candidates on the adapter at hand and writes its rows.
  */
 import type { AdapterClass } from '../machine.js';
 import type { AluTile } from './2-tiled.wgsl.js';
@@ -14,8 +14,9 @@ import { tuningTable } from './tuning-table.js';
 export type Tile = AluTile | MatrixTile;
 
 /**
- * Shapes that behave alike. `few-rows`: C has at most 32 rows (decoding). Else by the elements of C, over all matrices of a batch: `small`
- * below 2^18, `medium` below 2^22, `large`. `-deep`: k is 2048 or more, as in weight gradients, where k counts tokens.
+ * Shapes that behave alike. `few-rows`: C has at most 32 rows (decoding). Else by the elements of C, over all matrices
+ * of a batch: `small` below 2^18, `medium` below 2^22, `large`. `-deep`: k is 2048 or more, as in weight gradients,
+ * where k counts tokens.
  */
 export const buckets = ['few-rows', 'small', 'small-deep', 'medium', 'medium-deep', 'large'] as const;
 /** Names in `buckets`. */

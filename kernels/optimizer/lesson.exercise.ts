@@ -22,9 +22,15 @@ export interface State {
 
 /**
  * The state after one update.
- * @param scaledGradient the gradient of lossScale * loss; if any element is not finite, nothing changes but the scale, which
+ * @param scaledGradient the gradient of lossScale * loss; if any element is not finite, nothing changes but the scale,
+ * which
  *   is halved (not below 1)
  */
 export function adamwStep(state: State, scaledGradient: readonly number[], hyper: Hyper): State {
-  return yourTurn('skip or unscale; then m, v, their bias corrections 1 - beta^step with the new step, and the decay that is no part of the gradient', state, scaledGradient, hyper); // prettier-ignore
+  return yourTurn(
+    'skip or unscale; then m, v, their bias corrections 1 - beta^step with the new step, and the decay that is no part of the gradient',
+    state,
+    scaledGradient,
+    hyper,
+  );
 }

@@ -1,7 +1,7 @@
 // AdamW with clipping by global norm.
 //
-// Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json), 2^20 parameters: the update 1.4 ms, the reference
-// 8.8; the sum of squares 0.15 and 0.80.
+// Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json), 2^20 parameters: the
+// update 1.4 ms, the reference 8.8; the sum of squares 0.15 and 0.80.
 import { at, laneMask, madd, storeLanes, sumLanes } from '../wasm/simd.as';
 
 /** Elements per unit of work of adamw: must agree with optimizer.ts. */

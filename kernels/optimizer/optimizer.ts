@@ -1,11 +1,13 @@
 /**
  * AdamW with clipping by global norm, in three kernels over flat buffers that hold all parameters one after another:
- * sum_squares (partials) -> optimizer_prepare (norm, clip factor, bias corrections, loss scale; skips a step whose gradient
- * is not finite) -> adamw. All numbers that change are read from device memory, so the calls can be recorded once and replayed.
+ * sum_squares (partials) -> optimizer_prepare (norm, clip factor, bias corrections, loss scale; skips a step whose
+ * gradient is not finite) -> adamw. All numbers that change are read from device memory, so the calls can be recorded
+ * once and replayed.
  *
- * Gradients may come multiplied by a loss scale (Micikevicius et al. 2018, arXiv 1710.03740), which keeps those that pass
- * through f16 away from its smallest numbers. The scale lives in the state: optimizer_prepare divides it out together with
- * clipping, halves it when a gradient overflowed, and doubles it after `growthInterval` updates without an overflow.
+ * Gradients may come multiplied by a loss scale (Micikevicius et al. 2018, arXiv 1710.03740), which keeps those that
+ * pass through f16 away from its smallest numbers. The scale lives in the state: optimizer_prepare divides it out
+ * together with clipping, halves it when a gradient overflowed, and doubles it after `growthInterval` updates without
+ * an overflow.
  */
 import type { NumberArray } from '../dtype.js';
 import { ceilDivide, defineKernel } from '../kernel.js';
@@ -50,9 +52,10 @@ export const hyperFields = [
 
 /**
  * Optimiser state, f32: `step` counts updates that were taken, `skipped` those that were not because the gradient was
- * not finite; `finite` and `norm` (before clipping, without the loss scale) describe the last gradient; `clip` is the factor
- * of clipping over the loss scale that the gradient came with. beta1Power and beta2Power are beta^step, kept as running
- * products so that no backend computes a power. `lossScale` is for the next gradient; `goodSteps` counts updates since it changed.
+ * not finite; `finite` and `norm` (before clipping, without the loss scale) describe the last gradient; `clip` is the
+ * factor of clipping over the loss scale that the gradient came with. beta1Power and beta2Power are beta^step, kept as
+ * running products so that no backend computes a power. `lossScale` is for the next gradient; `goodSteps` counts
+ * updates since it changed.
  */
 export const stateFields = [
   'step',

@@ -20,7 +20,9 @@ export function sumSquaresWgsl(target: WgslTarget): readonly WgslPass[] {
   );
 }
 
-/** One row of `count` partial sums. Whether the norm is finite is read from its bits: compilers may assume that it is. */
+/**
+ * One row of `count` partial sums. Whether the norm is finite is read from its bits: compilers may assume that it is.
+ */
 export function optimizerPrepareWgsl(target: WgslTarget): readonly WgslPass[] {
   return [
     rowPass(

@@ -21,7 +21,10 @@ function xorShift16(x: v128): v128 {
   return v128.xor(x, i32x4.shr_u(x, 16));
 }
 
-/** Uniform numbers in (0, 1) at (seed, stream, step, index), index in four lanes: the first word of pcg4d, see random.ts. */
+/**
+ * Uniform numbers in (0, 1) at (seed, stream, step, index), index in four lanes: the first word of pcg4d, see
+ * random.ts.
+ */
 @inline
 export function uniform4(seed: i32, stream: i32, step: i32, index: v128): v128 {
   let x = congruential(i32x4.splat(seed));
@@ -41,8 +44,8 @@ export function uniform4(seed: i32, stream: i32, step: i32, index: v128): v128 {
 }
 
 /**
- * A token from logits + bias at a temperature by the Gumbel-max trick, with noise at (step, first + column): the best of each lane
- * on its own, then the best lane; the first of equals wins.
+ * A token from logits + bias at a temperature by the Gumbel-max trick, with noise at (step, first + column): the best
+ * of each lane on its own, then the best lane; the first of equals wins.
  */
 export function drawToken(
   logits: usize,

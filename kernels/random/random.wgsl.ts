@@ -24,7 +24,10 @@ export function randomUniformWgsl(target: WgslTarget): readonly WgslPass[] {
   ];
 }
 
-/** Every lane keeps the first best of its columns; the row's token is the smallest column among the lanes that hold the best. */
+/**
+ * Every lane keeps the first best of its columns; the row's token is the smallest column among the lanes that hold the
+ * best.
+ */
 export function sampleTokensWgsl(target: WgslTarget): readonly WgslPass[] {
   return [
     rowPass(

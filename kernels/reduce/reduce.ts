@@ -1,4 +1,7 @@
-/** Reductions along the middle axis of [outer, axis, inner]: row sums, column sums, means and maxima are all of this form. */
+/**
+ * Reductions along the middle axis of [outer, axis, inner]: row sums, column sums, means and maxima are all of this
+ * form.
+ */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { reduceWgsl } from './reduce.wgsl.js';

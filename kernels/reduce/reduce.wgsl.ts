@@ -49,7 +49,10 @@ function columnsPerLane(name: 'sum' | 'max', target: WgslTarget): readonly WgslP
   );
 }
 
-/** inner > 1, gpu: a workgroup owns 16 neighbouring columns; 16 strips of the axis run side by side and are joined at the end. */
+/**
+ * inner > 1, gpu: a workgroup owns 16 neighbouring columns; 16 strips of the axis run side by side and are joined at
+ * the end.
+ */
 function columnsPerWorkgroup(name: 'sum' | 'max'): WgslPass {
   return {
     body: `

@@ -1,5 +1,6 @@
 /**
- * The fused decode step: four launches per block and two per token, for devices on which a launch costs more than its work.
+ * The fused decode step: four launches per block and two per token, for devices on which a launch costs more than its
+ * work.
  *
  *   decode_linear   norm + qkv                               decode_linear   norm + mlp in + ReLU
  *   decode_attend   keys and values to the cache,            decode_linear   mlp out + residual
@@ -7,9 +8,9 @@
  *
  * Norms are computed again by every workgroup that reads the row, which is less work than to write and read it.
  *
- * Measured where launches are cheap, it does not pay (`npm run bench:rollout`): 419 and 424 ms for 3072 tokens on wasm against 310 and 469 layer
- * by layer (bench/results/rollout-wasm.json), 1099 and 1277 against 926 and 869 on a software adapter (rollout-webgpu.json). Not
- * measured on a GPU yet, for which it is meant.
+ * Measured where launches are cheap, it does not pay (`npm run bench:rollout`): 419 and 424 ms for 3072 tokens on wasm
+ * against 310 and 469 layer by layer (bench/results/rollout-wasm.json), 1099 and 1277 against 926 and 869 on a software
+ * adapter (rollout-webgpu.json). Not measured on a GPU yet, for which it is meant.
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import { drawToken, exampleControl } from '../random/random.js';
@@ -70,8 +71,13 @@ export const decodeLinearKernel = defineKernel({
     return {
       params: { rows, inputs, outputs, normalise, relu, add, eps: 1e-5 },
       lengths: {
-        ...{ x: rows * inputs, gain: inputs, shift: inputs, weight: inputs * outputs },
-        ...{ bias: outputs, residual: rows * outputs, y: rows * outputs },
+        x: rows * inputs,
+        gain: inputs,
+        shift: inputs,
+        weight: inputs * outputs,
+        bias: outputs,
+        residual: rows * outputs,
+        y: rows * outputs,
       },
       // with a spread that the norm's eps is small against
       fills: { x: { kind: 'uniform', minimum: -1, maximum: 1 } },
@@ -123,8 +129,13 @@ export const decodeAttendKernel = defineKernel({
     return {
       params: { rows, capacity, width, heads, column },
       lengths: {
-        ...{ qkv: rows * 3 * width, prefixes: rows, weight: width ** 2, bias: width },
-        ...{ residual: rows * width, cache: rows * capacity * 2 * width, y: rows * width },
+        qkv: rows * 3 * width,
+        prefixes: rows,
+        weight: width ** 2,
+        bias: width,
+        residual: rows * width,
+        cache: rows * capacity * 2 * width,
+        y: rows * width,
       },
       fills: {
         qkv: { kind: 'uniform', minimum: -1, maximum: 1 },
@@ -155,8 +166,13 @@ export const decodeDrawKernel = defineKernel({
     x: { access: 'update', kind: 'float' },
   },
   params: {
-    ...{ rows: 'u32', vocabulary: 'u32', width: 'u32', column: 'u32', stride: 'u32' },
-    ...{ draw: 'u32', slotted: 'u32' },
+    rows: 'u32',
+    vocabulary: 'u32',
+    width: 'u32',
+    column: 'u32',
+    stride: 'u32',
+    draw: 'u32',
+    slotted: 'u32',
   },
   reference({ logits, sampling, control, vectors, slots, done, tokens, x }, params) {
     const { rows, vocabulary, width, column, stride, draw, slotted } = params;
@@ -199,8 +215,14 @@ export const decodeDrawKernel = defineKernel({
     return {
       params: { rows, vocabulary, width, column, stride, draw: draw.pick([0, 1]), slotted: draw.pick([0, 1]) },
       lengths: {
-        ...{ logits: size, sampling: 1 + vocabulary, control: 5, slots: rows * stride, done: rows },
-        ...{ vectors: (vocabulary + 2 * slotColumns + stride) * width, tokens: rows * stride, x: rows * width },
+        logits: size,
+        sampling: 1 + vocabulary,
+        control: 5,
+        slots: rows * stride,
+        done: rows,
+        vectors: (vocabulary + 2 * slotColumns + stride) * width,
+        tokens: rows * stride,
+        x: rows * width,
       },
       fills: {
         // far enough apart that f32 and f64 logarithms pick the same token

@@ -1,6 +1,7 @@
 /**
- * WGSL of the fused decode step. What a workgroup has to share (sums of a norm, scores, parts of a product) goes through workgroup
- * memory; the rest is read where it lies: weights by the lanes that own their columns, rows by all lanes from one address.
+ * WGSL of the fused decode step. What a workgroup has to share (sums of a norm, scores, parts of a product) goes
+ * through workgroup memory; the rest is read where it lies: weights by the lanes that own their columns, rows by all
+ * lanes from one address.
  */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass, WgslTarget } from '../kernel.js';
@@ -20,8 +21,8 @@ export function fusedFits(width: number, heads: number, vocabulary: number): boo
 }
 
 /**
- * Lanes of a workgroup, and how many of them share a column of four, each with a part of the sum: a GPU hides what it waits for
- * behind other lanes, a software adapter has nothing to gain.
+ * Lanes of a workgroup, and how many of them share a column of four, each with a part of the sum: a GPU hides what it
+ * waits for behind other lanes, a software adapter has nothing to gain.
  */
 function lanesOf(profile: WgslProfile): { readonly lanes: number; readonly slices: number } {
   return profile === 'software' ? { lanes: 8, slices: 1 } : { lanes: 64, slices: 4 };
@@ -87,8 +88,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 }
 
 /**
- * Mean and 1 / deviation of four rows, as vec4s: every fourth lane sums up part of a row, then all lanes add the parts. Lanes beyond the
- * columns have none, which also keeps the loop's end from being a constant: software adapters unroll such loops, and compile for longer.
+ * Mean and 1 / deviation of four rows, as vec4s: every fourth lane sums up part of a row, then all lanes add the parts.
+ * Lanes beyond the columns have none, which also keeps the loop's end from being a constant: software adapters unroll
+ * such loops, and compile for longer.
  */
 function norms(lanes: number): string {
   const total = (name: string) => `var total = vec4f(0.0);
@@ -117,8 +119,8 @@ fn scales(first: u32, lane: u32, mean: vec4f) -> vec4f {
 }
 
 /**
- * A workgroup per sequence. Scores of all heads for as many keys as there is room; then every lane weighs the values of its columns with
- * them, by a softmax that goes along; at the end the product with `weight`.
+ * A workgroup per sequence. Scores of all heads for as many keys as there is room; then every lane weighs the values of
+ * its columns with them, by a softmax that goes along; at the end the product with `weight`.
  */
 export function decodeAttendWgsl({ profile }: WgslTarget): readonly WgslPass[] {
   const { lanes, slices } = lanesOf(profile);

@@ -26,8 +26,8 @@ export function addRows(a: Row, b: NumberArray): Row {
 }
 
 /**
- * Attention of a new row `qkv` (3 * width) to all rows of its sequence. Its keys and values become row `last` of `cache`, the sequence's
- * part of it with 2 * width numbers a row.
+ * Attention of a new row `qkv` (3 * width) to all rows of its sequence. Its keys and values become row `last` of
+ * `cache`, the sequence's part of it with 2 * width numbers a row.
  */
 export function attendLast(qkv: NumberArray, cache: NumberArray, last: number, heads: number): Row {
   const width = qkv.length / 3;

@@ -1,5 +1,6 @@
-// The rollout: a thread carries a group of sequences through all layers and tokens. A group's activations (100 KiB at the width
-// of the smallest preset) stay in the second-level cache, and nobody waits: a decode step as single kernels starts forty of them.
+// The rollout: a thread carries a group of sequences through all layers and tokens. A group's activations (100 KiB at
+// the width of the smallest preset) stay in the second-level cache, and nobody waits: a decode step as single kernels
+// starts forty of them.
 import { attendOne } from '../attention/attend-one.as';
 import { Control, drawToken } from '../random/draw.as';
 import { normRows } from './norm-rows.as';
@@ -171,8 +172,8 @@ function embed(args: RolloutArgs, model: Model, s: i32, t: i32, x: usize): void 
 }
 
 /**
- * One unit is `sequencesPerUnit` sequences, all steps. Scratch: which of them go on, then their rows of x, of x normalised, of qkv and
- * hidden values, of logits, then the scores of a head.
+ * One unit is `sequencesPerUnit` sequences, all steps. Scratch: which of them go on, then their rows of x, of x
+ * normalised, of qkv and hidden values, of logits, then the scores of a head.
  */
 export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize): void {
   const width = args.width;

@@ -1,13 +1,13 @@
 /**
  * The rollout kernel: several tokens of many sequences in one launch. Sequences do not depend on each other, so whoever
- * carries a group of them (a thread on wasm, a workgroup on webgpu) takes it through all layers, draws the next tokens and
- * goes on with those, without waiting for anybody. Sequences that have ended cost nothing.
+ * carries a group of them (a thread on wasm, a workgroup on webgpu) takes it through all layers, draws the next tokens
+ * and goes on with those, without waiting for anybody. Sequences that have ended cost nothing.
  *
  * The decoder is that of models/transformer.ts. Where its parameters lie in the flat buffer stands in `plan`.
  *
- * Measured (`npm run bench:rollout`, bench/results/rollout-wasm.json: two threads, two rounds): 3072 tokens layer by layer 310 and 469 ms, in fused
- * launches 419 and 424, so 201 and 271. On a software adapter (rollout-webgpu.json) it did not pay: 926 and 869 ms layer by layer, 2633
- * and 902 so.
+ * Measured (`npm run bench:rollout`, bench/results/rollout-wasm.json: two threads, two rounds): 3072 tokens layer by
+ * layer 310 and 469 ms, in fused launches 419 and 424, so 201 and 271. On a software adapter (rollout-webgpu.json) it
+ * did not pay: 926 and 869 ms layer by layer, 2633 and 902 so.
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
@@ -58,7 +58,10 @@ export interface RolloutPlan {
   readonly prefixes: ArrayLike<number>;
   /** Lists of slots by response position, all `stride` long; -1 for none. */
   readonly lists: readonly ArrayLike<number>[];
-  /** Which list holds for a sequence whose first token is known, -1 for none: (sequences, vocabulary). Not read without lists. */
+  /**
+   * Which list holds for a sequence whose first token is known, -1 for none: (sequences, vocabulary). Not read without
+   * lists.
+   */
   readonly listOf: ArrayLike<number>;
 }
 
@@ -96,8 +99,18 @@ export const rolloutKernel = defineKernel({
     tokens: { access: 'update', kind: 'index' },
   },
   params: {
-    ...{ sequences: 'u32', capacity: 'u32', layers: 'u32', width: 'u32', heads: 'u32', vocabulary: 'u32' },
-    ...{ column: 'u32', steps: 'u32', stride: 'u32', lists: 'u32', layerStride: 'u32', eps: 'f32' },
+    sequences: 'u32',
+    capacity: 'u32',
+    layers: 'u32',
+    width: 'u32',
+    heads: 'u32',
+    vocabulary: 'u32',
+    column: 'u32',
+    steps: 'u32',
+    stride: 'u32',
+    lists: 'u32',
+    layerStride: 'u32',
+    eps: 'f32',
   },
   reference({ weights, tables, sampling, control, plan, cache, done, tokens }, params) {
     const { sequences, capacity, layers, width, heads, vocabulary, column, steps, stride, lists, layerStride } = params;
@@ -206,7 +219,8 @@ function rolloutExample(draw: Draw) {
   ] as readonly string[];
   const offsets = fields.map(field => place(lengthOf(field)));
   const plan = rolloutPlan({
-    ...{ offsets, prefixes },
+    offsets,
+    prefixes,
     lists: Array.from({ length: lists }, (_, l) => Array.from({ length: stride }, (__, t) => ((t * 7 + l) % 65) - 1)),
     listOf: Array.from({ length: sequences * vocabulary }, (_, i) => (i % 3) - 1),
   });
@@ -214,8 +228,18 @@ function rolloutExample(draw: Draw) {
   const scale = 1 / Math.sqrt(width);
   return {
     params: {
-      ...{ sequences, capacity, layers, width, heads, vocabulary, column, steps, stride, lists },
-      ...{ layerStride: 64 * ceilDivide(sequences * capacity * 2 * width, 64), eps: 1e-5 },
+      sequences,
+      capacity,
+      layers,
+      width,
+      heads,
+      vocabulary,
+      column,
+      steps,
+      stride,
+      lists,
+      layerStride: 64 * ceilDivide(sequences * capacity * 2 * width, 64),
+      eps: 1e-5,
     },
     lengths: {
       weights: end,

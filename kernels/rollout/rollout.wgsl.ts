@@ -1,7 +1,7 @@
 /**
- * WGSL of the rollout: a workgroup carries four sequences, as the components of vec4s, through all layers and steps. Activations stay
- * in workgroup memory; a weight is loaded once, by the lane that owns its columns, and multiplied with all four. Barriers within
- * the workgroup are all the synchronisation there is.
+ * WGSL of the rollout: a workgroup carries four sequences, as the components of vec4s, through all layers and steps.
+ * Activations stay in workgroup memory; a weight is loaded once, by the lane that owns its columns, and multiplied with
+ * all four. Barriers within the workgroup are all the synchronisation there is.
  */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass, WgslTarget } from '../kernel.js';
@@ -16,8 +16,8 @@ const rows = 4;
 const headDims: readonly number[] = [4, 8, 16, 32, 64];
 
 /**
- * The widest model for a device with so many bytes of workgroup memory: x, its norm and the hidden values, 6 * width vec4s, beside
- * one vec4 per lane and some words.
+ * The widest model for a device with so many bytes of workgroup memory: x, its norm and the hidden values, 6 * width
+ * vec4s, beside one vec4 per lane and some words.
  */
 function widest(workgroupMemory: number): number {
   return workgroupMemory >= 28 * 1024 ? 256 : 128;
@@ -29,8 +29,8 @@ export function rolloutFits(width: number, heads: number, workgroupMemory: numbe
 }
 
 /**
- * Lanes of a workgroup. On a GPU as many as 16 KiB of workgroup memory leave room for; a software adapter pays for every barrier by
- * the vector of lanes, and has few processors.
+ * Lanes of a workgroup. On a GPU as many as 16 KiB of workgroup memory leave room for; a software adapter pays for
+ * every barrier by the vector of lanes, and has few processors.
  */
 const lanesOf = { software: 8, alu: 128, sgmat: 128 } as const;
 
@@ -64,12 +64,14 @@ var<workgroup> any_running: u32;
 
 ${uniformAt}
 
-// Of four rows, those that there are. Not a constant, so that no compiler unrolls loops over them: software adapters take minutes then.
+// Of four rows, those that there are. Not a constant, so that no compiler unrolls loops over them: software adapters
+// take minutes then.
 fn row_count(first_sequence: u32) -> u32 { return min(${rows}u, params.sequences - first_sequence); }
 
 fn plan_at(i: u32) -> u32 { return u32(load_plan(i)); }
 
-// values[normed_at ..] = norm of values[x_at ..]. Every lane adds up all columns: no barriers, and all read the same address.
+// values[normed_at ..] = norm of values[x_at ..]. Every lane adds up all columns: no barriers, and all read the same
+// address.
 fn norm(gain: u32, bias: u32, lane: u32) {
   var mean = vec4f(0.0);
   for (var c = 0u; c < params.width; c++) { mean += values[x_at + c]; }
@@ -97,8 +99,9 @@ fn store_columns(to: u32, column: u32, a0: vec4f, a1: vec4f, a2: vec4f, a3: vec4
   }
 }
 
-// values[to + column] = finish(values[source + l] times weight[l, column] + bias[column]), columns a multiple of four. A lane has four
-// columns; where there are fewer of those than lanes, several lanes share them, each with a part of the steps.
+// values[to + column] = finish(values[source + l] times weight[l, column] + bias[column]), columns a multiple of four.
+// A lane has four columns; where there are fewer of those than lanes, several lanes share them, each with a part of the
+// steps.
 fn linear(source: u32, weight: u32, bias: u32, steps: u32, columns: u32, to: u32, finish: u32, lane: u32) {
   let quads = columns / 4u;
   let slices = ${sliced ? 'max(1u, lanes / quads)' : '1u'};
@@ -149,7 +152,8 @@ fn joined(value: vec4f, lane: u32, apart: u32, count: u32) -> vec4f {
   return sum;
 }
 
-// Where the vectors of a sequence's token lie, and those of the cell that it stands for by its place: equal where it has none.
+// Where the vectors of a sequence's token lie, and those of the cell that it stands for by its place: equal where it
+// has none.
 fn find_vectors(t: u32, s: u32, r: u32) {
   let model = params.layers * 12u;
   vectors_of[r] = vec3u(u32(token_of[r]) * params.width, 0u, 0u);
@@ -194,8 +198,8 @@ fn write_cache(cache: u32, first_sequence: u32, lane: u32) {
   workgroupBarrier();
 }
 
-// values[normed_at ..] = attention of q in values[wide_at ..] to the cache: a lane has one head of one sequence, or every
-// \`slices\`-th key of it, with online softmax. Outputs go where k and v were, which the cache has by now.
+// values[normed_at ..] = attention of q in values[wide_at ..] to the cache: a lane has one head of one sequence, or
+// every \`slices\`-th key of it, with online softmax. Outputs go where k and v were, which the cache has by now.
 fn attend(cache: u32, first_sequence: u32, lane: u32) {
   let pairs = ${rows}u * params.heads;
   let slices = ${sliced ? `clamp(lanes / pairs, 1u, ${4 * width}u / params.width - 1u)` : '1u'};

@@ -57,7 +57,7 @@ export function scatterAddRowsWgsl(target: WgslTarget): readonly WgslPass[] {
   }`,
             { work: 'much' },
           )
-        : // A lane owns some columns of one table row and looks through all indices: no atomics, a fixed order, f32 sums.
+        : // A lane owns some columns of one table row and reads all indices: no atomics, a fixed order, f32 sums.
           lanePass(
             target,
             p => (p['tableRows']! * p['cols']!) / w.size,

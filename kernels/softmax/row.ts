@@ -6,8 +6,8 @@ import type { Draw } from '../kernel.js';
 export const rowParams = { rows: 'u32', cols: 'u32' } as const;
 
 /**
- * Logarithm of the sum of exponentials of `count` numbers from `start` on. The maximum is taken out first, so nothing overflows.
- * exp(x - this) is the softmax of these numbers.
+ * Logarithm of the sum of exponentials of `count` numbers from `start` on. The maximum is taken out first, so nothing
+ * overflows. exp(x - this) is the softmax of these numbers.
  */
 export function logSumExp(x: ArrayLike<number>, start = 0, count = x.length - start): number {
   let maximum = -Infinity;

@@ -2,16 +2,10 @@
  * Copies between a contiguous buffer and a strided view of another one, four dimensions at most: what transposes,
  * slices and concatenations come down to when a view is not enough.
  */
-import { ceilDivide, defineKernel } from '../kernel.js';
+import { ceilDivide, defineKernel, sizes } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { stridedWgsl } from './strided.wgsl.js';
-
-// prettier-ignore
-const params = {
-  d0: 'u32', d1: 'u32', d2: 'u32', d3: 'u32',
-  s0: 'u32', s1: 'u32', s2: 'u32', s3: 'u32',
-  offset: 'u32',
-} as const;
+const params = sizes('d0', 'd1', 'd2', 'd3', 's0', 's1', 's2', 's3', 'offset');
 
 type StridedParams = Readonly<Record<keyof typeof params, number>>;
 
@@ -43,8 +37,14 @@ function exampleView(draw: Draw): { readonly params: StridedParams; readonly ins
   ] as const);
   return {
     params: {
-      ...{ d0: size[p0]!, d1: size[p1]!, d2: size[p2]!, d3: size[p3]! },
-      ...{ s0: strides[p0]!, s1: strides[p1]!, s2: strides[p2]!, s3: strides[p3]! },
+      d0: size[p0]!,
+      d1: size[p1]!,
+      d2: size[p2]!,
+      d3: size[p3]!,
+      s0: strides[p0]!,
+      s1: strides[p1]!,
+      s2: strides[p2]!,
+      s3: strides[p3]!,
       offset,
     },
     inside: size.reduce((product, n) => product * n, 1),

@@ -1,5 +1,5 @@
-// Between f16 as it is stored (IEEE 754 binary16) and f32 as everything is computed. These two are not kernels of the registry:
-// the backend puts them around a kernel whose operands are f16.
+// Between f16 as it is stored (IEEE 754 binary16) and f32 as everything is computed. These two are not kernels of the
+// registry: the backend puts them around a kernel whose operands are f16.
 import { at } from './simd.as';
 
 /** Elements per unit of work: must agree with core/backends/wasm-f16.ts. */
@@ -13,8 +13,8 @@ class ConvertArgs {
 }
 
 /**
- * Four f16 in the low halves of four lanes, to f32. The exponent is moved up and its bias corrected by an exact multiplication with
- * 2^112, which also normalises subnormals; infinity and NaN then need their exponent filled up.
+ * Four f16 in the low halves of four lanes, to f32. The exponent is moved up and its bias corrected by an exact
+ * multiplication with 2^112, which also normalises subnormals; infinity and NaN then need their exponent filled up.
  */
 @inline
 function toFloat(h: v128): v128 {

@@ -2,8 +2,8 @@
 import { at, expDown4, laneMask, maxLanes, storeLanes, sumLanes } from './simd.as';
 
 /**
- * Elements whose sum is formed before it joins that of the elements before them: a long sum loses digits with its length, and rows of
- * a large vocabulary are long. Shorter rows are one block.
+ * Elements whose sum is formed before it joins that of the elements before them: a long sum loses digits with its
+ * length, and rows of a large vocabulary are long. Shorter rows are one block.
  */
 export const sumBlock = 4096;
 

@@ -1,7 +1,7 @@
 // Vectors of four floats: what WebAssembly SIMD lacks and every kernel needs. All functions are inlined.
 //
-// Loads may run over the end of a row by up to seven elements: the host keeps a margin at the end of its memory, and lanes
-// that hold nothing of the row are masked or never stored. Stores never run over.
+// Loads may run over the end of a row by up to seven elements: the host keeps a margin at the end of its memory, and
+// lanes that hold nothing of the row are masked or never stored. Stores never run over.
 
 /** a * b + c; fused, with one rounding, where the runtime has relaxed SIMD. */
 @inline
@@ -72,8 +72,9 @@ export function transposeMax(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
 }
 
 /**
- * e^x to about 1e-7 relative; 0 below -87.3 (no subnormals), infinity above 88.7, NaN for NaN. x = n ln 2 + r with |r| <= ln 2 / 2;
- * the polynomial for e^r is that of Cephes' expf (Moshier). Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
+ * e^x to about 1e-7 relative; 0 below -87.3 (no subnormals), infinity above 88.7, NaN for NaN. x = n ln 2 + r with |r|
+ * <= ln 2 / 2; the polynomial for e^r is that of Cephes' expf (Moshier). Adding 1.5 * 2^23 rounds to an integer and
+ * leaves it in the low bits.
  */
 @inline
 export function exp4(x: v128): v128 {
@@ -116,8 +117,8 @@ export function expDown4(x: v128): v128 {
 }
 
 /**
- * Natural logarithm to about 1e-7 relative; -infinity at 0, NaN below. x = 2^n m with m in [sqrt(1/2), sqrt(2)); the polynomial is
- * that of Cephes' logf (Moshier).
+ * Natural logarithm to about 1e-7 relative; -infinity at 0, NaN below. x = 2^n m with m in [sqrt(1/2), sqrt(2)); the
+ * polynomial is that of Cephes' logf (Moshier).
  */
 @inline
 export function log4(x: v128): v128 {

@@ -1,12 +1,14 @@
-// The micro-kernel under every matrix product: a tile of C, 4 rows by 8 columns, stays in eight vector registers while it runs along k.
+// The micro-kernel under every matrix product: a tile of C, 4 rows by 8 columns, stays in eight vector registers while
+// it runs along k.
 //
-// V8 hands out 15 vector registers on x64, and puts all loads of a loop's body before the arithmetic that uses them. 4 x 8 holds 8 of C, 2 of
-// a row of B and 4 elements of A at once, which leaves one for a product: nothing spills. Larger tiles would load less per
-// multiplication, but spill in every step. Measured on one Zen 5 core with Node 20, whose multipliers end at 61 GFLOP/s (relaxed
-// SIMD | plain): 4 x 8: 55 | 46, 3 x 12: 56 | 24, 6 x 8: 28 | 31, 4 x 12: 29 | 30, 4 x 8 unrolled twice along k: 34 | 37.
+// V8 hands out 15 vector registers on x64, and puts all loads of a loop's body before the arithmetic that uses them. 4
+// x 8 holds 8 of C, 2 of a row of B and 4 elements of A at once, which leaves one for a product: nothing spills. Larger
+// tiles would load less per multiplication, but spill in every step. Measured on one Zen 5 core with Node 20, whose
+// multipliers end at 61 GFLOP/s (relaxed SIMD | plain): 4 x 8: 55 | 46, 3 x 12: 56 | 24, 6 x 8: 28 | 31, 4 x 12: 29 |
+// 30, 4 x 8 unrolled twice along k: 34 | 37.
 //
-// What finishes a tile is written out per flag: a function per register, which tests the flags, is shorter, but products with bias took
-// 1.04 times as long at k = 64 and 1.15 times at k = 16.
+// What finishes a tile is written out per flag: a function per register, which tests the flags, is shorter, but
+// products with bias took 1.04 times as long at k = 64 and 1.15 times at k = 16.
 import { laneMask, madd, storeLanes } from './simd.as';
 
 /** Rows of C in a tile. */
@@ -36,10 +38,10 @@ function storeRow(c: usize, first: v128, second: v128, columns: i32): void {
 }
 
 /**
- * C[rows, columns] = finish(A B). Callers pass `rows` and `transposed` as constants, so each call compiles to a loop of its own
- * without tests. B[k, 8]: row stride strideB; all 8 columns must be readable.
- * A[rows, k]: strideA is the distance between rows; if transposed, A[k, rows] and the distance between steps of k.
- * Strides in bytes; `bias` is that of the first column, `residual` is shaped like C and its first element that of the tile.
+ * C[rows, columns] = finish(A B). Callers pass `rows` and `transposed` as constants, so each call compiles to a loop of
+ * its own without tests. B[k, 8]: row stride strideB; all 8 columns must be readable. A[rows, k]: strideA is the
+ * distance between rows; if transposed, A[k, rows] and the distance between steps of k. Strides in bytes; `bias` is
+ * that of the first column, `residual` is shaped like C and its first element that of the tile.
  */
 @inline
 function tile(
@@ -220,8 +222,8 @@ export function multiplyTransposedTile(
 }
 
 /**
- * One row of C, 16 columns: for products of so few rows that each element of B is used once or twice. Reads B in whole cache lines.
- * Elements of A lie stepA bytes apart.
+ * One row of C, 16 columns: for products of so few rows that each element of B is used once or twice. Reads B in whole
+ * cache lines. Elements of A lie stepA bytes apart.
  */
 export function multiplyRow(
   a: usize,
@@ -263,8 +265,8 @@ function finished(v: v128, c: usize, finish: i32, bias: usize, residual: usize):
 }
 
 /**
- * Packs eight rows of a matrix side by side: panel[l, j] = scale * rows[j, l] for l < k, zeros for j >= count. `stride` in bytes.
- * Turns B^T, or the keys of an attention head, into what `tile` wants as B.
+ * Packs eight rows of a matrix side by side: panel[l, j] = scale * rows[j, l] for l < k, zeros for j >= count. `stride`
+ * in bytes. Turns B^T, or the keys of an attention head, into what `tile` wants as B.
  */
 export function packTransposed(panel: usize, rows: usize, stride: usize, count: i32, k: i32, scale: f32): void {
   packFour(panel, rows, stride, count, k, scale);

@@ -1,4 +1,7 @@
-/** Every attention module for every adapter that is known compiles on Dawn's null backend, and is chosen where it should be. */
+/**
+ * Every attention module for every adapter that is known compiles on Dawn's null backend, and is chosen where it should
+ * be.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDevice } from '../../core/backends/webgpu/device.js';
 import type { OpenedDevice } from '../../core/backends/webgpu/device.js';

@@ -1,6 +1,6 @@
 /**
- * The attention passes of GPUs on the smallest shapes that select them, asserting that they did. `alu` really runs here; `sgmat` runs
- * with emulated matrices. A GPU runs all head dimensions through the same `attentionCases`.
+ * The attention passes of GPUs on the smallest shapes that select them, asserting that they did. `alu` really runs
+ * here; `sgmat` runs with emulated matrices. A GPU runs all head dimensions through the same `attentionCases`.
  */
 import { afterAll, expect, it } from 'vitest';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';

@@ -1,11 +1,13 @@
 /**
- * Subgroup matrices for adapters that have none: the words of the extension in a kernel's WGSL are replaced by functions in which
- * one lane holds a whole matrix and is a subgroup of its own. Slow, but every index of staging, matrix loads, strips and partial sums is
- * the one that the kernel computes, so wrong ones give wrong products.
+ * Subgroup matrices for adapters that have none: the words of the extension in a kernel's WGSL are replaced by
+ * functions in which one lane holds a whole matrix and is a subgroup of its own. Slow, but every index of staging,
+ * matrix loads, strips and partial sums is the one that the kernel computes, so wrong ones give wrong products.
  */
 import type { Kernel, MatrixConfig, WgslMachine, WgslPass } from '../../kernels/index.js';
 
-/** A machine of which the emulation runs the kernels; `idle`: half of the subgroups are more than a kernel reckons with. */
+/**
+ * A machine of which the emulation runs the kernels; `idle`: half of the subgroups are more than a kernel reckons with.
+ */
 export function emulatedMachine(config: Pick<MatrixConfig, 'M' | 'N' | 'K'>, idle: boolean): WgslMachine {
   return {
     adapter: 'default',
@@ -27,7 +29,9 @@ export function emulated(kernel: Kernel, machine: WgslMachine): Kernel {
   };
 }
 
-/** WGSL: a bound that compilers do not know, so that they leave the loop a loop: unrolled, it takes minutes to compile. */
+/**
+ * WGSL: a bound that compilers do not know, so that they leave the loop a loop: unrolled, it takes minutes to compile.
+ */
 const boundBy = (param: string) => (count: number) => `${count}u + (params.${param} >> 30u)`;
 
 /** A size among the kernel's params. */

@@ -1,4 +1,7 @@
-/** The fused decode step at the width of the largest preset, in the types of mixed precision, as software adapters and GPUs run it. */
+/**
+ * The fused decode step at the width of the largest preset, in the types of mixed precision, as software adapters and
+ * GPUs run it.
+ */
 import { afterAll, expect, it } from 'vitest';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import { checkCase, conformanceCase } from '../../core/conformance.js';
@@ -17,8 +20,13 @@ const wide = { gain: 'f32', shift: 'f32', bias: 'f32', residual: 'f32' } as cons
 const linear = (inputs: number, outputs: number, flags: { normalise: number; relu: number; add: number }) => ({
   params: { rows, inputs, outputs, ...flags, eps: 1e-5 },
   lengths: {
-    ...{ x: rows * inputs, gain: inputs, shift: inputs, weight: inputs * outputs },
-    ...{ bias: outputs, residual: rows * outputs, y: rows * outputs },
+    x: rows * inputs,
+    gain: inputs,
+    shift: inputs,
+    weight: inputs * outputs,
+    bias: outputs,
+    residual: rows * outputs,
+    y: rows * outputs,
   },
   fills: { x: near, weight: matrix },
 });
@@ -42,11 +50,18 @@ const cases = [
     example: {
       params: { rows: 3, capacity: 134, width, heads: 8, column: 3 },
       lengths: {
-        ...{ qkv: 3 * 3 * width, prefixes: 3, weight: width ** 2, bias: width },
-        ...{ residual: 3 * width, cache: 3 * 134 * 2 * width, y: 3 * width },
+        qkv: 3 * 3 * width,
+        prefixes: 3,
+        weight: width ** 2,
+        bias: width,
+        residual: 3 * width,
+        cache: 3 * 134 * 2 * width,
+        y: 3 * width,
       },
       fills: {
-        ...{ qkv: near, cache: near, weight: matrix },
+        qkv: near,
+        cache: near,
+        weight: matrix,
         prefixes: { kind: 'values', values: [130, 1, 124] }, // scores are kept for 128 keys at a time
       },
     },

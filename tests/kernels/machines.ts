@@ -13,7 +13,15 @@ export const machines = {
   hopper: {
     adapter: 'nvidia-hopper',
     matrices: [
-      ...products([[16, 16, 16], [16, 8, 16], [16, 8, 8]], 'f16->f16', 'f16->f32'), // prettier-ignore
+      ...products(
+        [
+          [16, 16, 16],
+          [16, 8, 16],
+          [16, 8, 8],
+        ],
+        'f16->f16',
+        'f16->f32',
+      ),
       ...products([[16, 16, 32]], 'i8->i32', 'u8->u32'),
     ],
     subgroupSize: { min: 32, max: 32 },

@@ -1,6 +1,6 @@
 /**
- * Every module of every way of multiplying matrices, for every adapter that the tuning table knows, compiles on Dawn's null backend,
- * which has the matrix extension; and becomes a pipeline where it fits into that backend's workgroups.
+ * Every module of every way of multiplying matrices, for every adapter that the tuning table knows, compiles on Dawn's
+ * null backend, which has the matrix extension; and becomes a pipeline where it fits into that backend's workgroups.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { WebGpuBackend } from '../../core/backends/webgpu/webgpu.js';

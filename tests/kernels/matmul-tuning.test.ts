@@ -26,7 +26,13 @@ function selected(
   rows?: readonly TuningRow[],
 ): string[] {
   const kernel = defineMatmul({ layout, bias: false, activation: 'none', residual: false }, rows);
-  const dtypes: Record<'a' | 'b' | 'bias' | 'residual' | 'c', DType> = { a: dtype, b: dtype, bias: dtype, residual: dtype, c: dtype }; // prettier-ignore
+  const dtypes: Record<'a' | 'b' | 'bias' | 'residual' | 'c', DType> = {
+    a: dtype,
+    b: dtype,
+    bias: dtype,
+    residual: dtype,
+    c: dtype,
+  };
   const params = { m, n, k, batch, strideA: m * k, strideB: k * n };
   const all = kernel.wgsl({ dtypes, profile, machine });
   const passes = all.filter(pass => pass.workgroups(params)[0] > 0);
@@ -116,7 +122,14 @@ it('a way follows from the sizes alone, not from what was asked before', () => {
 });
 
 it('every bucket is reached, and a table without a last resort says so', () => {
-  const shapes = [[32, 2048, 512], [256, 128, 64], [64, 64, 4096], [1024, 1024, 64], [1024, 1024, 2048], [4096, 4096, 64]]; // prettier-ignore
+  const shapes = [
+    [32, 2048, 512],
+    [256, 128, 64],
+    [64, 64, 4096],
+    [1024, 1024, 64],
+    [1024, 1024, 2048],
+    [4096, 4096, 64],
+  ];
   expect(shapes.map(([m, n, k]) => bucketOf({ m: m!, n: n!, k: k!, batch: 1 }))).toEqual([...buckets]);
   const [row] = tuningRows('nvidia', 'nn').filter(({ tile }) => tile.kind === 'direct');
   expect(() => selected(machines.hopper, 'sgmat', 'f16', 'nn', [64, 65, 64], [row!])).toThrow('tuning table');

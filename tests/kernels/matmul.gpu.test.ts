@@ -1,7 +1,7 @@
 /**
- * Ways of multiplying matrices, each on the smallest shapes that select it, asserting that they did. `alu` really runs here, with
- * tiles that are small enough to compile quickly; `sgmat` runs with emulated matrices. A GPU runs all tiles of the table
- * through the same `matmulCases`.
+ * Ways of multiplying matrices, each on the smallest shapes that select it, asserting that they did. `alu` really runs
+ * here, with tiles that are small enough to compile quickly; `sgmat` runs with emulated matrices. A GPU runs all tiles
+ * of the table through the same `matmulCases`.
  */
 import { afterAll, expect, it } from 'vitest';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
@@ -69,7 +69,8 @@ describeWithAdapter('alu, run on the adapter', () => {
   });
   const narrow = { kind: 'alu', m: 16, n: 16, depth: 8, rows: 4, columns: 4 } as const;
   const wide = { kind: 'alu', m: 16, n: 32, depth: 8, rows: 8, columns: 8 } as const;
-  // compiling takes seconds per module: types and epilogues are crossed with one layout each, and wide lanes with one type
+  // compiling takes seconds per module: types and epilogues are crossed with one layout each, and wide lanes with one
+  // type
   const wanted = ({ kernel: { name }, dtypes }: MatmulCase) =>
     dtypes.a === 'f32' ? name !== 'matmul_nn_bias' : name === (dtypes.c === 'f16' ? 'matmul_nn' : 'matmul_tn');
   declare(matmulCases({ profile: 'alu' }, [narrow]).filter(wanted), backend);
