@@ -3,8 +3,7 @@ import fs from 'node:fs';
 import type { Command } from 'commander';
 import { Random } from '../../core/index.js';
 import { loadModel } from '../../models/index.js';
-import { planFrames } from '../pictures/animation.js';
-import { encodeApng } from '../pictures/apng.js';
+import { encodeGif, planFrames } from '../pictures/animation.js';
 import { boardPicture, boardText, enlarge, pathOf, readBoard, sideBySide } from '../pictures/draw.js';
 import type { BoardColours } from '../pictures/draw.js';
 import { judge } from '../evaluation/evaluate.js';
@@ -65,13 +64,13 @@ export function addPlanCommand(program: Command, context: CommandContext): void 
     .option('--level <size>', 'board size of the generated puzzle', levelOf, 4)
     .option('--seed <n>', 'another puzzle for every number', seedOf, 1)
     .option('--png <file>', 'draw the image, and the plan on the board that the model wrote down')
-    .option('--animate <file>', 'a moving picture (APNG) of the plan being carried out')
+    .option('--animate <file>', 'a moving picture (GIF) of the plan being carried out')
     .option('--json', 'the result as JSON on standard output');
   addDeviceOptions(command).action((image: string | undefined, flags: PlanFlags) => runPlan(image, flags, context));
   addExamples(command, [
     ['plan', 'a held-out puzzle with the model that comes with the package'],
     ['plan --level 5 --seed 7 --png plan.png', 'another one, drawn as a picture'],
-    ['plan --seed 3 --animate plan.apng', 'its plan, step by step, for a browser or a slide'],
+    ['plan --seed 3 --animate plan.gif', 'its plan, step by step, for a browser or a slide'],
     ['plan puzzle.png --checkpoint runs/mine --json', 'an image of your own, for a program'],
   ]);
 }
@@ -84,6 +83,11 @@ interface Task {
 }
 
 async function runPlan(file: string | undefined, flags: PlanFlags, { terminal }: CommandContext): Promise<void> {
+  const { animate: movie } = flags;
+  if (movie !== undefined && !/\.gif$/i.test(movie))
+    throw new InputError(
+      `--animate writes a GIF, which took the place of APNG: name the file ${movie.replace(/\.\w+$/, '')}.gif`,
+    );
   const checkpoint = flags.checkpoint ?? pretrainedPath();
   if (flags.checkpoint === undefined && !fs.existsSync(checkpoint))
     throw new InputError(
@@ -102,7 +106,7 @@ async function runPlan(file: string | undefined, flags: PlanFlags, { terminal }:
       const plan = await planner.plan(task.image, { world: flags.world });
       const board = readBoard(world, plan.recap);
       if (flags.png !== undefined) writeFileAtomic(flags.png, encodePng(picture(world, task.image, plan, board)));
-      if (flags.animate !== undefined) animate(flags.animate, world, task, plan, board);
+      if (flags.animate !== undefined) await animate(flags.animate, world, task, plan, board);
       if (flags.json)
         terminal.out(
           JSON.stringify(
@@ -216,10 +220,10 @@ function picture(world: World, image: RgbImage, plan: Plan, board: Board): RgbIm
 }
 
 /** The plan on the real board where that is known, else on the one that the model wrote down. */
-function animate(file: string, world: World, { puzzle }: Task, { actions }: Plan, board: Board): void {
+async function animate(file: string, world: World, { puzzle }: Task, { actions }: Plan, board: Board): Promise<void> {
   const instance = puzzle?.instance ?? ('instance' in board ? board.instance : undefined);
   if (!instance) throw new Error(`no plan can be shown in ${file}: what the model wrote down is no board`);
-  writeFileAtomic(file, encodeApng(planFrames(world, instance, actions, cellPixels * instance.size)));
+  writeFileAtomic(file, await encodeGif(planFrames(world, instance, actions, cellPixels * instance.size)));
 }
 
 export function boardColours({ colours }: Terminal): BoardColours {

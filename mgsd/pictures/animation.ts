@@ -1,9 +1,16 @@
-/** A plan being carried out, as the frames of a moving picture. */
-import type { Frame } from './apng.js';
+/** A plan being carried out, as a moving picture: GIF, which browsers, slides and chats play. */
+import { encode } from 'modern-gif';
+import type { RgbImage } from './png.js';
 import { boardPicture, drawSpot, pathOf } from './draw.js';
 import { colOf, rowOf } from '../worlds/grid.js';
 import type { Action } from '../worlds/grid.js';
 import type { World, WorldInstance } from '../worlds/world.js';
+
+export interface Frame {
+  readonly image: RgbImage;
+  /** How long it stands, in milliseconds; GIF keeps hundredths of a second. */
+  readonly milliseconds: number;
+}
 
 /** Pictures between two cells, and how long each of them, a halt, and the end stand, in milliseconds. */
 const between = 4;
@@ -38,4 +45,22 @@ export function planFrames(world: World, instance: WorldInstance, actions: reado
     frames.push(frame(k + 1, standsAt, isLast ? times.end : times.halt));
   });
   return frames;
+}
+
+/**
+ * A GIF that plays for ever. Colours beyond 255 in a frame become their nearest neighbours; boards have fewer.
+ * @throws RangeError if there is no frame, or not all have the same size
+ */
+export async function encodeGif(frames: readonly Frame[]): Promise<Uint8Array> {
+  const { width, height } = frames[0]?.image ?? { width: 0, height: 0 };
+  if (frames.length === 0 || frames.some(({ image }) => image.width !== width || image.height !== height))
+    throw new RangeError('a moving picture needs at least one frame, and frames of the same size');
+  const shown = frames.map(({ image, milliseconds }) => ({ data: withAlpha(image), delay: milliseconds }));
+  return new Uint8Array(await encode({ width, height, frames: shown, looped: true, format: 'arrayBuffer' }));
+}
+
+function withAlpha({ width, height, data }: RgbImage): Uint8ClampedArray<ArrayBuffer> {
+  const rgba = new Uint8ClampedArray(width * height * 4).fill(255);
+  for (let k = 0; k < width * height; k++) rgba.set(data.subarray(3 * k, 3 * k + 3), 4 * k);
+  return rgba;
 }
