@@ -111,6 +111,7 @@ describe('wrong input', () => {
       fs.writeFileSync(file('image.png'), Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0, 0, 0));
       return ['plan', file('image.png'), '--checkpoint', writeCheckpoint()];
     }],
+    ['a moving picture as APNG', /name the file .*plan\.gif/, file => ['plan', '--animate', file('plan.apng'), '--checkpoint', writeCheckpoint()]],
     ['a board too small for its world', /no room for the table/, () => ['plan', '--world', 'minibehaviour', '--level', '2', '--checkpoint', writeCheckpoint()]],
     ['samples without a folder', /--out/, () => ['data', 'generate']],
     ['samples into a folder with something in it', /not empty \(it has thesis\.tex\)/, file => {
