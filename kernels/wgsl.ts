@@ -197,6 +197,14 @@ const rowLanes = 64;
 /** Rows of a workgroup in the `software` profile, one lane each. */
 const softwareRows = 8;
 
+interface RowOptions {
+  /** How many rows there are, and the same in WGSL: `params.rows` unless given. */
+  readonly rows?: (params: Params) => number;
+  readonly total?: string;
+  /** Goes in front of `main`. */
+  readonly declarations?: string;
+}
+
 /**
  * A pass over independent rows. `code` sees `row`, and walks its columns as `for (var j = first; j < end; j += step)`;
  * `row_sum`, `row_max` and `row_min_index` join what the lanes of a row found, and give every lane the same result. In
@@ -204,10 +212,8 @@ const softwareRows = 8;
  */
 export function rowPass(
   target: WgslTarget,
-  rows: (params: Params) => number,
-  total: string,
   code: string,
-  { declarations = '' }: { readonly declarations?: string } = {},
+  { rows = p => p['rows']!, total = 'params.rows', declarations = '' }: RowOptions = {},
 ): WgslPass {
   const software = target.profile === 'software';
   const joins = (['row_sum', 'row_max', 'row_min_index'] as const).filter(name => code.includes(name));
@@ -258,6 +264,25 @@ fn ${name}(value: ${type}, lane: u32) -> ${type} {
   return joined;
 }`;
 }
+
+/**
+ * A pass over the rows of [rows, cols], twice: by vec4 where cols is a multiple of four, else by single elements.
+ * `code` walks a row as `for (var j = begin; j < end; j += step)`.
+ */
+export function rowsByWidth(
+  target: WgslTarget,
+  code: (width: Width) => string,
+  declarations: (width: Width) => string = () => '',
+): readonly WgslPass[] {
+  return byWidth(
+    p => p['cols']! % 4 === 0,
+    w => rowPass(target, `${rowBounds(w)}\n  ${code(w)}`, { declarations: declarations(w) }),
+  );
+}
+
+/** WGSL: where the columns of `row` begin for this lane, and where they end. */
+export const rowBounds = (w: Width): string => `let begin = row * params.cols / ${w.size}u + first;
+  let end = (row + 1u) * params.cols / ${w.size}u;`;
 
 /**
  * Two passes from one text, of which one runs: by vec4 where `aligned(params)` (a multiple of four columns, as a rule),

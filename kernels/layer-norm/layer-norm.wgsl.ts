@@ -9,8 +9,6 @@ export function layerNormWgsl(target: WgslTarget): readonly WgslPass[] {
     w =>
       rowPass(
         target,
-        p => p['rows']!,
-        'params.rows',
         `let cols = params.cols / ${w.size}u;
   let start = row * cols;
   var total = ${w.value}(0.0);
@@ -34,8 +32,6 @@ export function layerNormGradInputWgsl(hasResidual: boolean, target: WgslTarget)
     w =>
       rowPass(
         target,
-        p => p['rows']!,
-        'params.rows',
         `let cols = params.cols / ${w.size}u;
   let start = row * cols;
   let mean = load_stats(2u * row);

@@ -1,9 +1,10 @@
 /** WGSL of cross-entropy. */
 import type { WgslPass, WgslTarget } from '../kernel.js';
-import { logSumExp, rowLoss } from './rows.wgsl.js';
+import { rowsByWidth } from '../wgsl.js';
+import { logSumExp } from './rows.wgsl.js';
 
 export function crossEntropyWgsl(target: WgslTarget): readonly WgslPass[] {
-  return rowLoss(
+  return rowsByWidth(
     target,
     w => `${logSumExp('logits', w)}
   var total = ${w.value}(0.0);
@@ -24,7 +25,7 @@ export function crossEntropyWgsl(target: WgslTarget): readonly WgslPass[] {
 }
 
 export function crossEntropyTokensWgsl(target: WgslTarget): readonly WgslPass[] {
-  return rowLoss(
+  return rowsByWidth(
     target,
     w => `${logSumExp('logits', w)}
   let token = u32(load_tokens(row)); // what is negative becomes large

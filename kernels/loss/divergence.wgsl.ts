@@ -1,7 +1,8 @@
 /** WGSL of reverse and forward KL, see divergence.ts. */
 import type { WgslPass, WgslTarget } from '../kernel.js';
+import { rowsByWidth } from '../wgsl.js';
 import type { Width } from '../wgsl.js';
-import { likeliestOfStudent, logSumExp, rowLoss } from './rows.wgsl.js';
+import { likeliestOfStudent, logSumExp } from './rows.wgsl.js';
 
 /**
  * A divergence is small where its terms nearly cancel, so it is summed from terms that cannot be negative: with
@@ -22,7 +23,7 @@ const distances = (w: Width) => `let log_p = ${w.load}_student(j) - lse_student;
  * likeliest token keeps all digits where the student is sure of itself: there d and KL are large and nearly equal.
  */
 export function reverseKlWgsl(target: WgslTarget): readonly WgslPass[] {
-  return rowLoss(
+  return rowsByWidth(
     target,
     w => `${logSumExp('student', w)}
   ${logSumExp('teacher', w)}
@@ -50,7 +51,7 @@ export function reverseKlWgsl(target: WgslTarget): readonly WgslPass[] {
 }
 
 export function forwardKlWgsl(target: WgslTarget): readonly WgslPass[] {
-  return rowLoss(
+  return rowsByWidth(
     target,
     w => `${logSumExp('student', w)}
   ${logSumExp('teacher', w)}

@@ -1,7 +1,8 @@
 /** WGSL of the generalised JSD. */
 import type { WgslPass, WgslTarget } from '../kernel.js';
+import { rowsByWidth } from '../wgsl.js';
 import type { Width } from '../wgsl.js';
-import { likeliestOfStudent, logSumExp, rowLoss } from './rows.wgsl.js';
+import { likeliestOfStudent, logSumExp } from './rows.wgsl.js';
 
 /**
  * What the generalised JSD needs of a token, from d = log p - log q: see its WebAssembly for the algebra. `log_series`
@@ -50,7 +51,7 @@ export function jsdWgsl(target: WgslTarget): readonly WgslPass[] {
     let d = apart - lse_gap;
     let p = exp(s - lse_student);
     let pull = jsd_pull(d, apart - apart_0, ratio_0);`;
-  return rowLoss(
+  return rowsByWidth(
     target,
     w => `${logSumExp('student', w)}
   ${logSumExp('teacher', w)}

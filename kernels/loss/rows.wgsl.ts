@@ -1,6 +1,4 @@
-/** What the WGSL of the losses shares: a pass over whole rows, and the log-sum-exp of a row. */
-import type { WgslPass, WgslTarget } from '../kernel.js';
-import { byWidth, rowPass } from '../wgsl.js';
+/** What the WGSL of the losses shares. */
 import type { Width } from '../wgsl.js';
 
 /**
@@ -21,27 +19,6 @@ export function logSumExp(x: string, w: Width): string {
     exponentials_${x} += part;
   }
   let lse_${x} = maximum_${x} + log(row_sum(${w.sum(`exponentials_${x}`)}, lane));`;
-}
-
-export const rowBounds = (w: Width) => `let begin = row * params.cols / ${w.size}u + first;
-  let end = (row + 1u) * params.cols / ${w.size}u;`;
-
-/**
- * A pass over rows of logits: `code` walks its columns from `begin` to `end` by `step`. By vec4 where cols is a
- * multiple of four.
- */
-export function rowLoss(
-  target: WgslTarget,
-  code: (w: Width) => string,
-  declarations: (w: Width) => string = () => '',
-): readonly WgslPass[] {
-  return byWidth(
-    p => p['cols']! % 4 === 0,
-    w =>
-      rowPass(target, p => p['rows']!, 'params.rows', `${rowBounds(w)}\n  ${code(w)}`, {
-        declarations: declarations(w),
-      }),
-  );
 }
 
 /** WGSL: `at` is the index of the student's likeliest token, the first of equals; needs `maximum_student`. */

@@ -1,7 +1,7 @@
 /** WGSL of the statistics of divergence. */
 import type { WgslPass, WgslTarget } from '../kernel.js';
-import { rowPass, widths } from '../wgsl.js';
-import { logSumExp, rowBounds } from './rows.wgsl.js';
+import { rowBounds, rowPass, widths } from '../wgsl.js';
+import { logSumExp } from './rows.wgsl.js';
 
 /** By single elements: it runs once per evaluation or logged step, and looks for positions. */
 export function divergenceStatsWgsl(target: WgslTarget): readonly WgslPass[] {
@@ -9,8 +9,6 @@ export function divergenceStatsWgsl(target: WgslTarget): readonly WgslPass[] {
   return [
     rowPass(
       target,
-      p => p['rows']!,
-      'params.rows',
       `${rowBounds(scalar)}
   ${logSumExp('student', scalar)}
   ${logSumExp('teacher', scalar)}

@@ -13,8 +13,6 @@ export function topKWgsl(target: WgslTarget): readonly WgslPass[] {
   return [
     rowPass(
       target,
-      p => p['rows']!,
-      'params.rows',
       `let start = row * params.cols;
   var value = 0.0;
   var index = 0u;
@@ -49,8 +47,6 @@ export function tailBucketWgsl(target: WgslTarget): readonly WgslPass[] {
   return [
     rowPass(
       target,
-      p => p['rows']!,
-      'params.rows',
       `let start = row * params.cols;
   let out = row * (params.k + 1u);
   var largest = ${lowest};
@@ -75,8 +71,6 @@ export function tailBucketGradWgsl(target: WgslTarget): readonly WgslPass[] {
   return [
     rowPass(
       target,
-      p => p['rows']!,
-      'params.rows',
       `let start = row * params.cols;
   let tail = row * (params.k + 1u) + params.k;
   for (var j = first; j < params.cols; j += step) {

@@ -9,13 +9,12 @@ export function sumSquaresWgsl(target: WgslTarget): readonly WgslPass[] {
     w =>
       rowPass(
         target,
-        p => ceilDivide(p['n']!, p['chunk']!),
-        '(params.n + params.chunk - 1u) / params.chunk',
         `let end = min(params.n, (row + 1u) * params.chunk) / ${w.size}u;
   var total = ${w.value}(0.0);
   for (var j = row * params.chunk / ${w.size}u + first; j < end; j += step) { let x = ${w.load}_x(j); total += x * x; }
   let sum = row_sum(${w.sum('total')}, lane);
   if (leader) { store_partial(row, sum); }`,
+        { rows: p => ceilDivide(p['n']!, p['chunk']!), total: '(params.n + params.chunk - 1u) / params.chunk' },
       ),
   );
 }
@@ -27,8 +26,6 @@ export function optimizerPrepareWgsl(target: WgslTarget): readonly WgslPass[] {
   return [
     rowPass(
       target,
-      () => 1,
-      '1u',
       `var total = 0.0;
   for (var j = first; j < params.count; j += step) { total += load_partial(j); }
   let sum = row_sum(total, lane);
@@ -56,6 +53,7 @@ export function optimizerPrepareWgsl(target: WgslTarget): readonly WgslPass[] {
   if (!finite) { store_state(7u, max(1.0, 0.5 * scale)); }
   if (grow) { store_state(7u, min(load_hyper(7u), 2.0 * scale)); }
   store_state(8u, select(good, 0.0, grow));`,
+      { rows: () => 1, total: '1u' },
     ),
   ];
 }

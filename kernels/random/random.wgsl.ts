@@ -32,8 +32,6 @@ export function sampleTokensWgsl(target: WgslTarget): readonly WgslPass[] {
   return [
     rowPass(
       target,
-      p => p['rows']!,
-      'params.rows',
       `let temperature = load_temperature(0u);
   let noise_step = bitcast<u32>(load_control(2u)) + params.column;
   var best = 0u;

@@ -19,14 +19,13 @@ function rows(name: 'sum' | 'max', target: WgslTarget): readonly WgslPass[] {
     ({ size, value, load, ...of }) =>
       rowPass(
         target,
-        p => (p['inner'] === 1 ? p['outer']! : 0),
-        'params.outer',
         `let end = (row + 1u) * params.axis / ${size}u;
   // a lane without columns starts from the row's first value (max) or from nothing (sum)
   var total = ${value}(${name === 'max' ? 'load_x(row * params.axis)' : '0.0'});
   for (var j = row * params.axis / ${size}u + first; j < end; j += step) { total = ${combine[name]('total', `${load}_x(j)`)}; }
   let joined = row_${name}(${of[name]('total')}, lane);
   if (leader) { store_y(row, joined); }`,
+        { rows: p => (p['inner'] === 1 ? p['outer']! : 0), total: 'params.outer' },
       ),
   );
 }

@@ -211,8 +211,6 @@ export function decodeDrawWgsl(target: WgslTarget): readonly WgslPass[] {
   return [
     rowPass(
       target,
-      p => p['rows']!,
-      'params.rows',
       `var token = load_tokens(row * params.stride + params.column);
   if (params.draw != 0u) {
     let ended = load_done(row) != 0;

@@ -1,18 +1,11 @@
-/** WGSL of softmax, log-softmax and their gradients: whole rows, see `rowPass`. */
+/** WGSL of softmax, log-softmax and their gradients: whole rows, see `rowsByWidth`. */
 import type { WgslPass, WgslTarget } from '../kernel.js';
-import { byWidth, rowPass } from '../wgsl.js';
+import { rowsByWidth } from '../wgsl.js';
 
 export function softmaxWgsl(name: 'softmax' | 'log_softmax', target: WgslTarget): readonly WgslPass[] {
-  return byWidth(
-    p => p['cols']! % 4 === 0,
-    w =>
-      rowPass(
-        target,
-        p => p['rows']!,
-        'params.rows',
-        `let begin = row * params.cols / ${w.size}u + first;
-  let end = (row + 1u) * params.cols / ${w.size}u;
-  var largest = ${w.value}(load_x(row * params.cols));
+  return rowsByWidth(
+    target,
+    w => `var largest = ${w.value}(load_x(row * params.cols));
   for (var j = begin; j < end; j += step) { largest = max(largest, ${w.load}_x(j)); }
   let maximum = row_max(${w.max('largest')}, lane);
   var total = ${w.value}(0.0);
@@ -24,22 +17,14 @@ export function softmaxWgsl(name: 'softmax' | 'log_softmax', target: WgslTarget)
       : `let lse = maximum + log(sum);
   for (var j = begin; j < end; j += step) { ${w.store}_y(j, ${w.load}_x(j) - lse); }`
   }`,
-      ),
   );
 }
 
 export function softmaxGradWgsl(name: 'softmax_grad' | 'log_softmax_grad', target: WgslTarget): readonly WgslPass[] {
   const [term, gradient] = name === 'softmax_grad' ? ['dy * y', 'y * (dy - sum)'] : ['dy', 'dy - exp(y) * sum'];
-  return byWidth(
-    p => p['cols']! % 4 === 0,
-    w =>
-      rowPass(
-        target,
-        p => p['rows']!,
-        'params.rows',
-        `let begin = row * params.cols / ${w.size}u + first;
-  let end = (row + 1u) * params.cols / ${w.size}u;
-  var total = ${w.value}(0.0);
+  return rowsByWidth(
+    target,
+    w => `var total = ${w.value}(0.0);
   for (var j = begin; j < end; j += step) {
     ${name === 'softmax_grad' ? `let y = ${w.load}_y(j);` : ''}
     let dy = ${w.load}_dy(j);
@@ -51,6 +36,5 @@ export function softmaxGradWgsl(name: 'softmax_grad' | 'log_softmax_grad', targe
     let dy = ${w.load}_dy(j);
     ${w.store}_dx(j, ${gradient});
   }`,
-      ),
   );
 }
