@@ -1,8 +1,8 @@
 /** A plan being carried out, as a moving picture: GIF, which browsers, slides and chats play. */
 import { encode } from 'modern-gif';
 import type { RgbImage } from './png.js';
-import { boardPicture, drawSpot, pathOf } from './draw.js';
-import { colOf, rowOf } from '../worlds/grid.js';
+import { boardPicture, drawStrokes, middleOf, pathOf } from './draw.js';
+import type { Point } from './draw.js';
 import type { Action } from '../worlds/grid.js';
 import type { World, WorldInstance } from '../worlds/world.js';
 
@@ -22,26 +22,29 @@ const times = { moving: 60, halt: 240, begin: 700, end: 1600 } as const;
  */
 export function planFrames(world: World, instance: WorldInstance, actions: readonly Action[], pixels: number): Frame[] {
   const path = pathOf(world, instance, actions);
-  const side = pixels / instance.size;
-  const centre = (cell: number) => [(colOf(cell) + 0.5) * side, (rowOf(cell) + 0.5) * side] as const;
-  const frame = (steps: number, at: readonly [number, number], milliseconds: number): Frame => {
+  const frame = (steps: number, at: Point, milliseconds: number): Frame => {
     const image = boardPicture(world, instance, path.slice(0, steps), pixels);
-    drawSpot(image, at, 0.14 * side);
+    const agent = (['casing', 'line'] as const).map(kind => ({
+      kind,
+      points: [at],
+      width: kind === 'line' ? 0.28 : 0.38,
+    }));
+    drawStrokes(image, agent, pixels / instance.size);
     return { image, milliseconds };
   };
   const [first] = path;
   if (!first) return [{ image: boardPicture(world, instance, [], pixels), milliseconds: times.end }];
-  const frames = [frame(0, centre(first.from), times.begin)];
+  const frames = [frame(0, middleOf(first.from), times.begin)];
   path.forEach(({ from, to, fatal }, k) => {
     const isLast = k === path.length - 1;
     const reached = to < 0 ? from : to; // a wall keeps it where it was
     if (reached !== from)
       for (let step = 1; step < between; step++) {
         const share = step / between;
-        const [a, b] = [centre(from), centre(reached)];
+        const [a, b] = [middleOf(from), middleOf(reached)];
         frames.push(frame(k, [a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1])], times.moving));
       }
-    const standsAt = fatal ? centre(from) : centre(reached); // the cross is drawn where it failed
+    const standsAt = fatal ? middleOf(from) : middleOf(reached); // the cross is drawn where it failed
     frames.push(frame(k + 1, standsAt, isLast ? times.end : times.halt));
   });
   return frames;

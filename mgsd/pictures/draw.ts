@@ -1,8 +1,9 @@
 /** Boards with plans on them, as text for terminals and as pictures. */
 import { cellOf } from '../../models/vocabulary.js';
+import { encodePng } from './png.js';
 import type { RgbImage } from './png.js';
 import type { Colour } from '../worlds/canvas.js';
-import { cellAt, colOf, DOWN, neighbour, RIGHT, rowOf } from '../worlds/grid.js';
+import { cellAt, colOf, DOWN, LEFT, neighbour, RIGHT, rowOf, UP } from '../worlds/grid.js';
 import type { Action } from '../worlds/grid.js';
 import type { World, WorldInstance } from '../worlds/world.js';
 
@@ -73,7 +74,6 @@ const arrows = ['\u2190', '\u2193', '\u2192', '\u2191', 'p', 'd'] as const;
 export function boardText(
   world: World,
   instance: WorldInstance,
-  /** The directions of a plan. */
   path: readonly PathStep[] = [],
   colours?: BoardColours,
 ): string[] {
@@ -103,98 +103,122 @@ export function boardText(
   return [edge, ...lines];
 }
 
-const PATH_COLOUR: Colour = [240, 120, 20];
-const FATAL_COLOUR: Colour = [220, 20, 40];
-const CASING: Colour = [255, 255, 255];
+/** A place on a board in cells: (0.5, 0.5) is the middle of the first one. */
+export type Point = readonly [x: number, y: number];
+
+/** A line with round ends; points and width are in cells. One point alone is a dot. */
+export interface Stroke {
+  readonly kind: 'casing' | 'line' | 'fatal' | 'optimal';
+  readonly points: readonly Point[];
+  readonly width: number;
+}
+
+export const middleOf = (cell: number): Point => [colOf(cell) + 0.5, rowOf(cell) + 0.5];
+const shifted = ([x, y]: Point, dx: number, dy: number): Point => [x + dx, y + dy];
+
+/** Columns and rows that an action moves by. */
+const directionOf = (action: Action): Point => [
+  Number(action === RIGHT) - Number(action === LEFT),
+  Number(action === DOWN) - Number(action === UP),
+];
+
+/**
+ * A path as the lines that every picture of it is made of: the way with a dot where it begins, and at its end an arrow, or a
+ * cross where the plan fails. What a wall or the edge stops fails at the wall.
+ */
+export function pathStrokes(path: readonly PathStep[]): Stroke[] {
+  const [first] = path;
+  if (!first) return [];
+  const moves = path.filter(({ from, to, fatal }) => from !== to && !fatal);
+  const [last, failed] = [moves.at(-1), path.find(({ fatal }) => fatal)];
+  const way = [first.from, ...moves.map(({ to }) => to)].map(middleOf);
+  const lines: Point[][] = [way];
+  const cross: Point[][] = [];
+  if (failed) {
+    const [[dx, dy], from, reach] = [directionOf(failed.action), middleOf(failed.from), failed.to < 0 ? 0.42 : 1];
+    way.push(shifted(from, dx / 2, dy / 2));
+    const at = shifted(from, reach * dx, reach * dy);
+    for (const arm of [-0.18, 0.18]) cross.push([shifted(at, -0.18, -arm), shifted(at, 0.18, arm)]);
+  } else if (last) {
+    const [tip, [dx, dy]] = [
+      middleOf(last.to),
+      directionOf(last.action).map(value => 0.16 * value) as [number, number],
+    ];
+    lines.push([shifted(tip, dy - dx, -dx - dy), tip, shifted(tip, -dx - dy, dx - dy)]);
+  }
+  const strokes = (kind: Stroke['kind'], width: number, all: readonly (readonly Point[])[]) =>
+    all.map(points => ({ kind, points, width }));
+  return [
+    ...strokes('casing', 0.15, lines),
+    ...strokes('line', 0.08, lines),
+    ...strokes('line', 0.18, [way.slice(0, 1)]),
+    ...strokes('casing', 0.18, cross),
+    ...strokes('fatal', 0.11, cross),
+  ];
+}
+
+const colours: Readonly<Record<Stroke['kind'], Colour>> = {
+  casing: [255, 255, 255],
+  line: [240, 120, 20],
+  fatal: [220, 20, 40],
+  optimal: [0, 145, 106],
+};
 
 /** A board as the model sees it, with a path drawn over it: a square image with this many pixels a side. */
 export function boardPicture(
   world: World,
   instance: WorldInstance,
-  /** The directions of a plan. */
   path: readonly PathStep[],
   pixels: number,
 ): RgbImage {
   const image = { width: pixels, height: pixels, data: world.render(instance, pixels) };
-  const side = pixels / instance.size;
-  const centre = (cell: number): Point => [(colOf(cell) + 0.5) * side, (rowOf(cell) + 0.5) * side];
-  const moves = path.filter(({ from, to }) => to >= 0 && from !== to);
-  const width = 0.035 * side;
-  for (const [colour, radius] of [
-    [CASING, 2 * width],
-    [PATH_COLOUR, width],
-  ] as const)
-    // prettier-ignore
-    moves.forEach(({ from, to }, k) => {
-      const [tail, head] = [centre(from), centre(to)];
-      line(image, tail, head, radius, colour);
-      if (k === moves.length - 1) arrowHead(image, tail, head, 0.16 * side, radius, colour);
-    });
-  const failed = path.find(({ fatal }) => fatal);
-  if (failed) {
-    const [fromX, fromY] = centre(failed.from);
-    const step = directions[failed.action] ?? [0, 0];
-    // Where a wall or the edge was in the way the cross stands on it.
-    const reach = failed.to < 0 ? 0.42 : 1;
-    const [x, y] = [fromX + step[0] * reach * side, fromY + step[1] * reach * side];
-    const arm = 0.18 * side;
-    for (const sign of [-1, 1])
-      line(image, [x - arm, y - sign * arm], [x + arm, y + sign * arm], 1.5 * width, FATAL_COLOUR);
-  }
+  drawStrokes(image, pathStrokes(path), pixels / instance.size);
   return image;
 }
 
-/** Of the moves L, D, R, U. */
-const directions: readonly Point[] = [[-1, 0], [0, 1], [1, 0], [0, -1]]; // prettier-ignore
+/** A board as the address of a picture, which can stand in a page or an SVG. */
+export function boardUrl(world: World, instance: WorldInstance, pixels: number): string {
+  const png = encodePng({ width: pixels, height: pixels, data: world.render(instance, pixels) });
+  return `data:image/png;base64,${btoa(Array.from(png, byte => String.fromCharCode(byte)).join(''))}`;
+}
 
-type Point = readonly [x: number, y: number];
+/** @param side pixels per cell */
+export function drawStrokes(image: RgbImage, strokes: readonly Stroke[], side: number): void {
+  for (const { kind, points, width } of strokes)
+    points.forEach((point, k) => {
+      const to = points[k + 1] ?? (k === 0 ? point : undefined);
+      if (to) drawLine(image, point, to, width, side, colours[kind]);
+    });
+}
 
-/** A line with round ends, smooth at its edges. */
-function line(
-  { width, height, data }: RgbImage,
-  [ax, ay]: Point,
-  [bx, by]: Point,
-  radius: number,
+/** A line with round ends, smooth at its edges; see `Stroke`. */
+function drawLine(
+  { width: columns, height: rows, data }: RgbImage,
+  from: Point,
+  to: Point,
+  width: number,
+  side: number,
   colour: Colour,
 ): void {
+  const [ax, ay, bx, by, radius] = [...from, ...to, width / 2].map(value => value * side) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const [dx, dy] = [bx - ax, by - ay];
   const squared = dx * dx + dy * dy;
-  const range = (a: number, b: number, end: number) =>
-    [
-      Math.max(0, Math.floor(Math.min(a, b) - radius - 1)),
-      Math.min(end, Math.ceil(Math.max(a, b) + radius + 1)),
-    ] as const;
-  const [left, right] = range(ax, bx, width);
-  const [top, bottom] = range(ay, by, height);
-  for (let y = top; y < bottom; y++) {
-    for (let x = left; x < right; x++) {
+  const first = (a: number, b: number) => Math.max(0, Math.floor(Math.min(a, b) - radius - 1));
+  const end = (a: number, b: number, limit: number) => Math.min(limit, Math.ceil(Math.max(a, b) + radius + 1));
+  for (let y = first(ay, by); y < end(ay, by, rows); y++)
+    for (let x = first(ax, bx); x < end(ax, bx, columns); x++) {
       const [px, py] = [x + 0.5 - ax, y + 0.5 - ay];
       const along = squared === 0 ? 0 : Math.min(1, Math.max(0, (px * dx + py * dy) / squared));
       const cover = Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(px - along * dx, py - along * dy)));
-      const at = (y * width + x) * 3;
+      const at = (y * columns + x) * 3;
       for (let c = 0; c < 3; c++) data[at + c] = Math.round(data[at + c]! * (1 - cover) + colour[c]! * cover);
     }
-  }
-}
-
-/** A round spot with a light rim, at a place in pixels. */
-export function drawSpot(image: RgbImage, at: readonly [x: number, y: number], radius: number): void {
-  line(image, at, at, 1.35 * radius, CASING);
-  line(image, at, at, radius, PATH_COLOUR);
-}
-
-function arrowHead(
-  image: RgbImage,
-  [tx, ty]: Point,
-  [hx, hy]: Point,
-  size: number,
-  radius: number,
-  colour: Colour,
-): void {
-  const length = Math.hypot(hx - tx, hy - ty);
-  const [ux, uy] = [(hx - tx) / length, (hy - ty) / length];
-  for (const side of [-1, 1])
-    line(image, [hx, hy], [hx - size * (ux + side * uy), hy - size * (uy - side * ux)], radius, colour);
 }
 
 /** Every pixel as a square of `factor` pixels a side. */

@@ -53,11 +53,6 @@ export function encodePng({ width, height, data }: RgbImage): Uint8Array {
   return encode({ width, height, data, channels: 3, depth: 8 });
 }
 
-/** A picture as an address that can stand in a page or an SVG. */
-export function pngUrl(image: RgbImage): string {
-  return `data:image/png;base64,${btoa(latin1(encodePng(image)))}`;
-}
-
 /**
  * Decodes a PNG of any colour type and depth to 8-bit RGB: grey values are repeated, palettes looked up, 16-bit values
  * rounded, and an opaque alpha channel dropped. Colour profiles and gamma are ignored.

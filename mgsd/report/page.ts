@@ -6,6 +6,7 @@ import type { StageName } from '../method/stages/stage.js';
 import { story } from '../evaluation/summary.js';
 import { stageNames } from '../runs/order.js';
 import type { Puzzle } from '../method/puzzles.js';
+import { svgPath } from './board.js';
 import { chooseItems, puzzleKey, worstFailures } from './choose.js';
 import { plotFigure, plotsOf } from './curves.js';
 import { html, trusted } from './html.js';
@@ -215,22 +216,24 @@ function skippedNote(runs: readonly ReportRun[], stage: StageName): Html | null 
 
 function puzzleSection(shown: readonly ShownRun[], chosen: ReadonlyMap<string, Puzzle>): Html | null {
   if (chosen.size === 0) return null;
+  const example = {
+    points: [
+      [0.2, 0.3],
+      [1.8, 0.3],
+    ],
+  } as const;
   const measured = shown.some(({ snapshots }) => snapshots.some(({ divergences }) => divergences.size > 0));
   return html`<p>
       Held-out puzzles, successes and failures, with more detours than chance would bring. All responses are greedy.
     </p>
     <ul class="key">
       <li>
-        <svg viewBox="0 0 40 12" aria-hidden="true">
-          <g class="optimal"><path d="M4 6L36 6" /></g></svg
-        >all optimal plans
+        <svg viewBox="0 0 40 12" aria-hidden="true">${svgPath({ ...example, kind: 'optimal', width: 0.27 })}</svg>all
+        optimal plans
       </li>
       <li>
         <svg viewBox="0 0 40 12" aria-hidden="true">
-          <g class="plan">
-            <path class="casing" d="M4 6L36 6" />
-            <path class="line" d="M4 6L36 6" />
-          </g></svg
+          ${svgPath({ ...example, kind: 'casing', width: 0.15 })}${svgPath({ ...example, kind: 'line', width: 0.08 })}</svg
         >the student's plan; a cross where it fails
       </li>
       <li>

@@ -1,10 +1,10 @@
 /** Held-out puzzles one by one: what the student saw, wrote and planned, and how it got there. */
 import { modelPresets } from '../../models/index.js';
-import { boardText, readBoard } from '../pictures/draw.js';
+import { boardText, boardUrl, readBoard } from '../pictures/draw.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
 import type { Puzzle } from '../method/puzzles.js';
 import { parseResponse } from '../method/response.js';
-import { asPuzzle, board, boardDefinition, countOptimalPlans, pngUrl } from './board.js';
+import { board, boardDefinition, countOptimalPlans } from './board.js';
 import type { FailureGroup } from './choose.js';
 import { puzzleKey } from './choose.js';
 import type { Snapshot } from './divergence.js';
@@ -78,7 +78,7 @@ export function puzzleCard(puzzle: Puzzle, number: number, shown: readonly Shown
       <figure>
         <img
           class="seen"
-          src="${pngUrl(world.render(instance, pixels), pixels)}"
+          src="${boardUrl(world, instance, pixels)}"
           width="${pixels}"
           height="${pixels}"
           alt="${`${sizeOf(puzzle)}, row by row: ${boardText(world, instance).join(' / ')}`}"
@@ -117,7 +117,7 @@ function imaginedBoard(puzzle: Puzzle, item: ItemResult, whose: string | null): 
   const { actions, recap } = parseResponse(world, instance, item.response);
   const read = readBoard(world, recap);
   if ('problem' in read) return null;
-  const imagined = asPuzzle(puzzle, read.instance);
+  const imagined = { world, instance: read.instance };
   const { success } = world.judge(read.instance, actions);
   const label = `The board as the student wrote it down, row by row: ${boardText(world, read.instance).join(' / ')}`;
   return html`<figure class="imagined">
