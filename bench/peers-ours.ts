@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { matmul, noGrad, openDevice, ops, SequenceTable, softmax, sum, transpose } from '../core/index.js';
-import type { DeviceChoice, OpRow, Tensor } from '../core/index.js';
+import type { AnyOp, DeviceChoice, Tensor } from '../core/index.js';
 import { adamwKernel } from '../kernels/index.js';
 import { adamw, sizes, Transformer } from './transformer.js';
 
@@ -41,9 +41,9 @@ const each = device.keep(device.full([batch * length], 1 / (batch * length)));
 const ones = device.keep(device.full([batch * length], 1));
 
 /** An op's value and its gradients at dy: the launches that it adds to a training step, forward and backward. */
-function withGradients<A>(
-  row: OpRow<A>,
-  attributes: A,
+function withGradients(
+  row: AnyOp,
+  attributes: object,
   grad: Tensor,
   inputs: readonly Tensor[],
   wanted = inputs.map(() => true),

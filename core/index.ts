@@ -14,7 +14,7 @@ export { describeDevice, openDevice } from './open.js';
 export type { WebGpuOptions } from './backends/webgpu/device.js';
 export type { DeviceChoice, OpenOptions } from './open.js';
 export { defineOp, applyOp } from './op.js';
-export type { ExampleInput, ForwardResult, GradientContext, OpExample, OpRow } from './op.js';
+export type { AnyOp, ExampleInput, ForwardResult, GradientContext, None, OpExample, OpRow } from './op.js';
 export * from './ops/elementwise.js';
 export * from './ops/generation.js';
 export * from './ops/loss.js';

@@ -9,25 +9,28 @@ import type { Shape } from './shape.js';
 import { record } from './tape.js';
 import type { Tensor } from './tensor.js';
 
+/** Attributes of an op that has none. */
+export type None = Readonly<Record<string, never>>;
+
 /** What a gradient is computed from. */
-export interface GradientContext<A> {
-  readonly inputs: readonly Tensor[];
+export interface GradientContext<Inputs extends readonly Tensor[], A, Saved extends readonly Tensor[]> {
+  readonly inputs: Inputs;
   readonly output: Tensor;
   /** What `forward` kept. */
-  readonly saved: readonly Tensor[];
+  readonly saved: Saved;
   /** d(loss) / d(output), contiguous or a view. */
   readonly grad: Tensor;
   /** Which inputs need a gradient; others may be skipped. */
-  readonly wanted: readonly boolean[];
+  readonly wanted: { readonly [I in keyof Inputs]: boolean };
   /** The gradient that the first input has had so far from other uses of it, for rows that `addArrived`; undefined if none. */
   readonly arrived: Tensor | undefined;
   readonly attributes: A;
 }
 
 /** What a forward pass gives: the output, and what the gradient will need. */
-export interface ForwardResult {
+export interface ForwardResult<Saved extends readonly Tensor[]> {
   readonly output: Tensor;
-  readonly saved?: readonly Tensor[];
+  readonly saved?: Saved;
 }
 
 /** An input of a test case: random values of this shape, or fixed ones (`i32` for indices, which get no gradient). */
@@ -47,15 +50,18 @@ export interface OpExample<A> {
   readonly attributes: A;
 }
 
-/** An op: shape rule, forward pass, gradient, tolerance and test domain in one place. */
-export interface OpRow<A> {
+/**
+ * An op: shape rule, forward pass, gradient, tolerance and test domain in one place. `Inputs` and `Saved` are tuples, such as
+ * `[x: Tensor, w: Tensor]`.
+ */
+export interface OpRow<Inputs extends readonly Tensor[], A = None, Saved extends readonly Tensor[] = readonly []> {
   readonly name: string;
   /** Output shape. @throws Error that says which rule the inputs break. */
-  shape(inputs: readonly Tensor[], attributes: A): Shape;
+  shape(inputs: Inputs, attributes: A): Shape;
   /** Computes the output of the given shape; may return a view of an input. */
-  forward(inputs: readonly Tensor[], attributes: A, shape: Shape): ForwardResult;
+  forward(inputs: Inputs, attributes: A, shape: Shape): ForwardResult<Saved>;
   /** d(loss)/d(input) for every input, undefined where not wanted or not differentiable. */
-  gradient(context: GradientContext<A>): readonly (Tensor | undefined)[];
+  gradient(context: GradientContext<Inputs, A, Saved>): { readonly [I in keyof Inputs]: Tensor | undefined };
   /** True if `gradient` gives the first input's with `arrived` added: a kernel less than letting the tape add them. */
   readonly addsArrived?: boolean;
   /** Relative difference allowed between the gradient and finite differences in f64. */
@@ -64,8 +70,13 @@ export interface OpRow<A> {
   example(draw: Draw, device: Device): OpExample<A>;
 }
 
-/** Identity that infers the attributes of a row. */
-export function defineOp<A>(row: OpRow<A>): OpRow<A> {
+/** A row of any op, as the tape and the tests see it. */
+export type AnyOp = OpRow<readonly Tensor[], unknown, readonly Tensor[]>;
+
+/** Identity that checks the types of a row. */
+export function defineOp<Inputs extends readonly Tensor[], A = None, Saved extends readonly Tensor[] = readonly []>(
+  row: OpRow<Inputs, A, Saved>,
+): OpRow<Inputs, A, Saved> {
   return row;
 }
 
@@ -88,12 +99,16 @@ export function asOp<T>(name: string, body: () => T): T {
 }
 
 /** Runs an op and records it if a gradient may be wanted. */
-export function applyOp<A>(op: OpRow<A>, inputs: readonly Tensor[], attributes: A): Tensor {
+export function applyOp<Inputs extends readonly Tensor[], A, Saved extends readonly Tensor[]>(
+  op: OpRow<Inputs, A, Saved>,
+  inputs: NoInfer<Inputs>,
+  attributes: NoInfer<A>,
+): Tensor {
   const shape = op.shape(inputs, attributes);
   const { output, saved = [] } = asOp(op.name, () => op.forward(inputs, attributes, shape));
   if (output.device.checks && !sameShape(output.shape, shape))
     throw new Error(`op ${op.name} made ${formatShape(output.shape)}; its shape rule says ${formatShape(shape)}`);
-  record(op as unknown as OpRow<never>, attributes, inputs, output, saved);
+  record(op, attributes, inputs, output, saved);
   return output;
 }
 

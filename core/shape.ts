@@ -7,6 +7,18 @@ export function sizeOf(shape: Shape): number {
   return shape.reduce((product, n) => product * n, 1);
 }
 
+/** Entry of a dimension (from the front, or negative from the back). @throws Error if there is no such dimension */
+export function sizeAt(shape: Shape, axis: number): number {
+  const size = shape.at(axis);
+  if (size === undefined) throw new Error(`${formatShape(shape)} has no dimension ${axis}`);
+  return size;
+}
+
+/** Size of the last dimension, and the product of all others: a tensor as a list of its rows. */
+export function rowsAndCols(shape: Shape): { rows: number; cols: number } {
+  return { rows: sizeOf(shape.slice(0, -1)), cols: sizeAt(shape, -1) };
+}
+
 /** Row-major strides of a contiguous tensor. */
 export function contiguousStrides(shape: Shape): number[] {
   const strides = new Array<number>(shape.length);

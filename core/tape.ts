@@ -3,7 +3,7 @@
  * the nodes in reverse order of creation, which is a topological order, and asks each op for the gradients of its inputs.
  */
 import { asOp, gradientDType } from './op.js';
-import type { OpRow } from './op.js';
+import type { AnyOp } from './op.js';
 import { binary, contiguous, converted } from './primitives.js';
 import { formatShape, sameShape } from './shape.js';
 import type { Storage } from './device.js';
@@ -12,7 +12,7 @@ import type { Tensor } from './tensor.js';
 export interface TapeNode {
   /** Increases with creation. */
   readonly id: number;
-  readonly op: OpRow<never>;
+  readonly op: AnyOp;
   readonly attributes: unknown;
   readonly inputs: readonly Tensor[];
   readonly output: Tensor;
@@ -41,7 +41,7 @@ export function needsGrad(tensor: Tensor): boolean {
 
 /** Notes how `output` came about, if anybody will want to know. */
 export function record(
-  op: OpRow<never>,
+  op: AnyOp,
   attributes: unknown,
   inputs: readonly Tensor[],
   output: Tensor,

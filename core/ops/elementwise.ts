@@ -6,20 +6,18 @@ import { binary, contiguous, sumTo, unary } from '../primitives.js';
 import { broadcastShapes } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
-type None = Readonly<Record<string, never>>;
-
 interface UnaryOptions {
   /** dL/dx from dL/dy, x and y. */
   readonly gradient: (grad: Tensor, x: Tensor, y: Tensor) => Tensor;
   readonly range?: readonly [number, number];
 }
 
-function unaryOp(name: UnaryName, { gradient, range }: UnaryOptions): OpRow<None> {
-  return defineOp<None>({
+function unaryOp(name: UnaryName, { gradient, range }: UnaryOptions): OpRow<[x: Tensor]> {
+  return defineOp({
     name,
-    shape: ([x]) => x!.shape,
-    forward: ([x]) => ({ output: unary(name, x!) }),
-    gradient: ({ grad, inputs: [x], output }) => [gradient(grad, x!, output)],
+    shape: ([x]) => x.shape,
+    forward: ([x]) => ({ output: unary(name, x) }),
+    gradient: ({ grad, inputs: [x], output }) => [gradient(grad, x, output)],
     tolerance: 1e-6,
     example: draw => ({ inputs: [{ shape: randomShape(draw), ...(range && { range }) }], attributes: {} }),
   });
@@ -31,17 +29,17 @@ interface BinaryOptions {
   readonly rangeB?: readonly [number, number];
 }
 
-function binaryOp(name: BinaryName, { gradient, rangeB }: BinaryOptions): OpRow<None> {
-  return defineOp<None>({
+function binaryOp(name: BinaryName, { gradient, rangeB }: BinaryOptions): OpRow<[a: Tensor, b: Tensor]> {
+  return defineOp({
     name,
     shape([a, b]) {
-      requireSameDType(name, [a!, b!]);
-      return broadcastShapes(a!.shape, b!.shape, name);
+      requireSameDType(name, [a, b]);
+      return broadcastShapes(a.shape, b.shape, name);
     },
-    forward: ([a, b]) => ({ output: binary(name, a!, b!) }),
+    forward: ([a, b]) => ({ output: binary(name, a, b) }),
     gradient({ grad, inputs: [a, b], output, wanted }) {
-      const [forA, forB] = gradient(contiguous(grad), a!, b!, output);
-      return [wanted[0] ? sumTo(forA(), a!.shape) : undefined, wanted[1] ? sumTo(forB(), b!.shape) : undefined];
+      const [forA, forB] = gradient(contiguous(grad), a, b, output);
+      return [wanted[0] ? sumTo(forA(), a.shape) : undefined, wanted[1] ? sumTo(forB(), b.shape) : undefined];
     },
     tolerance: 1e-6,
     example(draw) {
@@ -96,11 +94,11 @@ export const elementwiseOps = {
       return [() => binary('sub', g, mul2(g, second)), () => mul2(g, second)];
     },
   }),
-  cast: defineOp<{ dtype: DType }>({
+  cast: defineOp<[x: Tensor], { dtype: DType }>({
     name: 'cast',
-    shape: ([x]) => x!.shape,
-    forward: ([x], { dtype }) => ({ output: unary('copy', x!, dtype) }),
-    gradient: ({ grad, inputs: [x] }) => [unary('copy', grad, x!.dtype)],
+    shape: ([x]) => x.shape,
+    forward: ([x], { dtype }) => ({ output: unary('copy', x, dtype) }),
+    gradient: ({ grad, inputs: [x] }) => [unary('copy', grad, x.dtype)],
     tolerance: 1e-6,
     example: draw => ({ inputs: [{ shape: randomShape(draw) }], attributes: { dtype: 'f64' } }),
   }),

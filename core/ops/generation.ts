@@ -11,11 +11,12 @@ import {
 import type { DType } from '../../kernels/index.js';
 import { wideDType } from '../op.js';
 import { contiguous } from '../primitives.js';
+import { rowsAndCols, sizeAt } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
 /** cache[rows[i]] = keys and values of qkv[i]: qkv (R, 3C), cache (capacity, 2C), rows i32 (R), all different. */
 export function writeCacheRows(cache: Tensor, qkv: Tensor, rows: Tensor): void {
-  const cols = cache.shape[1]!;
+  const { cols } = rowsAndCols(cache.shape);
   const params = { rows: rows.size, cols, stride: (cols * 3) / 2, offset: cols / 2 };
   cache.device.launch(scatterRowsKernel, { x: contiguous(qkv), index: rows, y: cache }, params);
 }
@@ -32,21 +33,22 @@ export interface CacheView {
 /** Attention of new rows to cached ones: queries from qkv (R, 3C), keys and values from cache (capacity, 2C) -> (R, C). */
 export function attentionOverCache(qkv: Tensor, cache: Tensor, { heads, table, maxKeys }: CacheView): Tensor {
   const { device } = qkv;
-  const [rows, width] = [qkv.shape[0]!, qkv.shape[1]! / 3];
+  const { rows, cols } = rowsAndCols(qkv.shape);
+  const width = cols / 3;
   const out = device.empty([rows, width], qkv.dtype, 'attentionOverCache');
   const lse = device.empty([rows, heads], wideDType(qkv), 'attentionOverCache lse');
   const headDim = width / heads;
   const params = {
-    ...{
-      sequences: table.shape[0]!,
-      heads,
-      headDim,
-      strideQ: 3 * width,
-      strideKv: 2 * width,
-      offsetK: 0,
-      offsetV: width,
-    },
-    ...{ maxQueries: 1, maxKeys, scale: 1 / Math.sqrt(headDim) },
+    sequences: sizeAt(table.shape, 0),
+    heads,
+    headDim,
+    strideQ: 3 * width,
+    strideKv: 2 * width,
+    offsetK: 0,
+    offsetV: width,
+    maxQueries: 1,
+    maxKeys,
+    scale: 1 / Math.sqrt(headDim),
   };
   device.launch(attentionKernel, { q: contiguous(qkv), kv: cache, table, out, lse }, params);
   return out;
@@ -72,13 +74,9 @@ export interface SamplingState {
 
 /** Samples one token per row into `tokens[:, column]` and `next`. */
 export function sampleTokens(state: SamplingState, column: number): void {
-  const [rows, cols] = state.logits.shape as [number, number];
   const logits = contiguous(state.logits);
-  state.logits.device.launch(
-    sampleTokensKernel,
-    { ...state, logits },
-    { rows, cols, column, stride: state.tokens.shape[1]! },
-  );
+  const params = { ...rowsAndCols(logits.shape), column, stride: sizeAt(state.tokens.shape, 1) };
+  logits.device.launch(sampleTokensKernel, { ...state, logits }, params);
 }
 
 /** A decoder, its cache and its tokens, as the rollout kernel takes them. */
@@ -116,7 +114,7 @@ export interface RolloutShape {
 
 /** Samples tokens[:, column .. column + steps - 1] of all sequences that have not ended, each from the one before it. */
 export function rollout(state: RolloutState, shape: RolloutShape, column: number, steps: number): void {
-  const [sequences, stride] = state.tokens.shape as [number, number];
+  const { rows: sequences, cols: stride } = rowsAndCols(state.tokens.shape);
   const vocabulary = state.sampling.size - 1;
   const params = { ...shape, sequences, stride, vocabulary, column, steps, eps: 1e-5 };
   state.weights.device.launch(rolloutKernel, { ...state }, params);
@@ -138,7 +136,8 @@ export interface DecodeLinear {
 
 /** norm(x) weight + bias, ReLU, + residual in one launch: (R, K) -> (R, N), both widths multiples of four. */
 export function decodeLinear(x: Tensor, { weight, bias, norm, relu, residual, dtype }: DecodeLinear): Tensor {
-  const [rows, inputs, outputs] = [x.shape[0]!, x.shape[1]!, weight.shape[1]!];
+  const { rows, cols: inputs } = rowsAndCols(x.shape);
+  const outputs = sizeAt(weight.shape, 1);
   const y = x.device.empty([rows, outputs], dtype, 'decodeLinear');
   const buffers = { x, gain: norm?.gain ?? x, shift: norm?.bias ?? x, weight, bias, residual: residual ?? x, y };
   const flags = { normalise: norm ? 1 : 0, relu: relu ? 1 : 0, add: residual ? 1 : 0 };
@@ -164,7 +163,7 @@ export interface DecodeAttend {
 /** Keys and values of qkv (B, 3C) to the cache, attention over it, out projection, + residual in one launch -> (B, C). */
 export function decodeAttend(qkv: Tensor, { capacity, heads, ...tensors }: DecodeAttend, column: number): Tensor {
   const { residual } = tensors;
-  const [rows, width] = residual.shape as [number, number];
+  const { rows, cols: width } = rowsAndCols(residual.shape);
   const y = qkv.device.empty([rows, width], residual.dtype, 'decodeAttend');
   qkv.device.launch(decodeAttendKernel, { qkv, ...tensors, y }, { rows, capacity, width, heads, column });
   return y;
@@ -191,8 +190,8 @@ export interface DecodeDraw {
 /** Draws tokens[:, column] from logits (B, V), or without logits leaves them as they are; then embeds them into x. */
 export function decodeDraw(state: DecodeDraw, column: number, logits?: Tensor): void {
   const { control, slots, tokens, sampling, x } = state;
-  const [rows, stride] = tokens.shape as [number, number];
-  const params = { rows, vocabulary: sampling.size - 1, width: x.shape[1]!, column, stride };
+  const { rows, cols: stride } = rowsAndCols(tokens.shape);
+  const params = { rows, vocabulary: sampling.size - 1, width: sizeAt(x.shape, 1), column, stride };
   const flags = { draw: logits ? 1 : 0, slotted: slots ? 1 : 0 };
   const buffers = { ...state, logits: logits ?? state.vectors, slots: slots ?? control };
   x.device.launch(decodeDrawKernel, buffers, { ...params, ...flags });

@@ -12,12 +12,10 @@ import {
   topKKernel,
 } from '../../kernels/index.js';
 import { applyOp, defineOp, requireSameDType, wideDType } from '../op.js';
-import type { OpRow } from '../op.js';
+import type { None } from '../op.js';
 import { binary, contiguous } from '../primitives.js';
-import { formatShape, sameShape } from '../shape.js';
+import { formatShape, rowsAndCols, sameShape, sizeAt } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-
-type None = Readonly<Record<string, never>>;
 
 function requireMatrixAndWeights(what: string, logits: Tensor, others: readonly Tensor[], weight: Tensor): void {
   const [rows] = logits.shape;
@@ -43,7 +41,7 @@ function requireTokens(what: string, logits: Tensor, tokens: Tensor): void {
 /** The saved gradient per row, times what flows in from above. */
 function scaleRows(saved: Tensor, grad: Tensor): Tensor {
   const g = contiguous(grad);
-  return binary('mul', saved, g.view([g.shape[0]!, 1]));
+  return binary('mul', saved, g.view([g.size, 1]));
 }
 
 /** What a divergence needs beside student, teacher and weights. */
@@ -53,25 +51,25 @@ export interface DistillationAttributes {
   readonly beta?: number;
 }
 
-function distillationOp(divergence: 'reverse_kl' | 'forward_kl' | 'jsd'): OpRow<DistillationAttributes> {
-  return defineOp<DistillationAttributes>({
+function distillationOp(divergence: 'reverse_kl' | 'forward_kl' | 'jsd') {
+  return defineOp<[student: Tensor, teacher: Tensor, weight: Tensor], DistillationAttributes, [gradient: Tensor]>({
     name: divergence,
     shape([student, teacher, weight], { beta = 0.5 }) {
-      requireSameDType(divergence, [student!, teacher!]);
-      requireMatrixAndWeights(divergence, student!, [teacher!], weight!);
+      requireSameDType(divergence, [student, teacher]);
+      requireMatrixAndWeights(divergence, student, [teacher], weight);
       if (!(beta > 0 && beta < 1))
         throw new Error(`${divergence}: beta is ${beta}, but must lie between 0 (forward_kl) and 1 (reverse_kl)`);
-      return [student!.shape[0]!];
+      return [weight.size];
     },
     forward([student, teacher, weight], { floor, beta = 0.5 }, shape) {
-      const { device } = student!;
-      const [rows, cols] = student!.shape as [number, number];
-      const loss = device.empty(shape, wideDType(student!), divergence);
-      const grad = device.empty(student!.shape, student!.dtype, `${divergence} gradient`);
+      const { device } = student;
+      const { rows, cols } = rowsAndCols(student.shape);
+      const loss = device.empty(shape, wideDType(student), divergence);
+      const grad = device.empty(student.shape, student.dtype, `${divergence} gradient`);
       const operands = {
-        student: contiguous(student!),
-        teacher: contiguous(teacher!),
-        weight: contiguous(weight!),
+        student: contiguous(student),
+        teacher: contiguous(teacher),
+        weight: contiguous(weight),
         floor,
         loss,
         grad,
@@ -81,7 +79,7 @@ function distillationOp(divergence: 'reverse_kl' | 'forward_kl' | 'jsd'): OpRow<
         device.launch(divergence === 'reverse_kl' ? reverseKlKernel : forwardKlKernel, operands, { rows, cols });
       return { output: loss, saved: [grad] };
     },
-    gradient: ({ grad, saved: [dz] }) => [scaleRows(dz!, grad), undefined, undefined],
+    gradient: ({ grad, saved: [dz] }) => [scaleRows(dz, grad), undefined, undefined],
     tolerance: 1e-5,
     example(draw, device) {
       const [rows, cols] = [draw.pick([1, 4]), draw.pick([2, 7])];
@@ -102,28 +100,28 @@ function distillationOp(divergence: 'reverse_kl' | 'forward_kl' | 'jsd'): OpRow<
 /** Rows of the losses: logits in, one f32 value per row out (f64 for f64). */
 export const lossOps = {
   /** Inputs logits[rows, cols], target[rows, cols], weight[rows]. */
-  crossEntropy: defineOp<None>({
+  crossEntropy: defineOp<[logits: Tensor, target: Tensor, weight: Tensor], None, [gradient: Tensor]>({
     name: 'crossEntropy',
     shape([logits, target, weight]) {
-      requireMatrixAndWeights('crossEntropy', logits!, [target!], weight!);
-      return [logits!.shape[0]!];
+      requireMatrixAndWeights('crossEntropy', logits, [target], weight);
+      return [weight.size];
     },
     forward([logits, target, weight], _, shape) {
-      const { device } = logits!;
-      const [rows, cols] = logits!.shape as [number, number];
-      const loss = device.empty(shape, wideDType(logits!), 'crossEntropy');
-      const grad = device.empty(logits!.shape, logits!.dtype, 'crossEntropy gradient');
+      const { device } = logits;
+      const { rows, cols } = rowsAndCols(logits.shape);
+      const loss = device.empty(shape, wideDType(logits), 'crossEntropy');
+      const grad = device.empty(logits.shape, logits.dtype, 'crossEntropy gradient');
       const operands = {
-        logits: contiguous(logits!),
-        target: contiguous(target!),
-        weight: contiguous(weight!),
+        logits: contiguous(logits),
+        target: contiguous(target),
+        weight: contiguous(weight),
         loss,
         grad,
       };
       if (rows > 0) device.launch(crossEntropyKernel, operands, { rows, cols });
       return { output: loss, saved: [grad] };
     },
-    gradient: ({ grad, saved: [dz] }) => [scaleRows(dz!, grad), undefined, undefined],
+    gradient: ({ grad, saved: [dz] }) => [scaleRows(dz, grad), undefined, undefined],
     tolerance: 1e-5,
     example: draw => {
       const [rows, cols] = [draw.pick([1, 4]), draw.pick([2, 7])];
@@ -138,26 +136,29 @@ export const lossOps = {
     },
   }),
   /** Inputs logits[rows, cols], tokens i32 [rows], weight[rows]. */
-  tokenCrossEntropy: defineOp<None>({
+  tokenCrossEntropy: defineOp<[logits: Tensor, tokens: Tensor, weight: Tensor], None, [gradient: Tensor]>({
     name: 'tokenCrossEntropy',
     shape([logits, tokens, weight]) {
-      requireTokens('tokenCrossEntropy', logits!, tokens!);
-      requireMatrixAndWeights('tokenCrossEntropy', logits!, [], weight!);
-      return [logits!.shape[0]!];
+      requireTokens('tokenCrossEntropy', logits, tokens);
+      requireMatrixAndWeights('tokenCrossEntropy', logits, [], weight);
+      return [weight.size];
     },
     forward([logits, tokens, weight], _, shape) {
-      const { device } = logits!;
-      const [rows, cols] = logits!.shape as [number, number];
-      const loss = device.empty(shape, wideDType(logits!), 'tokenCrossEntropy');
-      const grad = device.empty(logits!.shape, logits!.dtype, 'tokenCrossEntropy gradient');
+      const { device } = logits;
+      const { rows, cols } = rowsAndCols(logits.shape);
+      const loss = device.empty(shape, wideDType(logits), 'tokenCrossEntropy');
+      const grad = device.empty(logits.shape, logits.dtype, 'tokenCrossEntropy gradient');
       const operands = {
-        ...{ logits: contiguous(logits!), tokens: contiguous(tokens!), weight: contiguous(weight!) },
-        ...{ loss, grad },
+        logits: contiguous(logits),
+        tokens: contiguous(tokens),
+        weight: contiguous(weight),
+        loss,
+        grad,
       };
       if (rows > 0) device.launch(crossEntropyTokensKernel, operands, { rows, cols });
       return { output: loss, saved: [grad] };
     },
-    gradient: ({ grad, saved: [dz] }) => [scaleRows(dz!, grad), undefined, undefined],
+    gradient: ({ grad, saved: [dz] }) => [scaleRows(dz, grad), undefined, undefined],
     tolerance: 1e-5,
     example: draw => {
       const [rows, cols] = [draw.pick([1, 4]), draw.pick([2, 7])];
@@ -176,38 +177,38 @@ export const lossOps = {
   forwardKl: distillationOp('forward_kl'),
   jsd: distillationOp('jsd'),
   /** Inputs logits[rows, cols], indices[rows, k]. */
-  tailBucket: defineOp<None>({
+  tailBucket: defineOp<[logits: Tensor, indices: Tensor]>({
     name: 'tailBucket',
     shape([logits, indices]) {
-      const [rows, cols] = logits!.shape;
-      const k = indices!.shape[1];
-      if (logits!.rank !== 2 || indices!.rank !== 2 || indices!.shape[0] !== rows || !(k! >= 1 && k! < cols!))
+      const [rows = 0, cols = 0] = logits.shape;
+      const [k = 0] = indices.shape.slice(1);
+      if (logits.rank !== 2 || indices.rank !== 2 || indices.shape[0] !== rows || k < 1 || k >= cols)
         throw new Error(
           'tailBucket: needs logits [rows, vocabulary] and indices [rows, k], k less than the vocabulary, got ' +
-            [logits!, indices!].map(x => formatShape(x.shape)).join(', '),
+            [logits, indices].map(x => formatShape(x.shape)).join(', '),
         );
-      return [rows!, k! + 1];
+      return [rows, k + 1];
     },
     forward([logits, indices], _, shape) {
-      const { device } = logits!;
-      const [rows, cols] = logits!.shape as [number, number];
-      const pooled = device.empty(shape, logits!.dtype, 'tailBucket');
-      const operands = { logits: contiguous(logits!), indices: contiguous(indices!), pooled };
-      if (rows > 0) device.launch(tailBucketKernel, operands, { rows, cols, k: indices!.shape[1]! });
+      const { device } = logits;
+      const { rows, cols } = rowsAndCols(logits.shape);
+      const pooled = device.empty(shape, logits.dtype, 'tailBucket');
+      const operands = { logits: contiguous(logits), indices: contiguous(indices), pooled };
+      if (rows > 0) device.launch(tailBucketKernel, operands, { rows, cols, k: sizeAt(indices.shape, 1) });
       return { output: pooled };
     },
     gradient({ inputs: [logits, indices], output, grad }) {
-      const { device } = logits!;
-      const [rows, cols] = logits!.shape as [number, number];
-      const dlogits = device.empty(logits!.shape, logits!.dtype, 'tailBucket gradient');
+      const { device } = logits;
+      const { rows, cols } = rowsAndCols(logits.shape);
+      const dlogits = device.empty(logits.shape, logits.dtype, 'tailBucket gradient');
       const operands = {
-        logits: contiguous(logits!),
-        indices: contiguous(indices!),
+        logits: contiguous(logits),
+        indices: contiguous(indices),
         pooled: output,
         dpooled: contiguous(grad),
         dlogits,
       };
-      if (rows > 0) device.launch(tailBucketGradKernel, operands, { rows, cols, k: indices!.shape[1]! });
+      if (rows > 0) device.launch(tailBucketGradKernel, operands, { rows, cols, k: sizeAt(indices.shape, 1) });
       return [dlogits, undefined];
     },
     tolerance: 1e-6,
@@ -258,7 +259,7 @@ export const jsd = (student: Tensor, teacher: Tensor, weight: Tensor, floor: Ten
 
 /** Positions of the k largest logits of each row, largest first: [rows, vocabulary] -> i32 [rows, k]. No gradient. */
 export function topK(logits: Tensor, k: number): Tensor {
-  const [rows, cols] = logits.shape as [number, number];
+  const { rows, cols } = rowsAndCols(logits.shape);
   if (logits.rank !== 2 || !Number.isInteger(k) || k < 1 || k > cols)
     throw new Error(`topK: ${formatShape(logits.shape)} has no ${k} largest per row; k must be 1 to ${cols}`);
   const indices = logits.device.empty([rows, k], 'i32', 'topK');
@@ -278,7 +279,7 @@ export const tailBucket = (logits: Tensor, indices: Tensor): Tensor =>
  * [rows, divergenceFields.length], see kernels/loss. Tokens i32 [rows].
  */
 export function divergenceStats(student: Tensor, teacher: Tensor, tokens: Tensor, floor: Tensor): Tensor {
-  const [rows, cols] = student.shape as [number, number];
+  const { rows, cols } = rowsAndCols(student.shape);
   const stats = student.device.empty([rows, divergenceFields.length], wideDType(student), 'divergenceStats');
   const operands = { student: contiguous(student), teacher: contiguous(teacher), tokens, floor, stats };
   if (rows > 0) student.device.launch(divergenceStatsKernel, operands, { rows, cols });

@@ -19,36 +19,30 @@ import type { Draw, DType } from '../../kernels/index.js';
 import { applyOp, defineOp, gradientDType, requireSameDType, requireSameOrWide, wideDType } from '../op.js';
 import type { OpRow } from '../op.js';
 import { binary, contiguous, converted, matmulRaw, reduceAxis, sumTo, transposeView } from '../primitives.js';
-import { formatShape, sizeOf } from '../shape.js';
+import { formatShape, rowsAndCols, sizeAt } from '../shape.js';
 import { SequenceTable } from '../sequences.js';
 import type { Tensor } from '../tensor.js';
-
-type None = Readonly<Record<string, never>>;
-
-function rowsAndCols(x: Tensor): { rows: number; cols: number } {
-  return { rows: sizeOf(x.shape.slice(0, -1)), cols: x.shape.at(-1)! };
-}
 
 /** Rows whose contributions to gamma and beta are summed by one unit of work. */
 const layerNormChunk = 32;
 
-function softmaxOp(name: 'softmax' | 'logSoftmax'): OpRow<None> {
+function softmaxOp(name: 'softmax' | 'logSoftmax'): OpRow<[x: Tensor]> {
   const [forwardKernel, gradientKernel] =
     name === 'softmax' ? [softmaxKernel, softmaxGradKernel] : [logSoftmaxKernel, logSoftmaxGradKernel];
-  return defineOp<None>({
+  return defineOp({
     name,
     shape([x]) {
-      if (x!.rank < 1) throw new Error(`${name}: needs at least one dimension, got a scalar`);
-      return x!.shape;
+      if (x.rank < 1) throw new Error(`${name}: needs at least one dimension, got a scalar`);
+      return x.shape;
     },
     forward([x], _, shape) {
-      const output = x!.device.empty(shape, x!.dtype, name);
-      x!.device.launch(forwardKernel, { x: contiguous(x!), y: output }, rowsAndCols(x!));
+      const output = x.device.empty(shape, x.dtype, name);
+      x.device.launch(forwardKernel, { x: contiguous(x), y: output }, rowsAndCols(x.shape));
       return { output };
     },
     gradient({ grad, output }) {
       const dx = output.device.empty(output.shape, output.dtype, `${name} gradient`);
-      output.device.launch(gradientKernel, { y: output, dy: contiguous(grad), dx }, rowsAndCols(output));
+      output.device.launch(gradientKernel, { y: output, dy: contiguous(grad), dx }, rowsAndCols(output.shape));
       return [dx];
     },
     tolerance: 1e-6,
@@ -80,34 +74,39 @@ export interface AttentionAttributes {
 
 /** Rows of the ops that layers are made of: products, norms, softmax, attention, gathers. */
 export const networkOps = {
-  matmul: defineOp<OutputOptions>({
+  matmul: defineOp<[a: Tensor, b: Tensor], OutputOptions>({
     name: 'matmul',
     shape([a, b]) {
-      requireSameDType('matmul', [a!, b!]);
-      const batched = b!.rank > 2;
+      requireSameDType('matmul', [a, b]);
+      const batched = b.rank > 2;
       const fits =
-        a!.rank >= 2 && b!.rank >= 2 && a!.shape.at(-1) === b!.shape.at(-2) &&
-        (!batched || (a!.rank === b!.rank && a!.shape.slice(0, -2).every((n, k) => n === b!.shape[k]))); // prettier-ignore
+        a.rank >= 2 &&
+        b.rank >= 2 &&
+        a.shape.at(-1) === b.shape.at(-2) &&
+        (!batched || (a.rank === b.rank && a.shape.slice(0, -2).every((n, k) => n === b.shape[k])));
       if (!fits)
         throw new Error(
-          `matmul: ${formatShape(a!.shape)} times ${formatShape(b!.shape)} is not defined: the last dimension of the first must equal the ` +
+          `matmul: ${formatShape(a.shape)} times ${formatShape(b.shape)} is not defined: the last dimension of the first must equal the ` +
             'second last of the second, and leading (batch) dimensions must agree unless the second is a matrix',
         );
-      return [...a!.shape.slice(0, -1), b!.shape.at(-1)!];
+      return [...a.shape.slice(0, -1), sizeAt(b.shape, -1)];
     },
-    forward: ([a, b], { dtype }) => ({ output: matmulRaw(a!, b!, { dtype }) }),
+    forward: ([a, b], { dtype }) => ({ output: matmulRaw(a, b, { dtype }) }),
     // C = A B  =>  dA = dC B^T, dB = A^T dC; dC is an operand now, so it takes their dtype
     gradient({ grad, inputs: [a, b], wanted }) {
-      const g = converted(contiguous(grad), a!.dtype);
-      const shared = b!.rank === 2 && a!.rank > 2;
-      const flat = (x: Tensor) => contiguous(x).view([sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!]);
-      const [forA, forB] = [{ dtype: gradientDType(a!) }, { dtype: gradientDType(b!) }];
+      const g = converted(contiguous(grad), a.dtype);
+      const shared = b.rank === 2 && a.rank > 2;
+      const flat = (x: Tensor) => {
+        const { rows, cols } = rowsAndCols(x.shape);
+        return contiguous(x).view([rows, cols]);
+      };
+      const [forA, forB] = [{ dtype: gradientDType(a) }, { dtype: gradientDType(b) }];
       return [
-        wanted[0] ? matmulRaw(g, transposeView(b!), forA) : undefined,
+        wanted[0] ? matmulRaw(g, transposeView(b), forA) : undefined,
         wanted[1]
           ? shared
-            ? matmulRaw(transposeView(flat(a!)), flat(g), forB)
-            : matmulRaw(transposeView(a!), g, forB)
+            ? matmulRaw(transposeView(flat(a)), flat(g), forB)
+            : matmulRaw(transposeView(a), g, forB)
           : undefined,
       ];
     },
@@ -115,25 +114,38 @@ export const networkOps = {
     example: draw => {
       const [m, k, n] = [draw.pick([1, 3, 4]), draw.pick([1, 2, 5]), draw.pick([1, 3, 6])];
       const [a, b] = draw.pick([
-        [[m, k], [k, n]],
-        [[2, m, k], [2, k, n]],
-        [[2, m, k], [k, n]],
-      ]); // prettier-ignore
+        [
+          [m, k],
+          [k, n],
+        ],
+        [
+          [2, m, k],
+          [2, k, n],
+        ],
+        [
+          [2, m, k],
+          [k, n],
+        ],
+      ]);
       return { inputs: [{ shape: a }, { shape: b }], attributes: {} };
     },
   }),
   /** Inputs x[rows, in], w[in, out], b[out] and perhaps residual[rows, out]. */
-  linear: defineOp<{ activation: 'none' | 'relu'; dtype?: DType }>({
+  linear: defineOp<
+    [x: Tensor, w: Tensor, b: Tensor, ...residual: Tensor[]],
+    { activation: 'none' | 'relu'; dtype?: DType }
+  >({
     name: 'linear',
-    shape([x, w, b, residual], { activation, dtype = x!.dtype }) {
-      requireSameDType('linear', [x!, w!]);
-      requireSameOrWide('linear', x!, 'b', b!);
+    shape([x, w, b, residual], { activation, dtype = x.dtype }) {
+      requireSameDType('linear', [x, w]);
+      requireSameOrWide('linear', x, 'b', b);
       if (residual && residual.dtype !== dtype)
         throw new Error(`linear: residual is ${residual.dtype}, but must be ${dtype} like the result`);
-      const [rows, out] = [x!.shape[0]!, w!.shape[1]!];
-      if (x!.rank !== 2 || w!.rank !== 2 || x!.shape[1] !== w!.shape[0] || b!.size !== out)
+      const [rows = 0] = x.shape;
+      const [, out = 0] = w.shape;
+      if (x.rank !== 2 || w.rank !== 2 || x.shape[1] !== w.shape[0] || b.size !== out)
         throw new Error(
-          `linear: x ${formatShape(x!.shape)}, w ${formatShape(w!.shape)}, b ${formatShape(b!.shape)} must be [rows, in], [in, out], [out]`,
+          `linear: x ${formatShape(x.shape)}, w ${formatShape(w.shape)}, b ${formatShape(b.shape)} must be [rows, in], [in, out], [out]`,
         );
       if (residual && (residual.shape[0] !== rows || residual.shape[1] !== out))
         throw new Error(`linear: residual ${formatShape(residual.shape)} must be ${formatShape([rows, out])}`);
@@ -142,15 +154,15 @@ export const networkOps = {
       return [rows, out];
     },
     forward: ([x, w, b, residual], { activation, dtype }) => ({
-      output: matmulRaw(x!, w!, { bias: b!, activation, residual, dtype }),
+      output: matmulRaw(x, w, { bias: b, activation, residual, dtype }),
     }),
     gradient({ grad, inputs: [x, w, b, residual], output, wanted, attributes: { activation } }) {
       const g = activation === 'relu' ? binary('relu_grad', contiguous(grad), output) : contiguous(grad);
-      const operand = wanted[0] || wanted[1] ? converted(g, x!.dtype) : g;
+      const operand = wanted[0] || wanted[1] ? converted(g, x.dtype) : g;
       return [
-        wanted[0] ? matmulRaw(operand, transposeView(w!), { dtype: gradientDType(x!) }) : undefined,
-        wanted[1] ? matmulRaw(transposeView(x!), operand, { dtype: gradientDType(w!) }) : undefined,
-        wanted[2] ? sumTo(g, b!.shape, gradientDType(b!)) : undefined,
+        wanted[0] ? matmulRaw(operand, transposeView(w), { dtype: gradientDType(x) }) : undefined,
+        wanted[1] ? matmulRaw(transposeView(x), operand, { dtype: gradientDType(w) }) : undefined,
+        wanted[2] ? sumTo(g, b.shape, gradientDType(b)) : undefined,
         residual && wanted[3] ? g : undefined,
       ];
     },
@@ -177,53 +189,53 @@ export const networkOps = {
   softmax: softmaxOp('softmax'),
   logSoftmax: softmaxOp('logSoftmax'),
   /** Inputs x[..., cols], gamma[cols], beta[cols]. */
-  layerNorm: defineOp<{ eps: number; dtype?: DType }>({
+  layerNorm: defineOp<[x: Tensor, gamma: Tensor, beta: Tensor], { eps: number; dtype?: DType }, [stats: Tensor]>({
     name: 'layerNorm',
     shape([x, gamma, beta]) {
-      requireSameOrWide('layerNorm', x!, 'gamma', gamma!);
-      requireSameOrWide('layerNorm', x!, 'beta', beta!);
-      if (x!.rank < 1 || gamma!.size !== x!.shape.at(-1) || beta!.size !== gamma!.size)
+      requireSameOrWide('layerNorm', x, 'gamma', gamma);
+      requireSameOrWide('layerNorm', x, 'beta', beta);
+      if (x.rank < 1 || gamma.size !== x.shape.at(-1) || beta.size !== gamma.size)
         throw new Error(
-          `layerNorm: gamma ${formatShape(gamma!.shape)} and beta ${formatShape(beta!.shape)} must be as long as the rows of x ${formatShape(x!.shape)}`,
+          `layerNorm: gamma ${formatShape(gamma.shape)} and beta ${formatShape(beta.shape)} must be as long as the rows of x ${formatShape(x.shape)}`,
         );
-      return x!.shape;
+      return x.shape;
     },
-    forward([x, gamma, beta], { eps, dtype = x!.dtype }, shape) {
-      const { device } = x!;
-      const { rows, cols } = rowsAndCols(x!);
+    forward([x, gamma, beta], { eps, dtype = x.dtype }, shape) {
+      const { device } = x;
+      const { rows, cols } = rowsAndCols(x.shape);
       const y = device.empty(shape, dtype, 'layerNorm');
-      const stats = device.empty([rows, 2], wideDType(x!), 'layerNorm statistics');
+      const stats = device.empty([rows, 2], wideDType(x), 'layerNorm statistics');
       device.launch(
         layerNormKernel,
-        { x: contiguous(x!), gamma: contiguous(gamma!), beta: contiguous(beta!), y, stats },
+        { x: contiguous(x), gamma: contiguous(gamma), beta: contiguous(beta), y, stats },
         { rows, cols, eps },
       );
       return { output: y, saved: [stats] };
     },
     addsArrived: true,
     gradient({ grad, inputs: [x, gamma, beta], saved: [stats], wanted, arrived }) {
-      const { device } = x!;
-      const { rows, cols } = rowsAndCols(x!);
+      const { device } = x;
+      const { rows, cols } = rowsAndCols(x.shape);
       const dy = contiguous(grad);
-      const source = contiguous(x!);
-      const dx = device.empty(x!.shape, gradientDType(x!), 'layerNorm gradient');
+      const source = contiguous(x);
+      const dx = device.empty(x.shape, gradientDType(x), 'layerNorm gradient');
       if (wanted[0])
         device.launch(
           arrived ? layerNormGradInputResidualKernel : layerNormGradInputKernel,
-          { x: source, gamma: contiguous(gamma!), stats: stats!, dy, residual: arrived ? contiguous(arrived) : dy, dx },
+          { x: source, gamma: contiguous(gamma), stats: stats, dy, residual: arrived ? contiguous(arrived) : dy, dx },
           { rows, cols },
         );
       if (!wanted[1] && !wanted[2]) return [dx, undefined, undefined];
       const chunks = ceilDivide(rows, layerNormChunk);
-      const partial = device.empty([chunks, 2, cols], wideDType(x!), 'layerNorm gradient');
+      const partial = device.empty([chunks, 2, cols], wideDType(x), 'layerNorm gradient');
       device.launch(
         layerNormGradParamsKernel,
-        { x: source, stats: stats!, dy, partial },
+        { x: source, stats: stats, dy, partial },
         { rows, cols, chunk: layerNormChunk },
       );
       const total = reduceAxis('sum', partial, 0).view([2, cols]);
       const part = (k: number) => contiguous(total.view([cols], [1], k * cols));
-      return [dx, converted(part(0), gradientDType(gamma!)), converted(part(1), gradientDType(beta!))];
+      return [dx, converted(part(0), gradientDType(gamma)), converted(part(1), gradientDType(beta))];
     },
     tolerance: 1e-5,
     example: draw => {
@@ -232,49 +244,50 @@ export const networkOps = {
     },
   }),
   /** Input qkv[rows, 3 * width]; output [rows, width]. */
-  attention: defineOp<AttentionAttributes>({
+  attention: defineOp<[qkv: Tensor], AttentionAttributes, [lse: Tensor]>({
     name: 'attention',
     shape([qkv], { heads, table }) {
-      const width = (qkv!.shape[1] ?? 0) / 3;
-      if (qkv!.rank !== 2 || !Number.isInteger(width / heads))
+      const width = (qkv.shape[1] ?? 0) / 3;
+      if (qkv.rank !== 2 || !Number.isInteger(width / heads))
         throw new Error(
-          `attention: qkv ${formatShape(qkv!.shape)} must be [rows, 3 * heads * headDim] with ${heads} heads`,
+          `attention: qkv ${formatShape(qkv.shape)} must be [rows, 3 * heads * headDim] with ${heads} heads`,
         );
       if (table.dtype !== 'i32' || table.rank !== 2 || table.shape[1] !== sequenceFields)
         throw new Error(
           `attention: the table must be i32 [sequences, ${sequenceFields}], not ${table.dtype} ${formatShape(table.shape)}`,
         );
-      return [qkv!.shape[0]!, width];
+      return [sizeAt(qkv.shape, 0), width];
     },
-    forward([qkv], { heads, table, maxLength }, [rows, width]) {
-      const { device } = qkv!;
-      const headDim = width! / heads;
-      const out = device.empty([rows!, width!], qkv!.dtype, 'attention');
-      const lse = device.empty([rows!, heads], wideDType(qkv!), 'attention lse');
-      const source = contiguous(qkv!);
+    forward([qkv], { heads, table, maxLength }, shape) {
+      const { device } = qkv;
+      const { rows, cols: width } = rowsAndCols(shape);
+      const headDim = width / heads;
+      const out = device.empty([rows, width], qkv.dtype, 'attention');
+      const lse = device.empty([rows, heads], wideDType(qkv), 'attention lse');
+      const source = contiguous(qkv);
       const params = {
-        ...{
-          sequences: table.shape[0]!,
-          heads,
-          headDim,
-          strideQ: 3 * width!,
-          strideKv: 3 * width!,
-          offsetK: width!,
-          offsetV: 2 * width!,
-        },
-        ...{ maxQueries: maxLength, maxKeys: maxLength, scale: 1 / Math.sqrt(headDim) },
+        sequences: sizeAt(table.shape, 0),
+        heads,
+        headDim,
+        strideQ: 3 * width,
+        strideKv: 3 * width,
+        offsetK: width,
+        offsetV: 2 * width,
+        maxQueries: maxLength,
+        maxKeys: maxLength,
+        scale: 1 / Math.sqrt(headDim),
       };
       device.launch(attentionKernel, { q: source, kv: source, table, out, lse }, params);
       return { output: out, saved: [lse] };
     },
     gradient({ grad, inputs: [qkv], output, saved: [lse], attributes: { heads, table, maxLength } }) {
-      const { device } = qkv!;
-      const headDim = output.shape[1]! / heads;
-      const dqkv = device.empty(qkv!.shape, qkv!.dtype, 'attention gradient');
+      const { device } = qkv;
+      const headDim = sizeAt(output.shape, 1) / heads;
+      const dqkv = device.empty(qkv.shape, qkv.dtype, 'attention gradient');
       device.launch(
         attentionGradKernel,
-        { qkv: contiguous(qkv!), table, out: output, lse: lse!, dout: contiguous(grad), dqkv },
-        { sequences: table.shape[0]!, heads, headDim, maxQueries: maxLength, scale: 1 / Math.sqrt(headDim) },
+        { qkv: contiguous(qkv), table, out: output, lse: lse, dout: contiguous(grad), dqkv },
+        { sequences: sizeAt(table.shape, 0), heads, headDim, maxQueries: maxLength, scale: 1 / Math.sqrt(headDim) },
       );
       return [dqkv];
     },
@@ -289,27 +302,27 @@ export const networkOps = {
     },
   }),
   /** Inputs table[tableRows, cols], index i32[rows]; output [rows, cols]. */
-  gatherRows: defineOp<None>({
+  gatherRows: defineOp<[table: Tensor, index: Tensor]>({
     name: 'gatherRows',
     shape([table, index]) {
-      if (table!.rank !== 2 || index!.rank !== 1 || index!.dtype !== 'i32')
+      if (table.rank !== 2 || index.rank !== 1 || index.dtype !== 'i32')
         throw new Error(
-          `gatherRows: needs a table [rows, cols] and an i32 index [n], got ${formatShape(table!.shape)} and ${index!.dtype} ${formatShape(index!.shape)}`,
+          `gatherRows: needs a table [rows, cols] and an i32 index [n], got ${formatShape(table.shape)} and ${index.dtype} ${formatShape(index.shape)}`,
         );
-      return [index!.size, table!.shape[1]!];
+      return [index.size, sizeAt(table.shape, 1)];
     },
     forward([table, index], _, shape) {
-      const y = table!.device.empty(shape, table!.dtype, 'gatherRows');
-      const [rows, cols] = shape as [number, number];
+      const y = table.device.empty(shape, table.dtype, 'gatherRows');
+      const { rows, cols } = rowsAndCols(shape);
       if (rows > 0)
-        table!.device.launch(gatherRowsKernel, { table: contiguous(table!), index: index!, y }, { rows, cols });
+        table.device.launch(gatherRowsKernel, { table: contiguous(table), index: index, y }, { rows, cols });
       return { output: y };
     },
     gradient({ grad, inputs: [table, index] }) {
-      const [tableRows, cols] = table!.shape as [number, number];
-      const dTable = table!.device.empty(table!.shape, gradientDType(table!), 'gatherRows gradient');
-      const params = { rows: index!.size, cols, tableRows };
-      table!.device.launch(scatterAddRowsKernel, { x: contiguous(grad), index: index!, table: dTable }, params);
+      const { rows: tableRows, cols } = rowsAndCols(table.shape);
+      const dTable = table.device.empty(table.shape, gradientDType(table), 'gatherRows gradient');
+      const params = { rows: index.size, cols, tableRows };
+      table.device.launch(scatterAddRowsKernel, { x: contiguous(grad), index: index, table: dTable }, params);
       return [dTable, undefined];
     },
     tolerance: 1e-6,

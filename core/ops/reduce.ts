@@ -1,7 +1,7 @@
 /** Sums, means and maxima along axes. */
 import { applyOp, defineOp } from '../op.js';
 import { binary, contiguous, reduceAxis } from '../primitives.js';
-import { broadcastStrides, normalizeAxis, sizeOf } from '../shape.js';
+import { broadcastStrides, normalizeAxis, sizeAt } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
 /** Which dimensions a reduction runs over, and whether they stay with length 1. */
@@ -33,22 +33,22 @@ function expand(y: Tensor, x: Tensor, axes: readonly number[]): Tensor {
 
 /** Rows of the reductions; sums of f16 are kept in f32 on the way. */
 export const reduceOps = {
-  sum: defineOp<Axes>({
+  sum: defineOp<[x: Tensor], Axes>({
     name: 'sum',
-    shape: ([x], { axes }) => dropAxes(x!.shape, axes),
-    forward: ([x], { axes }) => ({ output: reduce('sum', x!, axes) }),
-    gradient: ({ grad, inputs: [x], attributes: { axes } }) => [expand(grad, x!, axes)],
+    shape: ([x], { axes }) => dropAxes(x.shape, axes),
+    forward: ([x], { axes }) => ({ output: reduce('sum', x, axes) }),
+    gradient: ({ grad, inputs: [x], attributes: { axes } }) => [expand(grad, x, axes)],
     tolerance: 1e-6,
     example: draw => ({
       inputs: [{ shape: [3, 2, 4] }],
       attributes: { axes: draw.pick([[0], [1], [2], [0, 2], [0, 1, 2]]) },
     }),
   }),
-  mean: defineOp<Axes>({
+  mean: defineOp<[x: Tensor], Axes>({
     name: 'mean',
-    shape: ([x], { axes }) => dropAxes(x!.shape, axes),
-    forward: ([x], { axes }) => ({ output: scale(reduce('sum', x!, axes), 1 / axesSize(x!, axes)) }),
-    gradient: ({ grad, inputs: [x], attributes: { axes } }) => [expand(scale(grad, 1 / axesSize(x!, axes)), x!, axes)],
+    shape: ([x], { axes }) => dropAxes(x.shape, axes),
+    forward: ([x], { axes }) => ({ output: scale(reduce('sum', x, axes), 1 / axesSize(x, axes)) }),
+    gradient: ({ grad, inputs: [x], attributes: { axes } }) => [expand(scale(grad, 1 / axesSize(x, axes)), x, axes)],
     tolerance: 1e-6,
     example: draw => ({
       inputs: [{ shape: [3, 2, 4] }],
@@ -56,13 +56,13 @@ export const reduceOps = {
     }),
   }),
   /** The gradient goes to every element that equals the maximum, as in the subgradient of most frameworks' amax, undivided. */
-  max: defineOp<Axes>({
+  max: defineOp<[x: Tensor], Axes>({
     name: 'max',
-    shape: ([x], { axes }) => dropAxes(x!.shape, axes),
-    forward: ([x], { axes }) => ({ output: reduce('max', x!, axes) }),
+    shape: ([x], { axes }) => dropAxes(x.shape, axes),
+    forward: ([x], { axes }) => ({ output: reduce('max', x, axes) }),
     gradient({ grad, inputs: [x], output, attributes: { axes } }) {
-      const isMaximum = binary('equal', x!, contiguous(expand(output, x!, axes)));
-      return [binary('mul', isMaximum, contiguous(expand(grad, x!, axes)))];
+      const isMaximum = binary('equal', x, contiguous(expand(output, x, axes)));
+      return [binary('mul', isMaximum, contiguous(expand(grad, x, axes)))];
     },
     tolerance: 1e-6,
     example: draw => ({
@@ -73,7 +73,7 @@ export const reduceOps = {
 } as const;
 
 function axesSize(x: Tensor, axes: readonly number[]): number {
-  return sizeOf(axes.map(k => x.shape[k]!));
+  return axes.reduce((size, axis) => size * sizeAt(x.shape, axis), 1);
 }
 
 function scale(x: Tensor, factor: number): Tensor {

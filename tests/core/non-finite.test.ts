@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { CpuBackend } from '../../core/backends/cpu.js';
 import { add, allFinite, Device, firstNonFinite, layerNorm, mul, openDevice, reshape, sum } from '../../core/index.js';
+import type { Tensor } from '../../core/index.js';
 import { cpu } from './devices.js';
 import { expectChecksChangeNothing } from './checks.js';
 
@@ -70,16 +71,16 @@ describe('a device with checks', () => {
 
   it('refuses an op whose result has not the shape that its rule says', async () => {
     const { applyOp, defineOp } = await import('../../core/index.js');
-    const wrong = defineOp<undefined>({
+    const wrong = defineOp<[x: Tensor]>({
       name: 'wrong',
       shape: () => [3],
-      forward: ([x]) => ({ output: add(x!, x!) }),
+      forward: ([x]) => ({ output: add(x, x) }),
       gradient: () => [undefined],
       tolerance: 0,
-      example: () => ({ inputs: [{ shape: [2] }], attributes: undefined }),
+      example: () => ({ inputs: [{ shape: [2] }], attributes: {} }),
     });
     const device = new Device(new CpuBackend(), { checks: true });
-    expect(() => applyOp(wrong, [device.zeros([2])], undefined)).toThrow(/wrong made \[2\]; its shape rule says \[3\]/);
+    expect(() => applyOp(wrong, [device.zeros([2])], {})).toThrow(/wrong made \[2\]; its shape rule says \[3\]/);
   });
 
   it('trains to the same bits: nobody reads what nobody wrote', async () => {

@@ -1,7 +1,7 @@
 /** The residual stream and its norms, backward: the norm's kernel adds the gradient that has come along the stream. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { add, applyOp, gradcheck, layerNorm, linear, mul, openDevice, ops, Random, sum } from '../../core/index.js';
-import type { Device, DType, OpRow, Tensor } from '../../core/index.js';
+import type { Device, DType, Tensor } from '../../core/index.js';
 import { cpu } from './devices.js';
 
 let wasm: Device;
@@ -12,8 +12,8 @@ afterAll(async () => {
   await wasm.close();
 });
 
-const fused = ops.layerNorm as OpRow<{ eps: number }>;
-const unfused: OpRow<{ eps: number }> = { ...fused, addsArrived: false };
+const fused = ops.layerNorm;
+const unfused: typeof fused = { ...fused, addsArrived: false };
 
 /** Leaves of a pre-norm block without attention: y = x + norm(x) w + b. */
 function leaves(device: Device, rows: number, cols: number, dtype: DType): Tensor[] {
@@ -26,7 +26,7 @@ function leaves(device: Device, rows: number, cols: number, dtype: DType): Tenso
 }
 
 /** Two such blocks; the stream itself is computed, so that gradients meet at nodes and not only at leaves. */
-function blocks(norm: OpRow<{ eps: number }>, [x, gain, shift, w, b]: readonly Tensor[]): Tensor {
+function blocks(norm: typeof fused, [x, gain, shift, w, b]: readonly Tensor[]): Tensor {
   let stream = add(x!, b!); // (rows, cols)
   for (let block = 0; block < 2; block++) {
     const normed = applyOp(norm, [stream, gain!, shift!], { eps: 1e-5 }); // (rows, cols)
@@ -36,7 +36,7 @@ function blocks(norm: OpRow<{ eps: number }>, [x, gain, shift, w, b]: readonly T
 }
 
 /** Kernels of the backward pass, and the gradients of all leaves. */
-async function backwardOf(device: Device, norm: OpRow<{ eps: number }>, rows: number, cols: number) {
+async function backwardOf(device: Device, norm: typeof fused, rows: number, cols: number) {
   return await device.scope(async () => {
     const inputs = leaves(device, rows, cols, 'f32');
     const loss = blocks(norm, inputs);
