@@ -50,7 +50,7 @@ for (let k = 0; k <= Number(values.batches); k++) {
   mark();
   patchify(images, modelPresets[preset]);
   mark();
-  for (const { world, instance } of puzzles) recapTrace(world, instance);
+  for (const puzzle of puzzles) recapTrace(puzzle);
   mark();
   if (k === 0) warmUp = marks.at(-1)! - marks[0]!;
   else Object.values(times).forEach((list, i) => list.push(marks[i + 1]! - marks[i]!));
@@ -62,7 +62,7 @@ const threads = values.threads === undefined ? {} : { threads: Number(values.thr
 const device = await openDevice(values.device as DeviceChoice, threads);
 const model = new VisionLanguageModel(device, modelPresets[preset]).initialize(config.seed);
 const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
-const step = probeStep('stage1', config, model, model, optimizer, groups, batch);
+const step = probeStep('stage1', { config, student: model, optimizer, groups }, batch);
 const steps: number[] = [];
 for (let k = 0; k < 6; k++) {
   const start = clock();

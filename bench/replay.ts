@@ -10,10 +10,9 @@ import { modelPresets, noDecayGroups, padBatch, VisionLanguageModel } from '../m
 import type { Batch } from '../models/index.js';
 import { resolveConfig } from '../mgsd/method/config.js';
 import { drawPuzzles, streams, trainingGroups } from '../mgsd/method/puzzles.js';
-import { packTraces } from '../mgsd/method/packing.js';
-import { supervisedTerm } from '../mgsd/method/stages/loss-term.js';
-import type { LossTerm } from '../mgsd/method/stages/loss-term.js';
-import { Updates } from '../mgsd/method/stages/update.js';
+import { packSequences, packSupervised } from '../mgsd/method/packing.js';
+import { supervisedLoss } from '../mgsd/method/stages/supervision.js';
+import { Updates } from '../mgsd/method/stages/updates.js';
 import { planTrace, recapTrace } from '../mgsd/method/targets.js';
 import { benchOptions, openBenchDevice, writeResult } from './harness.js';
 import { chainCost, costOf, dawnCalls, openNullDevice } from './host-cost.js';
@@ -26,37 +25,35 @@ const device = await openBenchDevice(options);
 const config = resolveConfig('tiny');
 const groups = trainingGroups(config, 500);
 
-function batchOf(stage: 'stage0' | 'stage1', step: number) {
+const model = new VisionLanguageModel(device, modelPresets.tiny).initialize(config.seed);
+
+function tracesOf(stage: 'stage0' | 'stage1', step: number) {
   const random = new Random(config.seed, streams[stage], step);
   const puzzles = drawPuzzles(groups, random, config[stage].batch, config[stage].balance);
-  const traces = puzzles.map(({ world, instance }) =>
-    stage === 'stage0'
-      ? planTrace(world, instance, random, { noise: config.stage0.noise })
-      : recapTrace(world, instance),
+  return puzzles.map(puzzle =>
+    stage === 'stage0' ? planTrace(puzzle, random, config.stage0.noise) : recapTrace(puzzle),
   );
-  const packed = packTraces(puzzles, traces, stage === 'stage0' ? 'symbolic' : 'image', modelPresets.tiny);
-  return { puzzles, traces, packed };
 }
 
 /** Eager and replayed updates of stage 0 on the same padded batches, in turns, and then the host's part of replayed ones alone. */
 async function steps(on: Device, computes: boolean) {
-  const model = new VisionLanguageModel(on, modelPresets.tiny).initialize(config.seed);
+  const student = new VisionLanguageModel(on, modelPresets.tiny).initialize(config.seed);
   const make = (replay: boolean) => {
-    const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
-    return new Updates(optimizer, replay);
+    const optimizer = new AdamW(student.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+    return new Updates({ student, optimizer, replay });
   };
   const [eager, replayed] = [make(false), make(true)];
-  const terms = Array.from({ length: 4 }, (_, step): LossTerm => {
-    const { puzzles, traces, packed } = batchOf('stage0', step);
-    return supervisedTerm(model, puzzles, traces, packed, { inBuckets: true });
-  });
+  const batches = Array.from({ length: 4 }, (_, step) =>
+    packSupervised(tracesOf('stage0', step), 'symbolic', student, config.stage0.lossAverage),
+  );
+  const rates = { vision: 0, decoder: 1e-6 };
   const timed = (updates: Updates, i: number) =>
     on.scope(async () => {
       const start = performance.now();
-      const { loss } = updates.step(terms[i % 4]!, { 'decoder.matrix': 1e-6, 'decoder.vector': 1e-6 });
+      const { metrics } = updates.step(rates, batches[i % 4]!, batch => ({ loss: supervisedLoss(student, batch) }));
       const host = performance.now() - start; // inputs are uploaded, everything is launched; on webgpu nobody has waited yet
-      const value = await loss.item();
-      if (computes && !Number.isFinite(value)) throw new Error('a loss that is not finite');
+      const { loss } = await metrics;
+      if (computes && !Number.isFinite(loss)) throw new Error('a loss that is not finite');
       return { host, whole: performance.now() - start };
     });
   let eagerLaunches = 0;
@@ -110,7 +107,8 @@ async function withoutDevice() {
 
 /** Shapes that 200 batches have, and rows that are padding, for several widths of a bucket. */
 function buckets(stage: 'stage0' | 'stage1') {
-  const batches: Batch[] = Array.from({ length: 200 }, (_, step) => batchOf(stage, step).packed);
+  const input = stage === 'stage0' ? 'symbolic' : 'image';
+  const batches = Array.from({ length: 200 }, (_, step) => packSequences(tracesOf(stage, step), input, model.config));
   return [1, 16, 32, 64, 128, 256].map(width => {
     const padded = batches.map(batch => padBatch(batch, width));
     const rows = (of: readonly Batch[]) => of.reduce((sum, { table }) => sum + table.rows, 0);

@@ -6,8 +6,7 @@
  */
 import { matmul, noGrad } from '../core/index.js';
 import type { Device } from '../core/index.js';
-import { createTeacher } from '../mgsd/method/stages/teacher.js';
-import { rollOut } from '../mgsd/method/stages/stage2.js';
+import { packTraces } from '../mgsd/method/packing.js';
 import type { Metrics, Stage } from '../mgsd/method/stages/stage.js';
 import { median, number, table } from './gpu/format.js';
 import {
@@ -89,7 +88,7 @@ async function round(stage: Stage): Promise<Metrics[]> {
 
 async function benchStage(stage: Stage, { config }: Workload): Promise<void> {
   const { batch } = config[stage.name === 'direct' ? 'stage1' : stage.name];
-  const sequences = stage.name === 'stage2' ? batch * config.stage2.n : batch;
+  const sequences = batch;
   const work = { flops: 0, launches: 0, tokens: 0, computedTokens: 0 };
   for (let step = 0; step < batches; step++) {
     const counted = await countWork(device, sequences, async () => await (await stage.step(step)).metrics);
@@ -134,29 +133,29 @@ interface Parts {
 }
 
 /** Rollouts and scoring alone, on the same batches; what a step takes beyond them is its update. */
-async function partsOfStage2({ config, groups, student, teacher }: Workload): Promise<Parts> {
-  const judge = createTeacher(config.stage2, student, teacher);
+async function partsOfStage2({ config, teacher, stages: [, , stage2] }: Workload): Promise<Parts> {
   const lengths: number[] = [];
   const once = async (step: number) => {
     const start = performance.now();
-    const rollouts = await rollOut(config, student, groups, step);
+    const rollouts = await stage2.rollOut(step);
     const drawn = performance.now();
     await device.scope(async () => {
-      judge.score(rollouts.puzzles, rollouts.traces);
+      const traces = rollouts.map(({ trace }) => trace);
+      noGrad(() => teacher.forward(device.fromHost(packTraces(traces, 'symbolic', teacher)))); // (N, V)
       await device.finish();
     });
-    lengths.push(...rollouts.responses.map(({ length }) => length));
+    lengths.push(...rollouts.map(({ response }) => response.length));
     return { rollout: drawn - start, scoring: performance.now() - drawn };
   };
   for (let step = 0; step < batches; step++) await once(step);
-  const counted = await countWork(device, config.stage2.batch, () => rollOut(config, student, groups, 0));
+  const counted = await countWork(device, config.stage2.batch, () => stage2.rollOut(0));
   lengths.length = 0;
   const samples: Awaited<ReturnType<typeof once>>[] = [];
   for (const end = performance.now() + 1000 * seconds; performance.now() < end || samples.length < 2 * batches;)
     samples.push(await once(samples.length % batches));
   const perRollout = lengths.reduce((a, b) => a + b, 0) / samples.length;
   const timing = timingOf(samples.map(({ rollout }) => rollout));
-  const sequences = config.stage2.batch * config.stage2.n;
+  const sequences = config.stage2.batch;
   rows.push(rowOf('stage2 rollout alone', timing, { ...counted, tokens: perRollout, computedTokens: perRollout, samples: sequences })); // prettier-ignore
   return {
     rollout: timing.median,
@@ -164,7 +163,7 @@ async function partsOfStage2({ config, groups, student, teacher }: Workload): Pr
     step: rows.find(({ what }) => what === 'stage2 step')!.timing.median,
     responseTokens: perRollout,
     longest: lengths.reduce((a, b) => Math.max(a, b), 0),
-    limit: student.config.responsePositions,
+    limit: teacher.config.responsePositions,
   };
 }
 
@@ -178,7 +177,7 @@ const { rollout, scoring, step } = parts;
 const share = (milliseconds: number) => `${number(milliseconds)} ms (${percent(milliseconds / step)} %)`;
 const split =
   `A step of stage 2 of ${number(step)} ms: rollout ${share(rollout)}, scoring ${share(scoring)}, update ${share(step - rollout - scoring)}; ` +
-  `${number(parts.responseTokens)} tokens of ${workload.config.stage2.batch * workload.config.stage2.n} responses, the longest of ${parts.longest}.`;
+  `${number(parts.responseTokens)} tokens of ${workload.config.stage2.batch} responses, the longest of ${parts.longest}.`;
 const markdown = [
   `The best product of 512³ runs at ${number(products)} GFLOP/s${ceilings ? `, arithmetic on registers at ${number(ceilings.f32)}` : ''}. Half of the samples lie within ± %.`,
   table(

@@ -16,6 +16,7 @@ import type { PuzzleGroup } from '../mgsd/method/puzzles.js';
 import { planningStage } from '../mgsd/method/stages/stage0.js';
 import { groundingStage } from '../mgsd/method/stages/stage1.js';
 import { distillationStage } from '../mgsd/method/stages/stage2.js';
+import type { DistillationStage } from '../mgsd/method/stages/stage2.js';
 import type { Stage } from '../mgsd/method/stages/stage.js';
 
 export interface Workload {
@@ -27,7 +28,7 @@ export interface Workload {
   /** A frozen copy of it. */
   readonly teacher: VisionLanguageModel;
   /** Stages 0, 1 and 2, as training runs them: batches in buckets, updates recorded where the device replays. */
-  readonly stages: readonly Stage[];
+  readonly stages: readonly [Stage, Stage, DistillationStage];
 }
 
 /** Everything on this device; ends with the device. */
@@ -37,10 +38,7 @@ export async function openWorkload(device: Device): Promise<Workload> {
   const student = await loadModel(device, decodeCheckpoint(readFile(pretrainedPath())));
   const teacher = await student.frozenCopy();
   const optimizer = new AdamW(student.parameters, { ...config.optimizer, noDecay: noDecayGroups });
-  const stages = [
-    planningStage(config, student, optimizer, groups),
-    groundingStage(config, student, optimizer, groups),
-    distillationStage(config, student, teacher, optimizer, groups),
-  ];
+  const setting = { config, student, planner: teacher, optimizer, groups };
+  const stages = [planningStage(setting), groundingStage(setting), distillationStage(setting)] as const;
   return { config, groups, student, teacher, stages };
 }

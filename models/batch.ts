@@ -138,24 +138,45 @@ export function padBatch(batch: Batch, width = bucketWidth): Batch {
   };
 }
 
-type BatchArrayName = 'table' | 'tokens' | 'positions' | 'outputs';
-type OptionalArrayName = 'slotRows' | 'slotCols' | 'imageRows';
+/**
+ * What a forward pass reads of packed sequences: host arrays while a batch is prepared, tensors on the device. R rows, N outputs; all are
+ * i32 but for the patches.
+ */
+export interface ModelInputs<T = Tensor> {
+  /** Where each sequence lies, see `SequenceTable`: (sequences, 6). */
+  readonly table: T;
+  /** Rows of the longest sequence, or more. */
+  readonly maxLength: number;
+  /** (R) each. */
+  readonly tokens: T;
+  readonly positions: T;
+  /** Rows whose logits are wanted: (N). */
+  readonly outputs: T;
+  /** Row and column of the cell that a row stands for by its place, -1 for none: (R) each. */
+  readonly slotRows?: T;
+  readonly slotCols?: T;
+  /** Image features that belong into a row, -1 for none: (R). */
+  readonly imageRows?: T;
+  /** The images that the sequences show, from `patchify`: (B * P, patch pixels). */
+  readonly patches?: T;
+}
 
-/** What a forward pass reads of a batch: i32 table (sequences, 6), outputs (N), and the others by row (R). */
-type OfBatch<T> = Readonly<Record<BatchArrayName, T> & Partial<Record<OptionalArrayName, T>>>;
-/** The integers of a packed batch on the host: Int32Array each. */
-export type BatchArrays = OfBatch<HostArray>;
-/** The same on the device: i32 tensors. */
-export type BatchTensors = OfBatch<Tensor>;
-
-/** A batch as arrays for the device. */
-export function batchArrays({ table, tokens, positions, outputs, slots, imageRows, imageCount }: Batch): BatchArrays {
+/**
+ * A batch as arrays for the device.
+ * @throws Error unless `patches` (B * P, patch pixels) are those of as many images as the batch shows
+ */
+export function modelInputs(batch: Batch, config: ModelConfig, patches?: HostArray): ModelInputs<HostArray> {
+  requirePatches(batch, patches?.shape?.[0], config);
+  const { table, tokens, positions, outputs, slots, imageRows } = batch;
   const indices = (values: Int32Array): HostArray => ({ values, dtype: 'i32' });
   return {
     table: table.toArray(),
-    ...{ tokens: indices(tokens), positions: indices(positions), outputs: indices(outputs) },
+    maxLength: table.maxLength,
+    tokens: indices(tokens),
+    positions: indices(positions),
+    outputs: indices(outputs),
     ...(slots && { slotRows: indices(slots.map(rowOfSlot)), slotCols: indices(slots.map(colOfSlot)) }),
-    ...(imageCount > 0 && { imageRows: indices(imageRows) }),
+    ...(patches && { imageRows: indices(imageRows), patches }),
   };
 }
 
@@ -164,11 +185,9 @@ export const rowOfSlot = (slot: number) => (slot < 0 ? -1 : Math.floor(slot / GR
 /** The column 0..7 of the cell that a slot names, -1 for none; i32 in and out. */
 export const colOfSlot = (slot: number) => (slot < 0 ? -1 : slot % GRID_SIDE);
 
-/** @throws Error unless `patches` (images * P, patch pixels) are those of as many images as the batch shows. */
-export function requirePatches({ imageCount }: Batch, patches: Tensor | undefined, config: ModelConfig): void {
+/** @throws Error unless `given` patches are those of as many images as the batch shows */
+export function requirePatches({ imageCount }: Batch, given: number | undefined, config: ModelConfig): void {
   const rows = imageCount * patchCount(config);
-  if ((patches?.shape[0] ?? 0) !== rows)
-    throw new Error(
-      `this batch shows ${imageCount} images, that is ${rows} patches; ${patches ? `${patches.shape[0]!} were` : 'none were'} given`,
-    );
+  if ((given ?? 0) !== rows)
+    throw new Error(`this batch shows ${imageCount} images, that is ${rows} patches; ${given ?? 'none'} were given`);
 }

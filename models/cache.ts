@@ -78,7 +78,7 @@ export function prefill(
 ): Tensor {
   return noGrad(() => {
     const batch = packBatch(sequences, limits(model.config));
-    requirePatches(batch, patches, model.config);
+    requirePatches(batch, patches?.shape[0], model.config);
     const { table } = batch;
     const destinations = new Int32Array(table.rows);
     const last = new Int32Array(sequences.length);

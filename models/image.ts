@@ -1,4 +1,5 @@
 /** From RGB bytes to rows of patches. */
+import type { DType, HostArray } from '../core/index.js';
 import type { ModelConfig } from './config.js';
 import { patchCount, patchesPerSide } from './config.js';
 
@@ -30,4 +31,11 @@ export function patchify(images: readonly Uint8Array[], config: ModelConfig): Fl
     }
   });
   return out;
+}
+
+/** Images as an array for the device: (images * P, patch pixels), in [0, 1]. */
+export function patchArray(images: readonly Uint8Array[], config: ModelConfig, dtype: DType): HostArray {
+  const rows = images.length * patchCount(config);
+  const values = patchify(images, config);
+  return { values, shape: [rows, values.length / rows], dtype };
 }

@@ -20,8 +20,8 @@ import {
   transpose,
 } from '../core/index.js';
 import type { Device, DType, Tensor } from '../core/index.js';
-import { batchArrays, colOfSlot, requirePatches, rowOfSlot } from './batch.js';
-import type { Batch, BatchTensors } from './batch.js';
+import { colOfSlot, rowOfSlot } from './batch.js';
+import type { ModelInputs } from './batch.js';
 import { patchCount, validateModelConfig } from './config.js';
 import type { ModelConfig } from './config.js';
 import { matrixGroups, parameterSpecs } from './specs.js';
@@ -133,28 +133,15 @@ export class VisionLanguageModel {
     return linear(x, p('projector.weight'), p('projector.bias'), { dtype }); // (B * P, C)
   }
 
-  /**
-   * Logits at the response rows of packed sequences: (N, V).
-   * @param patches (B * P, patch pixels) for batches with images
-   */
-  forward(batch: Batch, patches?: Tensor): Tensor {
-    requirePatches(batch, patches, this.config);
-    const tensors = Object.entries(batchArrays(batch)).map(([name, array]) => [name, this.device.fromHost(array)]);
-    return this.forwardTensors(Object.fromEntries(tensors) as BatchTensors, batch.table.maxLength, patches);
-  }
-
-  /**
-   * `forward` without the host's part: nothing but launches, so that it can be recorded. (N, V)
-   * @param maxLength of the longest sequence, or more
-   */
-  forwardTensors(batch: BatchTensors, maxLength: number, patches?: Tensor): Tensor {
-    const { table, slotRows, slotCols } = batch;
+  /** Logits at the rows of packed sequences that want some, as a rule those of the responses: (N, V). */
+  forward(inputs: ModelInputs): Tensor {
+    const { table, maxLength, outputs, slotRows, slotCols, patches } = inputs;
     const sequences = { heads: this.config.heads, table, maxLength };
     const images = patches && this.encodeImages(patches); // (B * P, C)
     const slots = slotRows && slotCols && { rows: slotRows, cols: slotCols };
-    const x = this.embed({ ...batch, slots }, images); // (R, C)
+    const x = this.embed({ ...inputs, slots }, images); // (R, C)
     const y = this.decode(x, qkv => attention(qkv, sequences)); // (R, C)
-    return this.logits(gatherRows(y, batch.outputs)); // (N, V)
+    return this.logits(gatherRows(y, outputs)); // (N, V)
   }
 
   /** Sum of token, position, slot and image embeddings of rows: (R, C). @param images (B * P, C), where rows have images */

@@ -6,6 +6,7 @@ import { AdamW, crossEntropy, Device, sum } from '../../core/index.js';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import {
   generate,
+  modelInputs,
   modelPresets,
   noDecayGroups,
   packBatch,
@@ -77,10 +78,11 @@ async function measure(
   const response = [BOS, ...Array.from({ length: responseLength - 1 }, (_, i) => 5 + (i % 60))];
   const sequences = Array.from({ length: batch }, (): Sequence => ({ prompt, response }));
   const { promptPositions, responsePositions } = config;
-  const packed = packBatch(sequences, { promptPositions, responsePositions, patches });
   const pixels = batch * patches * 3 * config.patchSize ** 2;
   const values = Float32Array.from({ length: pixels }, (_, i) => ((i * 37) % 255) / 255);
-  const images = device.keep(device.tensor(values, [batch * patches, pixels / (batch * patches)]));
+  const images = { values, shape: [batch * patches, pixels / (batch * patches)] };
+  const packed = packBatch(sequences, { promptPositions, responsePositions, patches });
+  const inputs = device.fromHost(modelInputs(packed, config, images)); // outside of all scopes: kept
   const rows = batch * responseLength;
   const targets = new Float32Array(rows * config.vocabulary);
   for (let row = 0; row < rows; row++) targets[row * config.vocabulary + 5 + (row % 60)] = 1;
@@ -89,7 +91,7 @@ async function measure(
   const rates = Object.fromEntries([...model.parameters.groups.keys()].map(group => [group, 1e-4]));
   const update = async () => {
     device.scope(() => {
-      const loss = sum(crossEntropy(model.forward(packed, images), target, weight)); // scalar
+      const loss = sum(crossEntropy(model.forward(inputs), target, weight)); // scalar
       optimizer.backward(loss);
       optimizer.step(rates);
     });
@@ -99,7 +101,7 @@ async function measure(
   const bytes = device.memory().peakBytes;
   const prompts = Array.from({ length: batch }, () => prompt);
   const options = { maxTokens: responseLength, temperature: 1, seed: 1, stream: 1, step: 0 };
-  const rollout = await samples(3, () => device.scope(() => generate(model, prompts, options, images)));
+  const rollout = await samples(3, () => device.scope(() => generate(model, prompts, options, inputs.patches)));
   const row: TrainingRow = {
     ...{ preset, precision, batch, parameters: model.parameters.count },
     tokens: batch * (prompt.length + responseLength),

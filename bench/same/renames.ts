@@ -28,13 +28,15 @@ export interface Allowed {
 
 export const allowed: Allowed = {
   files: {},
-  log: {},
+  // A rollout is written by one writer now, and the sampled estimators log no advantages.
+  log: { onPolicyShare: null, advantageMean: null, advantageDeviation: null, clampedAdvantages: null },
   json: {},
-  tensors: {},
+  // Stage 2 keeps the gate's measurements no more; those of stage 1 are compared by `recapExact` in its log.
+  tensors: { 'optimizer.gate': null },
   metadata: {},
-  settings: {},
+  settings: { 'stage1.gate.failed': null, 'stage2.lambda': null, 'stage2.offPolicy': 'stage2.writer' },
   options: {},
-  added: { files: [], log: [], json: [], tensors: [], metadata: [] },
+  added: { files: [], log: [], json: [], tensors: ['optimizer.gate'], metadata: [] },
   retired: {},
 };
 

@@ -36,7 +36,8 @@ export async function memoryOverSteps(device: Device, steps: number, eager: bool
   const model = new VisionLanguageModel(device, miniatureModel).initialize(1);
   const teacher = await model.frozenCopy();
   const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
-  const stage = distillationStage(config, model, teacher, optimizer, trainingGroups(config, 24));
+  const groups = trainingGroups(config, 24);
+  const stage = distillationStage({ config, student: model, planner: teacher, optimizer, groups });
   if (eager) device.resultObserver = () => {};
   const problems: string[] = [];
   const lengths: number[] = [];
@@ -64,7 +65,7 @@ export async function memoryOverSteps(device: Device, steps: number, eager: bool
     await new Promise(resolve => setImmediate(resolve));
   }
   device.resultObserver = undefined;
-  stage.dispose?.();
+  stage.dispose();
   for (const owner of [optimizer, model, teacher]) owner.dispose();
 
   const flat = (what: string, list: readonly number[], slack: number) => {

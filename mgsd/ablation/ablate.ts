@@ -175,7 +175,7 @@ function usedImages(folder: string, stages: readonly StageName[]): number {
   const { stage1, stage2 } = readJson(path.join(folder, 'config.json')) as RunConfig;
   const perUpdate: Readonly<Record<string, number>> = {
     stage1: stage1.batch,
-    stage2: stage2.batch * stage2.n,
+    stage2: stage2.batch,
     direct: stage1.batch,
   };
   const log = path.join(folder, 'log.jsonl');

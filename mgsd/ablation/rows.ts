@@ -29,17 +29,14 @@ export const methodRun = 'mgsd';
 const all: readonly StageName[] = ['stage0', 'stage1', 'stage2'];
 
 /** A row that differs in stage 2 alone. */
-const variant = (name: string, title: string, change: object | ((config: RunConfig) => object)): AblationRow => ({
+const variant = (name: string, title: string, change: object): AblationRow => ({
   title,
   run: name,
   stages: all,
   evaluation: 'mgsd',
   seesImages: true,
-  change: config => ({ stage2: typeof change === 'function' ? (change as (c: RunConfig) => object)(config) : change }),
+  change: () => ({ stage2: change }),
 });
-
-/** Sequences per puzzle of the reward-only row. */
-const group = 8;
 
 const rows = {
   base: { title: 'base: stage 0, image', run: methodRun, stages: ['stage0'], evaluation: 'base', seesImages: true },
@@ -55,36 +52,26 @@ const rows = {
     ...{ run: 'stage2', stages: all, evaluation: 'mgsd', seesImages: true, needsBudget: true },
     change: ({ stage2 }: RunConfig, images: number) => ({
       stage1: { steps: 0, gate: noGate },
-      stage2: { steps: Math.round(images / (stage2.batch * stage2.n)) },
+      stage2: { steps: Math.round(images / stage2.batch) },
     }),
   },
   mgsd: { title: 'MGSD (stages 1 + 2)', run: methodRun, stages: all, evaluation: 'mgsd', seesImages: true },
   'off-policy': variant('off-policy', "off-policy: the teacher's own traces, forward KL", {
-    ...{ lambda: 0, offPolicy: 'teacher', divergence: 'forward_kl' },
+    writer: 'teacher',
+    divergence: 'forward_kl',
   }),
   'forward-kl': variant('forward-kl', 'forward KL on the student\u2019s prefixes', { divergence: 'forward_kl' }),
-  jsd: variant('jsd', 'generalised JSD, beta 0.5', { divergence: 'jsd', beta: 0.5 }),
   sampled: variant('sampled', "sampled token (k1), as in the paper's code", { estimator: 'sampled' }),
   'sampled-baseline': variant('sampled-baseline', 'sampled token with the exact KL as baseline', {
     estimator: 'sampled_baseline',
   }),
-  'top-k': variant('top-k', 'top-k estimator, k 16', { estimator: 'top_k' }),
   synced: variant('synced', 'teacher: the student of the moment', { teacher: 'synced' }),
-  ema: variant('ema', 'teacher: moving average of the student', { teacher: 'ema' }),
   oracle: variant('oracle', 'teacher: the solver (oracle)', { teacher: 'oracle' }),
   'plan-teacher': {
     ...variant('plan-teacher', 'teacher is told a plan too (its own stage 0)', {}),
     change: () => ({ stage0: { planContext: 0.3 }, stage2: { context: 'state+plan' } }),
   },
   'no-mask': variant('no-mask', 'tokens after a fatal step count too', { maskAfterFatal: false }),
-  reward: variant('reward', 'task reward alone (GRPO, 8 sequences a puzzle)', ({ stage2 }) => ({
-    ...{
-      distillationCoef: 0,
-      rewardCoef: 1,
-      n: group,
-      batch: Math.max(1, Math.round((stage2.batch * stage2.n) / group)),
-    },
-  })),
   direct: {
     title: 'direct image-to-plan supervision',
     ...{ run: 'direct', stages: ['stage0', 'direct'], evaluation: 'direct', seesImages: true, needsBudget: true },
@@ -109,14 +96,9 @@ export type AblationName = keyof typeof rows;
 export const ablationRows: Readonly<Record<AblationName, AblationRow>> = rows;
 export const ablationNames = Object.keys(rows) as readonly AblationName[];
 
-/** Those that are run unless others are asked for. */
-export const defaultRows: readonly AblationName[] = [
-  ...['base', 'stage1', 'stage2', 'mgsd', 'off-policy', 'forward-kl', 'sampled', 'oracle', 'direct', 'mgsd-symbolic', 'symbolic'] as const, // prettier-ignore
-];
-
 /** Images that stages 1 and 2 are planned to use: every sequence of stage 2 counts. Extensions by the gate come on top. */
 export function plannedImages({ stage1, stage2 }: RunConfig): number {
-  return stage1.steps * stage1.batch + stage2.steps * stage2.batch * stage2.n;
+  return stage1.steps * stage1.batch + stage2.steps * stage2.batch;
 }
 
 /** The configuration of a row's run. @param images see `AblationRow.change` */

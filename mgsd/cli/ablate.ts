@@ -4,7 +4,7 @@ import { Option } from 'commander';
 import type { Device } from '../../core/index.js';
 import { modelPresets } from '../../models/index.js';
 import type { PresetName } from '../../models/index.js';
-import { ablationNames, ablationRows, defaultRows, plannedImages, scaled } from '../ablation/rows.js';
+import { ablationNames, ablationRows, plannedImages, scaled } from '../ablation/rows.js';
 import type { AblationName } from '../ablation/rows.js';
 import { ablationCells, ablationLegend } from '../ablation/table.js';
 import { ablate, plannedRuns, runConfig } from '../ablation/ablate.js';
@@ -49,10 +49,10 @@ export function addAblateCommand(program: Command, context: CommandContext): voi
     .description(
       'Trains every row with the same number of images in stages 1 and 2, from the same stage 0, and writes ablation.md and\n' +
         'ablation.json into the folder. The same command goes on where it was stopped; more rows and seeds may be added later.\n\n' +
-        `Rows (those before the dash without --rows: ${defaultRows.join(', ')} - and the others):\n${titles.join('\n')}`,
+        `Rows:\n${titles.join('\n')}`,
     )
     .option('--out <folder>', 'folder of the runs and the table', 'runs/ablation')
-    .option('--rows <names>', 'which rows, with commas; or all', rowsOf)
+    .option('--rows <names>', 'which rows, with commas (default: all)', rowsOf)
     .option('--seeds <numbers>', 'with commas', seedsOf, [1, 2, 3])
     .addOption(new Option('--preset <name>', 'sizes and schedules (default: tiny)').choices(Object.keys(modelPresets)))
     .option('--config <file>', 'JSON with what differs from the preset')
@@ -90,7 +90,7 @@ function scaleOf(text: string): number {
 
 async function runAblate(flags: AblateFlags, context: CommandContext): Promise<void> {
   const { terminal } = context;
-  const { rows = defaultRows, out, seeds, json } = flags;
+  const { rows = ablationNames, out, seeds, json } = flags;
   const { preset, config: file, set } = flags;
   const whole = configFrom({
     ...(preset && { preset }),

@@ -21,7 +21,7 @@ export function addConfigCommand(program: Command, context: CommandContext): voi
     .option('--config <file>', 'JSON with what differs from the preset')
     .option('--set <path=value>', 'one setting, as in stage0.steps=1000 (may be repeated)', several(String))
     .action((flags: ConfigFlags) => context.terminal.out(JSON.stringify(configFrom(flags), null, 2)));
-  addExamples(show, [['config show --set stage2.lambda=0.5', 'what a run with this change would be']]);
+  addExamples(show, [['config show --set stage2.writer=teacher', 'what a run with this change would be']]);
   const schema = command
     .command('schema')
     .summary('a JSON schema of config files, for editors')

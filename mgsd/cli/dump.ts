@@ -1,11 +1,11 @@
 /** One forward pass, written down so that another program can repeat it: inputs in every form, and the logits. */
 import { noGrad } from '../../core/index.js';
-import { packBatch, patchCount } from '../../models/index.js';
+import { modelInputs, packBatch, patchArray, patchCount } from '../../models/index.js';
 import type { SafeTensor, Sequence, VisionLanguageModel } from '../../models/index.js';
 import { BOS } from '../../models/vocabulary.js';
 import type { EvaluationInput } from '../evaluation/evaluate.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
-import { patchTensor, promptOf, renderPuzzles } from '../method/packing.js';
+import { promptOf, renderPuzzles } from '../method/packing.js';
 import { oracleResponse, responseSlots, symbolicPromptSlots } from '../method/response.js';
 
 /** Puzzles of each board size. */
@@ -41,8 +41,9 @@ export async function dumpForward(
   const images = modes.includes('image') ? renderPuzzles(chosen, config) : [];
   const { promptPositions, responsePositions, imageSize } = config;
   const batch = packBatch(sequences, { promptPositions, responsePositions, patches: patchCount(config) });
+  const patches = images.length > 0 ? patchArray(images, config, model.dtype) : undefined;
   const logits = await model.device.scope(() =>
-    noGrad(() => model.forward(batch, images.length > 0 ? patchTensor(model, images) : undefined)).read(),
+    noGrad(() => model.forward(model.device.fromHost(modelInputs(batch, config, patches)))).read(),
   );
   const i32 = (data: Int32Array): SafeTensor => ({ dtype: 'I32', shape: [data.length], data });
   const pixels = new Uint8Array(images.length * imageSize * imageSize * 3);

@@ -4,12 +4,12 @@
  */
 import { AdamW, Random } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
-import { generate, modelPresets, noDecayGroups, VisionLanguageModel } from '../../models/index.js';
+import { modelPresets, noDecayGroups, VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../method/config.js';
 import { predictMemory } from '../runs/memory-need.js';
 import { drawPuzzles, heldOutGroups, trainingGroups } from '../method/puzzles.js';
-import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
-import { patchTensor, promptOf, renderPuzzles } from '../method/packing.js';
+import type { PuzzleGroup } from '../method/puzzles.js';
+import { respond } from '../method/respond.js';
 import { probePool, probeStep, smallPools, stageSize } from '../method/stages/probe.js';
 import type { StageName } from '../method/stages/stage.js';
 import { oracleResponse } from '../method/response.js';
@@ -57,11 +57,12 @@ export async function estimateRun(
   const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
   const generation = await generationSeconds(model, groups);
   const items = heldOutGroups(small).length * config.evaluation.puzzles;
+  const setting = { config: small, student: model, planner: model, optimizer, groups };
   const estimates: StageEstimate[] = [];
   for (const stage of stageNames.filter(name => stages.includes(name))) {
     const { steps, batch } = stageSize(config, stage);
-    const step = (count: number) => probeStep(stage, small, model, model, optimizer, groups, count);
-    const rollouts = stage === 'stage2' ? batch * generatedShare(config) : 0;
+    const step = (count: number) => probeStep(stage, setting, count);
+    const rollouts = stage === 'stage2' ? batch : 0;
     const secondsPerStep = (await timeSteps(batch, step)) + rollouts * generation;
     const evaluationSeconds = evaluatedRows(stage).length * items * generation;
     estimates.push({ stage, steps, batch, secondsPerStep, trainingSeconds: steps * secondsPerStep, evaluationSeconds });
@@ -80,11 +81,6 @@ export async function estimateRun(
     checkpointBytes,
     diskBytes: estimates.length * checkpointsKept * checkpointBytes + lines * logLineBytes + rows * items * itemBytes,
   };
-}
-
-/** Sequences that a model writes for every puzzle of stage 2: the student's, and the teacher's where it writes the others. */
-function generatedShare({ stage2: { n, lambda, offPolicy, teacher } }: RunConfig): number {
-  return n * (offPolicy === 'teacher' && teacher !== 'oracle' ? 1 : lambda);
 }
 
 /** Seconds of a step of `batch`, from the smallest batch that can be timed. */
@@ -107,22 +103,10 @@ async function timed(body: () => Promise<unknown>): Promise<number> {
 async function generationSeconds(model: VisionLanguageModel, groups: readonly PuzzleGroup[]): Promise<number> {
   for (let count = 2; ; count *= 2) {
     const puzzles = drawPuzzles(groups, new Random(0), count);
-    const body = () => respond(model, puzzles);
+    const maxTokens = Math.max(...puzzles.map(({ world, instance }) => oracleResponse(world, instance).length));
+    const body = () => respond(model, puzzles, 'image', { maxTokens, temperature: 1 });
     const first = await timed(body);
     const seconds = first > 8 * longEnough ? first : await timed(body);
     if (seconds >= longEnough || count >= probePool) return seconds / count;
   }
-}
-
-async function respond(model: VisionLanguageModel, puzzles: readonly Puzzle[]): Promise<void> {
-  const maxTokens = Math.max(...puzzles.map(({ world, instance }) => oracleResponse(world, instance).length));
-  const prompts = puzzles.map(puzzle => promptOf(puzzle, 'image', model.config));
-  await model.device.scope(() =>
-    generate(
-      model,
-      prompts,
-      { maxTokens, temperature: 1, seed: 0, stream: 0, step: 0 },
-      patchTensor(model, renderPuzzles(puzzles, model.config)),
-    ),
-  );
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { modelPresets } from '../../models/index.js';
 import type { PresetName } from '../../models/index.js';
 import { noGate, presets } from './presets.js';
-import { distillationSwitches, senselessSettings } from './stages/distillation-config.js';
+import { distillationSwitches, senselessSettings, withoutRetired } from './variants/switches.js';
 import { WORLD_NAMES } from '../worlds/registry.js';
 
 const count = z.int().min(1);
@@ -19,16 +19,11 @@ const replay = probability
 const gateSchema = z
   .strictObject({
     recapExact: probability.describe(
-      'Share of exact recaps that every board size must reach before it takes part in stage 2; 0: no gate',
+      'Share of exact recaps that every board size must reach before stage 1 may end; 0: no gate',
     ),
     puzzles: count.describe('Puzzles per board size that are asked about; none of them is trained on in stage 1'),
     steps: count.describe('Updates of an extension, half of whose puzzles come from the sizes that failed'),
     extensions: steps.describe('Extensions of stage 1 at most'),
-    failed: z
-      .enum(['ground', 'join'])
-      .describe(
-        'In stage 2, sizes that still fail: go on being grounded and are asked again every `steps` updates; or join at once',
-      ),
   })
   .describe('Between stages 1 and 2');
 
@@ -156,7 +151,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
  * @throws Error in one line that names every wrong field
  */
 export function resolveConfig(preset: PresetName, ...changes: readonly unknown[]): RunConfig {
-  const raw = changes.reduce<unknown>(merge, presets[preset]);
+  const raw = changes.map(withoutRetired).reduce<unknown>(merge, presets[preset]);
   const result = configSchema.safeParse(raw);
   if (!result.success) {
     const problems = result.error.issues.map(({ path, message }) => `${path.join('.') || 'config'}: ${message}`);

@@ -1,6 +1,13 @@
-/** From puzzles and traces to what a model is fed: packed batches, patches, targets. */
-import { packBatch, patchCount, patchify } from '../../models/index.js';
-import type { Batch, GenerateOptions, ModelConfig, Sequence, VisionLanguageModel } from '../../models/index.js';
+/** From puzzles and traces to what a model is fed: prompts, packed sequences, patches, targets and weights. */
+import { packBatch, padBatch, modelInputs, patchArray, patchCount } from '../../models/index.js';
+import type {
+  Batch,
+  GenerateOptions,
+  ModelConfig,
+  ModelInputs,
+  Sequence,
+  VisionLanguageModel,
+} from '../../models/index.js';
 import type { HostArray, Tensor } from '../../core/index.js';
 import type { Puzzle } from './puzzles.js';
 import { imagePrompt, responseSlots, symbolicPrompt, symbolicPromptSlots } from './response.js';
@@ -14,11 +21,11 @@ export type InputMode = 'image' | 'symbolic';
 /** @param asked for a recap and a plan, or (`perceive`) for answers to the perception questions */
 export function promptOf(
   { world, instance }: Puzzle,
-  mode: InputMode,
+  input: InputMode,
   config: ModelConfig,
   asked: Mode = 'plan',
 ): number[] {
-  return mode === 'image' ? imagePrompt(world, patchCount(config), asked) : symbolicPrompt(world, instance, asked);
+  return input === 'image' ? imagePrompt(world, patchCount(config), asked) : symbolicPrompt(world, instance, asked);
 }
 
 /** Puzzles as pictures: (imageSize, imageSize, 3) bytes each. */
@@ -30,55 +37,60 @@ export function renderPuzzles(
   return puzzles.map(({ world, instance }) => world.render(instance, config.imageSize, style));
 }
 
-/** Images as patches: (images * P, patch pixels). */
-export function patchArray({ config, dtype }: VisionLanguageModel, images: readonly Uint8Array[]): HostArray {
-  const patches = patchCount(config);
-  const values = patchify(images, config);
-  return { values, shape: [images.length * patches, values.length / (images.length * patches)], dtype };
+/** Images as patches on the device: (images * P, patch pixels). */
+export function patchTensor({ device, config, dtype }: VisionLanguageModel, images: readonly Uint8Array[]): Tensor {
+  return device.fromHost(patchArray(images, config, dtype));
 }
 
-/** The same on the device. */
-export function patchTensor(model: VisionLanguageModel, images: readonly Uint8Array[]): Tensor {
-  return model.device.fromHost(patchArray(model, images));
-}
-
-/** Prompts in the given mode with the inputs of their traces, packed. */
+/**
+ * Prompts and traces as one packed batch, padded so that batches of about the same size share a recorded step. Its first outputs are
+ * the positions of the traces, one after another.
+ * @param images what an image prompt shows; default: the puzzles in the look of training
+ */
 export function packTraces(
-  puzzles: readonly Puzzle[],
   traces: readonly TrainingTrace[],
-  mode: InputMode,
-  config: ModelConfig,
-  asked: Mode = 'plan',
-): Batch {
-  const prompts = puzzles.map(puzzle => promptOf(puzzle, mode, config, asked));
-  return packPrompts(puzzles, traces, prompts, mode, config);
+  input: InputMode,
+  { config, dtype }: Pick<VisionLanguageModel, 'config' | 'dtype'>,
+  images?: readonly Uint8Array[],
+): ModelInputs<HostArray> {
+  const batch = padBatch(packSequences(traces, input, config));
+  if (input === 'symbolic') return modelInputs(batch, config);
+  const shown =
+    images ??
+    renderPuzzles(
+      traces.map(({ puzzle }) => puzzle),
+      config,
+    );
+  return modelInputs(batch, config, patchArray(shown, config, dtype));
 }
 
-/** The same with prompts that are given, whole; of those that a trace hides only the task and the mode are kept. */
-export function packPrompts(
-  puzzles: readonly Puzzle[],
-  traces: readonly TrainingTrace[],
-  prompts: readonly (readonly number[])[],
-  mode: InputMode,
-  config: ModelConfig,
-): Batch {
-  const sequences = puzzles.map<Sequence>(({ world, instance }, i) => {
-    const { inputs, hidesState } = traces[i]!;
-    const shown = hidesState && mode === 'symbolic' ? 2 : Infinity;
-    const promptSlots = mode === 'symbolic' ? symbolicPromptSlots(world, instance)?.slice(0, shown) : undefined;
-    const slots = inputs.length > 1 ? responseSlots(world, inputs[1]!, inputs.length) : undefined;
-    return {
-      prompt: prompts[i]!.slice(0, shown),
-      response: inputs,
-      ...(promptSlots && { promptSlots }),
-      ...(slots && { responseSlots: slots }),
-    };
-  });
-  return packBatch(sequences, {
-    promptPositions: config.promptPositions,
-    responsePositions: config.responsePositions,
-    patches: patchCount(config),
-  });
+/** Prompts and traces, packed as they are. */
+export function packSequences(traces: readonly TrainingTrace[], input: InputMode, config: ModelConfig): Batch {
+  const sequences = traces.map(trace => (input === 'image' ? behindImage(trace, config) : behindSymbols(trace)));
+  const { promptPositions, responsePositions } = config;
+  return packBatch(sequences, { promptPositions, responsePositions, patches: patchCount(config) });
+}
+
+function behindImage({ puzzle, inputs, asked }: TrainingTrace, config: ModelConfig): Sequence {
+  return { prompt: promptOf(puzzle, 'image', config, asked), response: inputs, ...slotsOf(puzzle, inputs) };
+}
+
+function behindSymbols({ puzzle, inputs, asked, shows = 'state' }: TrainingTrace): Sequence {
+  const { world, instance } = puzzle;
+  const told = shows === 'state+plan' ? world.referencePlan(instance) : undefined;
+  const length = shows === 'nothing' ? 2 : Infinity; // the task and the mode stay
+  const promptSlots = symbolicPromptSlots(world, instance)?.slice(0, length);
+  return {
+    prompt: symbolicPrompt(world, instance, asked, told).slice(0, length),
+    response: inputs,
+    ...(promptSlots && { promptSlots }),
+    ...slotsOf(puzzle, inputs),
+  };
+}
+
+function slotsOf({ world }: Puzzle, inputs: Int32Array): Pick<Sequence, 'responseSlots'> {
+  const slots = inputs.length > 1 ? responseSlots(world, inputs[1]!, inputs.length) : undefined;
+  return slots ? { responseSlots: slots } : {};
 }
 
 /**
@@ -96,15 +108,45 @@ export function generationSlots(
   };
 }
 
-/** Targets of all traces, one after another: every right token has an equal share. (N, V) */
-export function targetArray({ config, dtype }: VisionLanguageModel, traces: readonly TrainingTrace[]): HostArray {
-  const V = config.vocabulary;
-  const rows = traces.flatMap(trace => trace.targets);
-  const values = new Float32Array(rows.length * V);
-  rows.forEach((targets, row) => {
-    for (const token of targets) values[row * V + token] = 1 / targets.length;
-  });
-  return { values, shape: [rows.length, V], dtype };
+/** What supervision reads of a batch. N positions of all traces and their padding, V vocabulary. */
+export interface SupervisedInputs<T> {
+  readonly sequences: ModelInputs<T>;
+  /** Every right token has an equal share: (N, V). */
+  readonly targets: T;
+  /** What each position counts; they sum to 1: (N). */
+  readonly weights: T;
+}
+
+/** Traces with their targets. @param average see `LossAverage` */
+export function packSupervised(
+  traces: readonly TrainingTrace[],
+  input: InputMode,
+  model: VisionLanguageModel,
+  average: LossAverage,
+): SupervisedInputs<HostArray> {
+  const { dtype } = model;
+  const V = model.config.vocabulary;
+  const sequences = packTraces(traces, input, model);
+  const rows = sequences.outputs.values.length;
+  const targets = new Float32Array(rows * V);
+  traces
+    .flatMap(trace => trace.targets)
+    .forEach((right, row) => {
+      for (const token of right) targets[row * V + token] = 1 / right.length;
+    });
+  return {
+    sequences,
+    targets: { values: targets, shape: [rows, V], dtype },
+    weights: tokenWeights(
+      averagingWeights(
+        traces,
+        traces.map(({ weights }) => weights),
+        average,
+      ),
+      rows,
+      dtype,
+    ),
+  };
 }
 
 /**
@@ -114,38 +156,38 @@ export function targetArray({ config, dtype }: VisionLanguageModel, traces: read
 export type LossAverage = 'world' | 'token';
 
 /**
- * Weights of tokens, sequence by sequence, divided so that a weighted sum of their losses is a mean: over all tokens, or for
+ * Weights of tokens, trace by trace, divided so that a weighted sum of their losses is a mean: over all tokens, or for
  * `world` over the worlds present of the means over their tokens. All zero where nothing counts. The shapes are those given.
  */
 export function averagingWeights(
-  puzzles: readonly Puzzle[],
+  traces: readonly Pick<TrainingTrace, 'puzzle'>[],
   weights: readonly ArrayLike<number>[],
   average: LossAverage,
 ): Float64Array[] {
-  const shareOf = ({ world }: Puzzle) => (average === 'world' ? world.name : '');
+  const shareOf = ({ puzzle }: Pick<TrainingTrace, 'puzzle'>) => (average === 'world' ? puzzle.world.name : '');
   const totals = new Map<string, number>();
-  puzzles.forEach((puzzle, i) => {
+  traces.forEach((trace, i) => {
     const total = Array.from(weights[i]!).reduce((sum, w) => sum + w, 0);
-    totals.set(shareOf(puzzle), (totals.get(shareOf(puzzle)) ?? 0) + total);
+    totals.set(shareOf(trace), (totals.get(shareOf(trace)) ?? 0) + total);
   });
   const present = [...totals.values()].filter(total => total > 0).length;
-  return puzzles.map((puzzle, i) => {
-    const divisor = totals.get(shareOf(puzzle))! * present;
+  return traces.map((trace, i) => {
+    const divisor = totals.get(shareOf(trace))! * present;
     return Float64Array.from(weights[i]!, w => (divisor > 0 ? w / divisor : 0));
   });
 }
 
-/** The weights of all positions, averaged as asked: (N). */
-export function weightArray(
-  { dtype }: VisionLanguageModel,
-  puzzles: readonly Puzzle[],
-  traces: readonly TrainingTrace[],
-  average: LossAverage,
+/** Weights of all positions, one trace after another, and zeros for the padding: (rows). */
+export function tokenWeights(
+  sequences: readonly Float64Array[],
+  rows: number,
+  dtype: VisionLanguageModel['dtype'],
 ): HostArray {
-  const sequences = averagingWeights(
-    puzzles,
-    traces.map(({ weights }) => weights),
-    average,
-  );
-  return { values: Float64Array.from(sequences.flatMap(sequence => Array.from(sequence))), dtype };
+  const values = new Float64Array(rows);
+  let row = 0;
+  for (const weights of sequences) {
+    values.set(weights, row);
+    row += weights.length;
+  }
+  return { values, dtype };
 }

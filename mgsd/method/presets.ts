@@ -1,26 +1,12 @@
 /**
- * Complete configurations, and what their parts have in common. `tiny` is measured (README.md), `worlds` too (TRAINING.md), `small` with
+ * Complete configurations, each as what it changes about a smaller one. `tiny` is measured (README.md), `worlds` too (TRAINING.md), `small` with
  * a shorter schedule only (bench/small-short.json, TRAINING.md), `base` and `large` not yet.
  */
 import type { PresetName } from '../../models/index.js';
 import type { RunConfig, TaskConfig } from './config.js';
-import { distillationDefaults } from './stages/distillation-config.js';
 
 /** No gate: what runs had before there was one. */
-export const noGate = { recapExact: 0, puzzles: 64, steps: 200, extensions: 0, failed: 'join' } as const;
-
-const gate = { recapExact: 0.9, puzzles: 64, steps: 250, extensions: 4, failed: 'ground' } as const;
-
-const optimizer = { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.01, maxNorm: 1 };
-const noise = { recapSamples: 0.3, recapTokens: 0.15, detourSamples: 0.3, detourSteps: 0.25 };
-const distillation = {
-  ...distillationDefaults,
-  divergence: 'reverse_kl',
-  estimator: 'full',
-  temperature: 1,
-  teacherFloor: -12,
-  maskAfterFatal: true,
-} as const;
+export const noGate = { recapExact: 0, puzzles: 64, steps: 200, extensions: 0 } as const;
 
 /** The smaller boards of all three worlds. */
 const smallBoards: TaskConfig[] = [
@@ -40,241 +26,119 @@ const allBoards: TaskConfig[] = [
   { world: 'minibehaviour', levels: [5, 6], pool: { '5': 3200, '6': 13000 } },
 ];
 
-/** Complete configurations by name. */
-export const presets: Readonly<Record<PresetName, RunConfig>> = {
-  tiny: {
-    preset: 'tiny',
-    seed: 1,
-    precision: 'f32',
-    tasks: [smallBoards[0]!],
-    optimizer,
-    stage0: {
-      steps: 2000,
-      batch: 64,
-      balance: 0.3,
-      lossAverage: 'world',
-      learningRate: 2e-3,
-      warmup: 100,
-      floor: 0.1,
-      noise,
-      promptDropout: 0,
-      planContext: 0,
-    },
-    stage1: {
-      steps: 800,
-      batch: 64,
-      balance: 0,
-      lossAverage: 'world',
-      visionRate: 2e-3,
-      decoderRate: 5e-4,
-      warmup: 50,
-      floor: 0.1,
-      images: 1500,
-      questions: 0,
-      replay: 0,
-      gate: noGate,
-    },
-    stage2: {
-      steps: 400,
-      batch: 64,
-      balance: 0.5,
-      lossAverage: 'world',
-      visionRate: 5e-4,
-      decoderRate: 5e-4,
-      warmup: 20,
-      floor: 0.3,
-      prompts: 15000,
-      replay: 0,
-      ...distillation,
-    },
-    evaluation: { puzzles: 200 },
+/** A new configuration with the changes in its stages. */
+type StageChanges = { readonly [S in 'stage0' | 'stage1' | 'stage2']: Partial<RunConfig[S]> };
+const derive = (base: RunConfig, changes: Partial<RunConfig>, stages: StageChanges): RunConfig => ({
+  ...base,
+  ...changes,
+  stage0: { ...base.stage0, ...stages.stage0 },
+  stage1: { ...base.stage1, ...stages.stage1 },
+  stage2: { ...base.stage2, ...stages.stage2 },
+});
+
+/** FrozenLake alone, in minutes on a laptop's processor. */
+const tiny: RunConfig = {
+  preset: 'tiny',
+  seed: 1,
+  precision: 'f32',
+  tasks: [smallBoards[0]!],
+  optimizer: { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.01, maxNorm: 1 },
+  stage0: {
+    steps: 2000,
+    batch: 64,
+    balance: 0.3,
+    lossAverage: 'world',
+    learningRate: 2e-3,
+    warmup: 100,
+    floor: 0.1,
+    noise: { recapSamples: 0.3, recapTokens: 0.15, detourSamples: 0.3, detourSteps: 0.25 },
+    promptDropout: 0,
+    planContext: 0,
   },
-  worlds: {
-    preset: 'worlds',
-    seed: 1,
-    precision: 'f32',
-    tasks: smallBoards,
-    optimizer,
-    stage0: {
-      steps: 4000,
-      batch: 128,
-      balance: 0.3,
-      lossAverage: 'token',
-      learningRate: 2e-3,
-      warmup: 100,
-      floor: 0.05,
-      noise,
-      promptDropout: 0.1,
-      planContext: 0,
-    },
+  stage1: {
+    steps: 800,
+    batch: 64,
+    balance: 0,
+    lossAverage: 'world',
+    visionRate: 2e-3,
+    decoderRate: 5e-4,
+    warmup: 50,
+    floor: 0.1,
+    images: 1500,
+    questions: 0,
+    replay: 0,
+    gate: noGate,
+  },
+  stage2: {
+    steps: 400,
+    batch: 64,
+    balance: 0.5,
+    lossAverage: 'world',
+    visionRate: 5e-4,
+    decoderRate: 5e-4,
+    warmup: 20,
+    floor: 0.3,
+    prompts: 15000,
+    replay: 0,
+    divergence: 'reverse_kl',
+    estimator: 'full',
+    teacher: 'frozen',
+    context: 'state',
+    writer: 'student',
+    temperature: 1,
+    teacherFloor: -12,
+    maskAfterFatal: true,
+  },
+  evaluation: { puzzles: 200 },
+};
+
+/** All three worlds in one model of the same size. */
+const worlds = derive(
+  tiny,
+  { preset: 'worlds', tasks: smallBoards },
+  {
+    stage0: { steps: 4000, batch: 128, lossAverage: 'token', floor: 0.05, promptDropout: 0.1 },
     stage1: {
       steps: 1200,
       batch: 96,
-      balance: 0,
-      lossAverage: 'world',
-      visionRate: 2e-3,
-      decoderRate: 5e-4,
-      warmup: 50,
-      floor: 0.1,
       images: 3000,
-      questions: 0,
       replay: 0.125,
-      gate,
+      gate: { recapExact: 0.9, puzzles: 64, steps: 250, extensions: 4 },
     },
-    stage2: {
-      steps: 1400,
-      batch: 96,
-      balance: 0.5,
-      lossAverage: 'world',
-      visionRate: 2e-4,
-      decoderRate: 6e-4,
-      warmup: 20,
-      floor: 0.1,
-      prompts: 15000,
-      replay: 0.125,
-      ...distillation,
-    },
-    evaluation: { puzzles: 200 },
+    stage2: { steps: 1400, batch: 96, visionRate: 2e-4, decoderRate: 6e-4, floor: 0.1, replay: 0.125 },
   },
-  small: {
-    preset: 'small',
-    seed: 1,
-    precision: 'f16',
-    tasks: allBoards,
-    optimizer,
-    stage0: {
-      steps: 12000,
-      batch: 256,
-      balance: 0.3,
-      lossAverage: 'token',
-      learningRate: 1e-3,
-      warmup: 300,
-      floor: 0.05,
-      noise,
-      promptDropout: 0,
-      planContext: 0,
-    },
-    stage1: {
-      steps: 4000,
-      batch: 128,
-      balance: 0,
-      lossAverage: 'world',
-      visionRate: 1e-3,
-      decoderRate: 3e-4,
-      warmup: 100,
-      floor: 0.1,
-      images: 3000,
-      questions: 0,
-      replay: 0.125,
-      gate,
-    },
-    stage2: {
-      steps: 2000,
-      batch: 128,
-      balance: 0.5,
-      lossAverage: 'world',
-      visionRate: 5e-4,
-      decoderRate: 5e-4,
-      warmup: 50,
-      floor: 0.1,
-      prompts: 15000,
-      replay: 0.125,
-      ...distillation,
-    },
-    evaluation: { puzzles: 200 },
+);
+
+/** All twelve boards. */
+const small = derive(
+  worlds,
+  { preset: 'small', precision: 'f16', tasks: allBoards },
+  {
+    stage0: { steps: 12000, batch: 256, learningRate: 1e-3, warmup: 300, promptDropout: 0 },
+    stage1: { steps: 4000, batch: 128, visionRate: 1e-3, decoderRate: 3e-4, warmup: 100 },
+    stage2: { steps: 2000, batch: 128, visionRate: 5e-4, decoderRate: 5e-4, warmup: 50 },
   },
-  base: {
-    preset: 'base',
-    seed: 1,
-    precision: 'f16',
-    tasks: allBoards,
-    optimizer,
-    stage0: {
-      steps: 20000,
-      batch: 512,
-      balance: 0.3,
-      lossAverage: 'token',
-      learningRate: 6e-4,
-      warmup: 500,
-      floor: 0.05,
-      noise,
-      promptDropout: 0,
-      planContext: 0,
-    },
-    stage1: {
-      steps: 4000,
-      batch: 256,
-      balance: 0,
-      lossAverage: 'world',
-      visionRate: 6e-4,
-      decoderRate: 2e-4,
-      warmup: 200,
-      floor: 0.1,
-      images: 3000,
-      questions: 0,
-      replay: 0.125,
-      gate,
-    },
-    stage2: {
-      steps: 2000,
-      batch: 256,
-      balance: 0.5,
-      lossAverage: 'world',
-      visionRate: 3e-4,
-      decoderRate: 3e-4,
-      warmup: 100,
-      floor: 0.1,
-      prompts: 15000,
-      replay: 0.125,
-      ...distillation,
-    },
-    evaluation: { puzzles: 200 },
+);
+
+const base = derive(
+  small,
+  { preset: 'base' },
+  {
+    stage0: { steps: 20000, batch: 512, learningRate: 6e-4, warmup: 500 },
+    stage1: { batch: 256, visionRate: 6e-4, decoderRate: 2e-4, warmup: 200 },
+    stage2: { batch: 256, visionRate: 3e-4, decoderRate: 3e-4, warmup: 100 },
   },
-  large: {
-    preset: 'large',
-    seed: 1,
-    precision: 'f16',
-    tasks: allBoards,
-    optimizer,
-    stage0: {
-      steps: 20000,
-      batch: 512,
-      balance: 0.3,
-      lossAverage: 'token',
-      learningRate: 4e-4,
-      warmup: 1000,
-      floor: 0.05,
-      noise,
-      promptDropout: 0,
-      planContext: 0,
-    },
-    stage1: {
-      steps: 4000,
-      batch: 512,
-      balance: 0,
-      lossAverage: 'world',
-      visionRate: 4e-4,
-      decoderRate: 1e-4,
-      warmup: 300,
-      floor: 0.1,
-      images: 3000,
-      questions: 0,
-      replay: 0.125,
-      gate,
-    },
-    stage2: {
-      steps: 2000,
-      batch: 512,
-      balance: 0.5,
-      lossAverage: 'world',
-      visionRate: 2e-4,
-      decoderRate: 2e-4,
-      warmup: 200,
-      floor: 0.1,
-      prompts: 15000,
-      replay: 0.125,
-      ...distillation,
-    },
-    evaluation: { puzzles: 200 },
+);
+
+const large = derive(
+  base,
+  { preset: 'large' },
+  {
+    stage0: { learningRate: 4e-4, warmup: 1000 },
+    stage1: { batch: 512, visionRate: 4e-4, decoderRate: 1e-4, warmup: 300 },
+    stage2: { batch: 512, visionRate: 2e-4, decoderRate: 2e-4, warmup: 200 },
   },
-};
+);
+
+/** Complete configurations by name. */
+export const presets: Readonly<Record<PresetName, RunConfig>> = { tiny, worlds, small, base, large };

@@ -31,9 +31,9 @@ export const streams = {
   stage2: 22,
   rollouts: 23,
   direct: 24,
-  replay: 26,
+  teacherRollouts: 25,
+  rehearsal: { stage1: 126, stage2: 226 },
   questions: 27,
-  grounding: 28,
   shuffle: 30,
   bootstrap: 31,
 } as const;

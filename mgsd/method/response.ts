@@ -9,7 +9,7 @@
  * recap at the head of a plan is word for word the symbolic prompt: perceiving and planning share one grammar.
  *
  * Stage 1 trains `BOS recap... ANS` under mode:plan, the very prefix that stage 2 continues, so that nothing learnt there
- * (prompt, positions, closing token) has to be unlearnt. mode:perceive with `BOS recap... EOS` is for asking for facts alone.
+ * (prompt, positions, closing token) has to be unlearnt. mode:perceive is for the perception questions, see questions.ts.
  *
  * `walkResponse` alone follows a response from token to token and knows at each position what an oracle would
  * write next. Training targets, the judgement of a generated response and the mask of stage 2 are three readings of it.
@@ -34,14 +34,7 @@ import {
 import type { Action } from '../worlds/grid.js';
 import type { PlanState, Verdict, World, WorldInstance } from '../worlds/world.js';
 
-/** Which parts a response has. Leaving one out is an ablation: without cells the model has to count its moves itself. */
-export interface TraceFormat {
-  readonly recap: boolean;
-  readonly cells: boolean;
-}
-
-export const DEFAULT_FORMAT: TraceFormat = { recap: true, cells: true };
-
+/** What is asked for: answers to the perception questions, or a recap and a plan. */
 export type Mode = 'perceive' | 'plan';
 
 /** What the target at a position belongs to, as stored in the packed arrays. */
@@ -114,9 +107,8 @@ export function maximumPromptLength(world: World, level: number, withPlan = fals
  * Number of response positions that a puzzle of this level may need: as many tokens may be generated after BOS, and as
  * many positions does the model need, since the last generated token is never an input.
  */
-export function maximumResponseLength(world: World, level: number, format: TraceFormat = DEFAULT_FORMAT): number {
-  const recap = format.recap ? world.maximumRecapLength(level) : 0;
-  return recap + 1 + world.maximumPlanLength(level) * (format.cells ? 2 : 1) + 1;
+export function maximumResponseLength(world: World, level: number): number {
+  return world.maximumRecapLength(level) + 1 + 2 * world.maximumPlanLength(level) + 1;
 }
 
 /**
@@ -126,15 +118,13 @@ export function maximumResponseLength(world: World, level: number, format: Trace
 export function oracleResponse<I extends WorldInstance>(
   world: World<I>,
   instance: I,
-  format: TraceFormat = DEFAULT_FORMAT,
   plan: readonly Action[] = world.referencePlan(instance),
 ): number[] {
-  const tokens = format.recap ? [...world.recap(instance), ANS] : [ANS];
+  const tokens = [...world.recap(instance), ANS];
   let state = world.start(instance);
   for (const action of plan) {
     if (!world.isGoal(instance, state)) state = world.step(instance, state, action).next;
-    tokens.push(actionToken(action));
-    if (format.cells) tokens.push(world.cellAfter(instance, state));
+    tokens.push(actionToken(action), world.cellAfter(instance, state));
   }
   tokens.push(EOS);
   return tokens;
@@ -144,13 +134,8 @@ export function oracleResponse<I extends WorldInstance>(
  * Throws if the oracle's own response to a puzzle does not fit into `limit` positions: a limit that is too short caps the
  * success rate silently, however well the model has learnt.
  */
-export function assertOracleFits<I extends WorldInstance>(
-  world: World<I>,
-  instance: I,
-  limit: number,
-  format: TraceFormat = DEFAULT_FORMAT,
-): void {
-  const needed = oracleResponse(world, instance, format).length;
+export function assertOracleFits<I extends WorldInstance>(world: World<I>, instance: I, limit: number): void {
+  const needed = oracleResponse(world, instance).length;
   if (needed > limit)
     throw new Error(
       `the oracle's own response to ${world.instanceKey(instance)} needs ${needed} tokens, but the limit is ${limit}: ` +
@@ -183,13 +168,6 @@ export interface ResponseWalk {
   readonly arrivalIndex: number;
 }
 
-/** How a response is to be read. */
-export interface WalkOptions {
-  readonly format?: TraceFormat;
-  /** What closes the recap: ANS, after which the plan follows, or EOS (mode:perceive). */
-  readonly recapCloses?: typeof ANS | typeof EOS;
-}
-
 /**
  * Follows a response, the tokens after BOS. At each position the oracle's targets are, given what stands before it:
  * in the recap the token that belongs there by its number, whatever was written before; in an action's place every optimal
@@ -204,11 +182,9 @@ export function walkResponse<I extends WorldInstance>(
   world: World<I>,
   instance: I,
   tokens: ArrayLike<number>,
-  options: WalkOptions = {},
 ): ResponseWalk {
-  const { format = DEFAULT_FORMAT, recapCloses = ANS } = options;
-  const truth = format.recap ? world.recap(instance) : [];
-  const longestRecap = format.recap ? Math.max(world.maximumRecapLength(instance.size), truth.length) : 0;
+  const truth = world.recap(instance);
+  const longestRecap = Math.max(world.maximumRecapLength(instance.size), truth.length);
   const length = tokens.length;
   const spans = new Uint8Array(length);
   const sound = new Uint8Array(length);
@@ -232,9 +208,9 @@ export function walkResponse<I extends WorldInstance>(
     switch (place) {
       case 'recap':
         spans[t] = SPAN_RECAP;
-        targets.push([truth[recap.length] ?? recapCloses]);
-        if (token === recapCloses) {
-          answered = token === ANS;
+        targets.push([truth[recap.length] ?? ANS]);
+        if (token === ANS) {
+          answered = true;
           place = 'action';
         } else if (isRecapToken(token) && recap.length < longestRecap) recap.push(token);
         else note('broken', t);
@@ -256,7 +232,7 @@ export function walkResponse<I extends WorldInstance>(
           if (step.verdict === 'fatal') note('fatal', t);
           if (step.verdict === 'goal') note('arrival', t);
         }
-        if (format.cells) place = 'cell';
+        place = 'cell';
         break;
       case 'cell': {
         spans[t] = SPAN_CELL;
@@ -344,17 +320,15 @@ export function parseResponse<I extends WorldInstance>(
   world: World<I>,
   instance: I,
   tokens: ArrayLike<number>,
-  options: WalkOptions = {},
 ): ParsedResponse {
-  const walk = walkResponse(world, instance, tokens, options);
-  const { format = DEFAULT_FORMAT, recapCloses = ANS } = options;
-  const truth = format.recap ? world.recap(instance) : [];
-  const closed = recapCloses === ANS ? walk.answered : walk.endIndex >= 0 && walk.breakIndex < 0;
+  const walk = walkResponse(world, instance, tokens);
+  const truth = world.recap(instance);
   const judged = world.judge(instance, walk.actions);
   const failure = walk.breakIndex >= 0 ? 'grammar' : walk.endIndex < 0 ? 'no-end' : null;
   return {
     recap: walk.recap,
-    recapExact: closed && walk.recap.length === truth.length && walk.recap.every((token, i) => token === truth[i]),
+    recapExact:
+      walk.answered && walk.recap.length === truth.length && walk.recap.every((token, i) => token === truth[i]),
     actions: walk.actions,
     cells: walk.cells,
     cellsExact: walk.wrongCellIndex < 0,

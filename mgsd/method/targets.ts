@@ -1,16 +1,17 @@
 /**
- * Training samples made from traces: the oracle's responses with noise in the recap and detours in the plan, soft targets
- * over all optimal actions. Packing them into a batch is samples.ts's business.
+ * What is trained on: the oracle's responses, with noise in the recap and detours in the plan, or sampled ones, with all right
+ * tokens at every position as targets. packing.ts makes batches of them.
  *
- * A student in stage 2 shows its teacher prefixes that no oracle would write. Noise and detours are what stage 0 does about
- * that: the teacher learns to trust its prompt and not the prefix, and to plan on from wherever the plan has got to.
+ * A student in stage 2 shows its teacher prefixes that no oracle would write. Noise and detours prepare the teacher for them in stage
+ * 0: it learns to trust its prompt and not the prefix, and to plan on from wherever the plan has got to.
  */
-
 import {
   ANS,
   BOS,
+  EOS,
   MAXIMUM_SIZE,
   MINIMUM_SIZE,
+  actionToken,
   cellIndexToken,
   cellOf,
   maskOf,
@@ -18,22 +19,18 @@ import {
   sizeOf,
   sizeToken,
 } from '../../models/vocabulary.js';
-import {
-  DEFAULT_FORMAT,
-  SPAN_RECAP,
-  oracleResponse,
-  responseMask,
-  walkResponse,
-  type ResponseWalk,
-  type TraceFormat,
-  type WalkOptions,
-} from './response.js';
+import { SPAN_ACTION, SPAN_RECAP, oracleResponse, responseMask, walkResponse } from './response.js';
+import type { Mode, ResponseWalk } from './response.js';
+import type { Puzzle } from './puzzles.js';
 import { questionResponse } from './questions.js';
-import { boardCells, type Action } from '../worlds/grid.js';
-import { choose, type RandomSource, type World, type WorldInstance } from '../worlds/world.js';
+import { boardCells } from '../worlds/grid.js';
+import type { Action } from '../worlds/grid.js';
+import { choose } from '../worlds/world.js';
+import type { RandomSource } from '../worlds/world.js';
 
 /** One response to train on. Position t sees inputs 0..t and predicts token t+1 of the response. */
 export interface TrainingTrace {
+  readonly puzzle: Puzzle;
   /** BOS and all response tokens but the last: (length). */
   readonly inputs: Int32Array;
   /** The ids that are right at each position, all equally: (length), 1 to 6 ids each. */
@@ -42,9 +39,14 @@ export interface TrainingTrace {
   readonly spans: Uint8Array;
   /** How much each position counts: (length); 1 in traces of the oracle, the mask in sampled ones. */
   readonly weights: Float32Array;
-  /** The symbolic state is left out of this sample's prompt. */
-  readonly hidesState?: true;
+  /** What the prompt asks for. Default `plan`. */
+  readonly asked?: Mode;
+  /** What a symbolic prompt tells of the puzzle. Default `state`. */
+  readonly shows?: Context | 'nothing';
 }
+
+/** What a symbolic prompt tells: the state, or the reference plan as well. */
+export type Context = 'state' | 'state+plan';
 
 /** How often stage 0 leaves the oracle's path; all are probabilities. */
 export interface TraceNoise {
@@ -56,100 +58,87 @@ export interface TraceNoise {
   readonly detourSteps: number;
 }
 
-export const DEFAULT_NOISE: TraceNoise = {
-  recapSamples: 0.3,
-  recapTokens: 0.15,
-  detourSamples: 0.3,
-  detourSteps: 0.25,
-};
-
 export const NO_NOISE: TraceNoise = { recapSamples: 0, recapTokens: 0, detourSamples: 0, detourSteps: 0 };
-
-export interface PlanTraceOptions {
-  readonly format?: TraceFormat;
-  readonly noise?: TraceNoise;
-  /** Targets are all optimal actions (default), or only the one that the trace takes. */
-  readonly softTargets?: boolean;
-  /** Share of samples that hide the state from the prompt: they plan from their own recap, which is then free of noise. */
-  readonly promptDropout?: number;
-}
 
 /**
  * A whole response for stage 0 (with noise) or for direct supervision (without). The plan takes an optimal action at random
  * where several are equally good, so that the prefixes of all optimal plans are seen.
+ * @param promptDropout share of samples that hide the state from the prompt: they plan from their own recap, free of noise
  */
-export function planTrace<I extends WorldInstance>(
-  world: World<I>,
-  instance: I,
-  random: RandomSource,
-  options: PlanTraceOptions = {},
-): TrainingTrace {
-  const { format = DEFAULT_FORMAT, noise = DEFAULT_NOISE, softTargets = true, promptDropout = 0 } = options;
+export function planTrace(puzzle: Puzzle, random: RandomSource, noise: TraceNoise, promptDropout = 0): TrainingTrace {
   const hidesState = promptDropout > 0 && random.uniform() < promptDropout;
   const noisyRecap = random.uniform() < noise.recapSamples;
-  const plan = planWithDetours(world, instance, random, random.uniform() < noise.detourSamples ? noise.detourSteps : 0);
-  const tokens = oracleResponse(world, instance, format, plan);
-  const walk = walkResponse(world, instance, tokens, { format });
-  const plain = traceOf(tokens, walk, new Float32Array(tokens.length).fill(1));
-  const trace = hidesState ? planFromRecap(plain) : plain;
-  if (noisyRecap && !hidesState)
-    corruptRecap(trace.inputs, walk.recap.length, instance.size, random, noise.recapTokens);
-  if (softTargets) return trace;
-  const targets = walk.targets.map((set, t) => [set.includes(tokens[t]!) ? tokens[t]! : choose(random, set)]);
-  return { ...trace, targets };
+  const plan = planWithDetours(puzzle, random, random.uniform() < noise.detourSamples ? noise.detourSteps : 0);
+  const tokens = oracleResponse(puzzle.world, puzzle.instance, plan);
+  const walk = walkResponse(puzzle.world, puzzle.instance, tokens);
+  const trace = traceOf(puzzle, tokens, walk, new Float32Array(tokens.length).fill(1));
+  if (hidesState) return planFromRecap(trace);
+  if (noisyRecap) corruptRecap(trace.inputs, walk.recap.length, puzzle.instance.size, random, noise.recapTokens);
+  return trace;
 }
 
 /** A recap cannot be guessed behind a prompt without the state: only the plan counts. */
 function planFromRecap(trace: TrainingTrace): TrainingTrace {
-  return { ...trace, weights: trace.weights.map((w, t) => (trace.spans[t] === SPAN_RECAP ? 0 : w)), hidesState: true };
+  const weights = trace.weights.map((w, t) => (trace.spans[t] === SPAN_RECAP ? 0 : w));
+  return { ...trace, weights, shows: 'nothing' };
 }
 
 /**
- * The recap alone, for stage 1: `BOS recap ANS`, to be asked under mode:plan (see trace.ts for why), or with
- * `recapCloses: EOS` the answer to mode:perceive.
+ * The same trace behind a prompt that tells the reference plan. As long as it keeps to that plan, its next action (EOS at its end) is
+ * the only right token; once off it, every optimal action is as good as before.
  */
-export function recapTrace<I extends WorldInstance>(
-  world: World<I>,
-  instance: I,
-  options: Pick<WalkOptions, 'recapCloses'> = {},
-): TrainingTrace {
-  const closing = options.recapCloses ?? ANS;
-  const tokens = [...world.recap(instance), closing];
-  const walk = walkResponse(world, instance, tokens, options);
-  return traceOf(tokens, walk, new Float32Array(tokens.length).fill(1));
+export function toldPlan(trace: TrainingTrace): TrainingTrace {
+  const { world, instance } = trace.puzzle;
+  const tokens = [...world.referencePlan(instance).map(actionToken), EOS];
+  let kept = 0; // actions of the plan so far; -1 once off it
+  const targets = trace.targets.map((right, t) => {
+    if (trace.spans[t] !== SPAN_ACTION || kept < 0 || kept >= tokens.length) return right;
+    const due = tokens[kept]!;
+    kept = trace.inputs[t + 1] === due ? kept + 1 : -1;
+    return [due];
+  });
+  return { ...trace, targets, shows: 'state+plan' };
+}
+
+/** The recap alone, for stage 1: `BOS recap ANS`, asked for under mode:plan (response.ts says why). */
+export function recapTrace(puzzle: Puzzle): TrainingTrace {
+  const { world, instance } = puzzle;
+  const tokens = [...world.recap(instance), ANS];
+  return traceOf(puzzle, tokens, walkResponse(world, instance, tokens), new Float32Array(tokens.length).fill(1));
 }
 
 /** The answers to all perception questions, for mode:perceive; see questions.ts. */
-export function questionTrace<I extends WorldInstance>(world: World<I>, instance: I): TrainingTrace {
-  const tokens = questionResponse(world, instance);
-  const inputs = Int32Array.of(BOS, ...tokens.slice(0, -1));
+export function questionTrace(puzzle: Puzzle): TrainingTrace {
+  const tokens = questionResponse(puzzle.world, puzzle.instance);
   return {
-    inputs,
+    puzzle,
+    inputs: Int32Array.of(BOS, ...tokens.slice(0, -1)),
     targets: tokens.map(token => [token]),
     spans: new Uint8Array(tokens.length).fill(SPAN_RECAP),
     weights: new Float32Array(tokens.length).fill(1),
+    asked: 'perceive',
   };
 }
 
 /**
- * A sampled response with the oracle's targets for its every position: what an oracle teacher would have written there.
- * Weights are the stage-2 mask (see `responseMask`).
+ * A sampled response, the tokens after BOS, with what an oracle would have written at its every position as targets and the mask of
+ * stage 2 (`responseMask`) as weights.
+ * @param walk of the response, if it has been read already
  */
-export function relabelledTrace<I extends WorldInstance>(
-  world: World<I>,
-  instance: I,
+export function relabelledTrace(
+  puzzle: Puzzle,
   tokens: ArrayLike<number>,
-  options: WalkOptions & { readonly maskAfterFatal?: boolean } = {},
+  maskAfterFatal = true,
+  walk: ResponseWalk = walkResponse(puzzle.world, puzzle.instance, tokens),
 ): TrainingTrace {
-  const walk = walkResponse(world, instance, tokens, options);
-  return traceOf(tokens, walk, Float32Array.from(responseMask(walk, options.maskAfterFatal)));
+  return traceOf(puzzle, tokens, walk, Float32Array.from(responseMask(walk, maskAfterFatal)));
 }
 
-function traceOf(tokens: ArrayLike<number>, walk: ResponseWalk, weights: Float32Array): TrainingTrace {
+function traceOf(puzzle: Puzzle, tokens: ArrayLike<number>, walk: ResponseWalk, weights: Float32Array): TrainingTrace {
   const inputs = new Int32Array(tokens.length);
   for (let t = 1; t < tokens.length; t++) inputs[t] = tokens[t - 1]!;
   if (tokens.length > 0) inputs[0] = BOS;
-  return { inputs, targets: walk.targets, spans: walk.spans, weights };
+  return { puzzle, inputs, targets: walk.targets, spans: walk.spans, weights };
 }
 
 /**
@@ -157,12 +146,7 @@ function traceOf(tokens: ArrayLike<number>, walk: ResponseWalk, weights: Float32
  * or not. An illegal one leaves the state unchanged and the plan goes on from there. A random action is only taken if the
  * goal can still be reached within the world's longest plan, so every trace fits the limits.
  */
-function planWithDetours<I extends WorldInstance>(
-  world: World<I>,
-  instance: I,
-  random: RandomSource,
-  detourSteps: number,
-): Action[] {
+function planWithDetours({ world, instance }: Puzzle, random: RandomSource, detourSteps: number): Action[] {
   const longest = Math.max(world.maximumPlanLength(instance.size), world.shortestLength(instance));
   const plan: Action[] = [];
   let state = world.start(instance);

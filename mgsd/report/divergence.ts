@@ -10,7 +10,7 @@ import { evaluate } from '../evaluation/evaluate.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
 import { readFile } from '../runs/files.js';
 import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
-import { packTraces, patchTensor, renderPuzzles } from '../method/packing.js';
+import { packTraces } from '../method/packing.js';
 import type { StageName } from '../method/stages/stage.js';
 import type { RowName } from '../evaluation/table.js';
 import { relabelledTrace } from '../method/targets.js';
@@ -157,17 +157,18 @@ async function divergencesOf(
   teacherFloor: number,
 ): Promise<Map<string, TokenDivergence[]>> {
   const shown = [...items].map(([key, { response }]) => ({ key, puzzle: puzzles.get(key)!, tokens: response.slice(0, maximumTokens) })); // prettier-ignore
-  const asked = shown.map(({ puzzle }) => puzzle);
-  const traces = shown.map(({ puzzle: { world, instance }, tokens }) => relabelledTrace(world, instance, tokens));
+  const traces = shown.map(({ puzzle, tokens }) => relabelledTrace(puzzle, tokens));
   const written = shown.flatMap(({ tokens }) => tokens);
   if (written.length === 0) return new Map();
+  const { device } = student;
   const [studentLogits, teacherLogits, stats] = await student.device.scope(() =>
     noGrad(() => {
-      const images = patchTensor(student, renderPuzzles(asked, student.config));
-      const seen = student.forward(packTraces(asked, traces, 'image', student.config), images); // (N, V)
-      const known = teacher.forward(packTraces(asked, traces, 'symbolic', teacher.config)); // (N, V)
-      const floor = student.device.tensor([teacherFloor], [1]);
-      const measured = divergenceStats(seen, known, student.indices(Int32Array.from(written)), floor); // (N, fields)
+      const seen = student.forward(device.fromHost(packTraces(traces, 'image', student))); // (N, V)
+      const known = teacher.forward(device.fromHost(packTraces(traces, 'symbolic', teacher))); // (N, V)
+      const tokens = new Int32Array(seen.shape[0]!); // zeros for the padding
+      tokens.set(written);
+      const floor = device.tensor([teacherFloor], [1]);
+      const measured = divergenceStats(seen, known, student.indices(tokens), floor); // (N, fields)
       return Promise.all([seen.read(), known.read(), measured.read()]);
     }),
   );

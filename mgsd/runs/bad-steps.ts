@@ -2,8 +2,8 @@
  * Steps whose numbers were not finite. The device has left their update out (core/optimizer.ts), so nothing is lost; here the step
  * is done once more on a copy of the weights it began with, launch by launch, to say where the first NaN or infinity came from.
  */
-import { AdamW, allFinite, firstNonFinite, formatShape, stateFields } from '../../core/index.js';
-import type { NonFinite, Tensor } from '../../core/index.js';
+import { AdamW, allFinite, firstNonFinite, formatShape, stateFields, Tensor } from '../../core/index.js';
+import type { NonFinite } from '../../core/index.js';
 import { assign } from '../../core/primitives.js';
 import { encodeSafetensors, VisionLanguageModel } from '../../models/index.js';
 import type { SafeTensor } from '../../models/index.js';
@@ -56,7 +56,7 @@ export class StepGuard {
   scaleSkips = 0;
 
   private constructor(options: GuardOptions) {
-    const { model, teacher, config, window } = options;
+    const { model, window } = options;
     const { device } = model;
     const like = ({ parameters: { flat } }: VisionLanguageModel) =>
       device.keep(device.empty(flat.shape, flat.dtype, 'weights before a step'));
@@ -64,7 +64,7 @@ export class StepGuard {
     this.#kept = Array.from({ length: window }, () => ({
       step: -1,
       student: like(model),
-      teacher: teacher && config.stage2.teacher === 'ema' ? like(teacher) : undefined,
+      teacher: undefined,
     }));
   }
 
@@ -156,7 +156,7 @@ export class StepGuard {
       writeFileAtomic(file, encodeSafetensors(await badStepTensors(student, batches), metadata));
       return `${origin} Its batch and weights are in ${file}.`;
     } finally {
-      again?.dispose?.();
+      again?.dispose();
       for (const done of [optimizer, student, ...(judge === teacher ? [] : [judge])]) done?.dispose();
     }
   }
@@ -212,16 +212,18 @@ type RecordedBatch = ReadonlyMap<string, { readonly tensor: Tensor; readonly val
 /** Collects what a model is given in its forward passes. */
 function recordBatches(model: VisionLanguageModel): RecordedBatch[] {
   const seen: RecordedBatch[] = [];
-  const forward = model.forwardTensors.bind(model);
-  model.forwardTensors = (batch, maxLength, patches) => {
-    const given = Object.entries({ ...batch, patches }).filter(([, tensor]) => tensor !== undefined);
-    seen.push(new Map(given.map(([name, tensor]) => [name, { tensor: tensor!, values: tensor!.read() }])));
-    return forward(batch, maxLength, patches);
+  const forward = model.forward.bind(model);
+  model.forward = inputs => {
+    const given = Object.entries<unknown>({ ...inputs }).flatMap(([name, tensor]) =>
+      tensor instanceof Tensor ? [[name, { tensor, values: tensor.read() }] as const] : [],
+    );
+    seen.push(new Map(given));
+    return forward(inputs);
   };
   return seen;
 }
 
-/** The weights by name, and of the last forward pass `batch.*`: what `VisionLanguageModel.forwardTensors` was given. */
+/** The weights by name, and of the last forward pass `batch.*`: what `VisionLanguageModel.forward` was given. */
 async function badStepTensors(
   model: VisionLanguageModel,
   batches: readonly RecordedBatch[],

@@ -11,7 +11,7 @@ import { evaluate } from '../evaluation/evaluate.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
 import { explain, readFile } from './files.js';
 import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
-import { packTraces, patchTensor, renderPuzzles } from '../method/packing.js';
+import { packTraces } from '../method/packing.js';
 import type { InputMode } from '../method/packing.js';
 import type { StageName } from '../method/stages/stage.js';
 import { SPAN_ACTION, SPAN_CELL, SPAN_RECAP } from '../method/response.js';
@@ -90,15 +90,10 @@ async function predictions(
   items: readonly ItemResult[],
   input: InputMode,
 ): Promise<Record<string, number | null>> {
-  const traces = puzzles.map(({ world, instance }, i) =>
-    relabelledTrace(world, instance, items[i]!.response, { maskAfterFatal: true }),
-  );
+  const traces = puzzles.map((puzzle, i) => relabelledTrace(puzzle, items[i]!.response));
   const V = model.config.vocabulary;
   const logits = await model.device.scope(() =>
-    noGrad(() => {
-      const patches = input === 'image' ? patchTensor(model, renderPuzzles(puzzles, model.config)) : undefined;
-      return model.forward(packTraces(puzzles, traces, input, model.config), patches).read(); // (N, V)
-    }),
+    noGrad(() => model.forward(model.device.fromHost(packTraces(traces, input, model))).read()), // (N, V)
   );
   const mean = () => ({ total: 0, count: 0 });
   const entropy = mean();

@@ -13,7 +13,7 @@ import { evaluate } from '../evaluation/evaluate.js';
 import { trainingGroups } from '../method/puzzles.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
 import { probeStep, smallPools, stageSize } from '../method/stages/probe.js';
-import { rollOut } from '../method/stages/rollout.js';
+import { rollOut, studentWriter } from '../method/stages/rollout.js';
 import type { StageName } from '../method/stages/stage.js';
 
 export interface MemoryNeed {
@@ -64,12 +64,13 @@ async function needOf(
     stage === 'stage2'
       ? new VisionLanguageModel(device, model.config, { precision: config.precision, trainable: false })
       : model;
-  const step = probeStep(stage, config, model, teacher, optimizer, groups, batch, 'longest');
+  const setting = { config, student: model, planner: teacher, optimizer, groups };
+  const step = probeStep(stage, setting, batch, 'longest');
   for (let i = 0; i < stepsUntilReplayed; i++) await step();
   if (stage === 'stage2') {
     // nothing that is read says that a response has ended, so every cache is as large as it can get
     const changed = { ...config, stage2: { ...config.stage2, batch } };
-    await rollOut(changed, model, groups, 0);
+    await rollOut({ ...setting, config: changed }, studentWriter({ ...setting, config: changed }), 0);
   }
   await evaluate(model, evaluated(config, groups), { input: 'symbolic' });
   await evaluate(model, evaluated(config, groups), { input: 'image' });

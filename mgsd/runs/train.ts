@@ -9,18 +9,14 @@ import { loadModel, modelPresets, noDecayGroups, VisionLanguageModel } from '../
 import { finalCheckpoint, newestCheckpoint, readRunState, restoreOptimizer } from './checkpoints.js';
 import type { RunConfig } from '../method/config.js';
 import { memoryMarkdown, peakMemory } from './memory-log.js';
-import { checkPuzzles, gateGroups, heldOutGroups, trainingGroups } from '../method/puzzles.js';
+import { checkPuzzles, heldOutGroups, trainingGroups } from '../method/puzzles.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
 import type { RunFolder } from './run-folder.js';
 import { evaluatedRows, stageBefore, stageNames, stagesOf } from './order.js';
 import { evaluateQuestions, evaluateRows, evaluationFile, readEvaluations } from './rows.js';
 import { guardOf, runStage } from './stage-loop.js';
-import { directStage } from '../method/stages/direct.js';
-import { Gate, gateTensor } from '../method/stages/gate.js';
-import { planningStage } from '../method/stages/stage0.js';
-import { groundingStage } from '../method/stages/stage1.js';
-import { distillationStage } from '../method/stages/stage2.js';
-import type { Stage, StageName } from '../method/stages/stage.js';
+import { makeStage } from '../method/stages/index.js';
+import type { StageName } from '../method/stages/stage.js';
 import { buildTable, tableMarkdown } from '../evaluation/table.js';
 import type { TableRow } from '../evaluation/table.js';
 import type { TrainOptions } from './train-options.js';
@@ -48,9 +44,9 @@ export async function train(options: TrainOptions): Promise<TableRow[]> {
       if (start) restoreOptimizer(optimizer, start.checkpoint);
       const teacher = name === 'stage2' ? own(await teacherModel(config, device, folder)) : undefined;
       const build = (m: VisionLanguageModel, t: VisionLanguageModel | undefined, o: AdamW) =>
-        makeStage(name, options, heldOut, m, t, o);
+        makeStage(name, { config, student: m, planner: t, optimizer: o, groups: groupsOf(name, config, m, heldOut) });
       const stage = build(model, teacher, optimizer);
-      own({ dispose: () => stage.dispose?.() });
+      own({ dispose: () => stage.dispose() });
       if (start) stage.loadState?.(start.checkpoint.optimizer);
       const step = start?.step ?? 0;
       if (options.resume && step < stage.steps) folder.rewindLog(name, step);
@@ -81,44 +77,17 @@ function setAsideAfter(from: string, { folder, config, observer }: TrainOptions)
 
 const isSameFile = (a: string, b: string) => path.resolve(a) === path.resolve(b);
 
-function makeStage(
+/** The training puzzles of a stage, checked against the model and the held-out ones. */
+function groupsOf(
   name: StageName,
-  { config, folder }: Pick<TrainOptions, 'config' | 'folder'>,
-  heldOut: readonly PuzzleGroup[],
+  config: RunConfig,
   model: VisionLanguageModel,
-  teacher: VisionLanguageModel | undefined,
-  optimizer: AdamW,
-): Stage {
-  const groups = (limit?: number) => {
-    const training = trainingGroups(config, limit);
-    checkPuzzles(model.config, training, heldOut);
-    return training;
-  };
-  switch (name) {
-    case 'stage0':
-      return planningStage(config, model, optimizer, groups());
-    case 'stage1':
-      return groundingStage(config, model, optimizer, groups(config.stage1.images));
-    case 'stage2':
-      return distillationStage(
-        config,
-        model,
-        teacher!,
-        optimizer,
-        groups(config.stage2.prompts),
-        gateOf(config, folder),
-      );
-    case 'direct':
-      return directStage(config, model, optimizer, groups(config.stage2.prompts));
-  }
-}
-
-/** What stage 1's gate has measured at its end; undefined without a gate. */
-function gateOf(config: RunConfig, folder: RunFolder): Gate | undefined {
-  if (config.stage1.gate.recapExact === 0) return undefined;
-  const gate = new Gate(config, gateGroups(config));
-  gate.load(finalCheckpoint(folder, 'stage1', config).optimizer.get(gateTensor));
-  return gate;
+  heldOut: readonly PuzzleGroup[],
+): PuzzleGroup[] {
+  const limits = { stage0: Infinity, stage1: config.stage1.images, stage2: config.stage2.prompts, direct: config.stage2.prompts };
+  const training = trainingGroups(config, limits[name]);
+  checkPuzzles(model.config, training, heldOut);
+  return training;
 }
 
 /** Fresh weights for stage 0, else those that the stage before ended with. */

@@ -18,11 +18,8 @@ export async function expectChecksChangeNothing(open: () => Promise<Backend>): P
     const model = randomModel(device, 1);
     const teacher = randomModel(device, 2, { trainable: false });
     const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
-    const stages = [
-      planningStage(config, model, optimizer, groups),
-      groundingStage(config, model, optimizer, groups),
-      distillationStage(config, model, teacher, optimizer, groups),
-    ];
+    const setting = { config, student: model, planner: teacher, optimizer, groups };
+    const stages = [planningStage(setting), groundingStage(setting), distillationStage(setting)];
     for (const stage of stages)
       for (let step = 0; step < 2; step++) {
         const { metrics } = await stage.step(step);

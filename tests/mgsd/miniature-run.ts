@@ -1,15 +1,21 @@
 /** The three stages on a miniature model, a handful of 3x3 boards and few updates: for gradients, trajectories and memory. */
 import { AdamW } from '../../core/index.js';
-import type { Device } from '../../core/index.js';
+import type { Device, Random } from '../../core/index.js';
 import { noDecayGroups } from '../../models/index.js';
+import type { VisionLanguageModel } from '../../models/index.js';
 import { resolveConfig } from '../../mgsd/method/config.js';
 import type { RunConfig } from '../../mgsd/method/config.js';
 import { trainingGroups } from '../../mgsd/method/puzzles.js';
-import type { PuzzleGroup } from '../../mgsd/method/puzzles.js';
+import type { Puzzle, PuzzleGroup } from '../../mgsd/method/puzzles.js';
 import { planningStage } from '../../mgsd/method/stages/stage0.js';
 import { groundingStage } from '../../mgsd/method/stages/stage1.js';
-import { distil, rollOut } from '../../mgsd/method/stages/stage2.js';
-import type { Rollouts } from '../../mgsd/method/stages/stage2.js';
+import { rollOut, studentWriter } from '../../mgsd/method/stages/rollout.js';
+import type { Rollout } from '../../mgsd/method/stages/rollout.js';
+import { distillationLoss, distillationStage, packRollouts } from '../../mgsd/method/stages/stage2.js';
+import type { StageSetting } from '../../mgsd/method/stages/stage.js';
+import { NO_NOISE, planTrace } from '../../mgsd/method/targets.js';
+import type { TrainingTrace } from '../../mgsd/method/targets.js';
+import { chooseVariant } from '../../mgsd/method/variants/choose.js';
 import type { Metrics } from '../../mgsd/method/stages/stage.js';
 import { cpu } from '../core/devices.js';
 import { randomModel } from '../models/miniature.js';
@@ -36,10 +42,10 @@ const studentSeed = 41;
 const teacherSeed = 42;
 
 /** What the untrained student writes on the reference backend in each step: the same for every device that trains on it. */
-export async function recordRollouts(count: number, config = miniatureConfig()): Promise<Rollouts[]> {
+export async function recordRollouts(count: number, config = miniatureConfig()): Promise<Rollout[][]> {
   const student = randomModel(cpu, studentSeed, { trainable: false });
-  const recorded: Rollouts[] = [];
-  for (let step = 0; step < count; step++) recorded.push(await rollOut(config, student, groups, step));
+  const recorded: Rollout[][] = [];
+  for (let step = 0; step < count; step++) recorded.push(await studentRollouts(config, student, step));
   student.dispose();
   return recorded;
 }
@@ -53,27 +59,59 @@ export type TrainedStage = 'stage0' | 'stage1' | 'stage2';
 export async function trajectory(
   device: Device,
   name: TrainedStage,
-  recorded: readonly Rollouts[] = [],
+  recorded: readonly (readonly Rollout[])[] = [],
   config: RunConfig = miniatureConfig(),
   afterStep: (step: number) => void = () => {},
 ): Promise<Metrics[]> {
   const model = randomModel(device, studentSeed);
   const teacher = randomModel(device, teacherSeed, { trainable: false });
   const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
-  const stage = name === 'stage0' ? planningStage : groundingStage;
-  const supervised = stage(config, model, optimizer, groups);
+  const setting = { config, student: model, planner: teacher, optimizer, groups };
+  const supervised = name === 'stage0' ? planningStage(setting) : groundingStage(setting);
+  const distillation = distillationStage(setting);
   const metrics: Metrics[] = [];
   for (let step = 0; step < steps; step++) {
     const rate = config.stage2.decoderRate * ((step + 1) / steps);
-    const done =
+    metrics.push(
       name === 'stage2'
-        ? distil(config, model, teacher, optimizer, recorded[step]!, { vision: rate, decoder: rate })
-        : await supervised.step(step);
-    metrics.push(await done.metrics);
+        ? await distillation.update(recorded[step]!, step, { vision: rate, decoder: rate })
+        : await (
+            await supervised.step(step)
+          ).metrics,
+    );
     afterStep(step);
   }
-  for (const owner of [optimizer, model, teacher]) owner.dispose();
+  for (const owner of [supervised, distillation, optimizer, model, teacher]) owner.dispose();
   return metrics;
 }
 
 export const losses = (metrics: readonly Metrics[]): number[] => metrics.map(({ loss }) => loss!);
+
+/** What a student samples from the images in a step. */
+export function studentRollouts(
+  config: RunConfig,
+  student: VisionLanguageModel,
+  step: number,
+  of: readonly PuzzleGroup[] = groups,
+): Promise<Rollout[]> {
+  const setting: StageSetting = { config, student, optimizer: undefined as never, groups: of };
+  return rollOut(setting, studentWriter(setting), step);
+}
+
+/** Loss, losses by token and statistics of stage 2 on given rollouts, eagerly. */
+export function eagerDistillation(
+  config: RunConfig,
+  student: VisionLanguageModel,
+  planner: VisionLanguageModel,
+  rollouts: readonly Rollout[],
+) {
+  const setting: StageSetting = { config, student, planner, optimizer: undefined as never, groups };
+  const variant = chooseVariant(setting);
+  return distillationLoss(student, variant, student.device.fromHost(packRollouts(setting, variant.teacher, rollouts)));
+}
+
+/** A plan without noise whose targets name the action that it takes, and no other. */
+export function hardTrace(puzzle: Puzzle, random: Random): TrainingTrace {
+  const trace = planTrace(puzzle, random, NO_NOISE);
+  return { ...trace, targets: trace.targets.map((right, t) => (right.length > 1 ? [trace.inputs[t + 1]!] : right)) };
+}

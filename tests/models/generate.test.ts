@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDevice, Random } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
-import { createCache, decodeStep, prefill, VisionLanguageModel, vocabulary } from '../../models/index.js';
+import { createCache, decodeStep, prefill, VisionLanguageModel, vocabulary, modelInputs } from '../../models/index.js';
 import { cpu } from '../core/devices.js';
 import { describeDecodePaths, run } from './decode-paths.js';
 import {
@@ -199,7 +199,10 @@ describe('what does not fit is refused', () => {
     cpu.scope(() => {
       const patches = patchesOf(model, [image]);
       for (const use of [
-        (examples: Example[], shown?: typeof patches) => model.forward(pack(examples), shown),
+        (examples: Example[], shown?: typeof patches) =>
+          model.forward(
+            cpu.fromHost(modelInputs(pack(examples), model.config, shown && { values: [], shape: shown.shape })),
+          ),
         (examples: Example[], shown?: typeof patches) => prefill(model, examples, createCache(model, 2, 32), shown),
       ]) {
         expect(() => use([image])).toThrow(/shows 1 images, that is 4 patches; none were given/);

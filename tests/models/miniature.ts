@@ -1,8 +1,16 @@
 /** A model so small that the reference backend runs and checks it in moments, and ragged batches to feed it. */
 import { Random } from '../../core/index.js';
-import type { Device, Tensor } from '../../core/index.js';
-import { packBatch, patchCount, patchify, VisionLanguageModel, vocabulary } from '../../models/index.js';
-import type { Batch, ModelConfig, ModelOptions, Sequence } from '../../models/index.js';
+import type { Device, HostArray, Tensor } from '../../core/index.js';
+import {
+  modelInputs,
+  packBatch,
+  patchArray,
+  patchCount,
+  patchify,
+  VisionLanguageModel,
+  vocabulary,
+} from '../../models/index.js';
+import type { Batch, ModelConfig, ModelOptions, Sequence, ModelInputs } from '../../models/index.js';
 
 const { BOS, IMG, MODE_PLAN, TASK_FROZENLAKE } = vocabulary;
 
@@ -72,9 +80,16 @@ export function patchesOf(model: VisionLanguageModel, examples: readonly Example
   return model.device.tensor(values, [rows, values.length / rows], { dtype: model.dtype });
 }
 
+/** Examples as a forward pass reads them. */
+export function inputsOf(model: VisionLanguageModel, examples: readonly Example[]): ModelInputs<HostArray> {
+  const images = examples.flatMap(({ image }) => (image ? [image] : []));
+  const patches = images.length > 0 ? patchArray(images, model.config, model.dtype) : undefined;
+  return modelInputs(pack(examples), model.config, patches);
+}
+
 /** Logits of a full pass at all response rows, on the host: (N, V). */
 export async function fullLogits(model: VisionLanguageModel, examples: readonly Example[]): Promise<Float64Array[]> {
-  const values = await model.device.scope(() => model.forward(pack(examples), patchesOf(model, examples)).read());
+  const values = await model.device.scope(() => model.forward(model.device.fromHost(inputsOf(model, examples))).read());
   const V = model.config.vocabulary;
   return Array.from({ length: values.length / V }, (_, row) =>
     Float64Array.from(values.subarray(row * V, (row + 1) * V)),

@@ -1,14 +1,15 @@
 /** What the attention heads of the trained planner look at on the board while it writes. */
 import { attention as attend, noGrad, Random } from '../../../core/index.js';
 import type { NumberArray } from '../../../core/index.js';
-import { decodeCheckpoint, generate, loadModel, patchCount } from '../../../models/index.js';
+import { decodeCheckpoint, loadModel, patchCount } from '../../../models/index.js';
 import type { ModelConfig, VisionLanguageModel } from '../../../models/index.js';
 import { cellOf, sizeOf, tokenName } from '../../../models/vocabulary.js';
 import { readFile } from '../../runs/files.js';
 import { pretrainedPath } from '../../runs/package.js';
 import { encodePng } from '../../pictures/png.js';
 import type { Puzzle } from '../../method/puzzles.js';
-import { packTraces, patchTensor, promptOf, renderPuzzles } from '../../method/packing.js';
+import { packTraces, renderPuzzles } from '../../method/packing.js';
+import { respond } from '../../method/respond.js';
 import { instancePool } from '../../method/split.js';
 import { maximumResponseLength, SPAN_RECAP } from '../../method/response.js';
 import { relabelledTrace } from '../../method/targets.js';
@@ -61,16 +62,14 @@ function probabilities(
 async function looksOf(model: VisionLanguageModel, puzzles: readonly Puzzle[], world: World): Promise<Look[]> {
   const { config, device } = model;
   const images = renderPuzzles(puzzles, config);
-  const prompts = puzzles.map(puzzle => promptOf(puzzle, 'image', config));
-  const greedy = { maxTokens: maximumResponseLength(world, level), temperature: 0, seed: 0, stream: 0, step: 0 };
-  const responses = await device.scope(() => generate(model, prompts, greedy, patchTensor(model, images)));
-  const traces = puzzles.map(({ instance }, i) => relabelledTrace(world, instance, responses[i]!));
-  const batch = packTraces(puzzles, traces, 'image', config);
+  const responses = await respond(model, puzzles, 'image', { maxTokens: maximumResponseLength(world, level), images });
+  const traces = puzzles.map((puzzle, i) => relabelledTrace(puzzle, responses[i]!));
+  const packed = packTraces(traces, 'image', model, images);
   const layers = await device.scope(() =>
     noGrad(() => {
-      const sequences = { heads: config.heads, table: batch.table.toTensor(device), maxLength: batch.table.maxLength };
-      const features = model.encodeImages(patchTensor(model, images)); // (B * P, C)
-      const x = model.embed({ ...batch, tokens: model.indices(batch.tokens) }, features); // (R, C)
+      const { table, maxLength, patches, ...rows } = device.fromHost(packed);
+      const sequences = { heads: config.heads, table, maxLength };
+      const x = model.embed(rows, model.encodeImages(patches!)); // (R, C)
       const reads: Promise<NumberArray>[] = [];
       model.decode(x, qkv => {
         reads.push(qkv.read()); // (R, 3C)
@@ -80,10 +79,12 @@ async function looksOf(model: VisionLanguageModel, puzzles: readonly Puzzle[], w
     }),
   );
   const P = patchCount(config);
-  const firstPatch = prompts[0]!.length - P; // task and mode stand before the image
+  const firstPatch = 2; // task and mode stand before the image
+  const prefix = firstPatch + P;
+  let next = 0;
   return puzzles.flatMap((_, s) => {
-    const first = batch.table.starts[s]!;
-    const { prefix } = batch.table.spans[s]!;
+    const first = next; // row of the sequence's first token
+    next += prefix + traces[s]!.inputs.length;
     return responses[s]!.map((token, t) => ({
       puzzle: s,
       token,

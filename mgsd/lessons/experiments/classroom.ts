@@ -79,7 +79,7 @@ const optimizerOf = ({ config }: Classroom, model: VisionLanguageModel) =>
 export async function trainPlanner(room: Classroom): Promise<VisionLanguageModel> {
   const model = new VisionLanguageModel(room.device, classModel).initialize(room.config.seed);
   const optimizer = optimizerOf(room, model);
-  await runStage(planningStage(room.config, model, optimizer, room.training));
+  await runStage(planningStage({ config: room.config, student: model, optimizer, groups: room.training }));
   optimizer.dispose();
   return model;
 }
@@ -88,7 +88,7 @@ export async function trainPlanner(room: Classroom): Promise<VisionLanguageModel
 export async function trainGrounding(room: Classroom, planner: VisionLanguageModel): Promise<VisionLanguageModel> {
   const model = await trainableCopy(room, planner);
   const optimizer = optimizerOf(room, model);
-  await runStage(groundingStage(room.config, model, optimizer, room.training));
+  await runStage(groundingStage({ config: room.config, student: model, optimizer, groups: room.training }));
   optimizer.dispose();
   return model;
 }
@@ -103,7 +103,7 @@ export async function trainDistillation(
 ): Promise<VisionLanguageModel> {
   const model = await trainableCopy(room, student);
   const optimizer = optimizerOf(room, model);
-  const stage = distillationStage(config, model, planner, optimizer, room.training);
+  const stage = distillationStage({ config, student: model, planner, optimizer, groups: room.training });
   await runStage(stage, (step, metrics) => onStep?.(step, metrics, model));
   optimizer.dispose();
   return model;

@@ -2,12 +2,13 @@
 import { noGrad } from '../../../core/index.js';
 import type { NumberArray } from '../../../core/index.js';
 import { Random } from '../../../core/index.js';
-import { loadModel, decodeCheckpoint, generate } from '../../../models/index.js';
+import { decodeCheckpoint, loadModel } from '../../../models/index.js';
 import { readFile } from '../../runs/files.js';
 import { pretrainedPath } from '../../runs/package.js';
 import { instancePool } from '../../method/split.js';
 import type { Puzzle } from '../../method/puzzles.js';
-import { generationSlots, packTraces, patchTensor, promptOf, renderPuzzles } from '../../method/packing.js';
+import { packTraces, renderPuzzles } from '../../method/packing.js';
+import { respond } from '../../method/respond.js';
 import { maximumResponseLength } from '../../method/response.js';
 import { relabelledTrace } from '../../method/targets.js';
 import { createWorldByName } from '../../worlds/registry.js';
@@ -42,25 +43,21 @@ async function positionsOf({ device, seed, effort }: ExperimentOptions): Promise
   const puzzles = instances.map<Puzzle>(instance => ({ world, instance }));
   const images = renderPuzzles(puzzles, model.config, 'held-out'); // a look it was never trained on: it makes mistakes
   const V = model.config.vocabulary;
-  const options = {
-    maxTokens: maximumResponseLength(world, level),
-    temperature: 1,
-    ...{ seed, stream: 41, step: 0 },
-    ...generationSlots(puzzles.map(({ world: rules }) => ({ world: rules })), model.config), // prettier-ignore
-  };
-  const prompts = puzzles.map(puzzle => promptOf(puzzle, 'image', model.config));
-  const responses = await device.scope(() => generate(model, prompts, options, patchTensor(model, images)));
-  const traces = puzzles.map(({ instance }, i) => relabelledTrace(world, instance, responses[i]!));
+  const sampling = { temperature: 1, seed, stream: 41, step: 0 };
+  const maxTokens = maximumResponseLength(world, level);
+  const responses = await respond(model, puzzles, 'image', { ...sampling, maxTokens, images });
+  const traces = puzzles.map((puzzle, i) => relabelledTrace(puzzle, responses[i]!));
+  const rows = responses.flat().length;
   const [student, teacher] = await device.scope(() =>
     noGrad(() =>
       Promise.all([
-        model.forward(packTraces(puzzles, traces, 'image', model.config), patchTensor(model, images)).read(), // (N, V)
-        model.forward(packTraces(puzzles, traces, 'symbolic', model.config)).read(), // (N, V)
+        model.forward(device.fromHost(packTraces(traces, 'image', model, images))).read(), // (N, V)
+        model.forward(device.fromHost(packTraces(traces, 'symbolic', model))).read(), // (N, V)
       ]),
     ),
   );
   model.dispose();
-  return Array.from({ length: student.length / V }, (_, row) => ({
+  return Array.from({ length: rows }, (_, row) => ({
     logP: logSoftmax(student, row, V),
     logQ: logSoftmax(teacher, row, V).map(value => Math.max(value, floor)),
   }));

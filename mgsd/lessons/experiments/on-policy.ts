@@ -8,8 +8,8 @@ import type { Experiment, ExperimentOptions, ExperimentResult } from './experime
 
 const ways: readonly { readonly label: string; readonly stage2: Partial<RunConfig['stage2']> }[] = [
   { label: 'on-policy, reverse KL', stage2: {} },
-  { label: 'off-policy, reverse KL', stage2: { lambda: 0, offPolicy: 'teacher' } },
-  { label: 'off-policy, forward KL', stage2: { lambda: 0, offPolicy: 'teacher', divergence: 'forward_kl' } },
+  { label: 'off-policy, reverse KL', stage2: { writer: 'teacher' } },
+  { label: 'off-policy, forward KL', stage2: { writer: 'teacher', divergence: 'forward_kl' } },
 ];
 
 async function run({ device, seed, effort, onProgress }: ExperimentOptions): Promise<ExperimentResult> {

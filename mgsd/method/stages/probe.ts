@@ -1,20 +1,15 @@
 /** Single steps of any stage with any batch: what estimates of time and memory are made of. */
 import { Random } from '../../../core/index.js';
-import type { AdamW } from '../../../core/index.js';
-import type { VisionLanguageModel } from '../../../models/index.js';
 import { EOS } from '../../../models/vocabulary.js';
 import type { RunConfig } from '../config.js';
 import { drawPuzzles } from '../puzzles.js';
-import type { Puzzle, PuzzleGroup } from '../puzzles.js';
+import type { Puzzle } from '../puzzles.js';
 import { renderPuzzles } from '../packing.js';
 import { maximumResponseLength, oracleResponse } from '../response.js';
-import { relabelledTrace } from '../targets.js';
-import { directStage } from './direct.js';
-import type { Stage, StageName } from './stage.js';
-import { planningStage } from './stage0.js';
-import { groundingStage } from './stage1.js';
-import { distil } from './stage2.js';
-import { Updates } from './update.js';
+import { makeStage } from './index.js';
+import { readRollout } from './rollout.js';
+import { distillationStage } from './stage2.js';
+import type { StageName, StageSetting } from './stage.js';
 
 /** Puzzles per size that probes draw from. */
 export const probePool = 64;
@@ -46,52 +41,33 @@ export type ResponseLengths = 'oracle' | 'longest';
  * take the place of the student's, or junk up to the limit does.
  */
 export function probeStep(
-  stage: StageName,
-  config: RunConfig,
-  model: VisionLanguageModel,
-  teacher: VisionLanguageModel,
-  optimizer: AdamW,
-  groups: readonly PuzzleGroup[],
+  name: StageName,
+  setting: StageSetting,
   batch: number,
   lengths: ResponseLengths = 'oracle',
 ): () => Promise<void> {
-  const steps = (made: Stage) => async () => {
-    const { metrics } = await made.step(0);
-    await metrics;
+  const { student, groups } = setting;
+  const sized = name === 'direct' ? 'stage1' : name;
+  const config = { ...setting.config, [sized]: { ...setting.config[sized], batch } };
+  const stage = makeStage(name, { ...setting, config });
+  if (name !== 'stage2')
+    return async () => {
+      await (
+        await stage.step(0)
+      ).metrics;
+    };
+  const puzzles = drawPuzzles(groups, new Random(config.seed), batch);
+  const images = renderPuzzles(puzzles, student.config);
+  const respond = ({ world, instance }: Puzzle) =>
+    lengths === 'oracle' ? oracleResponse(world, instance) : longestResponse({ world, instance });
+  const rollouts = puzzles.map((puzzle, i) => readRollout(puzzle, images[i]!, respond(puzzle), lengths === 'oracle'));
+  const distillation = distillationStage({ ...setting, config });
+  return async () => {
+    await distillation.update(rollouts, 0, { vision: 1e-6, decoder: 1e-6 });
   };
-  switch (stage) {
-    case 'stage0': {
-      const changed = { ...config, stage0: { ...config.stage0, batch } };
-      return steps(planningStage(changed, model, optimizer, groups));
-    }
-    case 'stage1':
-    case 'direct': {
-      const changed = { ...config, stage1: { ...config.stage1, batch } };
-      const make = stage === 'stage1' ? groundingStage : directStage;
-      return steps(make(changed, model, optimizer, groups));
-    }
-    case 'stage2': {
-      const drawn = drawPuzzles(groups, new Random(config.seed), batch);
-      const puzzles = drawn.flatMap(puzzle => new Array<Puzzle>(config.stage2.n).fill(puzzle));
-      const images = renderPuzzles(puzzles, model.config);
-      const responses = puzzles.map(puzzle =>
-        lengths === 'oracle' ? oracleResponse(puzzle.world, puzzle.instance) : longestResponse(puzzle, config),
-      );
-      const traces = puzzles.map(({ world, instance }, i) =>
-        relabelledTrace(world, instance, responses[i]!, { maskAfterFatal: lengths === 'oracle' }),
-      );
-      const rates = { vision: 1e-6, decoder: 1e-6 };
-      const updates = new Updates(optimizer);
-      return async () => {
-        await distil(config, model, teacher, optimizer, { puzzles, images, responses, traces }, rates, { updates })
-          .metrics;
-      };
-    }
-  }
 }
 
 /** A response that does not end before the limit, as a student's may that has learnt nothing yet. */
-function longestResponse({ world, instance }: Puzzle, { stage2 }: RunConfig): number[] {
-  const length = Math.min(maximumResponseLength(world, instance.size), stage2.maxNewTokens ?? Infinity);
-  return new Array<number>(length).fill(EOS + 1);
+function longestResponse({ world, instance }: Puzzle): number[] {
+  return new Array<number>(maximumResponseLength(world, instance.size)).fill(EOS + 1);
 }

@@ -1,116 +1,77 @@
-/** What stage 2 learns from: responses to images, as a rule the student's own. */
+/** What stage 2 learns from: responses to images, by default the student's own. */
 import { Random } from '../../../core/index.js';
-import { generate } from '../../../models/index.js';
 import type { VisionLanguageModel } from '../../../models/index.js';
 import type { RunConfig } from '../config.js';
+import { renderPuzzles } from '../packing.js';
 import { drawPuzzles, streams } from '../puzzles.js';
-import type { Puzzle, PuzzleGroup } from '../puzzles.js';
-import { generationSlots, patchTensor, promptOf, renderPuzzles } from '../packing.js';
-import { maximumResponseLength } from '../response.js';
-import { NO_NOISE, planTrace, relabelledTrace } from '../targets.js';
+import type { Puzzle } from '../puzzles.js';
+import { respond } from '../respond.js';
+import type { RespondOptions } from '../respond.js';
+import { maximumResponseLength, parseResponse } from '../response.js';
+import type { ParsedResponse } from '../response.js';
+import { relabelledTrace } from '../targets.js';
 import type { TrainingTrace } from '../targets.js';
-import { EOS } from '../../../models/vocabulary.js';
-import { teacherPrompt } from './teacher.js';
-import type { Teacher } from './teacher.js';
+import type { StageSetting } from './stage.js';
 
-/** The sequences of a step, and how their tokens are weighed. The n sequences of a puzzle stand side by side. */
-export interface Rollouts {
-  /** The puzzle of each sequence. */
-  readonly puzzles: readonly Puzzle[];
-  readonly images: readonly Uint8Array[];
+/** One response, read once. */
+export interface Rollout {
+  readonly image: Uint8Array;
   /** Tokens after BOS. */
-  readonly responses: readonly (readonly number[])[];
-  /** The same as inputs, with the mask as weights. */
-  readonly traces: readonly TrainingTrace[];
-  /** Which sequences the student has written; left out: all. */
-  readonly onPolicy?: readonly boolean[];
+  readonly response: readonly number[];
+  /** The same as the world's rules read and judge it. */
+  readonly reading: ParsedResponse;
+  /** The same as inputs, with its puzzle; the weights are the mask: 0 for what follows the first fatal token. */
+  readonly trace: TrainingTrace;
 }
 
-/** Noise of the teacher's own sequences; beside `streams`. */
-const teacherStream = 25;
+/** Writes a response to each puzzle: tokens after BOS. The images are of the puzzles, (imageSize, imageSize, 3) bytes. */
+export type Writer = (puzzles: readonly Puzzle[], images: readonly Uint8Array[], step: number) => Promise<number[][]>;
 
-/**
- * The sequences of a step: the student's at temperature, from images, or with chance 1 - lambda those of the oracle or of the
- * teacher. Everything follows from the seed, the step and the weights.
- */
+/** The rollouts of a step: puzzles are drawn, pictured and answered. Everything follows from the seed, the step and the weights. */
 export async function rollOut(
-  config: RunConfig,
-  student: VisionLanguageModel,
-  groups: readonly PuzzleGroup[],
+  { config, student, groups }: StageSetting,
+  write: Writer,
   step: number,
-  teacher?: Teacher,
-): Promise<Rollouts> {
-  const { batch, n, lambda, offPolicy, maskAfterFatal } = config.stage2;
-  const random = new Random(config.seed, streams.stage2, step);
-  const drawn = drawPuzzles(groups, random, batch, config.stage2.balance);
-  const repeated = <T>(items: readonly T[]) => items.flatMap(item => new Array<T>(n).fill(item));
-  const puzzles = repeated(drawn);
-  const images = repeated(renderPuzzles(drawn, student.config));
-  const onPolicy = puzzles.map(() => lambda === 1 || random.uniform() < lambda);
-  const own = puzzles.flatMap((_, i) => (onPolicy[i]! ? [i] : []));
-  const others = puzzles.flatMap((_, i) => (onPolicy[i]! ? [] : [i]));
-  const writer = offPolicy === 'teacher' ? teacher?.writer : undefined; // an oracle's sequences are the solver's either way
-  const responses = new Array<readonly number[]>(puzzles.length);
-  const place = (where: readonly number[], what: readonly (readonly number[])[]) => {
-    where.forEach((i, k) => (responses[i] = what[k]!));
+): Promise<Rollout[]> {
+  const { batch, balance, maskAfterFatal } = config.stage2;
+  const puzzles = drawPuzzles(groups, new Random(config.seed, streams.stage2, step), batch, balance);
+  const images = renderPuzzles(puzzles, student.config);
+  const responses = await write(puzzles, images, step);
+  return puzzles.map((puzzle, i) => readRollout(puzzle, images[i]!, responses[i]!, maskAfterFatal));
+}
+
+/** A response as a rollout. @param maskAfterFatal see `responseMask` */
+export function readRollout(
+  puzzle: Puzzle,
+  image: Uint8Array,
+  response: readonly number[],
+  maskAfterFatal: boolean,
+): Rollout {
+  const reading = parseResponse(puzzle.world, puzzle.instance, response);
+  return { image, response, reading, trace: relabelledTrace(puzzle, response, maskAfterFatal, reading.walk) };
+}
+
+/** On-policy: the student writes what it samples from the images. */
+export function studentWriter({ config, student }: StageSetting): Writer {
+  return (puzzles, images, step) => {
+    const options = samplingOptions(config, student, puzzles, step, streams.rollouts);
+    return respond(student, puzzles, 'image', { ...options, images });
   };
-
-  place(own, await writtenFromImages(config, student, own.map(i => puzzles[i]!), own.map(i => images[i]!), step)); // prettier-ignore
-  if (writer) place(others, await writtenFromSymbols(config, writer, others.map(i => puzzles[i]!), step)); // prettier-ignore
-  else place(others, others.map(i => writtenByOracle(config, puzzles[i]!, random))); // prettier-ignore
-
-  const traces = puzzles.map(({ world, instance }, i) =>
-    relabelledTrace(world, instance, responses[i]!, { maskAfterFatal }),
-  );
-  return { puzzles, images, responses, traces, ...(others.length > 0 && { onPolicy }) };
 }
 
-/** Tokens that these puzzles may take. */
-function tokenLimit({ stage2 }: RunConfig, puzzles: readonly Puzzle[]): number {
-  const needed = Math.max(...puzzles.map(({ world, instance }) => maximumResponseLength(world, instance.size)));
-  return Math.min(needed, stage2.maxNewTokens ?? Infinity);
-}
-
-async function writtenFromImages(
-  config: RunConfig,
-  student: VisionLanguageModel,
-  puzzles: readonly Puzzle[],
-  images: readonly Uint8Array[],
-  step: number,
-): Promise<number[][]> {
-  if (puzzles.length === 0) return [];
-  const prompts = puzzles.map(puzzle => promptOf(puzzle, 'image', student.config));
-  const options = {
-    maxTokens: tokenLimit(config, puzzles),
-    temperature: config.stage2.temperature,
-    ...{ seed: config.seed, stream: streams.rollouts, step: step * student.config.responsePositions },
-    ...generationSlots(
-      puzzles.map(({ world }) => ({ world })),
-      student.config,
-    ),
-  };
-  return await student.device.scope(() => generate(student, prompts, options, patchTensor(student, images)));
-}
-
-async function writtenFromSymbols(
-  config: RunConfig,
-  writer: VisionLanguageModel,
+/** How rollouts are sampled: at the run's temperature, as long as the longest plan of these boards may need. */
+export function samplingOptions(
+  { seed, stage2 }: RunConfig,
+  { config }: VisionLanguageModel,
   puzzles: readonly Puzzle[],
   step: number,
-): Promise<number[][]> {
-  if (puzzles.length === 0) return [];
-  const prompts = puzzles.map(puzzle => teacherPrompt(puzzle, config.stage2.context));
-  const options = {
-    maxTokens: tokenLimit(config, puzzles),
-    temperature: config.stage2.temperature,
-    ...{ seed: config.seed, stream: teacherStream, step: step * writer.config.responsePositions },
-    ...generationSlots(puzzles, writer.config),
+  stream: number,
+): RespondOptions {
+  return {
+    maxTokens: Math.max(...puzzles.map(({ world, instance }) => maximumResponseLength(world, instance.size))),
+    temperature: stage2.temperature,
+    seed,
+    stream,
+    step: step * config.responsePositions,
   };
-  return await writer.device.scope(() => generate(writer, prompts, options));
-}
-
-/** The true recap and a shortest plan, one of them at random. */
-function writtenByOracle(config: RunConfig, puzzle: Puzzle, random: Random): number[] {
-  const { inputs } = planTrace(puzzle.world, puzzle.instance, random, { noise: NO_NOISE });
-  return [...inputs.slice(1), EOS].slice(0, tokenLimit(config, [puzzle]));
 }

@@ -1,16 +1,26 @@
-/** What the three stages of training have in common. */
-import type { AdamW, Tensor } from '../../../core/index.js';
-import { stateFields } from '../../../core/index.js';
+/** What the stages of training have in common. */
+import { cosineLearningRate } from '../../../core/index.js';
+import type { AdamW } from '../../../core/index.js';
 import type { ParameterGroup, VisionLanguageModel } from '../../../models/index.js';
-import type { Puzzle } from '../puzzles.js';
-import { packTraces, renderPuzzles } from '../packing.js';
-import type { InputMode, LossAverage } from '../packing.js';
-import type { Mode } from '../response.js';
-import type { TrainingTrace } from '../targets.js';
-import { computeTerm, supervisedTerm } from './loss-term.js';
+import type { RunConfig } from '../config.js';
+import type { PuzzleGroup } from '../puzzles.js';
 
 /** The stages of the method, and the baseline beside it. */
 export type StageName = 'stage0' | 'stage1' | 'stage2' | 'direct';
+
+/** What a stage is made of. */
+export interface StageSetting {
+  readonly config: RunConfig;
+  /** The model in training: in stage 0 the planner, from then on the student. */
+  readonly student: VisionLanguageModel;
+  readonly optimizer: AdamW;
+  /** Training puzzles, by world and board size. */
+  readonly groups: readonly PuzzleGroup[];
+  /** The planner of stage 0, frozen; stage 2 alone needs it. */
+  readonly planner?: VisionLanguageModel | undefined;
+  /** Record and replay the updates. Default: unless the backend is cpu, which is there to read and debug. */
+  readonly replay?: boolean;
+}
 
 /** What a step reports: numbers by name, all of them means over the batch. */
 export type Metrics = Readonly<Record<string, number>>;
@@ -33,47 +43,38 @@ export interface Stage {
    * straight one. Metrics arrive when the device has computed them; awaiting them late keeps it busy.
    */
   step(step: number): Promise<StageStep>;
-  /** Tensors beside the model and the optimiser that a checkpoint needs to go on from, by name. */
+  /** Tensors beside the model and the optimiser that a checkpoint needs for resuming, by name. */
   saveState?(): Promise<ReadonlyMap<string, Float32Array>>;
   /** Takes them back, before the first step. */
   loadState?(tensors: ReadonlyMap<string, Float32Array>): void;
   /** Frees what recorded steps hold. */
-  dispose?(): void;
+  dispose(): void;
 }
 
-/** Learning rates of the parameter groups: one for the vision encoder and projector, one for the decoder. */
-export function groupRates(vision: number, decoder: number): Readonly<Record<ParameterGroup, number>> {
+/** Learning rates of one update: of the vision encoder with its projector, and of the decoder. */
+export interface Rates {
+  readonly vision: number;
+  readonly decoder: number;
+}
+
+/** Warm-up and cosine of a stage, see `cosineLearningRate`. */
+interface Schedule {
+  readonly steps: number;
+  readonly warmup: number;
+  readonly floor: number;
+  readonly visionRate: number;
+  readonly decoderRate: number;
+}
+
+/** Learning rates at an update of a schedule. */
+export function ratesAt({ visionRate, decoderRate, ...schedule }: Schedule, step: number): Rates {
+  return {
+    vision: cosineLearningRate(step, { ...schedule, peak: visionRate }),
+    decoder: cosineLearningRate(step, { ...schedule, peak: decoderRate }),
+  };
+}
+
+/** The same by parameter group, as the optimiser takes them. */
+export function groupRates({ vision, decoder }: Rates): Readonly<Record<ParameterGroup, number>> {
   return { 'vision.matrix': vision, 'vision.vector': vision, 'decoder.matrix': decoder, 'decoder.vector': decoder };
-}
-
-/** Reads the loss and the optimiser's state after a step. The reads are ordered now, so the tensors may be freed at once. */
-export async function readStepMetrics(loss: Tensor, optimizer: AdamW): Promise<Metrics> {
-  const [value, state] = await Promise.all([loss.item(), optimizer.state.read()]);
-  const field = (name: (typeof stateFields)[number]) => state[stateFields.indexOf(name)]!;
-  const scale = optimizer.lossScaling && { lossScale: field('lossScale') };
-  return { loss: value, gradNorm: field('norm'), skipped: field('skipped'), ...scale };
-}
-
-/** What supervision may leave to its defaults. */
-export interface LossOptions {
-  /** What the prompt asks for, see `promptOf`. */
-  readonly asked?: Mode;
-  /** See `LossAverage`. Default `world`. */
-  readonly average?: LossAverage;
-}
-
-/**
- * Next-token loss of given traces, the mean over their N tokens (by worlds, see `LossAverage`): a scalar. Stages 0 and 1 and
- * direct supervision differ only in what the prompt shows and what the traces hold.
- */
-export function supervisedLoss(
-  model: VisionLanguageModel,
-  puzzles: readonly Puzzle[],
-  traces: readonly TrainingTrace[],
-  mode: InputMode,
-  { asked = 'plan', average = 'world' }: LossOptions = {},
-): Tensor {
-  const packed = packTraces(puzzles, traces, mode, model.config, asked);
-  const images = mode === 'image' && { images: renderPuzzles(puzzles, model.config) };
-  return computeTerm(model.device, supervisedTerm(model, puzzles, traces, packed, { average, ...images })).loss;
 }

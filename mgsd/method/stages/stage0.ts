@@ -4,43 +4,29 @@
  * student's backbone.
  */
 import { cosineLearningRate, Random } from '../../../core/index.js';
-import type { AdamW } from '../../../core/index.js';
-import type { VisionLanguageModel } from '../../../models/index.js';
-import type { RunConfig } from '../config.js';
+import { packSupervised } from '../packing.js';
 import { drawPuzzles, streams } from '../puzzles.js';
-import type { PuzzleGroup } from '../puzzles.js';
-import { planTrace } from '../targets.js';
-import { supervisedTerm } from './loss-term.js';
-import type { Stage } from './stage.js';
-import { followPlan, packForTeacher } from './teacher.js';
-import type { Context } from './teacher.js';
-import { Updates } from './update.js';
+import { planTrace, toldPlan } from '../targets.js';
+import type { Stage, StageSetting } from './stage.js';
+import { supervisedLoss } from './supervision.js';
+import { Updates } from './updates.js';
 
-export function planningStage(
-  config: RunConfig,
-  model: VisionLanguageModel,
-  optimizer: AdamW,
-  groups: readonly PuzzleGroup[],
-): Stage {
-  const { batch, learningRate, noise, promptDropout, planContext, steps, warmup, floor } = config.stage0;
-  const updates = new Updates(optimizer);
+export function planningStage(setting: StageSetting): Stage {
+  const { config, student: planner, groups } = setting;
+  const { batch, balance, learningRate, lossAverage, noise, promptDropout, planContext, ...schedule } = config.stage0;
+  const updates = new Updates(setting);
   return {
     name: 'stage0',
     title: 'symbolic planner',
-    steps,
+    steps: schedule.steps,
     step(step) {
       const random = new Random(config.seed, streams.stage0, step);
-      const puzzles = drawPuzzles(groups, random, batch, config.stage0.balance);
-      const plain = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise, promptDropout }));
-      const isTold = puzzles.map(() => planContext > 0 && random.uniform() < planContext);
-      const traces = plain.map((trace, i) => (isTold[i]! ? followPlan(puzzles[i]!, trace) : trace));
-      const contexts = isTold.map<Context>(told => (told ? 'state+plan' : 'state'));
-      const options = { average: config.stage0.lossAverage, inBuckets: updates.inBuckets };
-      const term = supervisedTerm(model, puzzles, traces, packForTeacher(puzzles, traces, contexts, model), options);
-      const rate = cosineLearningRate(step, { steps, warmup, floor, peak: learningRate });
-      return Promise.resolve({
-        metrics: updates.stepMetrics(term, { 'decoder.matrix': rate, 'decoder.vector': rate }),
-      });
+      const puzzles = drawPuzzles(groups, random, batch, balance);
+      const plain = puzzles.map(puzzle => planTrace(puzzle, random, noise, promptDropout));
+      const traces = plain.map(trace => (planContext > 0 && random.uniform() < planContext ? toldPlan(trace) : trace));
+      const inputs = packSupervised(traces, 'symbolic', planner, lossAverage);
+      const rates = { vision: 0, decoder: cosineLearningRate(step, { ...schedule, peak: learningRate }) };
+      return Promise.resolve(updates.step(rates, inputs, batch => ({ loss: supervisedLoss(planner, batch) })));
     },
     dispose() {
       updates.dispose();

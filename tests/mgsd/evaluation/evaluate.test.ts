@@ -5,11 +5,11 @@ import { noDecayGroups, VisionLanguageModel } from '../../../models/index.js';
 import { ANS, EOS } from '../../../models/vocabulary.js';
 import { evaluate, gapOf, judge, summarize } from '../../../mgsd/evaluation/evaluate.js';
 import type { EvaluationInput, ItemResult } from '../../../mgsd/evaluation/evaluate.js';
-import { supervisedLoss } from '../../../mgsd/method/stages/stage.js';
+import { packSupervised } from '../../../mgsd/method/packing.js';
+import { supervisedLoss } from '../../../mgsd/method/stages/supervision.js';
 import { oracleResponse } from '../../../mgsd/method/response.js';
-import { NO_NOISE, planTrace } from '../../../mgsd/method/targets.js';
 import { miniature } from '../../models/miniature.js';
-import { groups } from '../miniature-run.js';
+import { groups, hardTrace } from '../miniature-run.js';
 
 describe('evaluation of a model that knows eight boards by heart, from their images', () => {
   const [group] = groups;
@@ -22,13 +22,12 @@ describe('evaluation of a model that knows eight boards by heart, from their ima
     const config = { ...miniature, imageSize: 24, patchSize: 8, visionWidth: 32, width: 32 };
     model = new VisionLanguageModel(wasm, config).initialize(1);
     const optimizer = new AdamW(model.parameters, { noDecay: noDecayGroups, weightDecay: 0 });
-    const traces = puzzles.map(({ world, instance }) =>
-      planTrace(world, instance, new Random(3), { noise: NO_NOISE, softTargets: false }),
-    );
+    const traces = puzzles.map(puzzle => hardTrace(puzzle, new Random(3)));
+    const batch = packSupervised(traces, 'image', model, 'world');
     const rates = Object.fromEntries([...model.parameters.groups.keys()].map(name => [name, 5e-3]));
     for (let step = 0, loss = Infinity; step < 600 && loss > 0.002; step++)
       loss = await wasm.scope(() => {
-        const value = supervisedLoss(model, puzzles, traces, 'image');
+        const value = supervisedLoss(model, wasm.fromHost(batch));
         value.backward();
         optimizer.step(rates);
         return value.item();

@@ -7,9 +7,9 @@ import type { RunConfig } from '../../../mgsd/method/config.js';
 import { evaluatePerception, isAskable, summarizePerception } from '../../../mgsd/evaluation/perception.js';
 import { drawPuzzles, gateGroups, groupName, groupShares, trainingGroups } from '../../../mgsd/method/puzzles.js';
 import { Random } from '../../../core/index.js';
-import { exactRecaps, Gate, gateTensor } from '../../../mgsd/method/stages/gate.js';
-import { groundingSchedule, groundingStage } from '../../../mgsd/method/stages/stage1.js';
-import { distillationStage } from '../../../mgsd/method/stages/stage2.js';
+import { exactRecaps, Gate } from '../../../mgsd/method/stages/gate.js';
+import { groundingStage } from '../../../mgsd/method/stages/stage1.js';
+import { ratesAt } from '../../../mgsd/method/stages/stage.js';
 import type { Metrics, Stage } from '../../../mgsd/method/stages/stage.js';
 import { miniature } from '../../models/miniature.js';
 
@@ -35,7 +35,7 @@ function config(...changes: readonly unknown[]): RunConfig {
         batch: 4,
         images: 8,
         warmup: 0,
-        gate: { recapExact: 0.5, puzzles: 6, steps: 3, extensions: 2, failed: 'ground' },
+        gate: { recapExact: 0.5, puzzles: 6, steps: 3, extensions: 2 },
       },
       stage2: { steps: 4, batch: 4, warmup: 0 },
     },
@@ -82,16 +82,17 @@ describe('the gate', () => {
     const groups = gateGroups(config());
     const gate = new Gate(config(), groups);
     expect(gate.failed).toEqual([]);
-    expect(gate.save()).toBeUndefined();
+    expect(gate.save().size).toBe(0);
     await gate.measure(model);
     expect(gate.failed).toEqual([0, 1]);
-    gate.load(Float32Array.of(0.5, 0.25));
+    gate.load(new Map([['gate', Float32Array.of(0.5, 0.25)]]));
     expect(gate.failed).toEqual([1]); // exactly the threshold passes
     expect(gate.describe(gate.failed)).toBe('maze 3 25 %');
     expect(gate.metrics()).toEqual({ 'recapExact frozenlake 3': 0.5, 'recapExact maze 3': 0.25 });
     expect(groupShares(groups)).toEqual([0.5, 0.5]);
-    expect(gate.shares(groups)).toEqual([0.25, 0.75]);
-    const batch = drawPuzzles(groups, new Random(1), 8, 0, gate.shares(groups));
+    expect(gate.sharesAt(3, groups)).toEqual([0.5, 0.5]); // not before the extensions
+    expect(gate.sharesAt(4, groups)).toEqual([0.25, 0.75]);
+    const batch = drawPuzzles(groups, new Random(1), 8, 0, gate.sharesAt(4, groups));
     expect(batch.filter(({ world }) => world.name === 'maze')).toHaveLength(6);
     model.dispose();
   });
@@ -102,7 +103,7 @@ describe('the gate', () => {
     const groups = trainingGroups(learning);
     const optimizer = optimizerOf(model, learning);
     expect(await exactRecaps(model, groups)).toEqual([0]);
-    const { notes } = await runOn(groundingStage(learning, model, optimizer, groups));
+    const { notes } = await runOn(groundingStage({ config: learning, student: model, optimizer, groups }));
     expect(await exactRecaps(model, groups)).toEqual([1]);
     expect(notes).toEqual([]); // no gate, no word of it
     for (const owner of [optimizer, model]) owner.dispose();
@@ -113,7 +114,7 @@ describe('stage 1 with a gate', () => {
   it('goes on in extensions while a board size fails, and then says what happens and what would help', async () => {
     const model = new VisionLanguageModel(wasm, modelConfig).initialize(1);
     const optimizer = optimizerOf(model, config());
-    const stage = groundingStage(config(), model, optimizer, trainingGroups(config(), 8));
+    const stage = groundingStage({ config: config(), student: model, optimizer, groups: trainingGroups(config(), 8) });
     expect(stage.steps).toBe(4);
     const { metrics, notes } = await runOn(stage);
     expect(stage.steps).toBe(4 + 2 * 3);
@@ -121,7 +122,7 @@ describe('stage 1 with a gate', () => {
     expect(measured).toEqual([3, 6, 9]);
     expect(notes).toHaveLength(3);
     expect(notes[0]).toMatch(/frozenlake 3 0 %, maze 3 0 % of 50 % exact recaps; stage 1 goes on to update 7/);
-    expect(notes[2]).toMatch(/failed by .*Stage 2 begins without them.*stage1\.steps=20/);
+    expect(notes[2]).toMatch(/failed by .*Stage 2 begins with them all the same.*stage1\.steps=20/);
     for (const owner of [optimizer, model]) owner.dispose();
   });
 
@@ -129,7 +130,8 @@ describe('stage 1 with a gate', () => {
     const run = async (stopAfter?: number) => {
       const model = new VisionLanguageModel(wasm, modelConfig).initialize(1);
       const optimizer = optimizerOf(model, config());
-      const make = () => groundingStage(config(), model, optimizer, trainingGroups(config(), 8));
+      const make = () =>
+        groundingStage({ config: config(), student: model, optimizer, groups: trainingGroups(config(), 8) });
       let stage = make();
       for (let step = 0; step < stage.steps; step++) {
         await (
@@ -150,63 +152,13 @@ describe('stage 1 with a gate', () => {
   });
 
   it('warms up again in every extension, to half the rate', () => {
-    const { stage1 } = config({ stage1: { warmup: 2 } });
-    expect(groundingSchedule(stage1, 3)).toEqual({ step: 3, steps: 4, warmup: 2, peak: 1 });
-    expect(groundingSchedule(stage1, 4)).toEqual({ step: 0, steps: 3, warmup: 0.75, peak: 0.5 });
-    expect(groundingSchedule(stage1, 8)).toEqual({ step: 1, steps: 3, warmup: 0.75, peak: 0.5 });
-  });
-});
-
-describe('stage 2 behind a gate', () => {
-  function stage2(exact: readonly number[], ...changes: readonly unknown[]) {
-    const settings = config(...changes);
-    const model = new VisionLanguageModel(wasm, modelConfig).initialize(1);
-    const teacher = new VisionLanguageModel(wasm, modelConfig, { trainable: false }).initialize(2);
-    const optimizer = optimizerOf(model, settings);
-    const gate = new Gate(settings, gateGroups(settings));
-    gate.load(Float32Array.from(exact));
-    const stage = distillationStage(settings, model, teacher, optimizer, trainingGroups(settings, 8), gate);
-    const dispose = () => [optimizer, model, teacher].forEach(owner => owner.dispose());
-    return { stage, gate, dispose };
-  }
-
-  it('rolls out only what has passed, grounds the others, and asks them again', async () => {
-    const { stage, gate, dispose } = stage2([1, 0]);
-    const first = await (await stage.step(0)).metrics;
-    expect(Object.keys(first).filter(key => key.startsWith('rolloutSuccess '))).toEqual([
-      'rolloutSuccess frozenlake 3',
-    ]);
-    expect((await stage.step(1)).notes).toEqual([]);
-    expect((await stage.step(3)).notes).toEqual([expect.stringMatching(/maze 3 0 %; still out: maze 3 0 %/)]);
-    expect((await stage.saveState()).get(gateTensor)).toEqual(Float32Array.of(1, 0));
-    gate.load(Float32Array.of(1, 1));
-    const last = await (await stage.step(4)).metrics;
-    expect(last).toHaveProperty('rolloutSuccess maze 3');
-    dispose();
-  });
-
-  it('rolls out all of them if told to, or if none has passed', async () => {
-    for (const [exact, failed] of [
-      [[1, 0], 'join'],
-      [[0, 0], 'ground'],
-    ] as const) {
-      // prettier-ignore
-      const { stage, dispose } = stage2(exact, { stage1: { gate: { failed } } });
-      expect(await (await stage.step(0)).metrics).toHaveProperty('rolloutSuccess maze 3');
-      dispose();
-    }
-  });
-
-  it('differs with and without the grounding of those that wait', async () => {
-    const gradients = await Promise.all(
-      (['ground', 'join'] as const).map(async failed => {
-        const { stage, dispose } = stage2([1, 0], { stage1: { gate: { failed } } });
-        const { gradNorm } = await (await stage.step(0)).metrics;
-        dispose();
-        return gradNorm;
-      }),
-    );
-    expect(gradients[0]).not.toBe(gradients[1]);
+    const gated = config({ stage1: { warmup: 2, steps: 4, visionRate: 8e-3, decoderRate: 4e-3 } });
+    const gate = new Gate(gated, []);
+    const { stage1 } = gated;
+    expect(gate.ratesAt(3)).toEqual(ratesAt(stage1, 3));
+    const extension = { steps: 3, warmup: 0.75, floor: stage1.floor, visionRate: 4e-3, decoderRate: 2e-3 };
+    for (const step of [4, 5, 6]) expect(gate.ratesAt(step)).toEqual(ratesAt(extension, step - 4));
+    expect(gate.ratesAt(8)).toEqual(gate.ratesAt(5));
   });
 });
 
@@ -220,7 +172,7 @@ describe('perception questions', () => {
     const optimizer = optimizerOf(model, learning);
     const before = summarizePerception(await evaluatePerception(model, groups));
     expect(before['frozenlake']!.allExact.value).toBe(0);
-    await runOn(groundingStage(learning, model, optimizer, groups));
+    await runOn(groundingStage({ config: learning, student: model, optimizer, groups }));
     const after = summarizePerception(await evaluatePerception(model, groups))['frozenlake']!;
     expect(Object.keys(after.questions)).toEqual(['size', 'player', 'goal', 'holes']);
     expect(after).toMatchObject({ items: 8, allExact: { value: 1 } });

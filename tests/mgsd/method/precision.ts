@@ -6,7 +6,7 @@ import { decodeCheckpoint, encodeCheckpoint, generate, loadModel, noDecayGroups 
 import type { Precision, VisionLanguageModel } from '../../../models/index.js';
 import { planningStage } from '../../../mgsd/method/stages/stage0.js';
 import { groups, miniatureConfig } from '../miniature-run.js';
-import { pack, patchesOf, raggedExamples, randomModel } from '../../models/miniature.js';
+import { pack, inputsOf, raggedExamples, randomModel } from '../../models/miniature.js';
 
 const examples = raggedExamples(5, 6);
 const batch = pack(examples);
@@ -18,7 +18,7 @@ function lossOf(model: VisionLanguageModel) {
   const targets = new Float32Array(rows * V);
   for (let row = 0; row < rows; row++) targets[row * V + random.integer(V)] = 1;
   const { device } = model;
-  const logits = model.forward(batch, patchesOf(model, examples)); // (N, V)
+  const logits = model.forward(device.fromHost(inputsOf(model, examples))); // (N, V)
   return sum(crossEntropy(logits, device.tensor(targets, [rows, V]), device.full([rows], 1 / rows)));
 }
 
@@ -80,7 +80,7 @@ async function lateLoss(device: Device, precision: Precision, steps: number): Pr
   const config = miniatureConfig({ precision, stage0: { steps, warmup: 20 } });
   const model = randomModel(device, 41, { precision });
   const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
-  const stage = planningStage(config, model, optimizer, groups);
+  const stage = planningStage({ config, student: model, optimizer, groups });
   const losses: number[] = [];
   for (let step = 0; step < steps; step++) {
     const { loss, skipped, lossScale } = await (await stage.step(step)).metrics;
@@ -88,7 +88,7 @@ async function lateLoss(device: Device, precision: Precision, steps: number): Pr
     if (precision === 'f16') expect([skipped, lossScale]).toEqual([0, 2 ** 15]);
     else expect(lossScale).toBeUndefined();
   }
-  stage.dispose?.();
+  stage.dispose();
   for (const done of [optimizer, model]) done.dispose();
   expect(losses.at(-1)).toBeLessThan(0.7 * losses[0]!); // it learned something
   return losses.slice(-50).reduce((a, b) => a + b, 0) / 50;

@@ -58,7 +58,7 @@ describe('the perception questions', () => {
   });
 
   it('are learnt from BOS to EOS', () => {
-    const { inputs, targets } = questionTrace(lake, board);
+    const { inputs, targets } = questionTrace({ world: lake, instance: board });
     expect([...inputs.slice(0, 2)]).toEqual([BOS, questionToken(1)]);
     expect(targets.flat()).toEqual([...inputs.slice(1), EOS]);
   });

@@ -1,11 +1,12 @@
 /** Recorded updates on wasm, and padding. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDevice, Random } from '../../../core/index.js';
-import type { Device } from '../../../core/index.js';
-import { padBatch } from '../../../models/index.js';
+import type { Device, HostArray } from '../../../core/index.js';
+import { modelInputs, padBatch } from '../../../models/index.js';
 import { drawPuzzles } from '../../../mgsd/method/puzzles.js';
-import { packTraces, renderPuzzles } from '../../../mgsd/method/packing.js';
-import { computeTerm, supervisedTerm } from '../../../mgsd/method/stages/loss-term.js';
+import { packSequences, packSupervised } from '../../../mgsd/method/packing.js';
+import { presets } from '../../../mgsd/method/presets.js';
+import { supervisedLoss } from '../../../mgsd/method/stages/supervision.js';
 import { planTrace } from '../../../mgsd/method/targets.js';
 import { cpu } from '../../core/devices.js';
 import { randomModel } from '../../models/miniature.js';
@@ -25,11 +26,11 @@ describe('recorded updates on wasm', () => {
 describe('padding to buckets', () => {
   const random = new Random(3);
   const puzzles = drawPuzzles(groups, random, 5);
-  const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, random));
+  const traces = puzzles.map(puzzle => planTrace(puzzle, random, presets.tiny.stage0.noise));
 
   it('adds rows and outputs that name nothing, in a sequence of their own', () => {
     const model = randomModel(cpu, 1);
-    const packed = packTraces(puzzles, traces, 'symbolic', model.config);
+    const packed = packSequences(traces, 'symbolic', model.config);
     const padded = padBatch(packed);
     expect(padded.table.rows % 64).toBe(0);
     expect(padded.outputs.length % 64).toBe(0);
@@ -42,11 +43,23 @@ describe('padding to buckets', () => {
   });
 
   it.each(['image', 'symbolic'] as const)('changes neither loss nor gradients of %s batches', async mode => {
-    const gradients = async (inBuckets: boolean) => {
+    const gradients = async (isPadded: boolean) => {
       const model = randomModel(cpu, 1, { dtype: 'f64' });
-      const images = mode === 'image' && { images: renderPuzzles(puzzles, model.config) };
-      const packed = packTraces(puzzles, traces, mode, model.config);
-      const { loss } = computeTerm(cpu, supervisedTerm(model, puzzles, traces, packed, { ...images, inBuckets }));
+      const padded = packSupervised(traces, mode, model, 'world');
+      const batch = packSequences(traces, mode, model.config);
+      const rows = batch.outputs.length;
+      const V = model.config.vocabulary;
+      const cut = ({ values, ...array }: HostArray, length: number, shape: readonly number[]): HostArray => ({
+        ...array,
+        values: Array.from(values).slice(0, length),
+        shape,
+      });
+      const plain = {
+        sequences: modelInputs(batch, model.config, padded.sequences.patches),
+        targets: cut(padded.targets, rows * V, [rows, V]),
+        weights: cut(padded.weights, rows, [rows]),
+      };
+      const loss = supervisedLoss(model, cpu.fromHost(isPadded ? padded : plain));
       loss.backward();
       const grads = [...model.parameters.entries()].map(async ([, tensor]) => (await tensor.grad?.read()) ?? []);
       const values = (await Promise.all(grads)).flatMap(grad => Array.from(grad));

@@ -12,27 +12,22 @@ const delivery = createDelivery();
 const puzzle = lakeOf(['SFF', 'FHF', 'FFG']);
 const RECAP = 'size:3 (0,0) (2,2) (1,1)';
 
-const parse = (text: string, options: trace.WalkOptions = {}): trace.ParsedResponse =>
-  trace.parseResponse(frozenLake, puzzle, textToTokens(text), options);
+const parse = (text: string): trace.ParsedResponse => trace.parseResponse(frozenLake, puzzle, textToTokens(text));
 const sound = (text: string): string => parse(text).walk.sound.join('');
 
-/** Oracle responses of a world parse to exact recaps and optimal plans, in every format, and fit the limits. */
+/** Oracle responses of a world parse to exact recaps and optimal plans, and fit the limits. */
 function checkOracle<I extends WorldInstance>(world: World<I>, instance: I): void {
-  for (const recap of [true, false])
-    for (const cells of [true, false]) {
-      const format = { recap, cells };
-      const tokens = trace.oracleResponse(world, instance, format);
-      const parsed = trace.parseResponse(world, instance, tokens, { format });
-      expect(parsed).toMatchObject({ recapExact: true, cellsExact: true, endOfSequence: true, fatalIndex: -1 });
-      expect(parsed.grammar.ok).toBe(true);
-      expect(parsed.verdict).toMatchObject({ success: true, optimal: true, reason: 'goal' });
-      expect(parsed.walk.sound.every(value => value === 1)).toBe(true);
-      parsed.walk.targets.forEach((set, t) => expect(set).toContain(tokens[t]));
-      const limit = trace.maximumResponseLength(world, instance.size, format);
-      expect(tokens.length).toBeLessThanOrEqual(limit);
-      expect(() => trace.assertOracleFits(world, instance, limit, format)).not.toThrow();
-      expect(() => trace.assertOracleFits(world, instance, tokens.length - 1, format)).toThrow(/needs \d+ tokens/);
-    }
+  const tokens = trace.oracleResponse(world, instance);
+  const parsed = trace.parseResponse(world, instance, tokens);
+  expect(parsed).toMatchObject({ recapExact: true, cellsExact: true, endOfSequence: true, fatalIndex: -1 });
+  expect(parsed.grammar.ok).toBe(true);
+  expect(parsed.verdict).toMatchObject({ success: true, optimal: true, reason: 'goal' });
+  expect(parsed.walk.sound.every(value => value === 1)).toBe(true);
+  parsed.walk.targets.forEach((set, t) => expect(set).toContain(tokens[t]));
+  const limit = trace.maximumResponseLength(world, instance.size);
+  expect(tokens.length).toBeLessThanOrEqual(limit);
+  expect(() => trace.assertOracleFits(world, instance, limit)).not.toThrow();
+  expect(() => trace.assertOracleFits(world, instance, tokens.length - 1)).toThrow(/needs \d+ tokens/);
 }
 
 describe('prompts', () => {
@@ -51,9 +46,6 @@ describe('oracle responses', () => {
   test('are written as documented', () => {
     expect(tokensToText(trace.oracleResponse(frozenLake, puzzle))).toBe(
       `${RECAP} ANS D (1,0) D (2,0) R (2,1) R (2,2) EOS`,
-    );
-    expect(tokensToText(trace.oracleResponse(frozenLake, puzzle, { recap: false, cells: false }))).toBe(
-      'ANS D D R R EOS',
     );
   });
 
@@ -119,8 +111,6 @@ describe('reading responses', () => {
     expect(parse('size:3 (0,0) (2,2) ANS EOS').recapExact).toBe(false);
     expect(parse('size:3 (0,0) (2,2) (1,2) ANS EOS').recapExact).toBe(false);
     expect(parse(RECAP).recapExact).toBe(false); // not closed
-    expect(parse(`${RECAP} EOS`, { recapCloses: EOS })).toMatchObject({ recapExact: true, grammar: { ok: true } });
-    expect(parse(`${RECAP} ANS EOS`, { recapCloses: EOS }).recapExact).toBe(false);
   });
 
   test('a grammar break says where and what', () => {
@@ -135,11 +125,10 @@ describe('reading responses', () => {
       { weight: 1, arbitrary: fc.constantFrom(-1, 999, NaN, 0.5) },
     );
     fc.assert(
-      fc.property(anyPuzzle, fc.array(odd, { maxLength: 60 }), fc.boolean(), (instance, tokens, cells) => {
+      fc.property(anyPuzzle, fc.array(odd, { maxLength: 60 }), (instance, tokens) => {
         const answer = [...trace.oracleResponse(frozenLake, instance).slice(0, 6), ...tokens];
         for (const response of [tokens, answer]) {
-          const format = { recap: true, cells };
-          const parsed = trace.parseResponse(frozenLake, instance, response, { format });
+          const parsed = trace.parseResponse(frozenLake, instance, response);
           if (!response.includes(EOS)) expect(parsed.verdict.success).toBe(false);
           for (const set of parsed.walk.targets) {
             expect(set.length).toBeGreaterThanOrEqual(1);
@@ -198,16 +187,10 @@ describe('the oracle at every position, and the mask', () => {
     expect(mask(`${RECAP} ANS R D R`)).toBe('11111111');
   });
 
-  test('with cells left out, arrival still allows one more token', () => {
-    const walk = parse(`${RECAP} ANS R R D D U EOS`, { format: { recap: true, cells: false } }).walk;
-    expect(walk.sound.join('')).toBe('1111111111' + '0');
-    expect(walk.arrivalIndex).toBe(8);
-  });
-
   test('targets after any legal or illegal walk lead to the goal', () => {
     fc.assert(
       fc.property(anyPuzzle, fc.array(fc.constantFrom<Action>(0, 1, 2, 3), { maxLength: 8 }), (instance, walk) => {
-        const tokens = trace.oracleResponse(frozenLake, instance, undefined, walk).slice(0, -1);
+        const tokens = trace.oracleResponse(frozenLake, instance, walk).slice(0, -1);
         for (let i = 0; i < 80; i++) {
           const { targets } = trace.walkResponse(frozenLake, instance, [...tokens, EOS]);
           const next = targets.at(-1)!.at(-1)!;

@@ -48,10 +48,10 @@ describe('slots: the cells that tokens stand for by their place', () => {
     const responses = await written(slots);
     expect(responses.some(tokens => tokens[0] === sizeToken(4) || tokens[0] === sizeToken(3))).toBe(true);
 
-    const traces = puzzles.map(({ world, instance }, i) => relabelledTrace(world, instance, responses[i]!));
-    const batch = packTraces(puzzles, traces, mode, config);
-    expect(batch.slots).toBeDefined();
-    const logits = await cpu.scope(() => model.forward(batch, images && patchTensor(model, images)).read());
+    const traces = puzzles.map((puzzle, i) => relabelledTrace(puzzle, responses[i]!));
+    const packed = packTraces(traces, mode, model);
+    expect(packed.slotRows).toBeDefined();
+    const logits = await cpu.scope(() => model.forward(cpu.fromHost(packed)).read());
     const V = config.vocabulary;
     const argmax = (row: number) => {
       const values = Array.from(logits.subarray(row * V, (row + 1) * V), (x, id) =>

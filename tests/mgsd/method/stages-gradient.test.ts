@@ -3,12 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { gradcheck, mul, Random } from '../../../core/index.js';
 import type { Tensor } from '../../../core/index.js';
 import { drawPuzzles } from '../../../mgsd/method/puzzles.js';
-import { supervisedLoss } from '../../../mgsd/method/stages/stage.js';
-import { distillationLoss } from '../../../mgsd/method/stages/stage2.js';
-import { planTrace, recapTrace, relabelledTrace } from '../../../mgsd/method/targets.js';
+import { packSupervised } from '../../../mgsd/method/packing.js';
+import type { InputMode } from '../../../mgsd/method/packing.js';
+import { readRollout } from '../../../mgsd/method/stages/rollout.js';
+import { supervisedLoss } from '../../../mgsd/method/stages/supervision.js';
+import { planTrace, recapTrace } from '../../../mgsd/method/targets.js';
+import type { TrainingTrace } from '../../../mgsd/method/targets.js';
 import { cpu } from '../../core/devices.js';
 import { randomModel } from '../../models/miniature.js';
-import { groups, miniatureConfig, recordRollouts } from '../miniature-run.js';
+import { eagerDistillation, groups, miniatureConfig, recordRollouts } from '../miniature-run.js';
 
 const model = randomModel(cpu, 41, { dtype: 'f64' });
 const teacher = randomModel(cpu, 42, { dtype: 'f64', trainable: false });
@@ -39,28 +42,28 @@ describe('the gradient of the whole loss is right in f64', () => {
   const random = new Random(7);
   const puzzles = drawPuzzles(groups, random, 2);
   const { noise } = miniatureConfig().stage0;
+  const lossOf = (traces: readonly TrainingTrace[], input: InputMode) =>
+    supervisedLoss(model, cpu.fromHost(packSupervised(traces, input, model, 'world')));
 
   it('stage 0, symbols', async () => {
-    const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, random, { noise }));
+    const traces = puzzles.map(puzzle => planTrace(puzzle, random, noise));
     await expectRightGradients(
-      () => supervisedLoss(model, puzzles, traces, 'symbolic'),
+      () => lossOf(traces, 'symbolic'),
       name => !name.startsWith('vision.'),
     );
   });
 
   it('stage 1, vision included', async () => {
-    const traces = puzzles.map(({ world, instance }) => recapTrace(world, instance));
-    await expectRightGradients(() => supervisedLoss(model, puzzles, traces, 'image'));
+    const traces = puzzles.map(recapTrace);
+    await expectRightGradients(() => lossOf(traces, 'image'));
   });
 
   it('stage 2, reverse KL to a teacher on given rollouts', async () => {
     const config = miniatureConfig({ stage2: { batch: 1 } });
     const [whole] = await recordRollouts(1, config);
-    const responses = whole!.responses.map(tokens => tokens.slice(0, 12)); // enough of it
-    const traces = whole!.puzzles.map(({ world, instance }, i) =>
-      relabelledTrace(world, instance, responses[i]!, { maskAfterFatal: false }),
+    const rollouts = whole!.map(
+      ({ trace, image, response }) => readRollout(trace.puzzle, image, response.slice(0, 12), false), // enough of it
     );
-    const rollouts = { ...whole!, responses, traces };
-    await expectRightGradients(() => distillationLoss(config, model, teacher, rollouts).loss);
+    await expectRightGradients(() => eagerDistillation(config, model, teacher, rollouts).loss);
   });
 });

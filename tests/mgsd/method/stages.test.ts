@@ -4,25 +4,19 @@ import type { Device, HostArray, MemoryUse } from '../../../core/index.js';
 import { generate, noDecayGroups, VisionLanguageModel } from '../../../models/index.js';
 import type { ModelConfig } from '../../../models/index.js';
 import { drawPuzzles } from '../../../mgsd/method/puzzles.js';
-import type { InputMode } from '../../../mgsd/method/packing.js';
-import {
-  packTraces,
-  patchTensor,
-  promptOf,
-  renderPuzzles,
-  targetArray,
-  weightArray,
-} from '../../../mgsd/method/packing.js';
-import { supervisedLoss } from '../../../mgsd/method/stages/stage.js';
-import { directStage } from '../../../mgsd/method/stages/direct.js';
+import type { InputMode, LossAverage } from '../../../mgsd/method/packing.js';
+import { packSequences, packSupervised, patchTensor, promptOf, renderPuzzles } from '../../../mgsd/method/packing.js';
+import { makeStage } from '../../../mgsd/method/stages/index.js';
 import { planningStage } from '../../../mgsd/method/stages/stage0.js';
 import { groundingStage } from '../../../mgsd/method/stages/stage1.js';
-import { distil, distillationLoss, distillationStage, rollOut } from '../../../mgsd/method/stages/stage2.js';
+import { distillationStage } from '../../../mgsd/method/stages/stage2.js';
+import { supervisedLoss } from '../../../mgsd/method/stages/supervision.js';
 import { NO_NOISE, planTrace } from '../../../mgsd/method/targets.js';
+import type { TrainingTrace } from '../../../mgsd/method/targets.js';
 import { EOS } from '../../../models/vocabulary.js';
 import { cpu } from '../../core/devices.js';
 import { miniature, randomModel } from '../../models/miniature.js';
-import { groups, miniatureConfig } from '../miniature-run.js';
+import { eagerDistillation, groups, hardTrace, miniatureConfig, studentRollouts } from '../miniature-run.js';
 
 let wasm: Device;
 beforeAll(async () => {
@@ -36,9 +30,7 @@ const optimizerOf = (model: VisionLanguageModel, config = miniatureConfig()) =>
 describe('one batch can be learnt by heart', () => {
   const config: ModelConfig = { ...miniature, imageSize: 24, patchSize: 8, visionWidth: 32, width: 32 };
   const puzzles = groups[0]!.puzzles.slice(0, 8);
-  const traces = puzzles.map(({ world, instance }) =>
-    planTrace(world, instance, new Random(3), { noise: NO_NOISE, softTargets: false }),
-  );
+  const traces = puzzles.map(puzzle => hardTrace(puzzle, new Random(3)));
   const rate = 5e-3;
   const rates = { 'vision.matrix': rate, 'vision.vector': rate, 'decoder.matrix': rate, 'decoder.vector': rate };
 
@@ -47,7 +39,7 @@ describe('one batch can be learnt by heart', () => {
     const optimizer = new AdamW(model.parameters, { noDecay: noDecayGroups, weightDecay: 0 });
     const update = () =>
       wasm.scope(() => {
-        const loss = supervisedLoss(model, puzzles, traces, mode);
+        const loss = supervisedLoss(model, wasm.fromHost(packSupervised(traces, mode, model, 'world')));
         loss.backward();
         optimizer.step(rates);
         return loss.item();
@@ -72,18 +64,20 @@ describe('memory', () => {
     const model = randomModel(wasm, 1);
     const teacher = randomModel(wasm, 2, { trainable: false });
     const optimizer = optimizerOf(model);
-    const rollouts = await rollOut(config, model, groups, 0);
-    const [planning, grounding] = [planningStage, groundingStage].map(make => make(config, model, optimizer, groups));
+    const setting = { config, student: model, planner: teacher, optimizer, groups };
+    const [planning, grounding] = [planningStage(setting), groundingStage(setting)];
+    const distillation = distillationStage(setting);
+    const rollouts = await distillation.rollOut(0);
     const baseline = wasm.memory();
     /** One update per stage, on the batches of `step`. */
     const update = async (step: number): Promise<MemoryUse> => {
       await (
-        await planning!.step(step)
+        await planning.step(step)
       ).metrics;
       await (
-        await grounding!.step(step)
+        await grounding.step(step)
       ).metrics;
-      await distil(config, model, teacher, optimizer, rollouts, { vision: 1e-4, decoder: 1e-4 }).metrics;
+      await distillation.update(rollouts, step, { vision: 1e-4, decoder: 1e-4 });
       return wasm.memory();
     };
     for (let i = 0; i < 2; i++) await update(0); // recorded
@@ -93,13 +87,13 @@ describe('memory', () => {
     const { allocations, liveBytes } = wasm.memory();
     for (let step = 0; step < 50; step++) await update(step); // but each only once
     expect(wasm.memory()).toMatchObject({ allocations, liveBytes });
-    for (const stage of [planning, grounding]) stage!.dispose?.();
+    for (const stage of [planning, grounding, distillation]) stage.dispose();
     const { liveBuffers } = wasm.memory();
     expect({ liveBuffers, liveBytes: wasm.memory().liveBytes }).toEqual({
       liveBuffers: baseline.liveBuffers,
       liveBytes: baseline.liveBytes,
     });
-    await rollOut(config, model, groups, 0);
+    await distillation.rollOut(0);
     expect(wasm.memory().liveBuffers).toBe(baseline.liveBuffers);
     for (const owner of [optimizer, model, teacher]) owner.dispose();
   });
@@ -126,11 +120,7 @@ describe('what a stage trains', () => {
     const teacher = randomModel(wasm, 2, { trainable: false });
     const [before, teacherBefore] = [await model.parameters.flat.read(), await teacher.parameters.flat.read()];
     const optimizer = optimizerOf(model);
-    const make = { stage0: planningStage, stage1: groundingStage, direct: directStage };
-    const stage =
-      name === 'stage2'
-        ? distillationStage(config, model, teacher, optimizer, groups)
-        : make[name](config, model, optimizer, groups);
+    const stage = makeStage(name, { config, student: model, planner: teacher, optimizer, groups });
     expect(stage.name).toBe(name);
     const metrics = await (await stage.step(0)).metrics;
     for (const [key, value] of Object.entries(metrics)) expect(value, key).toSatisfy(Number.isFinite);
@@ -164,10 +154,10 @@ describe('targets and weights', () => {
   const puzzles = drawPuzzles(groups, new Random(5), 6);
 
   it('share the probability of a position equally among its right tokens', () => {
-    const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, new Random(5), { noise: NO_NOISE }));
+    const traces = puzzles.map(puzzle => planTrace(puzzle, new Random(5), NO_NOISE));
     const rows = traces.flatMap(({ targets }) => targets);
     expect(rows.some(targets => targets.length > 1)).toBe(true);
-    const values = Array.from(targetArray(model, traces).values);
+    const values = Array.from(packSupervised(traces, 'symbolic', model, 'world').targets.values);
     rows.forEach((targets, row) => {
       const probabilities = Array.from(values.slice(row * 128, (row + 1) * 128));
       expect(probabilities.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 6);
@@ -176,38 +166,27 @@ describe('targets and weights', () => {
   });
 
   it('weights sum to 1 over a batch, masked tokens weigh nothing, and an empty mask gives a loss of 0', async () => {
-    const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, new Random(5), { noise: NO_NOISE }));
+    const traces = puzzles.map(puzzle => planTrace(puzzle, new Random(5), NO_NOISE));
     const halved = traces.map((trace, i) => (i % 2 === 0 ? trace : { ...trace, weights: trace.weights.map(() => 0) }));
     const total = ({ values }: HostArray) => Array.from(values).reduce((a, b) => a + b, 0);
-    expect(total(weightArray(model, puzzles, traces, 'world'))).toBeCloseTo(1, 10);
-    expect(total(weightArray(model, puzzles, halved, 'token'))).toBeCloseTo(1, 10);
-    const whole = await supervisedLoss(model, puzzles, halved, 'symbolic').item();
-    const kept = (_: unknown, i: number) => i % 2 === 0;
-    expect(whole).toBeCloseTo(
-      await supervisedLoss(model, puzzles.filter(kept), traces.filter(kept), 'symbolic').item(),
-      5,
-    );
+    const pack = (of: readonly TrainingTrace[], average: LossAverage) => packSupervised(of, 'symbolic', model, average);
+    expect(total(pack(traces, 'world').weights)).toBeCloseTo(1, 10);
+    expect(total(pack(halved, 'token').weights)).toBeCloseTo(1, 10);
+    const lossOf = (of: readonly TrainingTrace[]) => supervisedLoss(model, cpu.fromHost(pack(of, 'world'))).item();
+    expect(await lossOf(halved)).toBeCloseTo(await lossOf(traces.filter((_, i) => i % 2 === 0)), 5);
     const none = traces.map(trace => ({ ...trace, weights: trace.weights.map(() => 0) }));
-    expect(await supervisedLoss(model, puzzles, none, 'symbolic').item()).toBe(0);
+    expect(await lossOf(none)).toBe(0);
   });
 
   it('pack prompts of the mode that was asked for', () => {
-    const traces = puzzles.map(({ world, instance }) => planTrace(world, instance, new Random(5)));
-    expect(packTraces(puzzles, traces, 'image', miniature).imageCount).toBe(6);
-    expect(packTraces(puzzles, traces, 'symbolic', miniature).imageCount).toBe(0);
+    const traces = puzzles.map(puzzle => planTrace(puzzle, new Random(5), NO_NOISE));
+    expect(packSequences(traces, 'image', miniature).imageCount).toBe(6);
+    expect(packSequences(traces, 'symbolic', miniature).imageCount).toBe(0);
   });
 });
 
 describe('stage 2', () => {
   const config = miniatureConfig();
-
-  it('rolls out the same responses for the same step, others for another', async () => {
-    const student = randomModel(wasm, 1, { trainable: false });
-    const first = await rollOut(config, student, groups, 3);
-    expect(await rollOut(config, student, groups, 3)).toEqual(first);
-    expect((await rollOut(config, student, groups, 4)).responses).not.toEqual(first.responses);
-    expect(first.traces.map(({ inputs }) => inputs.length)).toEqual(first.responses.map(({ length }) => length));
-  });
 
   it('has loss 0 and no gradient when the teacher is the student and both see the same', async () => {
     // a student that does not look: what distinguishes the prompts is gone, so both give the same logits
@@ -216,49 +195,12 @@ describe('stage 2', () => {
     for (const [name, { length }] of student.parameters.ranges)
       if (/^decoder\.block\.\d+\.attention\.out/.test(name)) blind.set(name, new Float32Array(length));
     await student.parameters.load(blind);
-    const rollouts = await rollOut(config, student, groups, 0);
+    const rollouts = await studentRollouts(config, student, 0);
     const teacher = await student.frozenCopy();
-    const { loss } = distillationLoss(config, student, teacher, rollouts);
+    const { loss } = eagerDistillation(config, student, teacher, rollouts);
     loss.backward();
     expect(Math.abs(await loss.item())).toBeLessThan(1e-6);
     for (const [name, tensor] of student.parameters.entries())
       if (tensor.grad) expect(Math.max(...(await tensor.grad.read()).map(Math.abs)), name).toBeLessThan(1e-5);
-  });
-
-  it("the sampled estimator's gradient is, on average over sampled tokens, the exact reverse KL's", async () => {
-    // Enumerate the first token: the expectation over it is a sum with the student's own probabilities as weights.
-    const student = randomModel(cpu, 1);
-    const teacher = randomModel(cpu, 2, { trainable: false });
-    const [puzzle] = groups[0]!.puzzles;
-    const images = renderPuzzles([puzzle!], miniature);
-    const trace = { inputs: Int32Array.of(1), targets: [[5]], spans: Uint8Array.of(1), weights: Float32Array.of(1) };
-    const gradientOf = (estimator: 'full' | 'sampled', token: number) =>
-      cpu.scope(async () => {
-        const rollouts = { puzzles: [puzzle!], images, responses: [[token]], traces: [trace] };
-        const { loss, stats } = distillationLoss(
-          miniatureConfig({ stage2: { estimator } }),
-          student,
-          teacher,
-          rollouts,
-        );
-        loss.backward();
-        const gradient = await student.parameters.get('decoder.head.bias').grad!.read();
-        student.parameters.clearGradients();
-        return { gradient, stats: await stats.read() };
-      });
-    const exact = (await gradientOf('full', 5)).gradient;
-    const expected = new Float64Array(exact.length);
-    const logits = await cpu.scope(() =>
-      student.forward(packTraces([puzzle!], [trace], 'image', miniature), patchTensor(student, images)).read(),
-    );
-    const total = Array.from(logits).reduce((mass, z) => mass + Math.exp(z), 0);
-    for (let token = 0; token < 128; token++) {
-      const { gradient } = await gradientOf('sampled', token);
-      const probability = Math.exp(logits[token]!) / total;
-      gradient.forEach((g, k) => (expected[k]! += probability * g));
-    }
-    const largest = Math.max(...exact.map(Math.abs));
-    expect(largest).toBeGreaterThan(1e-3);
-    exact.forEach((g, k) => expect(Math.abs(expected[k]! - g)).toBeLessThan(1e-4 * largest + 1e-7));
   });
 });

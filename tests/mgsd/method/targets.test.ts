@@ -3,7 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { ANS, BOS, EOS, actionOf, cellOf, sizeOf, tokensToText } from '../../../models/vocabulary.js';
 import * as samples from '../../../mgsd/method/targets.js';
 import { maximumResponseLength, oracleResponse, symbolicPrompt } from '../../../mgsd/method/response.js';
-import { packTraces } from '../../../mgsd/method/packing.js';
+import { packSequences } from '../../../mgsd/method/packing.js';
+import type { InputMode } from '../../../mgsd/method/packing.js';
+import { presets } from '../../../mgsd/method/presets.js';
+import type { Puzzle } from '../../../mgsd/method/puzzles.js';
 import { modelPresets } from '../../../models/index.js';
 import { onBoard } from '../../../mgsd/worlds/grid.js';
 import { lakeOf } from '../boards.js';
@@ -13,12 +16,13 @@ import { createDelivery } from '../worlds/delivery-world.js';
 const ALWAYS: samples.TraceNoise = { recapSamples: 1, recapTokens: 1, detourSamples: 1, detourSteps: 0.5 };
 const DETOURS: samples.TraceNoise = { ...ALWAYS, recapSamples: 0 };
 const delivery = createDelivery();
+const lake = (instance: Puzzle['instance']): Puzzle => ({ world: frozenLake, instance });
 
 describe('training traces', () => {
   test('without noise: inputs are the targets shifted by one, beginning with BOS and ending in EOS', () => {
     fc.assert(
       fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
-        const trace = samples.planTrace(frozenLake, puzzle, testRandom(seed), { noise: samples.NO_NOISE });
+        const trace = samples.planTrace(lake(puzzle), testRandom(seed), samples.NO_NOISE);
         const { inputs, targets } = trace;
         expect(inputs[0]).toBe(BOS);
         for (let t = 1; t < inputs.length; t++) expect(targets[t - 1]).toContain(inputs[t]);
@@ -33,18 +37,18 @@ describe('training traces', () => {
   test('prompt dropout: the state is hidden, the recap is free of noise and does not count, the plan does', () => {
     fc.assert(
       fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
-        const options = { noise: { ...ALWAYS, detourSamples: 0 }, promptDropout: 1 };
-        const trace = samples.planTrace(frozenLake, puzzle, testRandom(seed), options);
+        const trace = samples.planTrace(lake(puzzle), testRandom(seed), { ...ALWAYS, detourSamples: 0 }, 1);
         const recap = frozenLake.recap(puzzle);
-        expect(trace.hidesState).toBe(true);
+        expect(trace.shows).toBe('nothing');
         expect(Array.from(trace.inputs.slice(1, recap.length + 2))).toEqual([...recap, ANS]);
         expect(Array.from(trace.weights)).toEqual(trace.targets.map((_, t) => (t <= recap.length ? 0 : 1)));
-        const puzzles = [{ world: frozenLake, instance: puzzle }];
-        const hidden = packTraces(puzzles, [trace], 'symbolic', modelPresets.tiny);
-        const { hidesState: _, ...open } = trace;
-        const shown = packTraces(puzzles, [open], 'symbolic', modelPresets.tiny);
-        expect(shown.tokens.length - hidden.tokens.length).toBe(symbolicPrompt(frozenLake, puzzle).length - 2);
-        expect(packTraces(puzzles, [trace], 'image', modelPresets.tiny).tokens.length).toBeGreaterThan(36);
+        const rowsOf = (shown: samples.TrainingTrace, input: InputMode) =>
+          packSequences([shown], input, modelPresets.tiny).tokens.length;
+        const { shows: _, ...open } = trace;
+        expect(rowsOf(open, 'symbolic') - rowsOf(trace, 'symbolic')).toBe(
+          symbolicPrompt(frozenLake, puzzle).length - 2,
+        );
+        expect(rowsOf(trace, 'image')).toBeGreaterThan(36);
       }),
     );
   });
@@ -53,7 +57,7 @@ describe('training traces', () => {
     fc.assert(
       fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
         const noise = { ...ALWAYS, detourSamples: 0 };
-        const { inputs, targets } = samples.planTrace(frozenLake, puzzle, testRandom(seed), { noise });
+        const { inputs, targets } = samples.planTrace(lake(puzzle), testRandom(seed), noise);
         const recap = frozenLake.recap(puzzle);
         expect(targets.slice(0, recap.length + 1)).toEqual([...recap, ANS].map(token => [token]));
         expect(inputs[recap.length + 1]).toBe(ANS);
@@ -73,7 +77,7 @@ describe('training traces', () => {
     let changed = 0;
     const count = 4000;
     for (let i = 0; i < count; i++) {
-      const { inputs } = samples.planTrace(frozenLake, puzzle, random);
+      const { inputs } = samples.planTrace(lake(puzzle), random, presets.tiny.stage0.noise);
       changed += recap.filter((token, t) => token !== inputs[t + 1]).length;
     }
     // A few replacements hit the true token again, so slightly less than 0.3 * 0.15.
@@ -89,7 +93,7 @@ describe('training traces', () => {
     let wandered = 0;
     fc.assert(
       fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
-        const trace = samples.planTrace(frozenLake, puzzle, testRandom(seed), { noise: DETOURS });
+        const trace = samples.planTrace(lake(puzzle), testRandom(seed), DETOURS);
         fits(puzzle, maximumResponseLength(frozenLake, puzzle.size), trace);
         const actionPlaces = frozenLake.recap(puzzle).length + 1;
         let state = puzzle.start;
@@ -105,51 +109,48 @@ describe('training traces', () => {
         fits(
           other,
           maximumResponseLength(delivery, 3),
-          samples.planTrace(delivery, other, testRandom(seed), { noise: DETOURS }),
+          samples.planTrace({ world: delivery, instance: other }, testRandom(seed), DETOURS),
         );
       }),
     );
     expect(wandered).toBeGreaterThan(50);
   });
 
-  test('all optimal plans are seen; hard targets name the action taken', () => {
+  test('all optimal plans are seen', () => {
     const puzzle = lakeOf(['SF', 'FG']);
     const random = testRandom(1);
     const seen = new Set<string>();
     for (let i = 0; i < 40; i++) {
-      const options = { noise: samples.NO_NOISE, softTargets: false };
-      const { inputs, targets } = samples.planTrace(frozenLake, puzzle, random, options);
-      expect(targets.slice(0, -1).flat()).toEqual(Array.from(inputs.subarray(1)));
+      const { inputs } = samples.planTrace(lake(puzzle), random, samples.NO_NOISE);
       seen.add(tokensToText(inputs.subarray(5)));
     }
     expect([...seen].sort()).toEqual(['D (1,0) R (1,1)', 'R (0,1) D (1,1)']);
   });
 
-  test('the recap alone is the prefix of the plan trace, or closed by EOS', () => {
+  test('the recap alone is the prefix of the plan trace', () => {
     const puzzle = lakeOf(['SH', 'FG']);
-    const trace = samples.recapTrace(frozenLake, puzzle);
+    const trace = samples.recapTrace(lake(puzzle));
     expect(tokensToText(trace.inputs)).toBe('BOS size:2 (0,0) (1,1) (0,1)');
     expect(tokensToText(trace.targets.flat())).toBe('size:2 (0,0) (1,1) (0,1) ANS');
     expect(trace.spans.join('')).toBe('11111');
-    const plan = samples.planTrace(frozenLake, puzzle, testRandom(1), { noise: samples.NO_NOISE });
+    const plan = samples.planTrace(lake(puzzle), testRandom(1), samples.NO_NOISE);
     expect(plan.inputs.subarray(0, 5)).toEqual(trace.inputs);
-    expect(samples.recapTrace(frozenLake, puzzle, { recapCloses: EOS }).targets.at(-1)).toEqual([EOS]);
   });
 
   test('a sampled response is relabelled by the oracle and weighted by the mask', () => {
     const puzzle = lakeOf(['SFF', 'FHF', 'FFG']);
     const tokens = [...frozenLake.recap(puzzle), ANS, ...[30, 65, 29, 73, 30]]; // R (0,1) D (1,1): into the hole, R
-    const trace = samples.relabelledTrace(frozenLake, puzzle, tokens);
+    const trace = samples.relabelledTrace(lake(puzzle), tokens);
     expect(Array.from(trace.weights)).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
     expect(tokensToText(trace.targets.slice(5).flat())).toBe('D R (0,1) R (0,1) R');
-    const unmasked = samples.relabelledTrace(frozenLake, puzzle, tokens, { maskAfterFatal: false });
+    const unmasked = samples.relabelledTrace(lake(puzzle), tokens, false);
     expect(unmasked.weights.every(weight => weight === 1)).toBe(true);
   });
 
   test('the same random numbers give the same trace', () => {
     fc.assert(
       fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
-        const make = () => samples.planTrace(frozenLake, puzzle, testRandom(seed), { noise: ALWAYS });
+        const make = () => samples.planTrace(lake(puzzle), testRandom(seed), ALWAYS);
         expect(make()).toEqual(make());
       }),
     );

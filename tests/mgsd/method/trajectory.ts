@@ -1,7 +1,7 @@
 /** Trajectory parity: a device repeats the reference backend's losses over 20 updates of each stage. */
 import { expect } from 'vitest';
 import type { Device } from '../../../core/index.js';
-import type { Rollouts } from '../../../mgsd/method/stages/stage2.js';
+import type { Rollout } from '../../../mgsd/method/stages/rollout.js';
 import type { Metrics } from '../../../mgsd/method/stages/stage.js';
 import { cpu } from '../../core/devices.js';
 import { recordRollouts, steps, trajectory } from '../miniature-run.js';
@@ -9,7 +9,7 @@ import type { TrainedStage } from '../miniature-run.js';
 
 export const trainedStages: readonly TrainedStage[] = ['stage0', 'stage1', 'stage2'];
 
-let rollouts: Promise<Rollouts[]> | undefined;
+let rollouts: Promise<Rollout[][]> | undefined;
 const references = new Map<TrainedStage, Promise<Metrics[]>>();
 
 /** The metrics of a stage's 20 updates on `device`, all of them on the same recorded rollouts. */

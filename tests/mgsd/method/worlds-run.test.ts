@@ -31,7 +31,7 @@ describe('a run on three worlds', () => {
     expect(out).toMatch(
       /gate: frozenlake 3 0 %, maze 3 0 %, minibehaviour 5 0 % of 90 % exact recaps; stage 1 goes on to update 3/,
     );
-    expect(out).toMatch(/gate: failed by .*Stage 2 begins without them.*stage1\.steps=6/);
+    expect(out).toMatch(/gate: failed by .*Stage 2 begins with them all the same.*stage1\.steps=6/);
     expect(out).toMatch(
       /all perception questions answered correctly: frozenlake 0\.0 %, maze 0\.0 %, minibehaviour 0\.0 %/,
     );

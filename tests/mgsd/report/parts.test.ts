@@ -11,7 +11,7 @@ import { escapeHtml, html, jsonForScript } from '../../../mgsd/report/html.js';
 import { readRun } from '../../../mgsd/report/run-data.js';
 import { alignRecap, heat, hottest } from '../../../mgsd/report/tokens.js';
 import { readFile } from '../../../mgsd/runs/files.js';
-import { packTraces, patchTensor, renderPuzzles } from '../../../mgsd/method/packing.js';
+import { packTraces } from '../../../mgsd/method/packing.js';
 import { relabelledTrace } from '../../../mgsd/method/targets.js';
 import type { Action } from '../../../mgsd/worlds/grid.js';
 import { createWorldByName, WORLD_NAMES } from '../../../mgsd/worlds/registry.js';
@@ -204,13 +204,14 @@ describe('what checkpoints add', () => {
     const [student, teacher] = [await model('checkpoint-stage2-10'), await model('checkpoint-stage0-50')];
     for (const [key, puzzle] of few) {
       const tokens = last.items.get(key)!.response;
-      const traces = [relabelledTrace(puzzle.world, puzzle.instance, tokens)];
-      const seen = packTraces([puzzle], traces, 'image', student.config);
-      const known = packTraces([puzzle], traces, 'symbolic', teacher.config);
+      const traces = [relabelledTrace(puzzle, tokens)];
+      const seen = packTraces(traces, 'image', student);
+      const known = packTraces(traces, 'symbolic', teacher);
+      const rows = seen.outputs.values.length;
       const losses = await cpu.scope(() => {
-        const studentLogits = student.forward(seen, patchTensor(student, renderPuzzles([puzzle], student.config)));
-        const [ones, floor] = [cpu.tensor(new Float32Array(tokens.length).fill(1), [tokens.length]), cpu.tensor([config.stage2.teacherFloor], [1])]; // prettier-ignore
-        return reverseKl(studentLogits, teacher.forward(known), ones, floor).read();
+        const studentLogits = student.forward(cpu.fromHost(seen));
+        const [ones, floor] = [cpu.tensor(new Float32Array(rows).fill(1), [rows]), cpu.tensor([config.stage2.teacherFloor], [1])]; // prettier-ignore
+        return reverseKl(studentLogits, teacher.forward(cpu.fromHost(known)), ones, floor).read();
       });
       const measured = last.divergences.get(key)!;
       expect(measured.map(({ token }) => token)).toEqual(tokens);

@@ -8,7 +8,7 @@ import { writeJson } from '../../../mgsd/runs/files.js';
 import { heldOutGroups } from '../../../mgsd/method/puzzles.js';
 import type { Puzzle } from '../../../mgsd/method/puzzles.js';
 import type { RowName } from '../../../mgsd/evaluation/table.js';
-import { DEFAULT_FORMAT, oracleResponse } from '../../../mgsd/method/response.js';
+import { oracleResponse } from '../../../mgsd/method/response.js';
 import type { Action } from '../../../mgsd/worlds/grid.js';
 import { ANS, EOS } from '../../../models/vocabulary.js';
 import { encodeCheckpoint } from '../../../models/index.js';
@@ -35,7 +35,7 @@ const habits: readonly ((puzzle: Puzzle) => number[])[] = [
   ({ world, instance }) => oracleResponse(world, instance),
   ({ world, instance }) => {
     const fatal = firstMoves.find(move => world.step(instance, world.start(instance), move).verdict === 'fatal') ?? 0;
-    return oracleResponse(world, instance, DEFAULT_FORMAT, [fatal]);
+    return oracleResponse(world, instance, [fatal]);
   },
   ({ world, instance }) => oracleResponse(world, instance).filter((_, t) => t !== 3), // one hole less, or the ANS
   ({ world, instance }) => [...world.recap(instance), ANS, ANS, EOS],

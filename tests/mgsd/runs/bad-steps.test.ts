@@ -128,8 +128,8 @@ describe('an update that the loss scaler left out', () => {
     const notes: string[] = [];
     const guard = await StepGuard.start({
       ...{ config, model, optimizer, folder: run, teacher: undefined, window: 3 },
-      stage: planningStage(config, model, optimizer, groups),
-      rebuild: (student, _, its) => planningStage(config, student, its, groups),
+      stage: planningStage({ config, student: model, optimizer, groups }),
+      rebuild: (student, _, its) => planningStage({ config, student, optimizer: its, groups }),
       lastGood: () => 'There is none.',
       onNote: note => notes.push(note),
     });

@@ -43,16 +43,15 @@ export function testTraces<I extends WorldInstance>(world: World<I>): void {
 
   test('oracle responses parse to exact recaps and optimal plans, and fit the limits', () => {
     fc.assert(
-      fc.property(puzzles, fc.boolean(), fc.boolean(), (puzzle, recap, cells) => {
-        const format = { recap, cells };
-        const tokens = trace.oracleResponse(world, puzzle, format);
-        const parsed = trace.parseResponse(world, puzzle, tokens, { format });
+      fc.property(puzzles, puzzle => {
+        const tokens = trace.oracleResponse(world, puzzle);
+        const parsed = trace.parseResponse(world, puzzle, tokens);
         expect(parsed).toMatchObject({ recapExact: true, cellsExact: true, endOfSequence: true, fatalIndex: -1 });
         expect(parsed.verdict).toMatchObject({ success: true, optimal: true, progress: 1, reason: 'goal' });
         expect(parsed.walk.sound.every(value => value === 1)).toBe(true);
         parsed.walk.targets.forEach((set, t) => expect(set).toContain(tokens[t]));
-        const limit = trace.maximumResponseLength(world, puzzle.size, format);
-        trace.assertOracleFits(world, puzzle, limit, format);
+        const limit = trace.maximumResponseLength(world, puzzle.size);
+        trace.assertOracleFits(world, puzzle, limit);
         expect(trace.symbolicPrompt(world, puzzle, 'plan', world.referencePlan(puzzle)).length).toBeLessThanOrEqual(
           trace.maximumPromptLength(world, puzzle.size, true),
         );
@@ -64,8 +63,8 @@ export function testTraces<I extends WorldInstance>(world: World<I>): void {
     fc.assert(
       fc.property(puzzles, fc.nat(), (puzzle, seed) => {
         const limit = trace.maximumResponseLength(world, puzzle.size);
-        const noisy = planTrace(world, puzzle, testRandom(seed), { noise: ALWAYS });
-        const clean = planTrace(world, puzzle, testRandom(seed), { noise: NO_NOISE });
+        const noisy = planTrace({ world: world, instance: puzzle }, testRandom(seed), ALWAYS);
+        const clean = planTrace({ world: world, instance: puzzle }, testRandom(seed), NO_NOISE);
         for (const { inputs } of [noisy, clean]) expect(inputs.length).toBeLessThanOrEqual(limit);
         world.recap(puzzle).forEach((token, i) => {
           const input = noisy.inputs[i + 1]!;
@@ -84,7 +83,7 @@ export function testTraces<I extends WorldInstance>(world: World<I>): void {
         const start = world.start(puzzle);
         const fatal = world.actions.find(action => world.step(puzzle, start, action).verdict === 'fatal');
         fc.pre(fatal !== undefined);
-        const tokens = trace.oracleResponse(world, puzzle, undefined, [fatal, ...world.referencePlan(puzzle)]);
+        const tokens = trace.oracleResponse(world, puzzle, [fatal, ...world.referencePlan(puzzle)]);
         const parsed = trace.parseResponse(world, puzzle, tokens);
         const at = world.recap(puzzle).length + 1;
         expect(parsed.fatalIndex).toBe(at);
