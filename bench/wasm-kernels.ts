@@ -174,7 +174,7 @@ const workloads: readonly Workload[] = [
     lengths: [64 * 128, 128, 1, 5, 64, 64, 64],
     indices: { 3: [1, 2, 3, 4, 5], 4: Array<number>(64).fill(0) },
   },
-  { label: 'launch of nothing', kernel: 'fill', params: [4, 1], lengths: [4] },
+  { label: 'launch of nothing', kernel: 'unary_copy', params: [4], lengths: [4, 4] },
 ];
 
 function measure({ label, kernel: name, params, lengths, indices }: Workload): void {

@@ -3,7 +3,7 @@ import type { Kernel } from './kernel.js';
 import { attentionGradKernel, attentionKernel } from './attention/attention.js';
 import { decodeAttendKernel, decodeDrawKernel, decodeLinearKernel } from './rollout/fused.js';
 import { rolloutKernel } from './rollout/rollout.js';
-import { binaryKernels, broadcastKernels, fillKernel, unaryKernels } from './elementwise/elementwise.js';
+import { binaryKernels, broadcastKernels, unaryKernels } from './elementwise/elementwise.js';
 import {
   layerNormGradInputKernel,
   layerNormGradInputResidualKernel,
@@ -31,7 +31,6 @@ export const kernels: readonly Kernel[] = [
   ...Object.values(unaryKernels),
   ...Object.values(binaryKernels),
   ...Object.values(broadcastKernels),
-  fillKernel,
   stridedReadKernel,
   stridedWriteKernel,
   ...Object.values(reduceKernels),

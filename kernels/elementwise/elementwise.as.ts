@@ -233,21 +233,6 @@ export function binary(args: BinaryArgs, begin: i32, end: i32, scratch: usize): 
   broadcast(row, 0, 1, scratch);
 }
 
-@unmanaged
-class FillArgs {
-  y: usize;
-  n: i32;
-  value: f32;
-}
-
-/** Sets n elements to a value. */
-export function fill(args: FillArgs, begin: i32, end: i32, scratch: usize): void {
-  const y = args.y;
-  const value = f32x4.splat(args.value);
-  const stop = min(args.n, end * elementsPerUnit);
-  for (let i = begin * elementsPerUnit; i < stop; i += 4) storeLanes(at(y, i), value, stop - i);
-}
-
 // One export for every row of `unaryTable`.
 export function unary_copy(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
   unaryLoop(Unary.copy, args, begin, end);

@@ -5,7 +5,7 @@
  */
 import { ceilDivide, defineKernel, sizes } from '../kernel.js';
 import type { Draw, Fill } from '../kernel.js';
-import { binaryWgsl, broadcastWgsl, fillWgsl, unaryWgsl } from './elementwise.wgsl.js';
+import { binaryWgsl, broadcastWgsl, unaryWgsl } from './elementwise.wgsl.js';
 
 interface UnaryRow {
   readonly reference: (x: number) => number;
@@ -219,22 +219,3 @@ export const unaryKernels = mapNames(Object.keys(unaryTable) as UnaryName[], def
 export const binaryKernels = mapNames(Object.keys(binaryTable) as BinaryName[], defineBinary);
 /** The same where one operand is repeated along rows or columns. */
 export const broadcastKernels = mapNames(Object.keys(binaryTable) as BinaryName[], defineBroadcast);
-
-/** Fills a buffer with one number. */
-export const fillKernel = defineKernel({
-  name: 'fill',
-  summary: 'y[i] = value for n elements',
-  buffers: { y: { access: 'write', kind: 'float' } },
-  params: { n: 'u32', value: 'f32' },
-  reference({ y }, { n, value }) {
-    y.fill(value, 0, n);
-  },
-  cost: ({ n }) => ({ flops: 0, elements: n }),
-  wasm: ({ n }) => ({ passes: [{ fn: 'fill', units: ceilDivide(n, elementsPerUnit) }] }),
-  wgsl: fillWgsl,
-  example(draw) {
-    const n = draw.pick([1, 5, 64, 1000]);
-    return { params: { n, value: draw.pick([0, 1, -2.5]) }, lengths: { y: n } };
-  },
-  tolerance: 0,
-});

@@ -7,7 +7,7 @@ import { mathFunctions } from './math.wgsl.js';
 type Params = Readonly<Record<string, number>>;
 
 /** Elements 4i..4i+3 of n, given their value as WGSL of vec4 index `i` and of element index `j`. */
-function fourPerLane(target: WgslTarget, four: string, one: string, declarations = ''): readonly WgslPass[] {
+function fourPerLane(target: WgslTarget, four: string, one: string, declarations: string): readonly WgslPass[] {
   return [
     lanePass(
       target,
@@ -79,8 +79,4 @@ export function broadcastWgsl(expression: string, target: WgslTarget): readonly 
     { declarations: binaryFunction(expression) },
   );
   return [vector, scalar];
-}
-
-export function fillWgsl(target: WgslTarget): readonly WgslPass[] {
-  return fourPerLane(target, 'vec4f(params.value)', 'params.value');
 }

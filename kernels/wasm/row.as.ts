@@ -67,8 +67,9 @@ export function expSum(x: usize, max: f32, n: i32): f32 {
 function blockExpSum(x: usize, max: f32, n: i32): f32 {
   const largest = f32x4.splat(max);
   let sum = f32x4.splat(0);
-  for (let j: i32 = 0; j < n; j += 4)
-    sum = f32x4.add(sum, v128.and(expDown4(f32x4.sub(v128.load(at(x, j)), largest)), laneMask(n - j)));
+  let j: i32 = 0;
+  for (; j <= n - 4; j += 4) sum = f32x4.add(sum, expDown4(f32x4.sub(v128.load(at(x, j)), largest)));
+  if (j < n) sum = f32x4.add(sum, v128.and(expDown4(f32x4.sub(v128.load(at(x, j)), largest)), laneMask(n - j)));
   return sumLanes(sum);
 }
 

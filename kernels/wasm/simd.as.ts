@@ -71,17 +71,17 @@ export function transposeMax(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
   return f32x4.pmax(i64x2.shuffle(low, high, 0, 2), i64x2.shuffle(low, high, 1, 3));
 }
 
+/** The least exponent, below which e^x counts as 0 (no subnormals). */
+const lowest: f32 = -87.336544;
+
 /**
- * e^x to about 1e-7 relative; 0 below -87.3 (no subnormals), infinity above 88.7, NaN for NaN. x = n ln 2 + r with |r|
- * <= ln 2 / 2; the polynomial for e^r is that of Cephes' expf (Moshier). Adding 1.5 * 2^23 rounds to an integer and
- * leaves it in the low bits.
+ * e^x to about 1e-7 relative, 0 where x is below `lowest`; `inside` is x within bounds. x = n ln 2 + r with |r| <= ln 2 / 2;
+ * the polynomial for e^r is that of Cephes' expf (Moshier). Adding 1.5 * 2^23 rounds to an integer and leaves it in the low
+ * bits.
  */
 @inline
-export function exp4(x: v128): v128 {
-  const low = f32x4.splat(-87.336544);
-  const high = f32x4.splat(88.72283);
+function expWithin4(inside: v128, x: v128): v128 {
   const magic = f32x4.splat(12582912);
-  const inside = f32x4.pmin(f32x4.pmax(x, low), high);
   const shifted = madd(inside, f32x4.splat(1.44269504088896341), magic);
   const n = f32x4.sub(shifted, magic);
   let r = nmadd(n, f32x4.splat(0.693359375), inside);
@@ -92,28 +92,21 @@ export function exp4(x: v128): v128 {
   p = madd(p, r, f32x4.splat(1.6666665459e-1));
   p = madd(p, r, f32x4.splat(5.0000001201e-1));
   p = madd(p, f32x4.mul(r, r), f32x4.add(r, f32x4.splat(1)));
-  const scaled = i32x4.add(p, i32x4.shl(shifted, 23));
-  const finite = v128.andnot(scaled, f32x4.lt(x, low));
+  return v128.andnot(i32x4.add(p, i32x4.shl(shifted, 23)), f32x4.lt(x, f32x4.splat(lowest)));
+}
+
+/** e^x; infinity above 88.7, NaN for NaN. */
+@inline
+export function exp4(x: v128): v128 {
+  const high = f32x4.splat(88.72283);
+  const finite = expWithin4(f32x4.pmin(f32x4.pmax(x, f32x4.splat(lowest)), high), x);
   return v128.bitselect(f32x4.splat(Infinity), finite, f32x4.gt(x, high));
 }
 
 /** e^x for x <= 0, without the test for overflow: what softmax needs. */
 @inline
 export function expDown4(x: v128): v128 {
-  const low = f32x4.splat(-87.336544);
-  const magic = f32x4.splat(12582912);
-  const inside = f32x4.pmax(x, low);
-  const shifted = madd(inside, f32x4.splat(1.44269504088896341), magic);
-  const n = f32x4.sub(shifted, magic);
-  let r = nmadd(n, f32x4.splat(0.693359375), inside);
-  r = nmadd(n, f32x4.splat(-2.12194440e-4), r);
-  let p = madd(r, f32x4.splat(1.9875691500e-4), f32x4.splat(1.3981999507e-3));
-  p = madd(p, r, f32x4.splat(8.3334519073e-3));
-  p = madd(p, r, f32x4.splat(4.1665795894e-2));
-  p = madd(p, r, f32x4.splat(1.6666665459e-1));
-  p = madd(p, r, f32x4.splat(5.0000001201e-1));
-  p = madd(p, f32x4.mul(r, r), f32x4.add(r, f32x4.splat(1)));
-  return v128.andnot(i32x4.add(p, i32x4.shl(shifted, 23)), f32x4.lt(x, low));
+  return expWithin4(f32x4.pmax(x, f32x4.splat(lowest)), x);
 }
 
 /**

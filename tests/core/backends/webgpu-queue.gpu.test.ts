@@ -7,15 +7,15 @@ import type { Allocation, Operand } from '../../../core/backend.js';
 import {
   binaryKernels,
   encodeElements,
-  fillKernel,
   randomUniformKernel,
+  stridedReadKernel,
   unaryKernels,
 } from '../../../kernels/index.js';
 import type { DType, Kernel } from '../../../kernels/index.js';
 import { takeUncapturedErrors } from '../../config/uncaptured.js';
 import { describeWithAdapter } from './webgpu.js';
 
-const fill = fillKernel as unknown as Kernel;
+const stridedRead = stridedReadKernel as unknown as Kernel;
 const copy = unaryKernels.copy as unknown as Kernel;
 const add = binaryKernels.add as unknown as Kernel;
 
@@ -26,6 +26,9 @@ const view = (allocation: Allocation, length: number, byteOffset = 0, dtype: DTy
   length,
 });
 
+/** Whole numbers from -1 on, for `fill` to repeat. */
+const numbers = Float32Array.from({ length: 202 }, (_, i) => i - 1);
+
 describeWithAdapter('queue', () => {
   let opened: OpenedDevice;
   let backend: WebGpuBackend;
@@ -35,6 +38,13 @@ describeWithAdapter('queue', () => {
   });
   afterAll(() => backend.close());
 
+  /** Launches a kernel that writes `value` `count` times. */
+  const fill = (on: WebGpuBackend, y: Allocation, count: number, value: number) => {
+    const source = on.allocate(1024);
+    on.write(source, 0, numbers);
+    on.launch(stridedRead, [view(source, numbers.length), view(y, count)], [1, 1, 1, count, 0, 0, 0, 0, value + 1]);
+    on.free(source);
+  };
   const floats = async (allocation: Allocation, length: number, byteOffset = 0) =>
     Array.from(new Float32Array(await backend.read(allocation, byteOffset, 4 * length)));
 
@@ -46,7 +56,7 @@ describeWithAdapter('queue', () => {
     const first = floats(y, 4);
     backend.launch(copy, [view(x, 4), view(y, 4)], [4]);
     const second = floats(y, 4);
-    backend.launch(fill, [view(y, 4)], [4, -1]);
+    fill(backend, y, 4, -1);
     const third = floats(y, 4);
     expect(await Promise.all([first, second, third])).toEqual([
       [1, 2, 3, 4],
@@ -99,7 +109,7 @@ describeWithAdapter('queue', () => {
     const result = backend.allocate(64);
     const round = (value: number) => {
       const x = backend.allocate(4096);
-      backend.launch(fill, [view(x, 1000)], [1000, value]);
+      fill(backend, x, 1000, value);
       const y = backend.allocate(4096);
       backend.launch(add, [view(x, 1000), view(x, 1000), view(y, 1000)], [1000]);
       backend.free(x);
@@ -119,7 +129,7 @@ describeWithAdapter('queue', () => {
   it('keeps a bounded number of bind groups, and none of a buffer that is gone', async () => {
     const small = new WebGpuBackend(opened, { bindGroups: 8, keepBytes: 8192 });
     const buffers = Array.from({ length: 20 }, () => small.allocate(1024));
-    for (const buffer of buffers) small.launch(fill, [view(buffer, 4)], [4, 1]);
+    for (const buffer of buffers) fill(small, buffer, 4, 1);
     expect(small.statistics.bindGroupsCreated).toBe(20);
     expect(small.statistics.bindGroups).toBeLessThanOrEqual(8);
     for (const buffer of buffers) small.free(buffer); // most are destroyed, with launches still in the open batch
@@ -130,8 +140,8 @@ describeWithAdapter('queue', () => {
 
   it('survives thousands of launches with waits in between', async () => {
     const [x, one] = [backend.allocate(4096), backend.allocate(4096)];
-    backend.launch(fill, [view(x, 1000)], [1000, 0]);
-    backend.launch(fill, [view(one, 1000)], [1000, 1]);
+    fill(backend, x, 1000, 0);
+    fill(backend, one, 1000, 1);
     let y = backend.allocate(4096);
     let sum = x;
     for (let i = 1; i <= 3000; i++) {
