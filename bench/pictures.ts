@@ -5,9 +5,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { gradcheck, openDevice, sum, tanh } from '../core/index.js';
-import { encodePng } from '../mgsd/pictures/png.js';
 import type { RunConfig } from '../mgsd/method/config.js';
-import { escapeXml, lineChart, svgDocument } from '../mgsd/lessons/experiments/chart.js';
+import { lineChart, svgDocument } from '../mgsd/pictures/chart.js';
+import { boardUrl } from '../mgsd/pictures/draw.js';
+import { escapeHtml } from '../mgsd/pictures/html.js';
 import { actionName, boardCells, colOf, rowOf } from '../mgsd/worlds/grid.js';
 import { createFrozenLake } from '../mgsd/worlds/frozenlake/frozenlake.js';
 import { createInstance } from '../mgsd/worlds/frozenlake/rules.js';
@@ -17,7 +18,7 @@ import type { CurvePoint } from './seeds-text.js';
 const root = path.join(import.meta.dirname, import.meta.dirname.includes('/dist/') ? '../..' : '..');
 
 const box = (x: number, y: number, w: number, h: number, text: string, note = '') =>
-  `<rect x="${x}" y="${y}" width="${w}" height="${h}" rx="6" fill="none" stroke="#0072b2" stroke-width="2"/><text x="${x + w / 2}" y="${y + h / 2 + (note === '' ? 5 : -2)}" text-anchor="middle">${escapeXml(text)}</text>${note === '' ? '' : `<text class="soft" x="${x + w / 2}" y="${y + h / 2 + 15}" text-anchor="middle" font-size="11">${escapeXml(note)}</text>`}`;
+  `<rect x="${x}" y="${y}" width="${w}" height="${h}" rx="6" fill="none" stroke="#0072b2" stroke-width="2"/><text x="${x + w / 2}" y="${y + h / 2 + (note === '' ? 5 : -2)}" text-anchor="middle">${escapeHtml(text)}</text>${note === '' ? '' : `<text class="soft" x="${x + w / 2}" y="${y + h / 2 + 15}" text-anchor="middle" font-size="11">${escapeHtml(note)}</text>`}`;
 const arrow = (x1: number, y1: number, x2: number, y2: number, colour: string) =>
   `<path d="M${x1} ${y1}L${x2} ${y2}" stroke="${colour}" stroke-width="2" fill="none" marker-end="url(#${colour.slice(1)})"/>`;
 const markers = ['#0072b2', '#d55e00'].map(colour => `<marker id="${colour.slice(1)}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8Z" fill="${colour}"/></marker>`).join(''); // prettier-ignore
@@ -95,9 +96,9 @@ function ladder(): string {
   const rows = rungs.map(({ name, gflops }, k) => {
     const y = 48 + 34 * k;
     const w = (430 * gflops) / most;
-    return `<text x="160" y="${y + 16}" text-anchor="end">${escapeXml(name)}</text><rect x="170" y="${y}" width="${w.toFixed(1)}" height="22" fill="#0072b2"/><text x="${(176 + w).toFixed(1)}" y="${y + 16}">${gflops.toFixed(1)}</text>`;
+    return `<text x="160" y="${y + 16}" text-anchor="end">${escapeHtml(name)}</text><rect x="170" y="${y}" width="${w.toFixed(1)}" height="22" fill="#0072b2"/><text x="${(176 + w).toFixed(1)}" y="${y + 16}">${gflops.toFixed(1)}</text>`;
   });
-  const head = `<text x="16" y="20" font-weight="600">GFLOP/s: ${escapeXml(what)}</text><text class="soft" x="16" y="38" font-size="11">${escapeXml(machine)}</text>`;
+  const head = `<text x="16" y="20" font-weight="600">GFLOP/s: ${escapeHtml(what)}</text><text class="soft" x="16" y="38" font-size="11">${escapeHtml(machine)}</text>`;
   return svgDocument('Matrix multiplication, rung by rung', [680, 64 + 34 * rungs.length], head + rows.join('\n'));
 }
 
@@ -184,7 +185,7 @@ function gap(): string {
   let y = 40;
   const parts = [`<text x="16" y="22" font-weight="600">Held-out boards solved, %</text>`];
   for (const [title, bars] of groups) {
-    parts.push(`<text x="16" y="${y + 16}">${escapeXml(title)}</text>`);
+    parts.push(`<text x="16" y="${y + 16}">${escapeHtml(title)}</text>`);
     for (const [label, value, colour] of bars) {
       const w = value * width;
       parts.push(`<text class="soft" x="336" y="${y + 16}" text-anchor="end">${label}</text><rect x="344" y="${y}" width="${Math.max(1, w).toFixed(1)}" height="22" fill="${colour}"/>`);
@@ -237,10 +238,6 @@ function twelveBoards(): string {
 const world = createFrozenLake();
 /** A 4 x 4 board with two ways around a hole. Cells are 8 * row + col. */
 const board = createInstance(4, 24, 11, [10, 17]);
-const pngUrl = (pixels: number) => {
-  const png = encodePng({ width: pixels, height: pixels, data: world.render(board, pixels) });
-  return `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
-};
 
 /** What the vision encoder gets: 48 x 48 pixels in 36 patches, whose borders are not those of the cells. */
 function vision(): string {
@@ -259,7 +256,7 @@ function vision(): string {
     `<text class="soft" x="360" y="214">Red lines are patches. The board's own 4 × 4 grid does not fall on them:</text>`,
     `<text class="soft" x="360" y="232">a patch sees parts of up to four cells, and attention has to sort that out.</text>`,
   ];
-  const image = `<image href="${pngUrl(imageSize)}" x="20" y="40" width="${side}" height="${side}" style="image-rendering:pixelated"/>`;
+  const image = `<image href="${boardUrl(world, board, imageSize)}" x="20" y="40" width="${side}" height="${side}" style="image-rendering:pixelated"/>`;
   return svgDocument('An image as a sequence of patches', [880, 350], [image, ...lines, ...row, ...text].join('\n'));
 }
 
@@ -284,7 +281,7 @@ function targets(): string {
     `<text x="340" y="90">Two arrows at a cell: the target gives both 1/2.</text>`,
     `<text x="340" y="118">A plan that went astray is answered from the cell</text><text x="340" y="138">where it stands, not from where it should be.</text>`,
   ];
-  const image = `<image href="${pngUrl(side)}" x="20" y="40" width="${side}" height="${side}" opacity="0.55"/>`;
+  const image = `<image href="${boardUrl(world, board, side)}" x="20" y="40" width="${side}" height="${side}" opacity="0.55"/>`;
   return svgDocument('What the planner is taught', [700, 350], [image, ...text, ...cells].join('\n'));
 }
 

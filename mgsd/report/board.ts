@@ -6,8 +6,8 @@ import type { Puzzle } from '../method/puzzles.js';
 import { actionName, PICK } from '../worlds/grid.js';
 import type { Action } from '../worlds/grid.js';
 import type { PlanState } from '../worlds/world.js';
-import { html } from './html.js';
-import type { Html } from './html.js';
+import { html } from '../pictures/html.js';
+import type { Html } from '../pictures/html.js';
 
 /** Units of the drawing per cell. */
 const unit = 20;

@@ -2,8 +2,8 @@
 import type { LoggedStep, ReportRun } from './run-data.js';
 import type { StageName } from '../method/stages/stage.js';
 import { createWorldByName, isWorldName } from '../worlds/registry.js';
-import { html, jsonForScript } from './html.js';
-import type { Html } from './html.js';
+import { html, jsonForScript, table } from '../pictures/html.js';
+import type { Html } from '../pictures/html.js';
 
 type Scale = 'linear' | 'log' | 'share';
 
@@ -235,25 +235,11 @@ export function plotFigure({ title, scale, x, curves }: Plot, id: string): Html 
     </script>
     <details>
       <summary>as a table</summary>
-      <div class="scroll" role="group" aria-label="${title}, as a table" tabindex="0">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">update</th>
-              ${curves.map(({ label }) => html`<th scope="col">${label}</th>`)}
-            </tr>
-          </thead>
-          <tbody>
-            ${picked.map(
-              k =>
-                html`<tr>
-                  <th scope="row">${x[k]}</th>
-                  ${curves.map(({ smooth }) => html`<td>${show(smooth[k])}</td>`)}
-                </tr>`,
-            )}
-          </tbody>
-        </table>
-      </div>
+      ${table(
+        `${title}, as a table`,
+        ['update', ...curves.map(({ label }) => label)],
+        picked.map(k => [x[k], ...curves.map(({ smooth }) => show(smooth[k]))]),
+      )}
     </details>
   </figure>`;
 }

@@ -9,8 +9,8 @@ import type { Puzzle } from '../method/puzzles.js';
 import { svgPath } from './board.js';
 import { chooseItems, puzzleKey, worstFailures } from './choose.js';
 import { plotFigure, plotsOf } from './curves.js';
-import { html, trusted } from './html.js';
-import type { Html } from './html.js';
+import { html, table, trusted } from '../pictures/html.js';
+import type { Html, Row } from '../pictures/html.js';
 import { failureSection, puzzleCard } from './puzzles.js';
 import type { ShownRun } from './puzzles.js';
 import { gapPicture, levelTable, resultTable } from './results.js';
@@ -276,35 +276,15 @@ function runSection(runs: readonly ReportRun[], options: PageOptions): Html {
 }
 
 function stageTable(run: ReportRun, { formatDuration }: PageOptions): Html | null {
-  const lines = stageNames.flatMap(stage => {
+  const rows = stageNames.flatMap((stage): Row[] => {
     const last = run.log.findLast(line => line.stage === stage);
-    if (!last) return [];
     const seconds = updateSeconds(run, stage);
-    return [
-      html`<tr>
-        <th scope="row">${stageTitles[stage]}</th>
-        <td>${last.step}</td>
-        <td>${batchOf(run.config, stage)}</td>
-        <td>${seconds > 0 ? formatDuration(seconds) : '–'}</td>
-      </tr>`,
-    ];
+    return last
+      ? [[stageTitles[stage], last.step, batchOf(run.config, stage), seconds > 0 ? formatDuration(seconds) : '–']]
+      : [];
   });
-  if (lines.length === 0) return null;
-  return html`<div class="scroll" role="region" aria-label="Stages of ${run.name}" tabindex="0">
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">stage</th>
-          <th scope="col">updates</th>
-          <th scope="col">puzzles each</th>
-          <th scope="col">time of the updates</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${lines}
-      </tbody>
-    </table>
-  </div>`;
+  if (rows.length === 0) return null;
+  return table(`Stages of ${run.name}`, ['stage', 'updates', 'puzzles each', 'time of the updates'], rows);
 }
 
 /** What the configurations of several runs do not have in common. */
@@ -313,28 +293,12 @@ function differenceTable(runs: readonly ReportRun[]): Html {
   const names = [...new Set(flat.flatMap(values => [...values.keys()]))];
   const different = names.filter(name => new Set(flat.map(values => values.get(name))).size > 1);
   if (different.length === 0) return html`<p>All have the same configuration.</p>`;
-  return html`<div class="scroll" role="region" aria-label="Differences of the configurations" tabindex="0">
-    <table class="config">
-      <caption>
-        Where the configurations differ
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">setting</th>
-          ${runs.map(({ name }) => html`<th scope="col">${name}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${different.map(
-          name =>
-            html`<tr>
-              <th scope="row"><code>${name}</code></th>
-              ${flat.map(values => html`<td>${values.get(name) ?? '–'}</td>`)}
-            </tr>`,
-        )}
-      </tbody>
-    </table>
-  </div>`;
+  const rows = different.map((name): Row => [
+    html`<code>${name}</code>`,
+    ...flat.map(values => values.get(name) ?? '–'),
+  ]);
+  const head: Row = ['setting', ...runs.map(({ name }) => name)];
+  return table('Differences of the configurations', head, rows, 'config', 'Where the configurations differ');
 }
 
 /** `stage0.steps` and its value, for every setting. */

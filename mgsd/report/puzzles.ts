@@ -8,8 +8,8 @@ import { board, boardDefinition, countOptimalPlans } from './board.js';
 import type { FailureGroup } from './choose.js';
 import { puzzleKey } from './choose.js';
 import type { Snapshot } from './divergence.js';
-import { html } from './html.js';
-import type { Html } from './html.js';
+import { html, table } from '../pictures/html.js';
+import type { Html, Row } from '../pictures/html.js';
 import type { ReportRun } from './run-data.js';
 import { alignRecap, heatStrip, recapList } from './tokens.js';
 
@@ -202,48 +202,30 @@ export function failureSection(
   const failed = groups.reduce((sum, { count }) => sum + count, 0);
   const drawn = groups.filter(({ worst }) => worst.length > 0);
   if (failed === 0) return html`<p>${run.name}: no failure on ${total} puzzles.</p>`;
-  return html`<table class="failures">
-      <caption>
-        ${run.name}: ${failed} of ${total} puzzles fail
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">reason</th>
-          <th scope="col">puzzles</th>
-          <th scope="col">share of the failures</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${groups.map(
-          ({ reason, count }) =>
-            html`<tr>
-              <th scope="row">${reason}</th>
-              <td>${count}</td>
-              <td>
-                <div class="track"><div class="fill" style="width:${((100 * count) / failed).toFixed(1)}%"></div></div>
-              </td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>
-    ${drawn.map(
-      ({ reason, worst }) =>
-        html`<h3>${reason}: the worst</h3>
-          <ol class="film large">
-            ${worst.map(item => {
-              const puzzle = puzzles.get(puzzleKey(item))!;
-              const { world, instance } = puzzle;
-              const { actions, recapExact } = parseResponse(world, instance, item.response);
-              return html`<li>
-                <figure>
-                  ${board(puzzle, { plan: actions, label: `${sizeOf(puzzle)}: ${outcome(puzzle, item)}` })}
-                  <figcaption>
-                    ${sizeOf(puzzle)}, ${answerOf(puzzle, item)}. The recap was
-                    ${recapExact ? 'exact: it saw the board and planned badly' : 'not what is there'}.
-                  </figcaption>
-                </figure>
-              </li>`;
-            })}
-          </ol>`,
-    )}`;
+  const rows = groups.map(({ reason, count }): Row => {
+    const width = ((100 * count) / failed).toFixed(1);
+    return [reason, count, html`<div class="track"><div class="fill" style="width:${width}%"></div></div>`];
+  });
+  const caption = `${run.name}: ${failed} of ${total} puzzles fail`;
+  return html`${table('Failures by reason', ['reason', 'puzzles', 'share of the failures'], rows, 'failures', caption)}
+  ${drawn.map(
+    ({ reason, worst }) =>
+      html`<h3>${reason}: the worst</h3>
+        <ol class="film large">
+          ${worst.map(item => {
+            const puzzle = puzzles.get(puzzleKey(item))!;
+            const { world, instance } = puzzle;
+            const { actions, recapExact } = parseResponse(world, instance, item.response);
+            return html`<li>
+              <figure>
+                ${board(puzzle, { plan: actions, label: `${sizeOf(puzzle)}: ${outcome(puzzle, item)}` })}
+                <figcaption>
+                  ${sizeOf(puzzle)}, ${answerOf(puzzle, item)}. The recap was
+                  ${recapExact ? 'exact: it saw the board and planned badly' : 'not what is there'}.
+                </figcaption>
+              </figure>
+            </li>`;
+          })}
+        </ol>`,
+  )}`;
 }

@@ -2,8 +2,8 @@
 import { rowTitles, tableHeader } from '../evaluation/table.js';
 import type { RowName, TableRow } from '../evaluation/table.js';
 import type { Estimate } from '../evaluation/intervals.js';
-import { html } from './html.js';
-import type { Html } from './html.js';
+import { html, table } from '../pictures/html.js';
+import type { Html, Row } from '../pictures/html.js';
 import type { ReportRun } from './run-data.js';
 
 const percent = (share: number) => (100 * share).toFixed(1);
@@ -159,30 +159,15 @@ export function resultTable(runs: readonly ReportRun[]): Html {
 export function levelTable(runs: readonly ReportRun[]): Html | null {
   const levels = [...new Set(runs.flatMap(({ table }) => table.flatMap(row => Object.keys(row.byLevel))))];
   if (levels.length < 2) return null;
-  const lines = runs.flatMap(run =>
-    run.table.map(
-      ({ title, byLevel }) =>
-        html`<tr>
-          <th scope="row">${title}${runs.length > 1 ? ` (${run.name})` : null}</th>
-          ${levels.map(level => html`<td>${byLevel[level] === undefined ? '–' : percent(byLevel[level])}</td>`)}
-        </tr>`,
-    ),
+  const rows = runs.flatMap(run =>
+    run.table.map(({ title, byLevel }): Row => [
+      `${title}${runs.length > 1 ? ` (${run.name})` : ''}`,
+      ...levels.map(level => (byLevel[level] === undefined ? '–' : percent(byLevel[level]))),
+    ]),
   );
   return html`<details>
     <summary>Success by board size</summary>
-    <div class="scroll" role="region" aria-label="Success by board size" tabindex="0">
-      <table class="results">
-        <thead>
-          <tr>
-            <th scope="col">success %</th>
-            ${levels.map(level => html`<th scope="col">${level}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${lines}
-        </tbody>
-      </table>
-    </div>
+    ${table('Success by board size', ['success %', ...levels], rows, 'results')}
   </details>`;
 }
 

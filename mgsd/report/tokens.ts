@@ -2,8 +2,8 @@
 import { tokenName, VOCABULARY_SIZE } from '../../models/vocabulary.js';
 import { SPAN_RECAP } from '../method/response.js';
 import type { TokenDivergence } from './divergence.js';
-import { html } from './html.js';
-import type { Html } from './html.js';
+import { html } from '../pictures/html.js';
+import type { Html } from '../pictures/html.js';
 
 /** A place in a recap: written and true where both are there and equal, or what differs. */
 export interface RecapDifference {

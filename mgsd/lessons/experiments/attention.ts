@@ -6,7 +6,6 @@ import type { ModelConfig, VisionLanguageModel } from '../../../models/index.js'
 import { cellOf, sizeOf, tokenName } from '../../../models/vocabulary.js';
 import { readFile } from '../../runs/files.js';
 import { pretrainedPath } from '../../runs/package.js';
-import { encodePng } from '../../pictures/png.js';
 import type { Puzzle } from '../../method/puzzles.js';
 import { packTraces, renderPuzzles } from '../../method/packing.js';
 import { respond } from '../../method/respond.js';
@@ -16,7 +15,9 @@ import { relabelledTrace } from '../../method/targets.js';
 import { colOf, rowOf } from '../../worlds/grid.js';
 import { createWorldByName } from '../../worlds/registry.js';
 import type { World } from '../../worlds/world.js';
-import { escapeXml, svgDocument } from './chart.js';
+import { svgDocument } from '../../pictures/chart.js';
+import { boardUrl } from '../../pictures/draw.js';
+import { escapeHtml } from '../../pictures/html.js';
 import { percent, scaled, textTable } from './experiment.js';
 import type { Experiment, ExperimentOptions, ExperimentResult } from './experiment.js';
 
@@ -148,9 +149,7 @@ function boardSvg(look: Look, { layer, head }: HeadScore, config: ModelConfig, x
 
 function picture(puzzle: Puzzle, looks: readonly Look[], scores: readonly HeadScore[], config: ModelConfig): string {
   const side = 96;
-  const pixels = 2 * side;
-  const png = encodePng({ width: pixels, height: pixels, data: puzzle.world.render(puzzle.instance, pixels) });
-  const href = `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
+  const href = boardUrl(puzzle.world, puzzle.instance, 2 * side);
   const own = looks.filter(({ puzzle: of }) => of === 0);
   const goal = own.filter(({ token }) => cellOf(token) >= 0)[1] ?? own[0]!;
   const sharpest = scores.reduce((a, b) => (b.onCell * b.onImage > a.onCell * a.onImage ? b : a));
@@ -158,7 +157,7 @@ function picture(puzzle: Puzzle, looks: readonly Look[], scores: readonly HeadSc
   const step = side + 14;
   const parts = [
     `<defs><image id="board" href="${href}" width="${side}" height="${side}"/></defs>`,
-    `<text x="16" y="22" font-weight="600">All heads while it is about to write the goal, ${escapeXml(tokenName(goal.token))}</text>`,
+    `<text x="16" y="22" font-weight="600">All heads while it is about to write the goal, ${escapeHtml(tokenName(goal.token))}</text>`,
   ];
   for (const score of scores) {
     const [x, y] = [16 + (score.head - 1) * step, 36 + (score.layer - 1) * (step + 16)];
@@ -170,7 +169,7 @@ function picture(puzzle: Puzzle, looks: readonly Look[], scores: readonly HeadSc
   named.forEach((look, k) => {
     const [x, y] = [left + (k % 4) * step, 36 + Math.floor(k / 4) * (step + 16)];
     parts.push(boardSvg(look, sharpest, config, x, y, side));
-    parts.push(`<text class="soft" font-size="11" x="${x}" y="${y + side + 12}">before ${escapeXml(tokenName(look.token))}</text>`); // prettier-ignore
+    parts.push(`<text class="soft" font-size="11" x="${x}" y="${y + side + 12}">before ${escapeHtml(tokenName(look.token))}</text>`); // prettier-ignore
   });
   const size = [left + 4 * step + 2, 36 + config.layers * (step + 16)] as const;
   return svgDocument('What the attention heads look at', size, parts.join('\n'));

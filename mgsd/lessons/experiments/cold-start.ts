@@ -1,6 +1,6 @@
 /** Break the cold start: stage 2 from students that have seen no, few or all images of stage 1. */
-import { lineChart } from './chart.js';
-import type { ChartLine } from './chart.js';
+import { lineChart } from '../../pictures/chart.js';
+import type { ChartLine } from '../../pictures/chart.js';
 import { classConfig, openClassroom, scoreOf, trainDistillation, trainGrounding, trainPlanner } from './classroom.js';
 import { percent, scaled, textTable } from './experiment.js';
 import type { Experiment, ExperimentOptions, ExperimentResult } from './experiment.js';

@@ -1,7 +1,7 @@
 /** Reverse against forward KL, on a teacher with two modes and a student that has only one to give. */
 import { exp, forwardKl, mul, neg, openDevice, reshape, reverseKl, square, sub, sum } from '../../../core/index.js';
 import type { Device, Tensor } from '../../../core/index.js';
-import { lineChart } from './chart.js';
+import { lineChart } from '../../pictures/chart.js';
 import { scaled, textTable } from './experiment.js';
 import type { Experiment, ExperimentOptions, ExperimentResult } from './experiment.js';
 

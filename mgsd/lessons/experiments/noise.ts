@@ -13,7 +13,7 @@ import { maximumResponseLength } from '../../method/response.js';
 import { relabelledTrace } from '../../method/targets.js';
 import { createWorldByName } from '../../worlds/registry.js';
 import type { World } from '../../worlds/world.js';
-import { lineChart } from './chart.js';
+import { lineChart } from '../../pictures/chart.js';
 import { scaled, textTable } from './experiment.js';
 import type { Experiment, ExperimentOptions, ExperimentResult } from './experiment.js';
 

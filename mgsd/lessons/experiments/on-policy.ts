@@ -1,7 +1,7 @@
 /** On-policy against off-policy: the same student, teacher and updates, but who writes what is learnt from? */
 import type { RunConfig } from '../../method/config.js';
-import { lineChart } from './chart.js';
-import type { ChartLine } from './chart.js';
+import { lineChart } from '../../pictures/chart.js';
+import type { ChartLine } from '../../pictures/chart.js';
 import { classConfig, openClassroom, scoreOf, trainDistillation, trainGrounding, trainPlanner } from './classroom.js';
 import { percent, scaled, textTable } from './experiment.js';
 import type { Experiment, ExperimentOptions, ExperimentResult } from './experiment.js';

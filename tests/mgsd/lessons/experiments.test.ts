@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { configSchema, presets } from '../../../mgsd/method/config.js';
 import { configFileSchema } from '../../../mgsd/cli/config.js';
-import { lineChart, ticksOf } from '../../../mgsd/lessons/experiments/chart.js';
+import { lineChart, ticksOf } from '../../../mgsd/pictures/chart.js';
 import { experiments } from '../../../mgsd/lessons/experiments/index.js';
 import { isLookDue } from '../../../mgsd/runs/looks.js';
 import { run } from '../capture.js';

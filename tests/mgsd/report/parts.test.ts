@@ -7,7 +7,7 @@ import { countOptimalPlans, optimalMoves } from '../../../mgsd/report/board.js';
 import { puzzleKey } from '../../../mgsd/report/choose.js';
 import { movingMean, plotsOf } from '../../../mgsd/report/curves.js';
 import { computedSnapshots, storedSnapshots } from '../../../mgsd/report/divergence.js';
-import { escapeHtml, html, jsonForScript } from '../../../mgsd/report/html.js';
+import { escapeHtml, html, jsonForScript } from '../../../mgsd/pictures/html.js';
 import { readRun } from '../../../mgsd/report/run-data.js';
 import { alignRecap, heat, hottest } from '../../../mgsd/report/tokens.js';
 import { readFile } from '../../../mgsd/runs/files.js';

@@ -58,3 +58,35 @@ export function jsonForScript(value: unknown): Html {
       .replace(/\u2029/g, '\\u2029'),
   );
 }
+
+/** A row of a table: what it is about, and its cells. */
+export type Row = readonly [head: Content, ...cells: Content[]];
+
+/** A table that scrolls sideways where the page is narrow. @param label what it shows, for people who do not see it */
+export function table(label: string, head: Row, rows: readonly Row[], className = '', caption?: Content): Html {
+  return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0">
+    <table class="${className}">
+      ${
+        caption === undefined
+          ? null
+          : html`<caption>
+              ${caption}
+            </caption>`
+      }
+      <thead>
+        <tr>
+          ${head.map(title => html`<th scope="col">${title}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          ([title, ...cells]) =>
+            html`<tr>
+              <th scope="row">${title}</th>
+              ${cells.map(cell => html`<td>${cell}</td>`)}
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}

@@ -1,4 +1,5 @@
 /** Line charts as SVG text: a file that any browser and any slide takes, light and dark. */
+import { escapeHtml } from './html.js';
 
 export interface ChartLine {
   readonly label: string;
@@ -24,17 +25,12 @@ const plot = { left: 64, right: 16, top: 44, bottom: 46 } as const;
 /** Distinct for people who do not tell all colours apart (Okabe & Ito 2008). */
 const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
 
-/** Text as it may stand in SVG. */
-export function escapeXml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
-}
-
 const number = (value: number) => Number(value.toFixed(1)).toString();
 
 /** Frame of every picture: size, colours for light and dark, a title for people who do not see it. */
 export function svgDocument(title: string, [w, h]: readonly [number, number], body: string): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" font-family="system-ui, sans-serif" font-size="13">
-<title>${escapeXml(title)}</title>
+<title>${escapeHtml(title)}</title>
 <style>svg{--ink:#1b2330;--soft:#5a6678;--rule:#d5dbe4;--page:#ffffff}@media(prefers-color-scheme:dark){svg{--ink:#e8ecf2;--soft:#a8b2c2;--rule:#343d4b;--page:#12161d}}text{fill:var(--ink)}.soft{fill:var(--soft)}.rule{stroke:var(--rule);fill:none}</style>
 <rect width="${w}" height="${h}" fill="var(--page)"/>
 ${body}
@@ -84,7 +80,7 @@ export function lineChart({ title, x, y, lines, xScale = 'linear', yScale = 'lin
   const drawn = (value: readonly [number, number]) =>
     value.every(Number.isFinite) && (xScale === 'linear' || value[0] > 0) && (yScale === 'linear' || value[1] > 0);
   const parts = [
-    `<text x="${plot.left}" y="18" font-weight="600">${escapeXml(title)}</text>`,
+    `<text x="${plot.left}" y="18" font-weight="600">${escapeHtml(title)}</text>`,
     ...ticksOf(...rangeX, xScale).map(
       tick =>
         `<text class="soft" x="${number(atX(tick))}" y="${bottom + 18}" text-anchor="middle">${show(tick)}</text>`,
@@ -94,8 +90,8 @@ export function lineChart({ title, x, y, lines, xScale = 'linear', yScale = 'lin
         `<path class="rule" d="M${plot.left} ${number(atY(tick))}H${width - plot.right}"/><text class="soft" x="${plot.left - 8}" y="${number(atY(tick) + 4)}" text-anchor="end">${show(tick)}</text>`,
     ),
     `<path class="rule" d="M${plot.left} ${bottom}H${width - plot.right}"/>`,
-    `<text class="soft" x="${(plot.left + width - plot.right) / 2}" y="${height - 10}" text-anchor="middle">${escapeXml(x)}</text>`,
-    `<text class="soft" transform="translate(14 ${(plot.top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeXml(y)}</text>`,
+    `<text class="soft" x="${(plot.left + width - plot.right) / 2}" y="${height - 10}" text-anchor="middle">${escapeHtml(x)}</text>`,
+    `<text class="soft" transform="translate(14 ${(plot.top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeHtml(y)}</text>`,
     ...lines.map(({ points, dashed }, k) => {
       const path = points.filter(drawn).map(([px, py]) => `${number(atX(px))} ${number(atY(py))}`).join('L'); // prettier-ignore
       return `<path d="M${path === '' ? '0 0' : path}" fill="none" stroke="${colours[k % colours.length]!}" stroke-width="2.2" stroke-linejoin="round"${dashed ? ' stroke-dasharray="6 4"' : ''}/>`;
@@ -110,6 +106,6 @@ function legend(labels: readonly string[]): string[] {
   return labels.map((label, k) => {
     const at = left;
     left += 30 + 7 * label.length;
-    return `<path d="M${at} 32h16" stroke="${colours[k % colours.length]!}" stroke-width="3"/><text x="${at + 21}" y="36" font-size="12">${escapeXml(label)}</text>`;
+    return `<path d="M${at} 32h16" stroke="${colours[k % colours.length]!}" stroke-width="3"/><text x="${at + 21}" y="36" font-size="12">${escapeHtml(label)}</text>`;
   });
 }
