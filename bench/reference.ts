@@ -4,7 +4,7 @@
  *
  *   node dist/bench/reference.js --json bench/results/reference-wasm.json
  */
-import { checkCase, conformanceCase } from '../core/conformance.js';
+import { checkCase, conformanceCase } from '../kernels/cases.js';
 import { openDevice } from '../core/index.js';
 import { bytesPerElement, encodeElements, kernels } from '../kernels/index.js';
 import type { Example, Kernel, NumberArray } from '../kernels/index.js';

@@ -5,8 +5,8 @@
  */
 import { openDevice } from '../../core/backends/webgpu/device.js';
 import { WebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
-import { checkCase, conformanceCase, seededDraw } from '../../core/conformance.js';
-import { attentionCases, kernels, matmulCases } from '../../kernels/index.js';
+import { attentionCases, checkCase, conformanceCase, matmulCases, seededDraw } from '../../kernels/cases.js';
+import { kernels } from '../../kernels/index.js';
 import type { Kernel, WgslMachine, WgslProfile } from '../../kernels/index.js';
 import type { GpuScale } from './scale.js';
 

@@ -5,8 +5,8 @@
 import { Device } from '../../core/index.js';
 import { openDevice } from '../../core/backends/webgpu/device.js';
 import { WebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
-import { checkCase, conformanceCase } from '../../core/conformance.js';
-import { defineMatmul, tilesOf } from '../../kernels/index.js';
+import { checkCase, conformanceCase, tilesOf } from '../../kernels/cases.js';
+import { defineMatmul } from '../../kernels/index.js';
 import type { Kernel, Tile, WgslMachine, WgslProfile } from '../../kernels/index.js';
 import { lanePass } from '../../kernels/wgsl.js';
 import { measureLimits } from './limits.js';

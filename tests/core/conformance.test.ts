@@ -1,7 +1,7 @@
 /** The checker itself: it must find what is wrong, and say where. */
 import { describe, expect, it } from 'vitest';
 import { CpuBackend } from '../../core/backends/cpu.js';
-import { checkCase, conformanceCase, difference, seededDraw } from '../../core/conformance.js';
+import { checkCase, conformanceCase, difference, seededDraw } from '../../kernels/cases.js';
 import { kernels } from '../../kernels/index.js';
 
 describe('conformance', () => {

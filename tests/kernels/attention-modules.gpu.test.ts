@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDevice } from '../../core/backends/webgpu/device.js';
 import type { OpenedDevice } from '../../core/backends/webgpu/device.js';
-import { attentionCases, attentionGradKernel, attentionKernel, wgslProfiles } from '../../kernels/index.js';
+import { attentionCases } from '../../kernels/cases.js';
+import { attentionGradKernel, attentionKernel, wgslProfiles } from '../../kernels/index.js';
 import type { DType, Kernel, WgslTarget } from '../../kernels/index.js';
 import { wgslModule } from '../../kernels/wgsl.js';
 import { machines } from './machines.js';

@@ -5,9 +5,8 @@
 import { afterAll, expect, it } from 'vitest';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import type { WebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
-import { checkCase, conformanceCase } from '../../core/conformance.js';
-import { attentionCases } from '../../kernels/index.js';
-import type { AttentionCase } from '../../kernels/index.js';
+import { attentionCases, checkCase, conformanceCase } from '../../kernels/cases.js';
+import type { AttentionCase } from '../../kernels/cases.js';
 import { describeWithAdapter } from '../core/backends/webgpu.js';
 import { emulated, emulatedMachine } from './emulated-matrices.js';
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { kernels } from '../../kernels/index.js';
 import type { Draw, DType, NumberArray } from '../../kernels/index.js';
 import type { Backend } from '../../core/backend.js';
-import { checkCase, conformanceCase, difference } from '../../core/conformance.js';
+import { checkCase, conformanceCase, difference } from '../../kernels/cases.js';
 
 export interface ConformanceOptions {
   /** `mixed`: every float buffer is f32 or f16 by chance, as in mixed precision one is beside the other. */

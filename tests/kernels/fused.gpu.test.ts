@@ -4,7 +4,7 @@
  */
 import { afterAll, expect, it } from 'vitest';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
-import { checkCase, conformanceCase } from '../../core/conformance.js';
+import { checkCase, conformanceCase } from '../../kernels/cases.js';
 import { decodeAttendKernel, decodeLinearKernel } from '../../kernels/index.js';
 import type { Kernel } from '../../kernels/index.js';
 import { describeWithAdapter } from '../core/backends/webgpu.js';

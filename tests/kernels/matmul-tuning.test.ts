@@ -1,15 +1,8 @@
 /** The tuning table: which way of multiplying a shape takes on which adapter, and that there always is exactly one. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  buckets,
-  bucketOf,
-  defineMatmul,
-  matmulCases,
-  matmulVariants,
-  tileName,
-  tuningRows,
-} from '../../kernels/index.js';
+import { matmulCases } from '../../kernels/cases.js';
+import { buckets, bucketOf, defineMatmul, matmulVariants, tileName, tuningRows } from '../../kernels/index.js';
 import type { DType, MatmulLayout, TuningRow, WgslMachine, WgslProfile } from '../../kernels/index.js';
 import { sliceCount } from '../../kernels/matmul/split.wgsl.js';
 import { machines } from './machines.js';

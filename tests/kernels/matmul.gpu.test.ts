@@ -6,9 +6,10 @@
 import { afterAll, expect, it } from 'vitest';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import type { WebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
-import { checkCase, conformanceCase } from '../../core/conformance.js';
-import { matmulCases, matmulKernel } from '../../kernels/index.js';
-import type { Kernel, MatmulCase, MatmulLayout } from '../../kernels/index.js';
+import { checkCase, conformanceCase, matmulCases } from '../../kernels/cases.js';
+import { matmulKernel } from '../../kernels/index.js';
+import type { MatmulCase } from '../../kernels/cases.js';
+import type { Kernel, MatmulLayout } from '../../kernels/index.js';
 import { describeWithAdapter } from '../core/backends/webgpu.js';
 import { emulated, emulatedMachine } from './emulated-matrices.js';
 
