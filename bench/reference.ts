@@ -60,11 +60,6 @@ const cases: Readonly<Record<string, Example<string, string>>> = {
   },
   distillation_reverse_kl: { params: { rows: lossRows, cols: vocabulary }, lengths: distillation, fills: floorFill },
   distillation_forward_kl: { params: { rows: lossRows, cols: vocabulary }, lengths: distillation, fills: floorFill },
-  distillation_jsd: {
-    params: { rows: lossRows, cols: vocabulary, beta: 0.5 },
-    lengths: distillation,
-    fills: floorFill,
-  },
   sum_squares: { params: { n: size, chunk: 4096 }, lengths: { x: size, partial: size / 4096 } },
   adamw: {
     params: { offset: 0, n: size },

@@ -12,9 +12,7 @@ import {
 } from './layer-norm/layer-norm.js';
 import { crossEntropyKernel, crossEntropyTokensKernel } from './loss/cross-entropy.js';
 import { forwardKlKernel, reverseKlKernel } from './loss/divergence.js';
-import { jsdKernel } from './loss/jsd.js';
 import { divergenceStatsKernel } from './loss/statistics.js';
-import { tailBucketGradKernel, tailBucketKernel, topKKernel } from './loss/top-k.js';
 import { matmulKernels } from './matmul/matmul.js';
 import { adamwCopyKernel, adamwKernel, optimizerPrepareKernel, sumSquaresKernel } from './optimizer/optimizer.js';
 import { randomUniformKernel, sampleTokensKernel } from './random/random.js';
@@ -52,11 +50,7 @@ export const kernels: readonly Kernel[] = [
   crossEntropyTokensKernel,
   reverseKlKernel,
   forwardKlKernel,
-  jsdKernel,
   divergenceStatsKernel,
-  topKKernel,
-  tailBucketKernel,
-  tailBucketGradKernel,
   sumSquaresKernel,
   optimizerPrepareKernel,
   adamwKernel,

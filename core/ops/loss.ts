@@ -5,16 +5,12 @@ import {
   divergenceFields,
   divergenceStatsKernel,
   forwardKlKernel,
-  jsdKernel,
   reverseKlKernel,
-  tailBucketGradKernel,
-  tailBucketKernel,
-  topKKernel,
 } from '../../kernels/index.js';
 import { applyOp, defineOp, requireSameDType, wideDType } from '../op.js';
 import type { None } from '../op.js';
 import { binary, contiguous } from '../primitives.js';
-import { formatShape, rowsAndCols, sameShape, sizeAt } from '../shape.js';
+import { formatShape, rowsAndCols, sameShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
 function requireMatrixAndWeights(what: string, logits: Tensor, others: readonly Tensor[], weight: Tensor): void {
@@ -47,21 +43,17 @@ function scaleRows(saved: Tensor, grad: Tensor): Tensor {
 /** What a divergence needs beside student, teacher and weights. */
 export interface DistillationAttributes {
   readonly floor: Tensor;
-  /** Of the generalised JSD; the others have no use for it. */
-  readonly beta?: number;
 }
 
-function distillationOp(divergence: 'reverse_kl' | 'forward_kl' | 'jsd') {
+function distillationOp(divergence: 'reverse_kl' | 'forward_kl') {
   return defineOp<[student: Tensor, teacher: Tensor, weight: Tensor], DistillationAttributes, [gradient: Tensor]>({
     name: divergence,
-    shape([student, teacher, weight], { beta = 0.5 }) {
+    shape([student, teacher, weight]) {
       requireSameDType(divergence, [student, teacher]);
       requireMatrixAndWeights(divergence, student, [teacher], weight);
-      if (!(beta > 0 && beta < 1))
-        throw new Error(`${divergence}: beta is ${beta}, but must lie between 0 (forward_kl) and 1 (reverse_kl)`);
       return [weight.size];
     },
-    forward([student, teacher, weight], { floor, beta = 0.5 }, shape) {
+    forward([student, teacher, weight], { floor }, shape) {
       const { device } = student;
       const { rows, cols } = rowsAndCols(student.shape);
       const loss = device.empty(shape, wideDType(student), divergence);
@@ -74,8 +66,7 @@ function distillationOp(divergence: 'reverse_kl' | 'forward_kl' | 'jsd') {
         loss,
         grad,
       };
-      if (rows > 0 && divergence === 'jsd') device.launch(jsdKernel, operands, { rows, cols, beta });
-      else if (rows > 0)
+      if (rows > 0)
         device.launch(divergence === 'reverse_kl' ? reverseKlKernel : forwardKlKernel, operands, { rows, cols });
       return { output: loss, saved: [grad] };
     },
@@ -84,14 +75,13 @@ function distillationOp(divergence: 'reverse_kl' | 'forward_kl' | 'jsd') {
     example(draw, device) {
       const [rows, cols] = [draw.pick([1, 4]), draw.pick([2, 7])];
       const floor = device.tensor([draw.pick([-1000, -2.5])], [1], { dtype: 'f64' });
-      const beta = divergence === 'jsd' ? { beta: draw.pick([0.1, 0.5, 0.9]) } : {};
       return {
         inputs: [
           { shape: [rows, cols] },
           { shape: [rows, cols], constant: true },
           { shape: [rows], range: [0, 1], constant: true },
         ],
-        attributes: { floor, ...beta },
+        attributes: { floor },
       };
     },
   });
@@ -175,53 +165,6 @@ export const lossOps = {
   }),
   reverseKl: distillationOp('reverse_kl'),
   forwardKl: distillationOp('forward_kl'),
-  jsd: distillationOp('jsd'),
-  /** Inputs logits[rows, cols], indices[rows, k]. */
-  tailBucket: defineOp<[logits: Tensor, indices: Tensor]>({
-    name: 'tailBucket',
-    shape([logits, indices]) {
-      const [rows = 0, cols = 0] = logits.shape;
-      const [k = 0] = indices.shape.slice(1);
-      if (logits.rank !== 2 || indices.rank !== 2 || indices.shape[0] !== rows || k < 1 || k >= cols)
-        throw new Error(
-          'tailBucket: needs logits [rows, vocabulary] and indices [rows, k], k less than the vocabulary, got ' +
-            [logits, indices].map(x => formatShape(x.shape)).join(', '),
-        );
-      return [rows, k + 1];
-    },
-    forward([logits, indices], _, shape) {
-      const { device } = logits;
-      const { rows, cols } = rowsAndCols(logits.shape);
-      const pooled = device.empty(shape, logits.dtype, 'tailBucket');
-      const operands = { logits: contiguous(logits), indices: contiguous(indices), pooled };
-      if (rows > 0) device.launch(tailBucketKernel, operands, { rows, cols, k: sizeAt(indices.shape, 1) });
-      return { output: pooled };
-    },
-    gradient({ inputs: [logits, indices], output, grad }) {
-      const { device } = logits;
-      const { rows, cols } = rowsAndCols(logits.shape);
-      const dlogits = device.empty(logits.shape, logits.dtype, 'tailBucket gradient');
-      const operands = {
-        logits: contiguous(logits),
-        indices: contiguous(indices),
-        pooled: output,
-        dpooled: contiguous(grad),
-        dlogits,
-      };
-      if (rows > 0) device.launch(tailBucketGradKernel, operands, { rows, cols, k: sizeAt(indices.shape, 1) });
-      return [dlogits, undefined];
-    },
-    tolerance: 1e-6,
-    example: draw => {
-      const [rows, cols] = [draw.pick([1, 4]), draw.pick([2, 7])];
-      const k = draw.pick([1, Math.min(3, cols - 1)]);
-      const values = Array.from({ length: rows * k }, (_, i) => (Math.floor(i / k) + 2 * (i % k)) % cols);
-      return {
-        inputs: [{ shape: [rows, cols] }, { shape: [rows, k], dtype: 'i32', values, constant: true }],
-        attributes: {},
-      };
-    },
-  }),
 } as const;
 
 /**
@@ -249,30 +192,6 @@ export const reverseKl = (student: Tensor, teacher: Tensor, weight: Tensor, floo
 /** weight * KL(teacher || student) per row; otherwise like `reverseKl`. */
 export const forwardKl = (student: Tensor, teacher: Tensor, weight: Tensor, floor: Tensor): Tensor =>
   applyOp(lossOps.forwardKl, [student, teacher, weight], { floor });
-
-/**
- * weight * generalised Jensen-Shannon divergence per row, beta KL(teacher || m) + (1 - beta) KL(student || m) with m = beta
- * teacher + (1 - beta) student (GKD, arXiv 2306.13649); otherwise like `reverseKl`. @param beta between 0 and 1, both excluded
- */
-export const jsd = (student: Tensor, teacher: Tensor, weight: Tensor, floor: Tensor, beta: number): Tensor =>
-  applyOp(lossOps.jsd, [student, teacher, weight], { floor, beta });
-
-/** Positions of the k largest logits of each row, largest first: [rows, vocabulary] -> i32 [rows, k]. No gradient. */
-export function topK(logits: Tensor, k: number): Tensor {
-  const { rows, cols } = rowsAndCols(logits.shape);
-  if (logits.rank !== 2 || !Number.isInteger(k) || k < 1 || k > cols)
-    throw new Error(`topK: ${formatShape(logits.shape)} has no ${k} largest per row; k must be 1 to ${cols}`);
-  const indices = logits.device.empty([rows, k], 'i32', 'topK');
-  if (rows > 0) logits.device.launch(topKKernel, { logits: contiguous(logits), indices }, { rows, cols, k });
-  return indices;
-}
-
-/**
- * The logits of chosen tokens, and one for all others together: [rows, vocabulary] and i32 [rows, k] (all different within a
- * row) -> [rows, k + 1]. Their softmax is the k probabilities and what is left.
- */
-export const tailBucket = (logits: Tensor, indices: Tensor): Tensor =>
-  applyOp(lossOps.tailBucket, [logits, indices], {});
 
 /**
  * Both KLs, entropies, agreement and log-probabilities of the given tokens, per row and without gradient:

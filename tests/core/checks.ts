@@ -9,7 +9,7 @@ import { planningStage } from '../../mgsd/method/stages/stage0.js';
 import { groups, miniatureConfig } from '../mgsd/miniature-run.js';
 import { randomModel } from '../models/miniature.js';
 
-/** Weights after two updates of every stage, rollouts included, with and without checks: equal, bit by bit, and finite. */
+/** Weights after two updates of every stage, rollouts included, with and without checks: the same bits, all finite. */
 export async function expectChecksChangeNothing(open: () => Promise<Backend>): Promise<void> {
   const config = miniatureConfig({ stage0: { warmup: 0 }, stage1: { warmup: 0 }, stage2: { warmup: 0, batch: 2 } });
   const weights: Float64Array[] = [];

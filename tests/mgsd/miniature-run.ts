@@ -1,4 +1,4 @@
-/** The three stages on a miniature model, a handful of 3x3 boards and few updates: for gradients, trajectories and memory. */
+/** The three stages on a miniature model, few 3x3 boards and few updates: for gradients, trajectories and memory. */
 import { AdamW } from '../../core/index.js';
 import type { Device, Random } from '../../core/index.js';
 import { noDecayGroups } from '../../models/index.js';
@@ -41,7 +41,7 @@ export const groups: readonly PuzzleGroup[] = trainingGroups(miniatureConfig());
 const studentSeed = 41;
 const teacherSeed = 42;
 
-/** What the untrained student writes on the reference backend in each step: the same for every device that trains on it. */
+/** What the untrained student writes on cpu in each step: the same for every device that trains on it. */
 export async function recordRollouts(count: number, config = miniatureConfig()): Promise<Rollout[][]> {
   const student = randomModel(cpu, studentSeed, { trainable: false });
   const recorded: Rollout[][] = [];
@@ -53,8 +53,8 @@ export async function recordRollouts(count: number, config = miniatureConfig()):
 export type TrainedStage = 'stage0' | 'stage1' | 'stage2';
 
 /**
- * The metrics of every step of a stage, from weights that are the same on every device. Stage 2 learns from the `recorded`
- * rollouts, so that a rounding error in a logit cannot turn into another token.
+ * The metrics of every step of a stage, from weights that are the same on every device. Stage 2 learns from the
+ * `recorded` rollouts, so that a rounding error in a logit cannot turn into another token.
  */
 export async function trajectory(
   device: Device,

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AdamW, openDevice } from '../../../core/index.js';
+import { AdamW, openDevice, Random } from '../../../core/index.js';
 import type { Device } from '../../../core/index.js';
 import { noDecayGroups, VisionLanguageModel } from '../../../models/index.js';
 import { resolveConfig } from '../../../mgsd/method/config.js';
 import type { RunConfig } from '../../../mgsd/method/config.js';
 import { evaluatePerception, isAskable, summarizePerception } from '../../../mgsd/evaluation/perception.js';
 import { drawPuzzles, gateGroups, groupName, groupShares, trainingGroups } from '../../../mgsd/method/puzzles.js';
-import { Random } from '../../../core/index.js';
 import { exactRecaps, Gate } from '../../../mgsd/method/stages/gate.js';
 import { groundingStage } from '../../../mgsd/method/stages/stage1.js';
 import { ratesAt } from '../../../mgsd/method/stages/stage.js';
@@ -43,6 +42,14 @@ function config(...changes: readonly unknown[]): RunConfig {
   );
 }
 
+/** Eight lakes and no gate, for a model to learn by heart. */
+function ungated(stage1: Partial<RunConfig['stage1']>): RunConfig {
+  return config({
+    tasks: [{ world: 'frozenlake', levels: [3], pool: { '3': 8 } }],
+    stage1: { batch: 8, decoderRate: 5e-3, visionRate: 5e-3, gate: { recapExact: 0 }, ...stage1 },
+  });
+}
+
 const keysOf = (groups: ReturnType<typeof gateGroups>) =>
   groups.map(({ puzzles }) => puzzles.map(({ world, instance }) => world.instanceKey(instance)));
 const optimizerOf = (model: VisionLanguageModel, { optimizer }: RunConfig) =>
@@ -72,7 +79,8 @@ describe('the puzzles of the gate', () => {
 
   it('are as many beyond a pool that is smaller than its images', () => {
     const all = config({ stage1: { images: 500 } });
-    expect(keysOf(gateGroups(all)).flat().filter(key => keysOf(trainingGroups(all)).flat().includes(key))).toEqual([]); // prettier-ignore
+    const [asked, trained] = [keysOf(gateGroups(all)).flat(), keysOf(trainingGroups(all)).flat()];
+    expect(asked.filter(key => trained.includes(key))).toEqual([]);
   });
 });
 
@@ -98,15 +106,16 @@ describe('the gate', () => {
   });
 
   it('measures recaps that a model has learnt by heart as exact', async () => {
-    const learning = config({ tasks: [{ world: 'frozenlake', levels: [3], pool: { '3': 8 } }], stage1: { steps: 400, batch: 8, decoderRate: 5e-3, visionRate: 5e-3, gate: { recapExact: 0 } } }); // prettier-ignore
+    const learning = ungated({ steps: 400 });
     const model = new VisionLanguageModel(wasm, modelConfig).initialize(1);
     const groups = trainingGroups(learning);
     const optimizer = optimizerOf(model, learning);
     expect(await exactRecaps(model, groups)).toEqual([0]);
-    const { notes } = await runOn(groundingStage({ config: learning, student: model, optimizer, groups }));
+    const stage = groundingStage({ config: learning, student: model, optimizer, groups });
+    const { notes } = await runOn(stage);
     expect(await exactRecaps(model, groups)).toEqual([1]);
     expect(notes).toEqual([]); // no gate, no word of it
-    for (const owner of [optimizer, model]) owner.dispose();
+    for (const owner of [stage, optimizer, model]) owner.dispose();
   });
 });
 
@@ -123,7 +132,7 @@ describe('stage 1 with a gate', () => {
     expect(notes).toHaveLength(3);
     expect(notes[0]).toMatch(/frozenlake 3 0 %, maze 3 0 % of 50 % exact recaps; stage 1 goes on to update 7/);
     expect(notes[2]).toMatch(/failed by .*Stage 2 begins with them all the same.*stage1\.steps=20/);
-    for (const owner of [optimizer, model]) owner.dispose();
+    for (const owner of [stage, optimizer, model]) owner.dispose();
   });
 
   it('goes on after an interruption as if there had been none', async () => {
@@ -139,11 +148,12 @@ describe('stage 1 with a gate', () => {
         ).metrics;
         if (step + 1 !== stopAfter) continue;
         const state = await stage.saveState!();
+        stage.dispose();
         stage = make();
         stage.loadState!(state);
       }
       const weights = await model.parameters.flat.read();
-      for (const owner of [optimizer, model]) owner.dispose();
+      for (const owner of [stage, optimizer, model]) owner.dispose();
       return { steps: stage.steps, weights };
     };
     const straight = await run();
@@ -164,7 +174,7 @@ describe('stage 1 with a gate', () => {
 
 describe('perception questions', () => {
   it('are learnt beside the recaps if asked for, and scored question by question', async () => {
-    const learning = config({ tasks: [{ world: 'frozenlake', levels: [3], pool: { '3': 8 } }], stage1: { steps: 500, batch: 8, decoderRate: 5e-3, visionRate: 5e-3, questions: 1, gate: { recapExact: 0 } } }); // prettier-ignore
+    const learning = ungated({ steps: 500, questions: 1 });
     expect([isAskable(learning), isAskable(config())]).toEqual([true, false]);
     const model = new VisionLanguageModel(wasm, modelConfig).initialize(1);
     const groups = trainingGroups(learning);
@@ -172,11 +182,12 @@ describe('perception questions', () => {
     const optimizer = optimizerOf(model, learning);
     const before = summarizePerception(await evaluatePerception(model, groups));
     expect(before['frozenlake']!.allExact.value).toBe(0);
-    await runOn(groundingStage({ config: learning, student: model, optimizer, groups }));
+    const stage = groundingStage({ config: learning, student: model, optimizer, groups });
+    await runOn(stage);
     const after = summarizePerception(await evaluatePerception(model, groups))['frozenlake']!;
     expect(Object.keys(after.questions)).toEqual(['size', 'player', 'goal', 'holes']);
     expect(after).toMatchObject({ items: 8, allExact: { value: 1 } });
     expect(await exactRecaps(model, groups)).toEqual([1]); // the two modes do not disturb each other
-    for (const owner of [optimizer, model]) owner.dispose();
+    for (const owner of [stage, optimizer, model]) owner.dispose();
   });
 });

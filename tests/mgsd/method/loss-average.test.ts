@@ -3,6 +3,7 @@ import { Random } from '../../../core/index.js';
 import { resolveConfig } from '../../../mgsd/method/config.js';
 import { drawPuzzles, trainingGroups } from '../../../mgsd/method/puzzles.js';
 import { averagingWeights } from '../../../mgsd/method/packing.js';
+import { SPAN_RECAP } from '../../../mgsd/method/response.js';
 import { NO_NOISE, planTrace } from '../../../mgsd/method/targets.js';
 
 const config = resolveConfig('tiny', {
@@ -19,6 +20,7 @@ const sum = (values: Iterable<number>) => Array.from(values).reduce((a, b) => a 
 /** What the tokens of FrozenLake, and those of Maze, weigh. */
 const masses = (weights: readonly Float64Array[]) =>
   [true, false].map(lake => sum(weights.flatMap((values, i) => (isLake[i] === lake ? Array.from(values) : []))));
+
 describe('a loss over several worlds', () => {
   it('counts worlds alike however long their responses are, or tokens alike', () => {
     const ones = traces.map(({ weights }) => weights);
@@ -36,5 +38,18 @@ describe('a loss over several worlds', () => {
     expect(masses(averagingWeights(traces, masked, 'world'))).toEqual([expect.closeTo(1, 12), 0]);
     const nothing = traces.map(({ weights }) => weights.map(() => 0));
     expect(masses(averagingWeights(traces, nothing, 'world'))).toEqual([0, 0]);
+  });
+
+  it('counts worlds alike however much of their responses is masked', () => {
+    const masks = traces.map(({ spans }) => Float32Array.from(spans, span => (span === SPAN_RECAP ? 0 : 1)));
+    const weights = averagingWeights(traces, masks, 'world');
+    const [lake = 0, maze = 0] = masses(weights);
+    expect(lake).toBeCloseTo(0.5, 12);
+    expect(maze).toBeCloseTo(0.5, 12);
+    weights.forEach((values, i) => {
+      values.forEach((w, t) => {
+        expect(w === 0).toBe(traces[i]!.spans[t] === SPAN_RECAP);
+      });
+    });
   });
 });

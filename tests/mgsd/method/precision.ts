@@ -1,4 +1,4 @@
-/** Mixed precision held to f32 on any device: gradients, a short training, overflow, growth of the loss scale, resuming. */
+/** Mixed precision against f32 on any device: gradients, a short training, overflow, loss scale, resuming. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AdamW, crossEntropy, Random, stateFields, sum } from '../../../core/index.js';
 import type { AdamWOptions, Device, OptimizerState } from '../../../core/index.js';
@@ -123,7 +123,7 @@ export function describePrecision(title: string, open: () => Promise<Device | st
         expect(half).not.toBe(wide);
       });
 
-    test('an overflow leaves out one update, all of it, and halves the scale; copies follow the weights', async device => {
+    test('an overflow skips one update, all of it, and halves the scale; copies follow the weights', async device => {
       const { model, optimizer, update, dispose } = setUp(device);
       update();
       const before = {
@@ -183,7 +183,11 @@ export function describePrecision(title: string, open: () => Promise<Device | st
       const file = encodeCheckpoint({
         config: straight.model.config,
         parameters: await straight.model.parameters.save(),
-        optimizer: new Map([['m', m], ['v', v], ['state', state]]), // prettier-ignore
+        optimizer: new Map([
+          ['m', m],
+          ['v', v],
+          ['state', state],
+        ]),
         metadata: {},
       });
       const checkpoint = decodeCheckpoint(file);

@@ -16,7 +16,9 @@ type Stage2 = RunConfig['stage2'];
 
 const student = randomModel(cpu, 1, { dtype: 'f64' });
 const planner = randomModel(cpu, 2, { dtype: 'f64', trainable: false });
-const bias = student.parameters.get('decoder.head.bias');
+/** The same student, of which nothing but the head's bias learns: a gradient with respect to it alone is soon there. */
+const headOnly = randomModel(cpu, 1, { dtype: 'f64', trainable: false });
+const bias = headOnly.parameters.get('decoder.head.bias').trainable();
 const settings = (changes: Partial<Stage2> = {}) => miniatureConfig({ stage2: changes });
 
 /** Responses to training puzzles as rollouts in which every token counts; whole ones unless `length` cuts them off. */
@@ -34,16 +36,16 @@ const oracleTokens = (puzzle: number) => {
 };
 
 /** Loss and gradient with respect to the head's bias, which shifts the logits of every token alike. */
-async function evaluate(rollouts: readonly Rollout[], changes: Partial<Stage2> = {}) {
+async function evaluate(rollouts: readonly Rollout[], changes: Partial<Stage2> = {}, teacher = planner) {
   return await cpu.scope(async () => {
-    const { loss, stats: table } = eagerDistillation(settings(changes), student, planner, rollouts);
+    const { loss, losses, stats: table } = eagerDistillation(settings(changes), headOnly, teacher, rollouts);
     loss.backward();
     const gradient = Array.from(await bias.grad!.read());
-    student.parameters.clearGradients();
+    headOnly.parameters.clearGradients();
     const stats = await table.read();
     const field = (name: (typeof divergenceFields)[number], row = 0) =>
       stats[row * divergenceFields.length + divergenceFields.indexOf(name)]!;
-    return { loss: await loss.item(), gradient, field };
+    return { loss: await loss.item(), losses: Array.from(await losses.read()), gradient, field };
   });
 }
 
@@ -56,7 +58,7 @@ function expectSame(actual: readonly number[], expected: readonly number[], rela
 }
 
 describe('estimators at one position, all 128 tokens enumerated', () => {
-  /** Gradient and its square, averaged over the token with the student's own probabilities; and the same of the advantage. */
+  /** Means of the gradient, its square and the advantage over the token, with the student's own probabilities. */
   async function enumerate(changes: Partial<Stage2>) {
     const mean = new Array<number>(128).fill(0);
     let square = 0;
@@ -75,7 +77,7 @@ describe('estimators at one position, all 128 tokens enumerated', () => {
     return { mean, square, advantage };
   }
 
-  it('the sampled ones average to the gradient of the exact reverse KL, and the baseline takes spread away', async () => {
+  it('the sampled ones average to the exact gradient of the reverse KL, and the baseline lowers variance', async () => {
     for (const teacherFloor of [-12, -5.2]) {
       const exact = await evaluate(rolloutsOf([[5]]), { teacherFloor });
       const sampled = await enumerate({ estimator: 'sampled', teacherFloor });
@@ -86,7 +88,7 @@ describe('estimators at one position, all 128 tokens enumerated', () => {
       expect(baseline.advantage).toBeCloseTo(0, 9);
       expect(baseline.square).toBeLessThan(sampled.square);
     }
-  });
+  }, 180_000);
 });
 
 describe('on whole responses', () => {
@@ -100,7 +102,7 @@ describe('on whole responses', () => {
         student.parameters.clearGradients(); // those that are not checked
         return mul(eagerDistillation(settings(changes), student, planner, rollouts).loss, scale);
       };
-      const checked = [bias, student.parameters.get('vision.projector.weight')];
+      const checked = ['decoder.head.bias', 'vision.projector.weight'].map(name => student.parameters.get(name));
       const report = await gradcheck(loss, checked, { maxElements: 5 });
       student.parameters.clearGradients();
       expect(report.ok, JSON.stringify(report.worst)).toBe(true);
@@ -108,7 +110,34 @@ describe('on whole responses', () => {
     },
   );
 
-  it('the loss is the mean over all tokens that count', async () => {
+  it.each([
+    ['reverse_kl', 'reverseKl'],
+    ['forward_kl', 'forwardKl'],
+  ] as const)('the loss is the mean of the %s by token, and padding counts nothing', async (divergence, name) => {
+    const { loss, losses, field } = await evaluate(rollouts, { divergence });
+    const mask = rollouts.flatMap(({ trace }) => Array.from(trace.weights));
+    const count = mask.reduce((a, w) => a + w, 0);
+    expect(count).toBe(mask.length - 2); // what was written behind EOS counts nothing
+    expect(losses.length).toBeGreaterThan(mask.length); // there is padding
+    const expected = losses.map((_, row) => (mask[row] ? field(name, row) / count : 0));
+    losses.forEach((value, row) => expect(value, `token ${row}`).toBeCloseTo(expected[row]!, 12));
+    mask.forEach((w, row) => expect(w === 0, `token ${row}`).toBe(losses[row] === 0));
+    expect(losses.slice(mask.length).every(value => value === 0)).toBe(true);
+    const total = expected.reduce((a, value) => a + value, 0);
+    expect(loss).toBeCloseTo(total, 12);
+    expect(loss).toBeGreaterThan(1e-3);
+  });
+
+  it('a teacher who is the student gets no gradient: it is that of a frozen copy', async () => {
+    const copy = randomModel(cpu, 1, { dtype: 'f64', trainable: false });
+    const [own, copied] = [await evaluate(rollouts, { teacher: 'synced' }), await evaluate(rollouts, {}, copy)];
+    copy.dispose();
+    expect(own.loss).toBe(copied.loss);
+    expect(own.gradient).toEqual(copied.gradient);
+    expect(largest(own.gradient)).toBeGreaterThan(1e-6);
+  });
+
+  it('the loss of both is the mean over the tokens of both, however long they are', async () => {
     const uneven = rolloutsOf([oracleTokens(0).slice(0, 3), oracleTokens(1)]);
     const [short, long] = [await evaluate([uneven[0]!]), await evaluate([uneven[1]!])];
     const n = uneven.map(({ response }) => response.length);

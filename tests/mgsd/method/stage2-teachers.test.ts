@@ -231,11 +231,11 @@ describe('rollouts', () => {
     return rollOut(setting, chooseVariant(setting).write, step);
   };
 
-  it('are the student\'s by default, the same for the same step', async () => {
+  it("are the student's by default, the same for the same step", async () => {
     expect(await rolled({})).toEqual(rollouts);
     const other = await rolled({}, 1);
     expect(other.map(({ response }) => response)).not.toEqual(rollouts.map(({ response }) => response));
-  }); // prettier-ignore
+  });
 
   it('of a teacher are what it writes from symbols', async () => {
     for (const [teacher, writer] of [

@@ -26,8 +26,9 @@ export function referenceTrajectory(stage: TrainedStage): Promise<Metrics[]> {
 }
 
 /**
- * Losses and gradient norms agree to `relative` at every step, and training went somewhere. Parameters are not compared: where
- * a gradient is zero but for rounding, as of the key's bias, AdamW makes a whole step of its sign, which no output ever sees.
+ * Losses and gradient norms agree to `relative` at every step, and training went somewhere. Parameters are not
+ * compared: where a gradient is zero but for rounding, as of the key's bias, AdamW makes a whole step of its sign,
+ * which no output ever sees.
  */
 export async function expectTrajectory(
   metrics: readonly Metrics[],

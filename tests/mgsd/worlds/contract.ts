@@ -63,8 +63,8 @@ export function testTraces<I extends WorldInstance>(world: World<I>): void {
     fc.assert(
       fc.property(puzzles, fc.nat(), (puzzle, seed) => {
         const limit = trace.maximumResponseLength(world, puzzle.size);
-        const noisy = planTrace({ world: world, instance: puzzle }, testRandom(seed), ALWAYS);
-        const clean = planTrace({ world: world, instance: puzzle }, testRandom(seed), NO_NOISE);
+        const noisy = planTrace({ world, instance: puzzle }, testRandom(seed), ALWAYS);
+        const clean = planTrace({ world, instance: puzzle }, testRandom(seed), NO_NOISE);
         for (const { inputs } of [noisy, clean]) expect(inputs.length).toBeLessThanOrEqual(limit);
         world.recap(puzzle).forEach((token, i) => {
           const input = noisy.inputs[i + 1]!;
