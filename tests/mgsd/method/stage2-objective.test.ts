@@ -16,7 +16,7 @@ type Stage2 = RunConfig['stage2'];
 
 const student = randomModel(cpu, 1, { dtype: 'f64' });
 const planner = randomModel(cpu, 2, { dtype: 'f64', trainable: false });
-/** The same student, of which nothing but the head's bias learns: a gradient with respect to it alone is soon there. */
+/** The student's weights, but only the head's bias is trainable: a gradient with respect to it alone is soon there. */
 const headOnly = randomModel(cpu, 1, { dtype: 'f64', trainable: false });
 const bias = headOnly.parameters.get('decoder.head.bias').trainable();
 const settings = (changes: Partial<Stage2> = {}) => miniatureConfig({ stage2: changes });
