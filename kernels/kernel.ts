@@ -1,14 +1,14 @@
 /**
  * What a kernel is: one description that every backend, test and benchmark reads.
  *
- * A kernel states once what it computes (`reference`, plain TypeScript over number arrays, which *is* the cpu backend),
- * then how WebAssembly and WGSL do the same, and what it costs. Shapes travel as run-time parameters; anything
- * that changes from step to step (learning rate, seed, temperature) travels in a buffer, never in compiled code.
+ * A kernel says once what it computes (`reference`, plain TypeScript over number arrays, which *is* the cpu backend),
+ * then how WebAssembly and WGSL compute it, and what it costs. Shapes are run-time parameters. What changes from step
+ * to step (learning rate, seed, temperature) comes in a buffer, never in compiled code.
  */
 import type { DType, NumberArray } from './dtype.js';
 import type { WgslMachine, WgslProfile } from './machine.js';
 
-/** How a kernel touches a buffer: `update` reads and writes in place. */
+/** How a kernel uses a buffer: `update` reads and writes in place. */
 export type Access = 'read' | 'write' | 'update';
 
 /**
@@ -17,7 +17,7 @@ export type Access = 'read' | 'write' | 'update';
  */
 export type Kind = 'float' | 'wide' | 'index';
 
-/** What a buffer of a kernel holds, and how it is touched. */
+/** What a buffer of a kernel holds, and how the kernel uses it. */
 export interface BufferSpec {
   readonly access: Access;
   readonly kind: Kind;
@@ -26,7 +26,7 @@ export interface BufferSpec {
 /** Run-time scalars of a kernel: sizes and strides (u32, in elements) and a few constants (f32), 16 at most. */
 export type ParamType = 'u32' | 'f32';
 
-/** What a call costs at least. */
+/** Lower bounds on the cost of a call. */
 export interface Cost {
   /** Floating-point operations; a fused multiply-add counts as two. */
   readonly flops: number;
@@ -39,8 +39,8 @@ export interface WasmPass {
   /** Name of the exported function. */
   readonly fn: string;
   /**
-   * Independent pieces of work. The split depends on the shape only, never on the number of threads, so a result
-   * has the same bits whatever the machine.
+   * Independent pieces of work. The split depends on the shape alone, never on the number of threads, so results have
+   * the same bits on every machine.
    */
   readonly units: number;
   /** Scratch bytes that each thread needs of its own (16-byte aligned). */
@@ -56,7 +56,7 @@ export interface WasmProgram {
   readonly sharedScratch?: number;
 }
 
-/** What a WGSL generator may know about the device it writes for. */
+/** What a WGSL generator knows about its device. */
 export interface WgslTarget<B extends string = string> {
   readonly dtypes: Readonly<Record<B, DType>>;
   readonly profile: WgslProfile;
@@ -69,26 +69,26 @@ export interface WgslTarget<B extends string = string> {
   readonly halfStorage?: 'native' | 'packed';
 }
 
-/** One WGSL module, and how many workgroups it is started with. */
+/** One WGSL module and its workgroups. */
 export interface WgslPass {
-  /** Module-scope WGSL with one `@compute fn main`; bindings, `params` and helpers are put in front of it. */
+  /** Module-scope WGSL with one `@compute fn main`; wgsl.ts puts bindings, `params` and helpers in front of it. */
   readonly body: string;
   /** Workgroups along x, y, z. */
   workgroups(params: Readonly<Record<string, number>>): readonly [number, number, number];
   /**
-   * What this pass is among its kernel's passes, where there are several: goes into the record of what was selected.
+   * Names the pass among its kernel's passes, in the record of what was selected.
    */
   readonly variant?: string;
   /**
-   * Elements of f32 scratch that the pass uses (`load_scratch`, `store_scratch`, ...): one buffer that all passes of a
-   * launch share, with unspecified content before the first.
+   * Elements of f32 scratch that the pass uses (`load_scratch`, `store_scratch`, ...). All passes of a launch share one
+   * buffer; its content is unspecified before the first.
    */
   readonly scratch?: (params: Readonly<Record<string, number>>) => number;
   /** WGSL extensions to enable, as in `enable subgroups;`. */
   readonly enables?: readonly string[];
 }
 
-/** Draws test cases: backed by fast-check in tests, by a plain generator in benchmarks. */
+/** Draws test cases: fast-check in tests, a plain generator in benchmarks. */
 export interface Draw {
   /** A whole number, both ends included. */
   integer(minimum: number, maximum: number): number;
@@ -130,13 +130,13 @@ export interface Kernel<B extends string = string, P extends string = string> {
   /** A small valid call, for property tests. */
   example(draw: Draw): Example<B, P>;
   /**
-   * Largest error of an f32 run, relative to the largest magnitude in the same output buffer.
-   * f16 outputs get the rounding of their storage (2^-10) on top.
+   * Largest error of an f32 run, relative to the largest magnitude in the same output buffer. f16 outputs are allowed
+   * their rounding (2^-10) on top.
    */
   readonly tolerance: number;
 }
 
-/** Identity that infers buffer and parameter names, and checks what the types cannot. */
+/** Infers buffer and parameter names, and checks what the types cannot. */
 export function defineKernel<const B extends string, const P extends string>(kernel: Kernel<B, P>): Kernel<B, P> {
   const count = Object.keys(kernel.params).length;
   if (count > 16)

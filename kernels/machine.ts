@@ -1,17 +1,16 @@
-/** What WGSL generators know about the adapter they write for: plain facts, gathered once by the webgpu backend. */
+/** Facts about an adapter that WGSL generators need; the webgpu backend gathers them once. */
 
 /**
- * How kernels are written. `software`: tiny workgroups, no barriers, no workgroup memory, for adapters that are a
+ * How kernels are written. `software`: tiny workgroups, no barriers, no workgroup memory, for adapters that run on a
  * processor. `alu`: workgroup memory and barriers, for any GPU. `sgmat`: like `alu`, with subgroup matrices ("tensor
- * cores") where an operand's type and shape suit them. Kernels that have no use for matrices treat `alu` and `sgmat`
- * alike.
+ * cores") where types and shapes suit them. Kernels without matrix products treat `alu` and `sgmat` alike.
  */
 export type WgslProfile = 'software' | 'alu' | 'sgmat';
 
 /** The profiles, from the plainest. */
 export const wgslProfiles: readonly WgslProfile[] = ['software', 'alu', 'sgmat'];
 
-/** A product that the adapter's matrix unit does in one go: result[M, N] += left[M, K] right[K, N]. */
+/** One operation of the adapter's matrix unit: result[M, N] += left[M, K] right[K, N]. */
 export interface MatrixConfig {
   /** Type of left and right: `f16`, `f32`, `i8`, ... */
   readonly componentType: string;
@@ -21,10 +20,10 @@ export interface MatrixConfig {
   readonly K: number;
 }
 
-/** Families of adapters with a tuning of their own; `default` is every other GPU. */
+/** Families of adapters, each with its own tuning; `default` is every other GPU. */
 export type AdapterClass = 'nvidia-hopper' | 'nvidia' | 'amd' | 'intel' | 'apple' | 'default' | 'software';
 
-/** What a WGSL generator knows of the adapter that it writes for. */
+/** What a WGSL generator knows about its adapter. */
 export interface WgslMachine {
   readonly adapter: AdapterClass;
   /** Empty without subgroup matrices. */
@@ -33,11 +32,11 @@ export interface WgslMachine {
   readonly subgroupSize: { readonly min: number; readonly max: number };
   /** Bytes of workgroup memory that a pipeline may declare. */
   readonly workgroupMemory: number;
-  /** Lanes of a workgroup, in all and along x. */
+  /** Most lanes of a workgroup, in total and along x. */
   readonly workgroupLanes: number;
 }
 
-/** What every WebGPU adapter offers: assumed where a target names no machine. */
+/** What every WebGPU adapter offers; assumed if a target names no machine. */
 export const leastMachine: WgslMachine = {
   adapter: 'default',
   matrices: [],

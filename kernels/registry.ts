@@ -1,4 +1,4 @@
-/** All kernels, by name: what tests hold every backend to and benchmarks walk. */
+/** The one list of kernels: backends, conformance tests and benchmarks walk it. */
 import type { Kernel } from './kernel.js';
 import { attentionGradKernel, attentionKernel } from './attention/attention.js';
 import { decodeAttendKernel, decodeDrawKernel, decodeLinearKernel } from './rollout/fused.js';
@@ -24,7 +24,7 @@ import { stridedReadKernel, stridedWriteKernel } from './strided/strided.js';
 /** Kernels are read by name here, so their buffer and parameter names are widened. */
 const widen = (kernel: object) => kernel as Kernel;
 
-/** Every kernel by name. Backends, conformance tests and benchmarks walk it. */
+/** Every kernel, in the order of this room. */
 export const kernels: readonly Kernel[] = [
   ...Object.values(unaryKernels),
   ...Object.values(binaryKernels),

@@ -1,12 +1,11 @@
 /**
- * The spelling of subgroup matrices in WGSL, in one place: the extension is experimental, and its words may still
- * change.
+ * The WGSL of subgroup matrices, in one place: the extension is experimental and its spelling may still change.
  *
- * A subgroup (the 32 lanes of a warp, on NVIDIA) holds left[M, K], right[K, N] and result[M, N] together, spread over
- * its lanes in a way that is nobody's business: there is no access to single elements, only loading, storing and
- * multiplying. Types name columns before rows. The array behind a pointer may have another element type than the
- * matrix: offset and stride count elements of that array then, so f16 matrices may be loaded from an array of vec4u,
- * eight elements at a time.
+ * The lanes of a subgroup (a warp of 32, on NVIDIA) hold left[M, K], right[K, N] and result[M, N] together. How the
+ * elements are spread over them is left open: matrices can be loaded, stored and multiplied, single elements cannot be
+ * read. Types name columns before rows. The array behind a pointer may have another element type than the matrix:
+ * offset and stride count elements of that array then, so f16 matrices may be loaded from an array of vec4u, eight
+ * elements at a time.
  */
 import type { MatrixConfig } from './machine.js';
 

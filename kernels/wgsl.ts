@@ -1,5 +1,5 @@
 /**
- * Puts complete WGSL modules together. A kernel writes only its `main`; this file declares what it works on:
+ * Assembles WGSL modules. A kernel writes only its `main`; this file declares what it uses:
  *
  * - `params.<name>`: the kernel's params, as immediates (push constants);
  * - `load_<buffer>(i)` and `store_<buffer>(i, value)`: one element, f32 whatever the storage type is (i32 for index
@@ -29,7 +29,7 @@ export function grid(count: number): readonly [number, number, number] {
   return [Math.min(count, foldWidth), ceilDivide(count, foldWidth), 1];
 }
 
-/** The name behind the names of a kernel's buffers. */
+/** Name of the scratch buffer, which follows the kernel's own. */
 const scratch = 'scratch';
 
 /**
@@ -160,9 +160,9 @@ function packedDeclaration(variable: string, name: string, body: string): string
 }
 
 /**
- * Lanes of a workgroup where lanes work on their own. Starting a workgroup costs a software adapter much, so lanes with
- * little to do come by 64; those with much to do (a tile of a matrix, an attention row) by 8, one vector of the
- * processor, to spread them over its threads: measured on lavapipe, 2x for additions and 1.5x for matrices.
+ * Lanes of a workgroup where lanes work on their own. Starting a workgroup is expensive on a software adapter, so lanes
+ * with little to do come by 64. Those with much to do (a tile of a matrix, an attention row) come by 8, one vector of
+ * the processor, to spread them over its threads: measured on lavapipe, 2x for additions and 1.5x for matrices.
  */
 function independentLanes({ profile }: WgslTarget, work: 'little' | 'much'): number {
   return profile === 'software' && work === 'much' ? 8 : 64;
@@ -244,9 +244,9 @@ function trivialJoin(name: Join): string {
 }
 
 /**
- * Every lane adds up what all lanes have written, always in the same order: two barriers and 64 reads of the same
- * address by all lanes, about what a tree costs with its seven barriers, and much quicker to compile. No assumption
- * about subgroups.
+ * Every lane adds up what all lanes have written, always in the same order. Two barriers and 64 reads of one address by
+ * all lanes cost about as much as a tree with its seven barriers, and compile much faster. Assumes nothing about
+ * subgroups.
  */
 function sharedJoin(name: Join): string {
   const type = joinType[name];
@@ -298,7 +298,7 @@ export function byWidth(aligned: (params: Params) => boolean, write: (width: Wid
   });
 }
 
-/** The words of a text that is written once for vec4 and once for single elements. */
+/** What differs between the vec4 and the single-element form of a text. */
 export interface Width {
   readonly size: 1 | 4;
   /** The type of a value: vec4f or f32. */

@@ -1,7 +1,6 @@
 /**
- * The smallest shapes that select each of the attention passes of GPUs and reach their edges: whoever has an adapter
- * runs these against the reference, and asserts that what ran is what was meant. The same form as the cases of matrix
- * products.
+ * The smallest shapes that select each attention pass of GPUs and reach its edges. Run on an adapter, each is compared
+ * with the reference, and the pass that ran with the one meant. The same form as the cases of matrix products.
  */
 import type { DType } from '../dtype.js';
 import type { Example, Kernel, WgslTarget } from '../kernel.js';

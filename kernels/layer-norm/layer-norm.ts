@@ -1,11 +1,10 @@
 /**
  * Layer normalisation over the rows of [rows, cols] (Ba et al. 2016, arXiv 1607.06450), forward and backward.
  *
- * Norm and residual: forward, the residual is added where the sum is made, in the epilogue of the product before
- * (`residual` in matmul.ts), so the stream is written once and read once by the norm; a kernel that adds and normalises
- * would have to read two tensors and write two. Backward, the gradient of the stream is added by the norm's own kernel:
- * 111 us for 1408 x 96, norm and addition apart 125; 1.80 ms for 8192 x 256, apart 2.43 (one thread, `node
- * dist/bench/fused.js`, bench/results/fused-wasm.json).
+ * Norm and residual. Forward, the epilogue of the product before adds the residual (`residual` in matmul.ts), so the
+ * stream is written once and read once by the norm; a kernel that adds and normalises would read two tensors and write
+ * two. Backward, the norm's own kernel adds the gradient of the stream: 111 us for 1408 x 96, norm and addition apart
+ * 125; 1.80 ms for 8192 x 256, apart 2.43 (one thread, `node dist/bench/fused.js`, bench/results/fused-wasm.json).
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
@@ -60,8 +59,8 @@ export const layerNormKernel = defineKernel({
 const exampleStats = { kind: 'uniform', minimum: 0.1, maximum: 2 } as const;
 
 /**
- * Gradient of layer norm to its input: [rows, cols]. The input is the residual stream of a block, which goes on past
- * the norm, so a gradient has usually arrived there already: with `residual` the kernel adds it on its way out.
+ * Gradient of layer norm to its input: [rows, cols]. The input is the residual stream, which also bypasses the block,
+ * so a gradient has usually arrived there already: with `residual` the kernel adds it.
  */
 function defineGradInput(hasResidual: boolean) {
   return defineKernel({

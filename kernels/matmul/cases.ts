@@ -1,6 +1,6 @@
 /**
- * Every way of multiplying matrices that a target can run, each with the smallest shapes that select it and reach its
- * edges: whoever has an adapter runs these against the reference, and asserts that what ran is what was meant.
+ * Every way of multiplying matrices that a target can run, with the smallest shapes that select it and reach its edges.
+ * Run on an adapter, each is compared with the reference, and the pass that ran with the one meant.
  */
 import type { DType } from '../dtype.js';
 import type { Example, Kernel, WgslTarget } from '../kernel.js';

@@ -1,5 +1,5 @@
 // Matrix multiplication in two passes: panels of B are packed side by side in shared scratch, then blocks of C are
-// computed tile by tile. A is read where it lies: its rows are streams that the processor prefetches on its own.
+// computed tile by tile. A is read in place: its rows are streams that the processor prefetches.
 //
 // Measured on one thread (`npm run bench:ladder`, bench/results/ladder.json), 256 x 256 x 256: three loops in
 // JavaScript 0.94 GFLOP/s, a register tile in JavaScript 1.2, this 38.

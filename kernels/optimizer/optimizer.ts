@@ -1,13 +1,12 @@
 /**
- * AdamW with clipping by global norm, in three kernels over flat buffers that hold all parameters one after another:
+ * AdamW with clipping by global norm: three kernels over flat buffers that hold all parameters one after another,
  * sum_squares (partials) -> optimizer_prepare (norm, clip factor, bias corrections, loss scale; skips a step whose
- * gradient is not finite) -> adamw. All numbers that change are read from device memory, so the calls can be recorded
+ * gradient is not finite) -> adamw. Every number that changes is read from device memory, so the calls can be recorded
  * once and replayed.
  *
- * Gradients may come multiplied by a loss scale (Micikevicius et al. 2018, arXiv 1710.03740), which keeps those that
- * pass through f16 away from its smallest numbers. The scale lives in the state: optimizer_prepare divides it out
- * together with clipping, halves it when a gradient overflowed, and doubles it after `growthInterval` updates without
- * an overflow.
+ * Gradients may carry a loss scale (Micikevicius et al. 2018, arXiv 1710.03740), which keeps those that pass through
+ * f16 from underflowing. The scale is part of the state: optimizer_prepare divides it out together with clipping,
+ * halves it after an overflow, and doubles it after `growthInterval` updates without one.
  */
 import type { NumberArray } from '../dtype.js';
 import { ceilDivide, defineKernel } from '../kernel.js';

@@ -1,7 +1,7 @@
 /**
- * Counter-based random numbers: the value at (seed, stream, step, index) is a hash of these four numbers, so it does
- * not depend on the order in which anything runs and is the same on every backend. The hash is pcg4d (Jarzynski & Olano
- * 2020, "Hash Functions for GPU Rendering", JCGT 9(3)): 32-bit multiply, add, shift and xor only.
+ * Counter-based random numbers: the value at (seed, stream, step, index) is a hash of these four. It does not depend on
+ * the order of execution, and is the same on every backend. The hash is pcg4d (Jarzynski & Olano 2020, "Hash Functions
+ * for GPU Rendering", JCGT 9(3)): 32-bit multiply, add, shift and xor only.
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';

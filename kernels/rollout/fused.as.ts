@@ -1,5 +1,5 @@
-// The fused decode step, see fused.ts. Here launches cost little, and the rollout kernel is what decodes fast: this is
-// the same mathematics, with weights read where they lie.
+// The fused decode step, see fused.ts. On wasm launches cost little and the rollout kernel decodes faster: this is the
+// same mathematics, with weights read in place.
 import { attendOne } from '../attention/attend-one.as';
 import { Control, drawToken } from '../random/draw.as';
 import { normRows } from './norm-rows.as';

@@ -6,11 +6,11 @@
  *   decode_attend   keys and values to the cache,            decode_linear   mlp out + residual
  *                   attention, out projection + residual     then norm + head, and decode_draw: sampling and next embedding
  *
- * Norms are computed again by every workgroup that reads the row, which is less work than to write and read it.
+ * Every workgroup that reads a row computes its norm again, which is cheaper than writing and reading it.
  *
- * Measured where launches are cheap, it does not pay (`npm run bench:rollout`): 419 and 424 ms for 3072 tokens on wasm
- * against 310 and 469 layer by layer (bench/results/rollout-wasm.json), 1099 and 1277 against 926 and 869 on a software
- * adapter (rollout-webgpu.json). Not measured on a GPU yet, for which it is meant.
+ * Where launches are cheap it does not pay (`npm run bench:rollout`): 419 and 424 ms for 3072 tokens on wasm against
+ * 310 and 469 layer by layer (bench/results/rollout-wasm.json), 1099 and 1277 against 926 and 869 on a software adapter
+ * (rollout-webgpu.json). It is meant for GPUs, and not measured on one yet.
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import { drawToken, exampleControl } from '../random/random.js';
@@ -23,7 +23,7 @@ export { fusedFits } from './fused.wgsl.js';
 /** Rows that a unit of wasm work multiplies at once. */
 const rowsPerUnit = 16;
 
-/** A product with what stands before and behind it; see the summary. */
+/** A matrix product with norm, activation and residual; see the summary. */
 export const decodeLinearKernel = defineKernel({
   name: 'decode_linear',
   summary:
@@ -86,7 +86,7 @@ export const decodeLinearKernel = defineKernel({
   tolerance: 2e-5,
 });
 
-/** Attention of one new row per sequence, with what stands before and behind it; see the summary. */
+/** Attention of one new row per sequence, with cache, projection and residual; see the summary. */
 export const decodeAttendKernel = defineKernel({
   name: 'decode_attend',
   summary:

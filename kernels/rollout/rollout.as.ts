@@ -1,6 +1,6 @@
-// The rollout: a thread carries a group of sequences through all layers and tokens. A group's activations (100 KiB at
-// the width of the smallest preset) stay in the second-level cache, and nobody waits: a decode step as single kernels
-// starts forty of them.
+// The rollout: a thread takes a group of sequences through all layers and tokens. A group's activations (100 KiB at the
+// width of the smallest preset) stay in the second-level cache, and no thread waits: a decode step of single kernels
+// launches forty.
 import { attendOne } from '../attention/attend-one.as';
 import { Control, drawToken } from '../random/draw.as';
 import { normRows } from './norm-rows.as';

@@ -1,9 +1,9 @@
 /**
- * The rollout kernel: several tokens of many sequences in one launch. Sequences do not depend on each other, so whoever
- * carries a group of them (a thread on wasm, a workgroup on webgpu) takes it through all layers, draws the next tokens
- * and goes on with those, without waiting for anybody. Sequences that have ended cost nothing.
+ * The rollout kernel: several tokens of many sequences in one launch. Sequences do not depend on each other, so a
+ * thread (wasm) or a workgroup (webgpu) takes a group of them through all layers, draws the next tokens and goes on,
+ * without waiting for the others. Sequences that have ended cost nothing.
  *
- * The decoder is that of models/transformer.ts. Where its parameters lie in the flat buffer stands in `plan`.
+ * The decoder is that of models/transformer.ts; `plan` says where its parameters lie in the flat buffer.
  *
  * Measured (`npm run bench:rollout`, bench/results/rollout-wasm.json: two threads, two rounds): 3072 tokens layer by
  * layer 310 and 469 ms, in fused launches 419 and 424, so 201 and 271. On a software adapter (rollout-webgpu.json) it
@@ -50,7 +50,7 @@ export const slotColumns = 8;
 /** Hidden width of the feed-forward layer, in widths. */
 const hiddenFactor = 4;
 
-/** What a fused rollout is told beside its buffers: where weights lie, and which cells tokens stand for. */
+/** Where the weights lie, and which cells tokens stand for. */
 export interface RolloutPlan {
   /** Offsets into `weights`: `rolloutLayerFields` of every layer, then `rolloutModelFields`. */
   readonly offsets: readonly number[];
@@ -77,7 +77,7 @@ export function rolloutPlan({ offsets, prefixes, lists, listOf }: RolloutPlan): 
   return out;
 }
 
-/** Sequences that a thread takes through the layers together: enough to use what it loads of a weight several times. */
+/** Sequences that a thread takes through the layers together: enough to use each loaded weight several times. */
 const sequencesPerUnit = 16;
 
 /** Whole decode steps of all sequences in one launch; see the summary. */

@@ -1,6 +1,6 @@
 /**
- * Moving whole rows by index: embeddings, positions, image features into their places, selected rows out to the head,
- * keys and values into their cache.
+ * Moves whole rows by index: embeddings, positions, image features into their places, rows to the head, keys and values
+ * into the cache.
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';

@@ -1,6 +1,6 @@
 /**
- * Copies between a contiguous buffer and a strided view of another one, four dimensions at most: what transposes,
- * slices and concatenations come down to when a view is not enough.
+ * Copies between a contiguous buffer and a strided view of another one, in up to four dimensions: transposes, slices
+ * and concatenations, where a view is not enough.
  */
 import { ceilDivide, defineKernel, sizes } from '../kernel.js';
 import type { Draw } from '../kernel.js';

@@ -75,9 +75,9 @@ export function transposeMax(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
 const lowest: f32 = -87.336544;
 
 /**
- * e^x to about 1e-7 relative, 0 where x is below `lowest`; `inside` is x within bounds. x = n ln 2 + r with |r| <= ln 2 / 2;
- * the polynomial for e^r is that of Cephes' expf (Moshier). Adding 1.5 * 2^23 rounds to an integer and leaves it in the low
- * bits.
+ * e^x to about 1e-7 relative, 0 where x is below `lowest`; `inside` is x within bounds. x = n ln 2 + r with |r| <= ln 2
+ * / 2; the polynomial for e^r is that of Cephes' expf (Moshier). Adding 1.5 * 2^23 rounds to an integer and leaves it
+ * in the low bits.
  */
 @inline
 function expWithin4(inside: v128, x: v128): v128 {
