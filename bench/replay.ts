@@ -78,12 +78,12 @@ async function steps(on: Device, computes: boolean) {
     hosts.push({ launching: host - writing, writing });
   }
   backend.write = write;
-  const [launches] = [...replayed.recorder.plans().values()].map(plan => plan.launches.length);
+  const [launches] = [...replayed.recorder.recordings().values()].map(recording => recording.launches.length);
   const whole = {
     eager: median(samples.map(sample => sample.eager.whole)),
     replayed: median(samples.map(sample => sample.replayed.whole)),
     ratio: median(samples.map(sample => sample.eager.whole / sample.replayed.whole)),
-    plans: replayed.recorder.statistics,
+    recordings: replayed.recorder.statistics,
     launches: { eager: eagerLaunches, replayed: launches! },
   };
   const cost = (part: (sample: (typeof hosts)[number]) => number, count: number) => costOf(hosts.map(part), count);
@@ -140,7 +140,7 @@ if (alone) {
 console.log(
   `stage 0 update: ${step.launches.eager} launches eagerly, ${step.launches.replayed} replayed; ` +
     `${step.eager.toFixed(1)} ms and ${step.replayed.toFixed(1)} ms, median ratio ${step.ratio.toFixed(2)}; ` +
-    `${step.plans.plans} plans of ${(step.plans.bytes / 2 ** 20).toFixed(1)} MiB`,
+    `${step.recordings.recordings} recordings of ${(step.recordings.bytes / 2 ** 20).toFixed(1)} MiB`,
 );
 const widths = [...buckets('stage0'), ...buckets('stage1')];
 for (const { stage, width, shapes, padding } of widths)

@@ -26,7 +26,7 @@ export { AdamW } from './optimizer.js';
 export type { AdamWOptions, LossScaling, OptimizerState } from './optimizer.js';
 export { Parameters } from './parameters.js';
 export type { ParameterRange, ParametersOptions, ParameterSpec } from './parameters.js';
-export { formatPlan } from './replay/recording.js';
+export { formatRecording } from './replay/recording.js';
 export { Random } from './random.js';
 export type { RandomState } from './random.js';
 export { Recorder } from './replay/recorder.js';

@@ -172,7 +172,7 @@ export class AdamW {
     parameters.clearGradients();
   }
 
-  /** Copies gradients side by side, zeros where there is none. A recorded step computes them there instead: see copies.ts. */
+  /** Copies gradients side by side, zeros where there is none. */
   #gatherGradients(device: Device): void {
     for (const { name, shape, group } of this.parameters.specs) {
       if (!this.#active.has(group)) continue; // frozen, and zero already

@@ -20,7 +20,7 @@
  * one is trusted, so a number that was left inside is an error and not a wrong result.
  */
 import type { Device, Storage } from '../device.js';
-import { Plan } from './recording.js';
+import { Recording } from './recording.js';
 import type { Slot } from './recording.js';
 import { mapHostArrays } from '../tree.js';
 import type { Tensors } from '../tree.js';
@@ -30,7 +30,7 @@ import { compareTraces, Trace } from './trace.js';
 export interface RecorderOptions {
   /** False to run every step eagerly, in the same words. Default true. */
   readonly enabled?: boolean;
-  /** Plans kept; the one that was not used for longest goes first. */
+  /** Recordings kept; the least recently used goes first. Default 16. */
   readonly capacity?: number;
 }
 
@@ -38,9 +38,9 @@ export interface RecorderOptions {
 const patience = 3;
 
 interface Entry {
-  /** Of the last eager step, while there is no plan. */
+  /** Of the last eager step, while there is no recording. */
   trace: Trace | undefined;
-  plan: Plan<unknown> | undefined;
+  recording: Recording<unknown> | undefined;
   differing: number;
 }
 
@@ -60,21 +60,27 @@ export class Recorder {
     this.capacity = capacity;
   }
 
-  /** Plans there are, steps that were replayed, and bytes that all plans share or own. */
-  get statistics(): { readonly plans: number; readonly replays: number; readonly bytes: number } {
-    const plans = [...this.#entries.values()].flatMap(({ plan }) => (plan ? [plan] : []));
-    return { plans: plans.length, replays: this.#replays, bytes: plans.reduce((sum, { bytes }) => sum + bytes, 0) };
+  /** Recordings there are, steps that were replayed, and bytes that all recordings share or own. */
+  get statistics(): { readonly recordings: number; readonly replays: number; readonly bytes: number } {
+    const recordings = [...this.#entries.values()].flatMap(({ recording }) => (recording ? [recording] : []));
+    return {
+      recordings: recordings.length,
+      replays: this.#replays,
+      bytes: recordings.reduce((sum, { bytes }) => sum + bytes, 0),
+    };
   }
 
-  /** The launches of all plans, by key: print them with `formatPlan`. */
-  plans(): ReadonlyMap<string, Pick<Plan<unknown>, 'launches'>> {
-    return new Map([...this.#entries].flatMap(([key, { plan }]) => (plan ? [[key, plan] as const] : [])));
+  /** The launches of all recordings, by key: print them with `formatRecording`. */
+  recordings(): ReadonlyMap<string, Pick<Recording<unknown>, 'launches'>> {
+    return new Map(
+      [...this.#entries].flatMap(([key, { recording }]) => (recording ? [[key, recording] as const] : [])),
+    );
   }
 
   /**
    * Runs a step: eagerly the first two times that a key and these shapes are seen, replayed from then on.
    *
-   * A plan's result is the same tensors in every replay: read them before the next step. Steps are run eagerly while the device is
+   * A recording's result is the same tensors in every replay: read them before the next step. Steps are run eagerly while the device is
    * observed, so that an observer sees every launch.
    * @param key whatever decides which launches `body` does, apart from the inputs' nesting and shapes
    * @param inputs a tree of plain objects and arrays with host arrays as leaves. Integers in it are sizes: another one is another
@@ -87,23 +93,23 @@ export class Recorder {
     if (!this.enabled || device.observer || device.resultObserver)
       return device.scope(() => body(device.fromHost(inputs)));
     const fullKey = `${key} ${describeInputs(inputs)}`;
-    const entry: Entry = this.#entries.get(fullKey) ?? { trace: undefined, plan: undefined, differing: 0 };
+    const entry: Entry = this.#entries.get(fullKey) ?? { trace: undefined, recording: undefined, differing: 0 };
     this.#entries.delete(fullKey);
     this.#entries.set(fullKey, entry);
-    if (entry.plan && !entry.plan.isValid) {
-      entry.plan.dispose(this.#slots);
-      entry.plan = entry.trace = undefined;
+    if (entry.recording && !entry.recording.isValid) {
+      entry.recording.dispose(this.#slots);
+      entry.recording = entry.trace = undefined;
     }
-    if (entry.plan) {
+    if (entry.recording) {
       this.#replays++;
-      return entry.plan.run(inputs) as O;
+      return entry.recording.run(inputs) as O;
     }
     return this.#runEagerly(fullKey, entry, inputs, body);
   }
 
-  /** Frees all plans; their results must not be used any more. */
+  /** Frees all recordings; their results must not be used any more. */
   dispose(): void {
-    for (const { plan } of this.#entries.values()) plan?.dispose(this.#slots);
+    for (const { recording } of this.#entries.values()) recording?.dispose(this.#slots);
     this.#entries.clear();
   }
 
@@ -133,7 +139,7 @@ export class Recorder {
             const buffer = trace.bufferOf(storage);
             if (buffer?.role === 'temporary') buffer.role = 'output';
           }
-          entry.plan = new Plan(device, trace, tensors, result, this.#slots);
+          entry.recording = new Recording(device, trace, tensors, result, this.#slots);
           entry.trace = undefined;
           this.#evict();
         }
@@ -145,9 +151,9 @@ export class Recorder {
   }
 
   #evict(): void {
-    for (const [key, { plan }] of this.#entries) {
+    for (const [key, { recording }] of this.#entries) {
       if (this.#entries.size <= this.capacity) break;
-      plan?.dispose(this.#slots);
+      recording?.dispose(this.#slots);
       this.#entries.delete(key);
     }
   }

@@ -1,5 +1,5 @@
 /**
- * What a step did, launch by launch: the raw material of a plan. While a step runs eagerly the device tells a trace of every
+ * What a step did, launch by launch: the raw material of a recording. While a step runs eagerly the device tells a trace of every
  * tensor it makes, every value the host writes and every kernel it launches.
  */
 import type { DType, Kernel } from '../../kernels/index.js';

@@ -46,7 +46,7 @@ export async function predictMemory(
 /** Weights before the last steps, see bad-steps.ts: of the student, and of a teacher that follows it. */
 const weightCopies = 6;
 
-/** After two eager steps, the recorder makes a plan, which has memory of its own. */
+/** After two eager steps, the recorder makes a recording, which has memory of its own. */
 const stepsUntilReplayed = 3;
 
 async function needOf(

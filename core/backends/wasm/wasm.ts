@@ -14,8 +14,8 @@ import { Heap } from './heap.js';
 import { loadLibrary, workerScript } from './library.js';
 import type { SimdLevel } from './library.js';
 import { makeMemory, pageBytes } from './memory.js';
-import { Plans } from './plans.js';
-import type { Plan, Prepared } from './plans.js';
+import { Calls } from './calls.js';
+import type { Call, Prepared } from './calls.js';
 import { WasmReplay } from './replay.js';
 import { Threads } from './threads.js';
 
@@ -54,7 +54,7 @@ export class WasmBackend implements Backend {
   readonly #functions: ReadonlyMap<string, number>;
   readonly #heap: Heap;
   readonly #maxBytes: number;
-  readonly #plans: Plans;
+  readonly #calls: Calls;
   #bytes!: Uint8Array<SharedArrayBuffer>;
   #integers!: Int32Array;
   #floats!: Float32Array;
@@ -75,7 +75,7 @@ export class WasmBackend implements Backend {
     this.#renewViews();
     this.#heap = new Heap(heapAddress, this.#bytes.length - endMargin, bytes => this.#grow(bytes));
     const count = threads.workers.length + 1;
-    this.#plans = new Plans(this.#functions, count, shareFrom);
+    this.#calls = new Calls(this.#functions, count, shareFrom);
     this.capabilities = {
       backend: 'wasm',
       name: cpus()[0]?.model ?? 'processor',
@@ -199,12 +199,12 @@ export class WasmBackend implements Backend {
         const addresses = operands.map(({ allocation, byteOffset, length }) =>
           this.#addressOf(allocation, byteOffset, 4 * length),
         );
-        const prepared = this.#plans.prepare(kernel);
-        const plan = this.#plans.plan(kernel, prepared, params);
-        this.#reserveScratch(plan);
-        const words = new Int32Array(addresses.length + params.length + plan.constants.length);
-        this.#fillBlock(words, new Float32Array(words.buffer), 0, prepared, plan, addresses, params);
-        return { jobs: plan.jobs, words };
+        const prepared = this.#calls.prepare(kernel);
+        const call = this.#calls.find(kernel, prepared, params);
+        this.#reserveScratch(call);
+        const words = new Int32Array(addresses.length + params.length + call.constants.length);
+        this.#fillBlock(words, new Float32Array(words.buffer), 0, prepared, call, addresses, params);
+        return { jobs: call.jobs, words };
       },
       {
         words: () => new Int32Array(this.#memory.buffer),
@@ -218,18 +218,18 @@ export class WasmBackend implements Backend {
   }
 
   #run(kernel: Kernel, addresses: readonly number[], params: readonly number[]): void {
-    const prepared = this.#plans.prepare(kernel);
+    const prepared = this.#calls.prepare(kernel);
     if (addresses.length !== prepared.buffers || params.length !== prepared.floats.length)
       throw new Error(
         `${kernel.name} takes ${prepared.buffers} buffers and ${prepared.floats.length} params, ` +
           `not ${addresses.length} and ${params.length}`,
       );
-    const plan = this.#plans.plan(kernel, prepared, params);
-    this.#reserveScratch(plan); // first: it may make the memory grow, which renews the views
-    const end = this.#fillBlock(this.#integers, this.#floats, argsAddress >> 2, prepared, plan, addresses, params);
+    const call = this.#calls.find(kernel, prepared, params);
+    this.#reserveScratch(call); // first: it may make the memory grow, which renews the views
+    const end = this.#fillBlock(this.#integers, this.#floats, argsAddress >> 2, prepared, call, addresses, params);
     this.#integers[end] = this.#sharedScratch.address;
     try {
-      for (const job of plan.jobs) this.#threads.run(job, argsAddress, this.#threadScratch.address);
+      for (const job of call.jobs) this.#threads.run(job, argsAddress, this.#threadScratch.address);
     } catch (error) {
       throw this.#explained(error, kernel, params);
     }
@@ -241,7 +241,7 @@ export class WasmBackend implements Backend {
     floats: Float32Array,
     start: number,
     { floats: isFloat }: Prepared,
-    { constants }: Plan,
+    { constants }: Call,
     addresses: readonly number[],
     params: readonly number[],
   ): number {
@@ -255,7 +255,7 @@ export class WasmBackend implements Backend {
     return at;
   }
 
-  #reserveScratch({ jobs, sharedScratch }: Plan): void {
+  #reserveScratch({ jobs, sharedScratch }: Call): void {
     this.#growScratch(this.#sharedScratch, sharedScratch);
     for (const { threadScratch, pieces } of jobs)
       this.#growScratch(this.#threadScratch, threadScratch * (pieces > 1 ? this.capabilities.threads : 1));

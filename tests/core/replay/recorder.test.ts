@@ -1,7 +1,7 @@
 /** Recording and replaying: on cpu and wasm, and what the recorder refuses. */
 import { describe, expect, it } from 'vitest';
 import { assignSlots } from '../../../core/replay/recording.js';
-import { add, Device, formatPlan, mul, openDevice, Recorder, sum } from '../../../core/index.js';
+import { add, Device, formatRecording, mul, openDevice, Recorder, sum } from '../../../core/index.js';
 import { CpuBackend } from '../../../core/backends/cpu.js';
 import { always, testRecorder, Trainee } from './recorder.js';
 
@@ -23,7 +23,7 @@ describe('a recorder', () => {
     let runs = 0;
     for (let i = 0; i < 4; i++) recorder.run('a', x, inputs => ({ y: (runs++, sum(inputs.x)) }));
     expect(runs).toBe(4);
-    expect(recorder.statistics).toEqual({ plans: 0, replays: 0, bytes: 0 });
+    expect(recorder.statistics).toEqual({ recordings: 0, replays: 0, bytes: 0 });
   });
 
   it('tells of a number that changes but was left in the step', () => {
@@ -87,8 +87,8 @@ describe('a recorder', () => {
     ];
     for (const nesting of nestings)
       for (let i = 0; i < 3; i++) recorder.run('k', nesting, () => ({ y: device.full([1], 0) }));
-    expect(recorder.statistics).toMatchObject({ plans: nestings.length, replays: nestings.length });
-    expect([...recorder.plans().keys()].slice(0, 3)).toEqual([
+    expect(recorder.statistics).toMatchObject({ recordings: nestings.length, replays: nestings.length });
+    expect([...recorder.recordings().keys()].slice(0, 3)).toEqual([
       'k {a:f32[1],b:f32[1]}',
       'k {a:{a:f32[1],b:f32[1]}}',
       'k {a:[f32[1],f32[1]]}',
@@ -107,7 +107,7 @@ describe('a recorder', () => {
     const recorder = new Recorder(device);
     for (const size of [2, 3, 2, 2, 3, 3])
       expect(recorder.run('k', { size }, ({ size: n }) => ({ y: device.full([n], 0) })).y.shape).toEqual([size]);
-    expect(recorder.statistics).toMatchObject({ plans: 2, replays: 2 });
+    expect(recorder.statistics).toMatchObject({ recordings: 2, replays: 2 });
     recorder.dispose();
   });
 
@@ -131,9 +131,9 @@ describe('a recorder', () => {
     const trainee = new Trainee(device);
     const recorder = new Recorder(device);
     for (let step = 0; step < 3; step++) await trainee.step(recorder, step, always());
-    const [key, trace] = [...recorder.plans()][0]!;
+    const [key, trace] = [...recorder.recordings()][0]!;
     expect(key).toContain('targets:f32[9,5]');
-    const lines = formatPlan(trace).split('\n');
+    const lines = formatRecording(trace).split('\n');
     expect(lines[0]).toMatch(/^kernel +operands +FLOP +bytes$/);
     expect(lines.find(line => line.startsWith('matmul_nn_bias'))).toMatch(/\[9, 8\] \[8, 24\] .* 3456 +\d+$/); // 2 * 9 * 8 * 24
     expect(lines.at(-1)).toMatch(new RegExp(`^${trace.launches.length} launches +\\d+ +\\d+$`));

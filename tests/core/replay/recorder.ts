@@ -138,7 +138,7 @@ export function testRecorder(open: () => Promise<Device>): void {
 
   it('takes the same steps as eager execution, bit by bit, with another learning rate in each', async () => {
     const [plain, recorded] = [await eager(always), await trajectory(device, {}, always)];
-    expect(recorded.statistics).toMatchObject({ plans: 1, replays: 7 });
+    expect(recorded.statistics).toMatchObject({ recordings: 1, replays: 7 });
     expect(recorded.losses).toEqual(plain.losses);
     expect(recorded.state).toEqual(plain.state);
     expect(plain.losses.at(-1)).toBeLessThan(plain.losses[0]!);
@@ -146,14 +146,14 @@ export function testRecorder(open: () => Promise<Device>): void {
 
   it('takes another shape in mid-run, and comes back to one', async () => {
     const [plain, recorded] = [await eager(ragged, 12), await trajectory(device, {}, ragged, 12)];
-    expect(recorded.statistics).toMatchObject({ plans: 3, replays: 6 });
+    expect(recorded.statistics).toMatchObject({ recordings: 3, replays: 6 });
     expect(recorded.losses).toEqual(plain.losses);
     expect(recorded.state).toEqual(plain.state);
   });
 
-  it('sees more shapes than it keeps plans for: the least recently used is evicted, results stay', async () => {
+  it('sees more shapes than it keeps recordings for: the least recently used is evicted, results stay', async () => {
     const [plain, recorded] = [await eager(ragged, 12), await trajectory(device, { capacity: 2 }, ragged, 12)];
-    expect(recorded.statistics.plans).toBeLessThanOrEqual(2);
+    expect(recorded.statistics.recordings).toBeLessThanOrEqual(2);
     expect(recorded.losses).toEqual(plain.losses);
     expect(recorded.state).toEqual(plain.state);
     const few = (step: number) => (step < 6 ? batches[0] : ragged(step % 2));
@@ -213,7 +213,7 @@ export function testRecorder(open: () => Promise<Device>): void {
       expect(await step(k, undefined)).toEqual([6 + 2 * k, 4 + 2 * k]);
       expect(await step(k, 10)).toEqual([60 + 20 * k, 40 + 20 * k]);
     }
-    expect(recorder.statistics).toMatchObject({ plans: 2, replays: 4 });
+    expect(recorder.statistics).toMatchObject({ recordings: 2, replays: 4 });
     recorder.dispose();
   });
 

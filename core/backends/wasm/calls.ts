@@ -4,7 +4,7 @@ import { namedParams } from '../../backend.js';
 import type { Job } from './threads.js';
 
 /** A kernel with certain params, ready to run. */
-export interface Plan {
+export interface Call {
   readonly params: readonly number[];
   readonly jobs: readonly Job[];
   readonly constants: readonly number[];
@@ -16,17 +16,17 @@ export interface Prepared {
   readonly buffers: number;
   /** True where a param is f32. */
   readonly floats: readonly boolean[];
-  /** The latest plans, most recent first: a training step launches the same shapes again and again. */
-  readonly plans: Plan[];
+  /** The latest calls, most recent first: a training step launches the same shapes again and again. */
+  readonly calls: Call[];
 }
 
 /** Speeds of one thread, roughly; they only decide whether a kernel is worth sharing, and into how many pieces. */
 const flopsPerMicrosecond = 20_000;
 const elementsPerMicrosecond = 1_500;
 const pieceMicroseconds = 4;
-const plansKept = 16;
+const callsKept = 16;
 
-export class Plans {
+export class Calls {
   readonly #functions: ReadonlyMap<string, number>;
   readonly #threads: number;
   readonly #shareFrom: number;
@@ -46,33 +46,33 @@ export class Plans {
     let prepared = this.#prepared.get(kernel);
     if (!prepared) {
       const floats = Object.values(kernel.params).map(type => type === 'f32');
-      prepared = { buffers: Object.keys(kernel.buffers).length, floats, plans: [] };
+      prepared = { buffers: Object.keys(kernel.buffers).length, floats, calls: [] };
       this.#prepared.set(kernel, prepared);
     }
     return prepared;
   }
 
   /** @param prepared of this kernel */
-  plan(kernel: Kernel, { plans }: Prepared, params: readonly number[]): Plan {
-    search: for (let p = 0; p < plans.length; p++) {
-      const plan = plans[p]!;
-      for (let i = 0; i < params.length; i++) if (plan.params[i] !== params[i]) continue search;
-      return plan;
+  find(kernel: Kernel, { calls }: Prepared, params: readonly number[]): Call {
+    search: for (let p = 0; p < calls.length; p++) {
+      const call = calls[p]!;
+      for (let i = 0; i < params.length; i++) if (call.params[i] !== params[i]) continue search;
+      return call;
     }
     const named = namedParams(kernel, params);
     const { flops, elements } = kernel.cost(named);
-    const plan = this.#make(
+    const call = this.#make(
       params,
       kernel.wasm(named),
       flops / flopsPerMicrosecond + elements / elementsPerMicrosecond,
     );
-    if (plans.length >= plansKept) plans.pop();
-    plans.unshift(plan);
-    return plan;
+    if (calls.length >= callsKept) calls.pop();
+    calls.unshift(call);
+    return call;
   }
 
   /** Splits passes into pieces for the threads; `microseconds` is what one thread would take for all of them. */
-  #make(params: readonly number[], program: WasmProgram, microseconds: number): Plan {
+  #make(params: readonly number[], program: WasmProgram, microseconds: number): Call {
     const jobs = program.passes.map(({ fn, units, threadScratch = 0 }): Job => {
       const index = this.#functions.get(fn);
       if (index === undefined)
