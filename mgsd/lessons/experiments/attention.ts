@@ -1,23 +1,18 @@
 /** What the attention heads of the trained planner look at on the board while it writes. */
-import { attention as attend, noGrad, Random } from '../../../core/index.js';
+import { attention as attend, noGrad } from '../../../core/index.js';
 import type { NumberArray } from '../../../core/index.js';
-import { decodeCheckpoint, loadModel, patchCount } from '../../../models/index.js';
-import type { ModelConfig, VisionLanguageModel } from '../../../models/index.js';
+import { patchCount } from '../../../models/index.js';
+import type { ModelConfig } from '../../../models/index.js';
 import { cellOf, sizeOf, tokenName } from '../../../models/vocabulary.js';
-import { readFile } from '../../runs/files.js';
-import { pretrainedPath } from '../../runs/package.js';
+import { packTraces } from '../../method/packing.js';
 import type { Puzzle } from '../../method/puzzles.js';
-import { packTraces, renderPuzzles } from '../../method/packing.js';
-import { respond } from '../../method/respond.js';
-import { instancePool } from '../../method/split.js';
-import { maximumResponseLength, SPAN_RECAP } from '../../method/response.js';
-import { relabelledTrace } from '../../method/targets.js';
-import { colOf, rowOf } from '../../worlds/grid.js';
-import { createWorldByName } from '../../worlds/registry.js';
-import type { World } from '../../worlds/world.js';
+import { SPAN_RECAP } from '../../method/response.js';
 import { svgDocument } from '../../pictures/chart.js';
 import { boardUrl } from '../../pictures/draw.js';
 import { escapeHtml } from '../../pictures/html.js';
+import { colOf, rowOf } from '../../worlds/grid.js';
+import { logSoftmaxOf, pretrainedRollouts } from './classroom.js';
+import type { Rollouts } from './classroom.js';
 import { percent, scaled, textTable } from './experiment.js';
 import type { Experiment, ExperimentOptions, ExperimentResult } from './experiment.js';
 
@@ -53,18 +48,12 @@ function probabilities(
     return total / Math.sqrt(D);
   };
   const scores = Float64Array.from({ length: keys }, (_, key) => score(key));
-  const maximum = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-  const e = scores.map(value => Math.exp(value - maximum));
-  const total = e.reduce((a, b) => a + b, 0);
-  return e.map(value => value / total);
+  return logSoftmaxOf(scores).map(Math.exp);
 }
 
 /** One forward pass over greedy responses, with queries and keys of every layer kept. */
-async function looksOf(model: VisionLanguageModel, puzzles: readonly Puzzle[], world: World): Promise<Look[]> {
+async function looksOf({ model, images, traces, responses }: Rollouts): Promise<Look[]> {
   const { config, device } = model;
-  const images = renderPuzzles(puzzles, config);
-  const responses = await respond(model, puzzles, 'image', { maxTokens: maximumResponseLength(world, level), images });
-  const traces = puzzles.map((puzzle, i) => relabelledTrace(puzzle, responses[i]!));
   const packed = packTraces(traces, 'image', model, images);
   const layers = await device.scope(() =>
     noGrad(() => {
@@ -83,20 +72,23 @@ async function looksOf(model: VisionLanguageModel, puzzles: readonly Puzzle[], w
   const firstPatch = 2; // task and mode stand before the image
   const prefix = firstPatch + P;
   let next = 0;
-  return puzzles.flatMap((_, s) => {
+  return traces.flatMap((trace, s) => {
     const first = next; // row of the sequence's first token
-    next += prefix + traces[s]!.inputs.length;
+    next += prefix + trace.inputs.length;
     return responses[s]!.map((token, t) => ({
       puzzle: s,
       token,
-      isRecap: traces[s]!.spans[t] === SPAN_RECAP,
+      isRecap: trace.spans[t] === SPAN_RECAP,
       patches: layers.map(qkv =>
         Array.from({ length: config.heads }, (_, head) =>
-          probabilities(qkv, config, head, first, first + prefix + t, prefix + t + 1).subarray(firstPatch, firstPatch + P),
+          probabilities(qkv, config, head, first, first + prefix + t, prefix + t + 1).subarray(
+            firstPatch,
+            firstPatch + P,
+          ),
         ),
       ),
     }));
-  }); // prettier-ignore
+  });
 }
 
 /** Share of a patch's area that lies in a cell. */
@@ -133,57 +125,70 @@ function scoreHeads(looks: readonly Look[], config: ModelConfig): HeadScore[] {
   });
 }
 
-/** A board with the attention of one head over it, at a place of the picture. */
-function boardSvg(look: Look, { layer, head }: HeadScore, config: ModelConfig, x: number, y: number, side: number): string {
+/** Pixels of a board in the picture, and from one board to the next. */
+const side = 96;
+const [across, down] = [side + 14, side + 30];
+
+/** A board with the attention of one head over it. */
+function boardSvg(
+  look: Look,
+  { layer, head }: HeadScore,
+  config: ModelConfig,
+  x: number,
+  y: number,
+  text: string,
+): string {
   const patches = look.patches[layer - 1]![head - 1]!;
   const most = patches.reduce((a, b) => Math.max(a, b), 1e-9);
   const per = config.imageSize / config.patchSize;
   const unit = side / per;
-  const squares = Array.from(patches, (share, patch) =>
-    share < 0.02 * most
-      ? ''
-      : `<rect x="${(x + (patch % per) * unit).toFixed(1)}" y="${(y + Math.floor(patch / per) * unit).toFixed(1)}" width="${unit.toFixed(1)}" height="${unit.toFixed(1)}" fill="#d4006a" fill-opacity="${(0.85 * (share / most)).toFixed(2)}"/>`,
-  );
-  return `<use href="#board" x="${x}" y="${y}" transform="translate(0 0)"/>${squares.join('')}`;
-} // prettier-ignore
+  const squares = Array.from(patches, (share, patch) => {
+    const [left, top] = [x + (patch % per) * unit, y + Math.floor(patch / per) * unit].map(value => value.toFixed(1));
+    const opacity = (0.85 * (share / most)).toFixed(2);
+    return `<path d="M${left} ${top}h${unit}v${unit}h${-unit}z" fill="#d4006a" fill-opacity="${opacity}"/>`;
+  });
+  const caption = `<text class="soft" font-size="11" x="${x}" y="${y + side + 12}">${escapeHtml(text)}</text>`;
+  return `<use href="#board" x="${x}" y="${y}"/>${squares.join('')}${caption}`;
+}
 
-function picture(puzzle: Puzzle, looks: readonly Look[], scores: readonly HeadScore[], config: ModelConfig): string {
-  const side = 96;
-  const href = boardUrl(puzzle.world, puzzle.instance, 2 * side);
-  const own = looks.filter(({ puzzle: of }) => of === 0);
+function picture(
+  puzzles: readonly Puzzle[],
+  looks: readonly Look[],
+  scores: readonly HeadScore[],
+  config: ModelConfig,
+): string {
+  const holes = puzzles.map(({ world, instance }) => world.recap(instance).length);
+  const most = holes.indexOf(Math.max(...holes));
+  const { world, instance } = puzzles[most]!;
+  const own = looks.filter(({ puzzle: of }) => of === most);
   const goal = own.filter(({ token }) => cellOf(token) >= 0)[1] ?? own[0]!;
   const sharpest = scores.reduce((a, b) => (b.onCell * b.onImage > a.onCell * a.onImage ? b : a));
   const named = own.filter(({ token }) => sizeOf(token) < 0).slice(0, 2 * config.heads);
-  const step = side + 14;
+  const left = 40 + config.heads * across;
+  const title = (x: number, text: string) => `<text x="${x}" y="22" font-weight="600">${escapeHtml(text)}</text>`;
   const parts = [
-    `<defs><image id="board" href="${href}" width="${side}" height="${side}"/></defs>`,
-    `<text x="16" y="22" font-weight="600">All heads while it is about to write the goal, ${escapeHtml(tokenName(goal.token))}</text>`,
+    `<defs><image id="board" href="${boardUrl(world, instance, 2 * side)}" width="${side}" height="${side}"/></defs>`,
+    title(16, `All heads while it is about to write the goal, ${tokenName(goal.token)}`),
+    ...scores.map(score => {
+      const [x, y] = [16 + (score.head - 1) * across, 36 + (score.layer - 1) * down];
+      return boardSvg(goal, score, config, x, y, `layer ${score.layer}, head ${score.head}`);
+    }),
+    title(left, `Layer ${sharpest.layer}, head ${sharpest.head} from token to token`),
+    ...named.map((look, k) => {
+      const [x, y] = [left + (k % 4) * across, 36 + Math.floor(k / 4) * down];
+      return boardSvg(look, sharpest, config, x, y, `before ${tokenName(look.token)}`);
+    }),
   ];
-  for (const score of scores) {
-    const [x, y] = [16 + (score.head - 1) * step, 36 + (score.layer - 1) * (step + 16)];
-    parts.push(boardSvg(goal, score, config, x, y, side));
-    parts.push(`<text class="soft" font-size="11" x="${x}" y="${y + side + 12}">layer ${score.layer}, head ${score.head}</text>`); // prettier-ignore
-  }
-  const left = 16 + config.heads * step + 24;
-  parts.push(`<text x="${left}" y="22" font-weight="600">Layer ${sharpest.layer}, head ${sharpest.head} from token to token</text>`); // prettier-ignore
-  named.forEach((look, k) => {
-    const [x, y] = [left + (k % 4) * step, 36 + Math.floor(k / 4) * (step + 16)];
-    parts.push(boardSvg(look, sharpest, config, x, y, side));
-    parts.push(`<text class="soft" font-size="11" x="${x}" y="${y + side + 12}">before ${escapeHtml(tokenName(look.token))}</text>`); // prettier-ignore
-  });
-  const size = [left + 4 * step + 2, 36 + config.layers * (step + 16)] as const;
+  const size = [left + 4 * across + 2, 36 + config.layers * down] as const;
   return svgDocument('What the attention heads look at', size, parts.join('\n'));
 }
 
-async function run({ device, seed, effort, onProgress }: ExperimentOptions): Promise<ExperimentResult> {
-  const model = await loadModel(device, decodeCheckpoint(readFile(pretrainedPath())), { trainable: false });
-  const world: World = createWorldByName('frozenlake');
-  const count = scaled(40, effort, 3);
-  const instances = instancePool(world, level, new Random(seed, 43, level), { split: 'test', count });
-  const holes = ({ instance }: Puzzle) => world.recap(instance).length;
-  const puzzles = instances.map<Puzzle>(instance => ({ world, instance })).sort((a, b) => holes(b) - holes(a));
-  onProgress(`${count} held-out boards, greedy responses, one pass that keeps queries and keys`);
-  const looks = await looksOf(model, puzzles, world);
+async function run(options: ExperimentOptions): Promise<ExperimentResult> {
+  const count = scaled(40, options.effort, 3);
+  options.onProgress(`${count} held-out boards, greedy responses, one pass that keeps queries and keys`);
+  const rollouts = await pretrainedRollouts(options, count, 43);
+  const { model, puzzles } = rollouts;
+  const looks = await looksOf(rollouts);
   const scores = scoreHeads(looks, model.config);
   const ranked = scores.toSorted((a, b) => b.onCell * b.onImage - a.onCell * a.onImage);
   const chance = 1 / level ** 2;
@@ -195,20 +200,16 @@ async function run({ device, seed, effort, onProgress }: ExperimentOptions): Pro
       `While it writes a cell of the recap, on ${count} boards (${level} x ${level}; a cell is ${percent(chance)} of the picture):`,
       ...textTable([
         ['head', 'attention on the image', 'of that on the cell it writes'],
-        ...ranked
-          .slice(0, 6)
-          .map(({ layer, head, onImage, onCell }) => [
-            `layer ${layer}, head ${head}`,
-            percent(onImage),
-            percent(onCell),
-          ]),
+        ...ranked.slice(0, 6).map(({ layer, head, onImage, onCell }) => {
+          return [`layer ${layer}, head ${head}`, percent(onImage), percent(onCell)];
+        }),
       ]),
       best.onCell > 2 * chance
         ? `Layer ${best.layer}, head ${best.head} looks where the pen is: ${(best.onCell / chance).toFixed(1)} times as much as chance.`
         : 'No head looks at the cell that is written much more than chance would.',
     ],
     data: { boards: count, chance, heads: scores },
-    svg: picture(puzzles[0]!, looks, scores, config),
+    svg: picture(puzzles, looks, scores, config),
   };
 }
 

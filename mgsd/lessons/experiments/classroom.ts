@@ -1,17 +1,30 @@
 /** A model and boards so small that a whole training fits into a lesson: 3 x 3 boards of 24 pixels, 0.2 M parameters. */
-import { AdamW } from '../../../core/index.js';
+import { AdamW, Random } from '../../../core/index.js';
 import type { Device } from '../../../core/index.js';
-import { noDecayGroups, VisionLanguageModel } from '../../../models/index.js';
+import { decodeCheckpoint, loadModel, noDecayGroups, VisionLanguageModel } from '../../../models/index.js';
 import type { ModelConfig } from '../../../models/index.js';
+import { evaluate } from '../../evaluation/evaluate.js';
 import { resolveConfig } from '../../method/config.js';
 import type { RunConfig } from '../../method/config.js';
-import { evaluate } from '../../evaluation/evaluate.js';
+import { renderPuzzles } from '../../method/packing.js';
 import { heldOutGroups, trainingGroups } from '../../method/puzzles.js';
-import type { PuzzleGroup } from '../../method/puzzles.js';
+import type { Puzzle, PuzzleGroup } from '../../method/puzzles.js';
+import { respond } from '../../method/respond.js';
+import type { RespondOptions } from '../../method/respond.js';
+import { maximumResponseLength } from '../../method/response.js';
+import { instancePool } from '../../method/split.js';
 import { planningStage } from '../../method/stages/stage0.js';
 import { groundingStage } from '../../method/stages/stage1.js';
 import { distillationStage } from '../../method/stages/stage2.js';
-import type { Metrics, Stage } from '../../method/stages/stage.js';
+import type { Stage, StageSetting } from '../../method/stages/stage.js';
+import { relabelledTrace } from '../../method/targets.js';
+import type { TrainingTrace } from '../../method/targets.js';
+import { lineChart } from '../../pictures/chart.js';
+import { readFile } from '../../runs/files.js';
+import { pretrainedPath } from '../../runs/package.js';
+import { createWorldByName } from '../../worlds/registry.js';
+import type { RenderStyle, World } from '../../worlds/world.js';
+import type { ExperimentOptions } from './experiment.js';
 
 export const classModel: ModelConfig = {
   vocabulary: 128,
@@ -54,59 +67,69 @@ export function openClassroom(device: Device, config: RunConfig): Classroom {
   return { device, config, training: trainingGroups(config), heldOut: heldOutGroups(config) };
 }
 
-/** A trainable copy of a model's weights. */
-async function trainableCopy({ device }: Classroom, from: VisionLanguageModel): Promise<VisionLanguageModel> {
-  const copy = new VisionLanguageModel(device, from.config);
-  await copy.parameters.load(await from.parameters.save());
-  return copy;
-}
+type StageMaker = (setting: StageSetting) => Stage;
 
-/** Runs all updates of a stage. @param onStep told the metrics of each update (from 1) */
-async function runStage(
-  stage: Stage,
-  onStep: (step: number, metrics: Metrics) => Promise<void> | void = () => {},
-): Promise<void> {
+/** A model after all updates of a stage: a copy of `from`, or fresh weights. @param after called after each update, from 1 */
+async function train(
+  { device, training }: Classroom,
+  config: RunConfig,
+  stageOf: StageMaker,
+  from?: VisionLanguageModel,
+  after: (step: number, model: VisionLanguageModel) => Promise<void> | void = () => {},
+): Promise<VisionLanguageModel> {
+  const student = new VisionLanguageModel(device, classModel);
+  if (from) await student.parameters.load(await from.parameters.save());
+  else student.initialize(config.seed);
+  const optimizer = new AdamW(student.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+  const stage = stageOf({ config, student, optimizer, groups: training });
   for (let step = 0; step < stage.steps; step++) {
-    const { metrics } = await stage.step(step);
-    await onStep(step + 1, await metrics);
+    await (
+      await stage.step(step)
+    ).metrics;
+    await after(step + 1, student);
   }
+  stage.dispose();
+  optimizer.dispose();
+  return student;
 }
-
-const optimizerOf = ({ config }: Classroom, model: VisionLanguageModel) =>
-  new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
 
 /** Stage 0 from fresh weights: the planner. */
-export async function trainPlanner(room: Classroom): Promise<VisionLanguageModel> {
-  const model = new VisionLanguageModel(room.device, classModel).initialize(room.config.seed);
-  const optimizer = optimizerOf(room, model);
-  await runStage(planningStage({ config: room.config, student: model, optimizer, groups: room.training }));
-  optimizer.dispose();
-  return model;
-}
+export const trainPlanner = (room: Classroom): Promise<VisionLanguageModel> => train(room, room.config, planningStage);
 
 /** Stage 1 on a copy of the planner: a student that writes down what it sees. */
-export async function trainGrounding(room: Classroom, planner: VisionLanguageModel): Promise<VisionLanguageModel> {
-  const model = await trainableCopy(room, planner);
-  const optimizer = optimizerOf(room, model);
-  await runStage(groundingStage({ config: room.config, student: model, optimizer, groups: room.training }));
-  optimizer.dispose();
-  return model;
-}
+export const trainGrounding = (room: Classroom, planner: VisionLanguageModel): Promise<VisionLanguageModel> =>
+  train(room, room.config, groundingStage, planner);
 
-/** Stage 2 on a copy of a student; the planner teaches. */
-export async function trainDistillation(
+/** Share of held-out boards solved, at some eight moments of stage 2. */
+export type Curve = readonly (readonly [step: number, success: number])[];
+
+/** Stage 2 on a copy of a student, taught by the planner: how the student does before, on the way, and after. */
+export async function distil(
   room: Classroom,
   config: RunConfig,
   planner: VisionLanguageModel,
   student: VisionLanguageModel,
-  onStep?: (step: number, metrics: Metrics, model: VisionLanguageModel) => Promise<void> | void,
-): Promise<VisionLanguageModel> {
-  const model = await trainableCopy(room, student);
-  const optimizer = optimizerOf(room, model);
-  const stage = distillationStage({ config, student: model, planner, optimizer, groups: room.training });
-  await runStage(stage, (step, metrics) => onStep?.(step, metrics, model));
-  optimizer.dispose();
-  return model;
+): Promise<{ before: Score; after: Score; curve: Curve }> {
+  const every = Math.max(1, Math.round(config.stage2.steps / 8));
+  const before = await scoreOf(room, student);
+  const curve: [number, number][] = [[0, before.success]];
+  const stageOf: StageMaker = setting => distillationStage({ ...setting, planner });
+  const trained = await train(room, config, stageOf, student, async (step, model) => {
+    if (step % every === 0) curve.push([step, (await scoreOf(room, model)).success]);
+  });
+  const after = await scoreOf(room, trained);
+  trained.dispose();
+  return { before, after, curve };
+}
+
+export function curveChart(title: string, lines: readonly { readonly label: string; readonly curve: Curve }[]): string {
+  const points = lines.map(({ label, curve }) => ({ label, points: curve }));
+  return lineChart({ title, x: 'updates of stage 2', y: 'success on held-out boards', yRange: [0, 1], lines: points });
+}
+
+export interface Score {
+  readonly success: number;
+  readonly recapExact: number;
 }
 
 /** Success and exact recaps on held-out boards, as shares. */
@@ -114,8 +137,43 @@ export async function scoreOf(
   { heldOut }: Classroom,
   model: VisionLanguageModel,
   input: 'image' | 'symbolic' = 'image',
-): Promise<{ success: number; recapExact: number }> {
+): Promise<Score> {
   const items = await evaluate(model, heldOut, { input });
   const share = (name: 'success' | 'recapExact') => items.filter(item => item[name]).length / items.length;
   return { success: share('success'), recapExact: share('recapExact') };
+}
+
+/** What the model that comes with the package writes about held-out 4 x 4 boards of FrozenLake. */
+export interface Rollouts {
+  readonly model: VisionLanguageModel;
+  readonly puzzles: readonly Puzzle[];
+  readonly images: readonly Uint8Array[];
+  readonly responses: readonly (readonly number[])[];
+  readonly traces: readonly TrainingTrace[];
+}
+
+/** @param stream of the random numbers that choose the boards @param look how they are drawn; @param sampling default greedy */
+export async function pretrainedRollouts(
+  { device, seed }: ExperimentOptions,
+  count: number,
+  stream: number,
+  look?: RenderStyle,
+  sampling: Partial<RespondOptions> = {},
+): Promise<Rollouts> {
+  const model = await loadModel(device, decodeCheckpoint(readFile(pretrainedPath())), { trainable: false });
+  const world: World = createWorldByName('frozenlake');
+  const instances = instancePool(world, 4, new Random(seed, stream, 4), { split: 'test', count });
+  const puzzles = instances.map(instance => ({ world, instance }));
+  const images = renderPuzzles(puzzles, model.config, look);
+  const maxTokens = maximumResponseLength(world, 4);
+  const responses = await respond(model, puzzles, 'image', { ...sampling, maxTokens, images });
+  const traces = puzzles.map((puzzle, i) => relabelledTrace(puzzle, responses[i]!));
+  return { model, puzzles, images, responses, traces };
+}
+
+/** Logarithms of softmax(z). */
+export function logSoftmaxOf(z: Float64Array): Float64Array {
+  const maximum = z.reduce((a, b) => Math.max(a, b), -Infinity);
+  const total = maximum + Math.log(z.reduce((sum, value) => sum + Math.exp(value - maximum), 0));
+  return z.map(value => value - total);
 }

@@ -1,7 +1,5 @@
 /** Break the cold start: stage 2 from students that have seen no, few or all images of stage 1. */
-import { lineChart } from '../../pictures/chart.js';
-import type { ChartLine } from '../../pictures/chart.js';
-import { classConfig, openClassroom, scoreOf, trainDistillation, trainGrounding, trainPlanner } from './classroom.js';
+import { classConfig, curveChart, distil, openClassroom, scoreOf, trainGrounding, trainPlanner } from './classroom.js';
 import { percent, scaled, textTable } from './experiment.js';
 import type { Experiment, ExperimentOptions, ExperimentResult } from './experiment.js';
 
@@ -19,21 +17,16 @@ async function run({ device, seed, effort, onProgress }: ExperimentOptions): Pro
   onProgress(`stage 0: ${base.stage0.steps} updates make a planner`);
   const planner = await trainPlanner(room);
   const bound = await scoreOf(room, planner, 'symbolic');
-  const every = Math.max(1, Math.round(steps / 8));
   const rows = [];
   for (const share of shares) {
     const updates = Math.round(share * scaled(full.stage1.steps, effort, 8));
     onProgress(`stage 1 with ${updates} updates, then ${steps} updates of stage 2`);
-    const grounding = openClassroom(device, classConfig(seed, { stage1: { steps: updates, warmup: Math.min(20, updates) } })); // prettier-ignore
+    const grounding = openClassroom(
+      device,
+      classConfig(seed, { stage1: { steps: updates, warmup: Math.min(20, updates) } }),
+    );
     const student = updates === 0 ? planner : await trainGrounding(grounding, planner);
-    const before = await scoreOf(room, student);
-    const curve: [number, number][] = [[0, before.success]];
-    const trained = await trainDistillation(room, base, planner, student, async (step, _, model) => {
-      if (step % every === 0) curve.push([step, (await scoreOf(room, model)).success]);
-    });
-    const after = await scoreOf(room, trained);
-    rows.push({ updates, before, after, curve });
-    trained.dispose();
+    rows.push({ updates, ...(await distil(room, base, planner, student)) });
     if (student !== planner) student.dispose();
   }
   planner.dispose();
@@ -55,13 +48,10 @@ async function run({ device, seed, effort, onProgress }: ExperimentOptions): Pro
         : `Here the cold start made no difference (${percent(none.after.success)} without, ${percent(all.after.success)} with).`,
     ],
     data: { seed, teacherSymbolic: bound, stage2Updates: steps, rows },
-    svg: lineChart({
-      title: 'Stage 2 after a whole, a short and no cold start',
-      x: 'updates of stage 2',
-      y: 'success on held-out boards',
-      yRange: [0, 1],
-      lines: rows.map<ChartLine>(({ updates, curve }) => ({ label: `${updates} updates of stage 1`, points: curve })),
-    }),
+    svg: curveChart(
+      'Stage 2 after a whole, a short and no cold start',
+      rows.map(({ updates, curve }) => ({ label: `${updates} updates of stage 1`, curve })),
+    ),
   };
 }
 

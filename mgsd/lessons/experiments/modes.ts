@@ -1,5 +1,17 @@
 /** Reverse against forward KL, on a teacher with two modes and a student that has only one to give. */
-import { exp, forwardKl, mul, neg, openDevice, reshape, reverseKl, square, sub, sum } from '../../../core/index.js';
+import {
+  exp,
+  forwardKl,
+  mul,
+  neg,
+  openDevice,
+  reshape,
+  reverseKl,
+  softmax,
+  square,
+  sub,
+  sum,
+} from '../../../core/index.js';
 import type { Device, Tensor } from '../../../core/index.js';
 import { lineChart } from '../../pictures/chart.js';
 import { scaled, textTable } from './experiment.js';
@@ -15,31 +27,22 @@ const teacherModes = [
   { weight: 0.4, mean: 1.3, deviation: 0.35 },
 ] as const;
 
-function teacherLogits(): number[] {
-  return places.map(x =>
-    Math.log(
-      teacherModes.reduce(
-        (total, { weight, mean, deviation }) =>
-          total + (weight / deviation) * Math.exp(-0.5 * ((x - mean) / deviation) ** 2),
-        0,
-      ),
-    ),
-  );
-}
-
-function softmax(logits: ArrayLike<number>): number[] {
-  const z = Array.from(logits);
-  const maximum = Math.max(...z);
-  const e = z.map(value => Math.exp(value - maximum));
-  const total = e.reduce((a, b) => a + b, 0);
-  return e.map(value => value / total);
-}
+const density = places.map(x =>
+  teacherModes
+    .map(({ weight, mean, deviation }) => (weight / deviation) * Math.exp(-0.5 * ((x - mean) / deviation) ** 2))
+    .reduce((a, b) => a + b),
+);
+const mass = density.reduce((a, b) => a + b);
+const teacher = density.map(value => value / mass);
 
 /** A student is a normal: logits of the places from its mean and the logarithm of its deviation. (1, bins) */
 function studentLogits(device: Device, mean: Tensor, logDeviation: Tensor): Tensor {
   const x = device.tensor(places, [bins], { dtype: 'f64' }); // (bins)
   const distance = square(sub(x, mean)); // (bins)
-  const scale = mul(exp(mul(logDeviation, device.tensor([-2], [1], { dtype: 'f64' }))), device.tensor([0.5], [1], { dtype: 'f64' })); // prettier-ignore
+  const scale = mul(
+    exp(mul(logDeviation, device.tensor([-2], [1], { dtype: 'f64' }))),
+    device.tensor([0.5], [1], { dtype: 'f64' }),
+  );
   return reshape(neg(mul(distance, scale)), [1, bins]); // (1, bins)
 }
 
@@ -68,42 +71,34 @@ async function bestFit(device: Device, name: Direction, steps: number): Promise<
 
 /** Gradient descent on one divergence. */
 async function fit(device: Device, name: Direction, start: number, steps: number): Promise<Fitted> {
-  const f64 = { dtype: 'f64' } as const;
-  const teacher = device.tensor(teacherLogits(), [1, bins], f64);
-  const [weight, floor] = [device.tensor([1], [1], f64), device.tensor([-1000], [1], f64)];
-  const values = { mean: start, logDeviation: Math.log(startDeviation) };
-  const losses = async (): Promise<[number, number, number[]]> =>
-    await device.scope(async () => {
-      const [mean, logDeviation] = [device.tensor([values.mean], [1], f64), device.tensor([values.logDeviation], [1], f64)]; // prettier-ignore
-      const logits = studentLogits(device, mean, logDeviation);
-      const [backward, forward, z] = await Promise.all([
-        sum(reverseKl(logits, teacher, weight, floor)).item(),
-        sum(forwardKl(logits, teacher, weight, floor)).item(),
-        logits.read(),
-      ]);
-      return [backward, forward, softmax(z)];
+  const scalar = (value: number) => device.tensor([value], [1], { dtype: 'f64' });
+  const teacherLogits = device.tensor(teacher.map(Math.log), [1, bins], { dtype: 'f64' });
+  const [weight, floor] = [scalar(1), scalar(-1000)];
+  let [mean, logDeviation] = [start, Math.log(startDeviation)];
+  const measure = () =>
+    device.scope(async () => {
+      const [m, s] = [scalar(mean).trainable(), scalar(logDeviation).trainable()];
+      const logits = studentLogits(device, m, s);
+      const [reverse, forward] = [reverseKl, forwardKl].map(kl => sum(kl(logits, teacherLogits, weight, floor))) as [
+        Tensor,
+        Tensor,
+      ];
+      (name === 'reverse KL' ? reverse : forward).backward();
+      const numbers = await Promise.all([reverse, forward, m.grad!, s.grad!].map(tensor => tensor.item()));
+      return {
+        numbers: numbers as [number, number, number, number],
+        probabilities: Array.from(await softmax(logits).read()),
+      };
     });
   const rate = 0.05;
-  for (let step = 0; step < steps; step++)
-    await device.scope(async () => {
-      const mean = device.tensor([values.mean], [1], f64).trainable();
-      const logDeviation = device.tensor([values.logDeviation], [1], f64).trainable();
-      const divergence = name === 'reverse KL' ? reverseKl : forwardKl;
-      const loss = sum(divergence(studentLogits(device, mean, logDeviation), teacher, weight, floor));
-      loss.backward();
-      const [dMean, dLogDeviation] = await Promise.all([mean.grad!.item(), logDeviation.grad!.item()]);
-      values.mean -= rate * dMean;
-      values.logDeviation -= rate * dLogDeviation;
-    });
-  const [backward, forward, probabilities] = await losses();
-  return {
-    name,
-    mean: values.mean,
-    deviation: Math.exp(values.logDeviation),
-    probabilities,
-    reverseKl: backward,
-    forwardKl: forward,
-  };
+  for (let step = 0; step < steps; step++) {
+    const [, , dMean, dLogDeviation] = (await measure()).numbers;
+    mean -= rate * dMean;
+    logDeviation -= rate * dLogDeviation;
+  }
+  const { numbers, probabilities } = await measure();
+  const [reverse, forward] = numbers;
+  return { name, mean, deviation: Math.exp(logDeviation), probabilities, reverseKl: reverse, forwardKl: forward };
 }
 
 /** A distribution as a line of eight-step blocks. */
@@ -118,7 +113,6 @@ async function run({ effort, onProgress }: ExperimentOptions): Promise<Experimen
   onProgress(`fitting mean and deviation: ${steps} steps of gradient descent from each of ${starts.length} places`);
   const fitted = [await bestFit(device, 'reverse KL', steps), await bestFit(device, 'forward KL', steps)];
   await device.close();
-  const teacher = softmax(teacherLogits());
   const between = (p: readonly number[]) =>
     p.reduce((total, value, k) => total + (Math.abs(places[k]!) < 0.6 ? value : 0), 0);
   const table = textTable([

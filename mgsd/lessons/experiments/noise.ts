@@ -1,19 +1,9 @@
 /** How noisy the gradient of a sampled token is, beside the exact one, where a trained student really stands. */
-import { noGrad } from '../../../core/index.js';
+import { noGrad, Random } from '../../../core/index.js';
 import type { NumberArray } from '../../../core/index.js';
-import { Random } from '../../../core/index.js';
-import { decodeCheckpoint, loadModel } from '../../../models/index.js';
-import { readFile } from '../../runs/files.js';
-import { pretrainedPath } from '../../runs/package.js';
-import { instancePool } from '../../method/split.js';
-import type { Puzzle } from '../../method/puzzles.js';
-import { packTraces, renderPuzzles } from '../../method/packing.js';
-import { respond } from '../../method/respond.js';
-import { maximumResponseLength } from '../../method/response.js';
-import { relabelledTrace } from '../../method/targets.js';
-import { createWorldByName } from '../../worlds/registry.js';
-import type { World } from '../../worlds/world.js';
+import { packTraces } from '../../method/packing.js';
 import { lineChart } from '../../pictures/chart.js';
+import { logSoftmaxOf, pretrainedRollouts } from './classroom.js';
 import { scaled, textTable } from './experiment.js';
 import type { Experiment, ExperimentOptions, ExperimentResult } from './experiment.js';
 
@@ -26,28 +16,12 @@ interface Position {
 
 const floor = -12;
 
-function logSoftmax(logits: NumberArray, row: number, V: number): Float64Array {
-  const z = Float64Array.from(logits.subarray(row * V, (row + 1) * V));
-  const maximum = z.reduce((a, b) => Math.max(a, b), -Infinity);
-  const lse = maximum + Math.log(z.reduce((total, value) => total + Math.exp(value - maximum), 0));
-  return z.map(value => value - lse);
-}
-
 /** The pretrained model against itself: as student it sees pictures, as teacher it reads symbols. */
-async function positionsOf({ device, seed, effort }: ExperimentOptions): Promise<Position[]> {
-  const model = await loadModel(device, decodeCheckpoint(readFile(pretrainedPath())), { trainable: false });
-  const world: World = createWorldByName('frozenlake');
-  const level = 4;
-  const count = scaled(48, effort, 4);
-  const instances = instancePool(world, level, new Random(seed, 40, level), { split: 'test', count });
-  const puzzles = instances.map<Puzzle>(instance => ({ world, instance }));
-  const images = renderPuzzles(puzzles, model.config, 'held-out'); // a look it was never trained on: it makes mistakes
-  const V = model.config.vocabulary;
+async function positionsOf(options: ExperimentOptions): Promise<Position[]> {
+  const { device, seed, effort } = options;
   const sampling = { temperature: 1, seed, stream: 41, step: 0 };
-  const maxTokens = maximumResponseLength(world, level);
-  const responses = await respond(model, puzzles, 'image', { ...sampling, maxTokens, images });
-  const traces = puzzles.map((puzzle, i) => relabelledTrace(puzzle, responses[i]!));
-  const rows = responses.flat().length;
+  // A look that it was never trained on, so it makes mistakes.
+  const { model, images, traces } = await pretrainedRollouts(options, scaled(48, effort, 4), 40, 'held-out', sampling);
   const [student, teacher] = await device.scope(() =>
     noGrad(() =>
       Promise.all([
@@ -57,9 +31,12 @@ async function positionsOf({ device, seed, effort }: ExperimentOptions): Promise
     ),
   );
   model.dispose();
+  const V = model.config.vocabulary;
+  const rowOf = (logits: NumberArray, row: number) => Float64Array.from(logits.subarray(row * V, (row + 1) * V));
+  const rows = traces.flatMap(({ targets }) => targets).length; // those behind them are padding
   return Array.from({ length: rows }, (_, row) => ({
-    logP: logSoftmax(student, row, V),
-    logQ: logSoftmax(teacher, row, V).map(value => Math.max(value, floor)),
+    logP: logSoftmaxOf(rowOf(student, row)),
+    logQ: logSoftmaxOf(rowOf(teacher, row)).map(value => Math.max(value, floor)),
   }));
 }
 
@@ -140,7 +117,11 @@ async function run(options: ExperimentOptions): Promise<ExperimentResult> {
       lines: [
         { label: 'sampled (k1)', points: rows.map(row => [row.samples, row.sampled]) },
         { label: 'with baseline', points: rows.map(row => [row.samples, row.sampledBaseline]) },
-        { label: '1 / sqrt(n)', points: rows.map(row => [row.samples, one.sampled / Math.sqrt(row.samples)]), dashed: true }, // prettier-ignore
+        {
+          label: '1 / sqrt(n)',
+          points: rows.map(row => [row.samples, one.sampled / Math.sqrt(row.samples)]),
+          dashed: true,
+        },
       ],
     }),
   };

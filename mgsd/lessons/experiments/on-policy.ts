@@ -1,8 +1,6 @@
 /** On-policy against off-policy: the same student, teacher and updates, but who writes what is learnt from? */
 import type { RunConfig } from '../../method/config.js';
-import { lineChart } from '../../pictures/chart.js';
-import type { ChartLine } from '../../pictures/chart.js';
-import { classConfig, openClassroom, scoreOf, trainDistillation, trainGrounding, trainPlanner } from './classroom.js';
+import { classConfig, curveChart, distil, openClassroom, trainGrounding, trainPlanner } from './classroom.js';
 import { percent, scaled, textTable } from './experiment.js';
 import type { Experiment, ExperimentOptions, ExperimentResult } from './experiment.js';
 
@@ -24,21 +22,16 @@ async function run({ device, seed, effort, onProgress }: ExperimentOptions): Pro
   onProgress(`stages 0 and 1: ${base.stage0.steps} and ${base.stage1.steps} updates make planner and student`);
   const planner = await trainPlanner(room);
   const student = await trainGrounding(room, planner);
-  const before = await scoreOf(room, student);
   const { steps } = base.stage2;
-  const every = Math.max(1, Math.round(steps / 8));
-  const rows = [];
+  const results = [];
   for (const { label, stage2 } of ways) {
     onProgress(`${label}: ${steps} updates`);
-    const curve: [number, number][] = [[0, before.success]];
-    const trained = await trainDistillation(room, classConfig(seed, changes, { stage2 }), planner, student, async (step, _, model) => {
-      if (step % every === 0) curve.push([step, (await scoreOf(room, model)).success]);
-    }); // prettier-ignore
-    rows.push({ label, ...(await scoreOf(room, trained)), curve });
-    trained.dispose();
+    results.push({ label, ...(await distil(room, classConfig(seed, changes, { stage2 }), planner, student)) });
   }
   student.dispose();
   planner.dispose();
+  const { before } = results[0]!;
+  const rows = results.map(({ label, after, curve }) => ({ label, ...after, curve }));
   const [own, ...others] = rows as [(typeof rows)[0], ...typeof rows];
   const best = others.reduce((a, b) => (b.success > a.success ? b : a));
   const points = Math.round(100 * (own.success - best.success));
@@ -54,13 +47,7 @@ async function run({ device, seed, effort, onProgress }: ExperimentOptions): Pro
         : `On-policy is ${Math.abs(points)} points ${points > 0 ? 'better' : 'worse'} than the better off-policy student; one seed, so repeat it with --seed.`,
     ],
     data: { seed, before, updates: steps, rows },
-    svg: lineChart({
-      title: 'Who writes what is learnt from',
-      x: 'updates of stage 2',
-      y: 'success on held-out boards',
-      yRange: [0, 1],
-      lines: rows.map<ChartLine>(({ label, curve }) => ({ label, points: curve })),
-    }),
+    svg: curveChart('Who writes what is learnt from', rows),
   };
 }
 
