@@ -7,11 +7,10 @@ import path from 'node:path';
 import { decodeCheckpoint, encodeCheckpoint } from '../models/index.js';
 import { readFile, writeFileAtomic } from '../mgsd/runs/files.js';
 import { RunFolder } from '../mgsd/runs/run-folder.js';
-import { stageNames } from '../mgsd/runs/order.js';
 
 const [source, target = 'mgsd/pretrained/tiny.safetensors'] = process.argv.slice(2);
 if (!source) throw new Error('say which run: node dist/bench/pretrained.js runs/NAME');
-const folder = RunFolder.open(source, { stages: stageNames });
+const folder = RunFolder.open(source);
 const final = folder.checkpoints().find(({ stage }) => stage === 'stage2');
 folder.close();
 if (!final) throw new Error(`${source} has no checkpoint of stage2`);

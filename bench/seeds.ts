@@ -24,7 +24,7 @@ import { RunFolder } from '../mgsd/runs/run-folder.js';
 import { stageNames } from '../mgsd/runs/order.js';
 import { train } from '../mgsd/runs/train.js';
 import type { TrainObserver } from '../mgsd/runs/train-options.js';
-import { readLooks, watchFile } from '../mgsd/runs/looks.js';
+import { looksFile, parseLooks } from '../mgsd/runs/looks.js';
 import { insertResults, resultTables } from './seeds-text.js';
 import type { CurvePoint, SeedResult, Shift } from './seeds-text.js';
 
@@ -98,7 +98,7 @@ async function runSeed(seed: number): Promise<SeedResult> {
 
 /** The looks that were taken at the same few held-out puzzles on the way. */
 function curveOf(folder: RunFolder): CurvePoint[] {
-  return readLooks(folder.file(watchFile), stageNames).map(({ stage, step, input, items }) => ({
+  return parseLooks(folder.readLines(looksFile)).map(({ stage, step, input, items }) => ({
     stage,
     step,
     input,

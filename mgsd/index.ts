@@ -25,7 +25,7 @@ export { boardPicture, boardText, enlarge, pathOf, readBoard, sideBySide } from 
 export type { BoardColours, PathStep } from './pictures/draw.js';
 export { evaluate, gapOf, judge, summarize } from './evaluation/evaluate.js';
 export type { EvaluateOptions, EvaluationInput, ItemResult, RowSummary } from './evaluation/evaluate.js';
-export { FileError } from './runs/files.js';
+export { FileError } from './runs/file-error.js';
 export { evaluatePerception, summarizePerception } from './evaluation/perception.js';
 export type { PerceptionItem, PerceptionScores } from './evaluation/perception.js';
 export { actionNames, Planner, readPlan } from './evaluation/planner.js';
@@ -36,7 +36,8 @@ export { heldOutGroups, trainingGroups } from './method/puzzles.js';
 export type { Puzzle, PuzzleGroup } from './method/puzzles.js';
 export { loadPlanner } from './runs/package.js';
 export { RunFolder } from './runs/run-folder.js';
-export type { RunFolderOptions } from './runs/run-folder.js';
+export { RunStore } from './runs/store.js';
+export type { StoreOptions } from './runs/store.js';
 export { readPuzzleFolder, storedImage, writePuzzle } from './exchange/puzzle-files.js';
 export type { PuzzleFolder, FileProblem, StoredPuzzle } from './exchange/puzzle-files.js';
 export { instancePool, splitOf } from './method/split.js';

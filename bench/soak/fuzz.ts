@@ -11,15 +11,16 @@ import { Random } from '../../core/index.js';
 import { CheckpointError, decodeCheckpoint, encodeCheckpoint, parameterSpecs } from '../../models/index.js';
 import { main } from '../../mgsd/cli/main.js';
 import { configFrom } from '../../mgsd/cli/run-choice.js';
-import { readCheckpoint } from '../../mgsd/runs/checkpoints.js';
 import { presets } from '../../mgsd/method/config.js';
-import { FileError, readJson } from '../../mgsd/runs/files.js';
+import { FileError } from '../../mgsd/runs/file-error.js';
+import { readJson } from '../../mgsd/runs/files.js';
 import { decodePng, encodePng, PngError } from '../../mgsd/pictures/png.js';
-import { RunFolder } from '../../mgsd/runs/run-folder.js';
+import { readCheckpoint, RunFolder } from '../../mgsd/runs/run-folder.js';
 import { readPuzzleFolder, storedImage, writePuzzle } from '../../mgsd/exchange/puzzle-files.js';
 import { instancePool } from '../../mgsd/method/split.js';
 import { parseResponse } from '../../mgsd/method/response.js';
 import { stageNames } from '../../mgsd/runs/order.js';
+import type { StageName } from '../../mgsd/method/stages/stage.js';
 import { parseAnswer } from '../../mgsd/exchange/answers.js';
 import { createWorldByName, WORLD_NAMES } from '../../mgsd/worlds/registry.js';
 import type { World, WorldInstance } from '../../mgsd/worlds/world.js';
@@ -323,10 +324,10 @@ const folders = kindOf(
   fc.record({ file: climbing, score: anything, log: text, extra: anything }),
   async ({ file, score, log, extra }, folder) => {
     const run = path.join(folder, 'run');
-    if (!RunFolder.isRun(run)) RunFolder.create(run, {}, { stages: stageNames }).close();
+    if (!RunFolder.isRun(run)) RunFolder.create(run, {}).close();
     fs.writeFileSync(path.join(run, 'best.json'), toJson({ stage0: { file, score }, stage1: extra }));
     fs.writeFileSync(path.join(run, 'log.jsonl'), `${log}\n${toJson(extra)}\n`);
-    const opened = RunFolder.open(run, { stages: stageNames });
+    const opened = RunFolder.open(run);
     try {
       for (const stage of stageNames) {
         const best = opened.best(stage);
@@ -334,7 +335,7 @@ const folders = kindOf(
           throw new Error(`${best.path} lies outside`);
       }
       opened.readLog();
-      await mayRefuse('stage name', () => opened.saveCheckpoint(file, 1, new Uint8Array(1)));
+      await mayRefuse('stage name', () => opened.saveCheckpoint(file as StageName, 1, new Uint8Array(1)));
       if (
         fs
           .readdirSync(folder)

@@ -3,9 +3,10 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Random } from '../../core/index.js';
-import { readRunState } from '../../mgsd/runs/checkpoints.js';
-import type { CheckpointFile } from '../../mgsd/runs/run-folder.js';
+import { decodeRunState } from '../../mgsd/runs/checkpoints.js';
 import { stageNames } from '../../mgsd/runs/order.js';
+import { parseCheckpointName } from '../../mgsd/runs/store.js';
+import type { CheckpointFile } from '../../mgsd/runs/store.js';
 import { longerConfig } from './miniature.js';
 
 export interface KillReport {
@@ -49,16 +50,12 @@ function runChild(
 /** The checkpoints of a folder, the newest first. */
 function checkpointsIn(folder: string): CheckpointFile[] {
   if (!fs.existsSync(folder)) return [];
-  const found = fs.readdirSync(folder).flatMap(name => {
-    const [, stage, step] = /^checkpoint-(.+)-(\d+)\.safetensors$/.exec(name) ?? [];
-    return stage === undefined ? [] : [{ path: path.join(folder, name), stage, step: Number(step) }];
-  });
+  const found = fs.readdirSync(folder).flatMap(name => parseCheckpointName(name, path.join(folder, name)) ?? []);
   return found.sort((a, b) => place(b) - place(a));
 }
 
 /** Grows along a run. */
-const place = ({ stage, step }: Pick<CheckpointFile, 'stage' | 'step'>) =>
-  1e6 * (stageNames as readonly string[]).indexOf(stage) + step;
+const place = ({ stage, step }: Pick<CheckpointFile, 'stage' | 'step'>) => 1e6 * stageNames.indexOf(stage) + step;
 
 /** What a finished run ends with. */
 const finalFiles = (folder: string) =>
@@ -103,7 +100,7 @@ export async function killRuns(kills: number, folder: string, seed: number, chil
       const found = checkpointsIn(target);
       for (const file of found) {
         try {
-          readRunState(file, longerConfig(runSeed));
+          decodeRunState(file, fs.readFileSync(file.path), longerConfig(runSeed));
           checkpointsRead++;
         } catch (error) {
           problems.push(`${where}: ${error instanceof Error ? error.message : String(error)}`);

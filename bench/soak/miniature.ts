@@ -4,7 +4,6 @@ import type { ModelConfig } from '../../models/index.js';
 import { resolveConfig } from '../../mgsd/method/config.js';
 import type { RunConfig } from '../../mgsd/method/config.js';
 import { RunFolder } from '../../mgsd/runs/run-folder.js';
-import { stageNames } from '../../mgsd/runs/order.js';
 import { train } from '../../mgsd/runs/train.js';
 import type { TrainOptions } from '../../mgsd/runs/train-options.js';
 import type { TableRow } from '../../mgsd/evaluation/table.js';
@@ -45,8 +44,8 @@ export async function runMiniature(
   { config = miniatureConfig(), ...options }: Partial<Omit<TrainOptions, 'device' | 'folder'>> = {},
 ): Promise<TableRow[]> {
   const resume = RunFolder.isRun(path);
-  const stages = { stages: stageNames, warn: (message: string) => options.observer?.onNote?.(message) };
-  const folder = resume ? RunFolder.open(path, stages) : RunFolder.create(path, config, stages);
+  const access = { warn: (message: string) => options.observer?.onNote?.(message) };
+  const folder = resume ? RunFolder.open(path, access) : RunFolder.create(path, config, access);
   try {
     return await train({ config, device, folder, resume, model: miniatureModel, checkpointEvery: 3, ...options });
   } finally {

@@ -16,12 +16,12 @@ import { ablationNames, ablationRows, methodRun, plannedImages, rowConfig } from
 import type { AblationName, AblationRow } from './rows.js';
 import { ablationMarkdown, ablationTable } from './table.js';
 import type { AblationResult, SeedItems } from './table.js';
-import { readCheckpoint } from '../runs/checkpoints.js';
 import { resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
-import { FileError, readJson, writeFileAtomic, writeJson } from '../runs/files.js';
-import { RunFolder } from '../runs/run-folder.js';
+import { FileError } from '../runs/file-error.js';
+import { readJson, writeFileAtomic, writeJson } from '../runs/files.js';
+import { readCheckpoint, RunFolder } from '../runs/run-folder.js';
 import { isLocked } from '../runs/lock.js';
 import type { StageName } from '../method/stages/stage.js';
 import type { RowName } from '../evaluation/table.js';
@@ -109,7 +109,7 @@ async function completeRun(run: PlannedRun, options: AblateOptions): Promise<voi
     return;
   }
   onRun?.(run, isBegun ? 'goes on' : 'begins');
-  const access = { stages: stageNames, ...(onNote && { warn: onNote }) };
+  const access = onNote && { warn: onNote };
   const folder = isBegun ? RunFolder.open(run.folder, access) : RunFolder.create(run.folder, config, access);
   try {
     for (const stage of ['stage0', 'stage1'] as const)
@@ -152,7 +152,7 @@ function takeOver(
     if (!isDeepStrictEqual(decides(stage, resolveConfig(stored.preset, stored)), decides(stage, config))) continue;
     const rows = evaluatedRows(stage); // the last that is done of a stage, so that it is through
     if (!rows.every(row => fs.existsSync(evaluationFile(donor, row)))) continue;
-    const from = RunFolder.open(donor, { stages: stageNames });
+    const from = RunFolder.open(donor);
     try {
       const file = from.checkpoints().find(checkpoint => checkpoint.stage === stage);
       if (file === undefined) continue;

@@ -7,6 +7,8 @@ import { presets, resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import { readFile } from '../runs/files.js';
 import { RunFolder } from '../runs/run-folder.js';
+import { parseCheckpointName } from '../runs/store.js';
+import type { CheckpointFile } from '../runs/store.js';
 import type { StageName } from '../method/stages/stage.js';
 import { checkInput, InputError, messageOf } from './errors.js';
 
@@ -46,14 +48,12 @@ function newestIn(
 ): Omit<ModelChoice, 'config'> {
   if (!RunFolder.isRun(folder)) throw new InputError(`${folder} is not the folder of a run (it has no config.json)`);
   const stages = stage === undefined ? preferred : [stage];
-  const files = fs.readdirSync(folder).flatMap(name => {
-    const [, of = '', step = ''] = /^checkpoint-(\w+)-(\d+)\.safetensors$/.exec(name) ?? [];
-    const rank = (stages as readonly string[]).indexOf(of);
-    return rank < 0 ? [] : [{ path: path.join(folder, name), rank, step: Number(step) }];
-  });
-  for (const candidate of files.sort((a, b) => a.rank - b.rank || b.step - a.step)) {
+  const found = fs.readdirSync(folder).flatMap(name => parseCheckpointName(name, path.join(folder, name)) ?? []);
+  const rank = (file: CheckpointFile) => stages.indexOf(file.stage);
+  const files = found.filter(file => rank(file) >= 0).sort((a, b) => rank(a) - rank(b) || b.step - a.step);
+  for (const { path: candidate } of files) {
     try {
-      return { path: candidate.path, checkpoint: read(candidate.path) };
+      return { path: candidate, checkpoint: read(candidate) };
     } catch (error) {
       onNote(`skipped: ${messageOf(error)}`);
     }

@@ -5,9 +5,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { PresetName } from '../../models/index.js';
 import { configSchema, parseOverride, presets, resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
-import { readRunState } from '../runs/checkpoints.js';
-import { readJson } from '../runs/files.js';
+import { decodeRunState } from '../runs/checkpoints.js';
+import { readFile, readJson } from '../runs/files.js';
 import { RunFolder } from '../runs/run-folder.js';
+import { parseCheckpointName } from '../runs/store.js';
 import type { StageName } from '../method/stages/stage.js';
 import { stageBefore, stageNames, stagesOf } from '../runs/order.js';
 import { createWorldByName } from '../worlds/registry.js';
@@ -38,7 +39,7 @@ export interface RunChoice {
   readonly stages: readonly StageName[];
   readonly folder: string;
   readonly resume: boolean;
-  /** A checkpoint of the folder to go on from, instead of the newest. */
+  /** Name of the checkpoint to resume from, instead of the newest. */
   readonly from?: string;
 }
 
@@ -135,15 +136,15 @@ function resumedRun(flags: RunFlags, resume: string | true): RunChoice {
 
 const isFile = (file: string) => fs.statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
 
-/** The path of a checkpoint to go on from, which is read once to see whether it is good. @throws InputError */
+/** The name of a checkpoint to resume from, which is read once to see whether it is good. @throws InputError */
 function checkedCheckpoint(file: string, config: RunConfig): string {
-  const [, stage = '', step = ''] = /^checkpoint-(.+)-(\d+)\.safetensors$/.exec(path.basename(file)) ?? [];
-  if (stage === '')
+  const found = parseCheckpointName(path.basename(file), file);
+  if (!found)
     throw new InputError(
       `${file} is not named like a checkpoint of a run: give its folder, or a checkpoint-STAGE-STEP.safetensors in it`,
     );
-  checkInput(() => readRunState({ path: file, stage, step: Number(step) }, config));
-  return file;
+  checkInput(() => decodeRunState(found, readFile(file), config));
+  return found.name;
 }
 
 /** The configuration that a run was begun with. @throws InputError if its file is broken */

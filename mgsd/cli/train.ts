@@ -7,6 +7,7 @@ import { modelPresets, parameterSpecs } from '../../models/index.js';
 import type { PresetName } from '../../models/index.js';
 import { heldOutGroups } from '../method/puzzles.js';
 import { memoryAdvice, memoryProblem } from '../runs/memory-need.js';
+import { explainNaN } from '../runs/explain-nan.js';
 import { peakMemory } from '../runs/memory-log.js';
 import { RunFolder } from '../runs/run-folder.js';
 import { summarize } from '../evaluation/evaluate.js';
@@ -36,6 +37,7 @@ import type { Terminal } from './terminal.js';
 interface TrainFlags extends RunFlags, DeviceFlags {
   readonly checkpointEvery?: number;
   readonly dryRun?: boolean;
+  readonly explainNan?: boolean;
   readonly json?: boolean;
   readonly profile?: boolean;
 }
@@ -72,6 +74,10 @@ export function addTrainCommand(program: Command, context: CommandContext): void
     )
     .option('--checkpoint-every <n>', 'updates between two checkpoints', wholeNumber(1), 200)
     .option('--dry-run', 'only say what would be done and what it costs, from a few measured steps')
+    .option(
+      '--explain-nan',
+      'with --resume: run the updates again, launch by launch, to see where NaN or infinity comes from',
+    )
     .option('--profile', 'at the end, say which kernels took the time')
     .option('--json', 'events as JSON lines on standard output');
   addDeviceOptions(command).action((flags: TrainFlags) => runTrain(flags, context));
@@ -81,12 +87,20 @@ export function addTrainCommand(program: Command, context: CommandContext): void
     ['train --seed 4 --set stage2.estimator=sampled --out runs/sampled', "the estimator of the paper's code"],
     ['train --resume', 'go on with the newest run in runs/'],
     ['train --resume runs/sampled --stage direct', 'add a baseline to a finished run'],
+    [
+      'train --resume runs/mine/checkpoint-stage2-600.safetensors --explain-nan',
+      'which op wrote the first NaN after it?',
+    ],
   ]);
 }
 
 async function runTrain(flags: TrainFlags, context: CommandContext): Promise<void> {
   const choice = chooseRun(flags);
   const report = flags.json ? jsonReport(context.terminal) : plainReport(context.terminal);
+  if (flags.explainNan && !choice.resume)
+    throw new InputError(
+      '--explain-nan runs updates of an earlier run again: name its folder or checkpoint with --resume',
+    );
   if (!flags.dryRun) checkInput(() => heldOutGroups(choice.config)); // too few puzzles: said before a folder is made
   const notes: string[] = []; // of the device, which comes first
   await withDevice(
@@ -96,6 +110,7 @@ async function runTrain(flags: TrainFlags, context: CommandContext): Promise<voi
       report.device(description, device);
       notes.forEach(report.note);
       if (flags.dryRun) await dryRun(choice, device, report);
+      else if (flags.explainNan) await runExplanation(choice, device, report);
       else {
         const problem = await memoryProblem(choice.config, choice.stages, device);
         if (problem !== undefined) throw new InputError(problem); // before a folder is made
@@ -103,6 +118,17 @@ async function runTrain(flags: TrainFlags, context: CommandContext): Promise<voi
       }
     },
   );
+}
+
+async function runExplanation({ config, stages, folder: path, from }: RunChoice, device: Device, report: Report) {
+  const folder = checkInput(() => RunFolder.open(path, { warn: report.note }));
+  try {
+    const observer = { onNote: report.note };
+    const given = { config, device, folder, stages, observer, ...(from !== undefined && { from }) };
+    report.explanation(await explainNaN(given));
+  } finally {
+    folder.close();
+  }
 }
 
 async function runStages(
@@ -113,7 +139,7 @@ async function runStages(
   context: CommandContext,
 ): Promise<void> {
   const { config, stages, resume, from } = choice;
-  const options = { stages: stageNames, warn: report.note };
+  const options = { warn: report.note };
   const folder = checkInput(() =>
     resume ? RunFolder.open(choice.folder, options) : RunFolder.create(choice.folder, config, options),
   );
@@ -165,23 +191,26 @@ async function stoppedError(
   flags: TrainFlags,
   device: Device,
 ): Promise<ExitError> {
-  const { reason, stage, message } = error;
-  const advice =
-    reason === 'memory'
-      ? await memoryAdvice(choice.config, stage, device)
-      : `Go on with: ${resumeCommand(choice, flags)}`;
-  return new ExitError(exitCodes[reason], `${message} ${advice}`, { cause: error });
+  const { reason, stage, message, checkpoint } = error;
+  const advice = {
+    memory: () => memoryAdvice(choice.config, stage, device),
+    numbers: () => `See where it comes from: ${resumeCommand(choice, flags, checkpoint)} --explain-nan`,
+    lost: () => `Go on with: ${resumeCommand(choice, flags)}`,
+    thread: () => `Go on with: ${resumeCommand(choice, flags)}`,
+  };
+  return new ExitError(exitCodes[reason], `${message} ${await advice[reason]()}`, { cause: error });
 }
 
-/** The command that goes on with this run. */
-function resumeCommand({ folder }: RunChoice, { stage = [], direct, device, threads }: TrainFlags): string {
+/** The command that resumes this run, or a checkpoint of it. */
+function resumeCommand({ folder }: RunChoice, flags: TrainFlags, from = folder): string {
+  const { stage = [], direct, device, threads } = flags;
   const options = [
     ...stage.map(name => `--stage ${name}`),
     ...(direct ? ['--direct'] : []),
     ...(device === 'auto' ? [] : [`--device ${device}`]),
     ...(threads === undefined ? [] : [`--threads ${threads}`]),
   ];
-  const quoted = /^[\w./-]+$/.test(folder) ? folder : `'${folder}'`;
+  const quoted = /^[\w./-]+$/.test(from) ? from : `'${from}'`;
   return ['mgsd-lite train --resume', quoted, ...options].join(' ');
 }
 
@@ -210,6 +239,7 @@ interface Report {
   end(rows: readonly TableRow[], choice: RunChoice, seconds: number): void;
   profile(profile: Profile): void;
   dryRun(result: DryRun): void;
+  explanation(text: string): void;
 }
 
 const millions = (count: number) => `${(count / 1e6).toFixed(2)} M`;
@@ -255,6 +285,7 @@ function plainReport(terminal: Terminal): Report {
       terminal.out(`\n${bold(folder)} holds the run, ready after ${formatDuration(seconds)}.`);
     },
     profile: profile => terminal.out(`\n${profile.table(terminal)}`),
+    explanation: text => terminal.out(text),
     dryRun: ({ config, folder, parameters, estimate }) => {
       terminal.out(JSON.stringify(config, null, 2));
       terminal.out(`folder      ${folder} (not made)`);
@@ -300,5 +331,6 @@ function jsonReport(terminal: Terminal): Report {
     end: (rows, { folder }, seconds) => say('end', { folder, seconds, table: rows, story: story(rows) }),
     profile: profile => say('profile', { clock: profile.clock, seconds: profile.wallSeconds, kernels: profile.rows() }),
     dryRun: result => say('dry-run', result),
+    explanation: text => say('explanation', { text }),
   };
 }

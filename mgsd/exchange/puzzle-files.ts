@@ -6,7 +6,8 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { errorCode, explain, FileError, readFile } from '../runs/files.js';
+import { FileError } from '../runs/file-error.js';
+import { errorCode, explain, readFile } from '../runs/files.js';
 import { decodePng, encodePng, MAX_PNG_BYTES, resizeSquare } from '../pictures/png.js';
 import type { Puzzle } from '../method/puzzles.js';
 import { createWorldByName, WORLD_NAMES } from '../worlds/registry.js';

@@ -12,7 +12,7 @@ import type { StageName } from '../method/stages/stage.js';
 import { buildTable, rowTitles } from '../evaluation/table.js';
 import type { RowName, TableRow } from '../evaluation/table.js';
 import { stageNames } from '../runs/order.js';
-import { itemSchema, readLooks, watchFile } from '../runs/looks.js';
+import { itemSchema, looksFile, parseLooks } from '../runs/looks.js';
 import type { Look } from '../runs/looks.js';
 
 /** One line of the log: numbers by name. What JSON cannot hold (NaN, Infinity) has been written as text and is read back. */
@@ -68,7 +68,7 @@ export function readRun(folder: string, config: RunConfig, warn: (message: strin
     name: path.basename(path.resolve(folder)),
     config,
     log: readLog(path.join(folder, 'log.jsonl'), warn),
-    looks: readLooks(path.join(folder, watchFile), stageNames),
+    looks: parseLooks(linesOf(path.join(folder, looksFile))),
     rows,
     table: buildTable(comparable(rows, warn)),
     checkpoints: findCheckpoints(folder),
@@ -105,18 +105,19 @@ function comparable(
   return new Map([...rows].filter(([row]) => !odd.includes(row)));
 }
 
-function readLog(file: string, warn: (message: string) => void): LoggedStep[] {
-  let text: string;
+/** The whole lines of a file, without the half line that is just being written; none if it is not there. */
+function linesOf(file: string): string[] {
   try {
-    text = readFile(file).toString('utf8');
+    return readFile(file).toString('utf8').split('\n').slice(0, -1);
   } catch (error) {
     if (fs.existsSync(file) || errorCode((error as Error).cause) !== 'ENOENT') throw error;
     return [];
   }
-  const lines = text.split('\n');
-  lines.pop(); // nothing, or the half line that is being written
+}
+
+function readLog(file: string, warn: (message: string) => void): LoggedStep[] {
   let damaged = 0;
-  const steps = lines.flatMap(line => {
+  const steps = linesOf(file).flatMap(line => {
     try {
       return [loggedStep(JSON.parse(line))];
     } catch {

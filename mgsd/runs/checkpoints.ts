@@ -2,16 +2,16 @@
  * The state of a run as files: what a checkpoint holds beside the weights, what is checked before one is gone on with, and which
  * one that is. Random numbers are counter-based, so seed and step are all of their state, and of the place in the data.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { allFinite, stateFields } from '../../core/index.js';
 import type { AdamW } from '../../core/index.js';
 import { CheckpointError, decodeCheckpoint, encodeCheckpoint } from '../../models/index.js';
 import type { Checkpoint, CheckpointProblem, ModelConfig, VisionLanguageModel } from '../../models/index.js';
 import { resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
-import { FileError, readFile } from './files.js';
-import type { CheckpointFile, RunFolder } from './run-folder.js';
-import type { Stage, StageName } from '../method/stages/stage.js';
+import { FileError } from './file-error.js';
+import type { CheckpointFile, RunStore } from './store.js';
+import type { OpenStage } from './open-stage.js';
+import type { StageName } from '../method/stages/stage.js';
 
 /** A checkpoint file that is refused: its path, what is wrong with it, what to do. */
 export class RefusedCheckpoint extends FileError {
@@ -31,9 +31,8 @@ const remedies: Readonly<Record<CheckpointProblem, string>> = {
   older: '',
 };
 
-/** Reads a checkpoint file. @throws RefusedCheckpoint; FileError if it cannot be read at all */
-export function readCheckpoint(path: string): Checkpoint {
-  const bytes = readFile(path);
+/** Decodes a checkpoint file. @throws RefusedCheckpoint */
+export function decodeStored(path: string, bytes: Uint8Array): Checkpoint {
   try {
     return decodeCheckpoint(bytes);
   } catch (error) {
@@ -42,9 +41,16 @@ export function readCheckpoint(path: string): Checkpoint {
   }
 }
 
-/** Reads a checkpoint to go on from. @throws RefusedCheckpoint, also for one of another run, place or size, or without optimiser */
-export function readRunState({ path, stage, step }: CheckpointFile, config: RunConfig): Checkpoint {
-  const checkpoint = readCheckpoint(path);
+/**
+ * Decodes a checkpoint for resuming.
+ * @throws RefusedCheckpoint, also for one of another run, place or size, or without the optimiser's state
+ */
+export function decodeRunState(
+  { path, stage, step }: CheckpointFile,
+  bytes: Uint8Array,
+  config: RunConfig,
+): Checkpoint {
+  const checkpoint = decodeStored(path, bytes);
   const { metadata, optimizer, parameters } = checkpoint;
   const foreign = (message: string) => new RefusedCheckpoint(path, 'foreign', message);
   if (metadata['stage'] !== stage || metadata['step'] !== String(step))
@@ -60,28 +66,43 @@ export function readRunState({ path, stage, step }: CheckpointFile, config: RunC
 function isOfRun(stored: string | undefined, config: RunConfig): boolean {
   try {
     const raw = JSON.parse(stored ?? '') as RunConfig;
-    return isDeepStrictEqual(resolveConfig(raw.preset, raw), resolveConfig(config.preset, config));
+    return sameJson(resolveConfig(raw.preset, raw), resolveConfig(config.preset, config));
   } catch {
     return false;
   }
 }
 
+/** Whether two values hold the same, whatever the order of their keys. */
+function sameJson(a: unknown, b: unknown): boolean {
+  const sorted = (_key: string, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([x], [y]) => (x < y ? -1 : 1)))
+      : value;
+  return JSON.stringify(a, sorted) === JSON.stringify(b, sorted);
+}
+
+/** A checkpoint and the updates done before it. */
+export interface StoredState {
+  readonly step: number;
+  readonly checkpoint: Checkpoint;
+}
+
 /**
- * The newest good checkpoint of a stage. Damaged and foreign ones are passed over with a note each; one that a newer program has
- * written is not, since going on from an older one would replace it.
+ * The newest good checkpoint of a stage. Damaged and foreign ones are skipped with a note each; one that a newer program
+ * has written is not, since going on from an older one would replace it.
  * @returns undefined if the stage must begin anew
  * @throws RefusedCheckpoint
  */
 export function newestCheckpoint(
-  folder: RunFolder,
+  folder: RunStore,
   stage: StageName,
   config: RunConfig,
   onNote: (note: string) => void = () => {},
-): { readonly step: number; readonly checkpoint: Checkpoint } | undefined {
+): StoredState | undefined {
   const files = folder.checkpoints().filter(file => file.stage === stage);
   for (const file of files) {
     try {
-      return { step: file.step, checkpoint: readRunState(file, config) };
+      return { step: file.step, checkpoint: decodeRunState(file, folder.read(file.name), config) };
     } catch (error) {
       if (error instanceof RefusedCheckpoint && (error.problem === 'newer' || error.problem === 'older')) throw error;
       onNote(error instanceof Error ? error.message : String(error));
@@ -93,7 +114,7 @@ export function newestCheckpoint(
 
 /** The weights a stage ended with. @throws Error if the folder has none, the stage was not finished, or its file is refused */
 export function finalCheckpoint(
-  folder: RunFolder,
+  folder: RunStore,
   stage: 'stage0' | 'stage1' | 'stage2',
   config: RunConfig,
 ): Checkpoint {
@@ -106,14 +127,12 @@ export function finalCheckpoint(
       `${folder.path} has ${stage} up to update ${file.step} of ${steps}: let it finish first, with --resume.`,
     );
   try {
-    return readRunState(file, config);
+    return decodeRunState(file, folder.read(file.name), config);
   } catch (error) {
     if (!(error instanceof RefusedCheckpoint) || error.problem !== 'damaged') throw error;
     throw new FileError(
       `${error.message} --resume without --stage goes back to an earlier one of ${stage} by itself.`,
-      {
-        cause: error,
-      },
+      { cause: error },
     );
   }
 }
@@ -147,27 +166,23 @@ export interface RunState {
 }
 
 /** Copies the state of a run from the device; ordered with what has been launched, so steps may follow at once. */
-export async function captureState(
-  stage: Stage,
-  step: number,
-  model: VisionLanguageModel,
-  optimizer: AdamW,
-): Promise<RunState> {
+export async function captureState({ stage, model, optimizer }: OpenStage, step: number): Promise<RunState> {
   const [parameters, { m, v, state }, more] = await Promise.all([
     model.parameters.save(),
     optimizer.save(),
     stage.saveState?.() ?? new Map<string, Float32Array>(),
   ]);
-  const tensors = new Map([['m', m], ['v', v], ['state', state], ...more]); // prettier-ignore
+  const tensors = new Map<string, Float32Array>(Object.entries({ m, v, state }));
+  for (const [name, values] of more) tensors.set(name, values);
   return { stage: stage.name, step, model: model.config, parameters, optimizer: tensors };
 }
 
 /**
  * Writes a checkpoint into the run's folder.
- * @param score see `RunFolder.saveCheckpoint`
+ * @param score see `RunStore.saveCheckpoint`
  * @throws WeightsNotFinite
  */
-export function saveState(folder: RunFolder, config: RunConfig, state: RunState, score?: number): string {
+export function saveState(folder: RunStore, config: RunConfig, state: RunState, score?: number): string {
   const { stage, step, model, parameters, optimizer } = state;
   for (const [name, values] of parameters)
     if (!allFinite(values))
@@ -206,7 +221,7 @@ export class Rescue {
   }
 
   /** Saves what is newer than the last checkpoint, if anything is. @returns its path */
-  save(folder: RunFolder, config: RunConfig): string | undefined {
+  save(folder: RunStore, config: RunConfig): string | undefined {
     const state = this.#state;
     if (!state) return undefined;
     const saved = folder.checkpoints().find(({ stage }) => stage === state.stage);

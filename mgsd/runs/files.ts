@@ -6,11 +6,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-
-/** A file that cannot be read or written, in one line with its path, what is wrong and what to do. */
-export class FileError extends Error {
-  override name = 'FileError';
-}
+import { FileError, jsonText, parseJson } from './file-error.js';
 
 /** What the system's error codes mean for somebody who runs a training, and the way out. */
 const EXPLANATIONS: Readonly<Record<string, string>> = {
@@ -138,30 +134,10 @@ export function readFile(file: string, maxBytes = 2 ** 30): Buffer<ArrayBuffer> 
 
 /** Writes a value as indented JSON, atomically. */
 export function writeJson(file: string, value: unknown): void {
-  writeFileAtomic(file, `${JSON.stringify(value, null, 2)}\n`);
+  writeFileAtomic(file, jsonText(value));
 }
 
-/**
- * Reads and parses a JSON file of at most 16 MiB; what is in it is for the caller to check.
- * @throws FileError with the line and column of the first mistake
- */
+/** Reads and parses a JSON file of at most 16 MiB; what is in it is for the caller to check. @throws FileError */
 export function readJson(file: string): unknown {
-  const text = readFile(file, 2 ** 24)
-    .toString('utf8')
-    .replace(/^\uFEFF/, ''); // some editors put a byte order mark in front
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new FileError(`Cannot read ${file}: it is not valid JSON${placeOf(message, text)}.`, { cause: error });
-  }
-}
-
-/** " (line 3, column 7)" for the position that V8's message names, or nothing if it names none. */
-function placeOf(message: string, text: string): string {
-  const stated = /position (\d+)/.exec(message)?.[1];
-  const position = stated === undefined ? (message.includes('end of JSON') ? text.length : undefined) : Number(stated);
-  if (position === undefined) return '';
-  const before = text.slice(0, position).split('\n');
-  return ` (line ${before.length}, column ${before.at(-1)!.length + 1})`;
+  return parseJson(readFile(file, 2 ** 24).toString('utf8'), file);
 }

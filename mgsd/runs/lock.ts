@@ -9,7 +9,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { errorCode, explain, FileError, isAlive } from './files.js';
+import { FileError } from './file-error.js';
+import { errorCode, explain, isAlive } from './files.js';
 
 const LOCK = 'lock';
 

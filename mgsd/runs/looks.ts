@@ -1,29 +1,30 @@
 /**
- * Looks over a model's shoulder while it learns: at a few moments of every stage the same held-out puzzles are solved
- * greedily, and written down. Nothing is drawn at random, so a run is the same with or without it; the report makes curves
- * and film strips of it.
+ * Looks at a model while it learns: at a few moments of every stage it solves the same held-out puzzles greedily, which is
+ * written down and scored. Nothing is drawn at random, so a run is the same with or without it; the report makes curves and
+ * film strips of it.
  */
-import fs from 'node:fs';
 import { z } from 'zod';
 import { noGrad } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import { evaluate } from '../evaluation/evaluate.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
-import { explain, readFile } from './files.js';
 import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
 import { packTraces } from '../method/packing.js';
 import type { InputMode } from '../method/packing.js';
 import type { StageName } from '../method/stages/stage.js';
+import type { OpenStage } from './open-stage.js';
+import { stageNames } from './order.js';
+import type { RunStore } from './store.js';
 import { SPAN_ACTION, SPAN_CELL, SPAN_RECAP } from '../method/response.js';
 import { relabelledTrace } from '../method/targets.js';
 
-/** The file in a run's folder: one JSON line per look. */
-export const watchFile = 'watch.jsonl';
+/** The file of a run: one JSON line per look. */
+export const looksFile = 'watch.jsonl';
 
 /** Puzzles of each group that are looked at: the first ones. */
-export const watchedPuzzles = 20;
+const puzzlesPerGroup = 20;
 
-/** Looks per stage, its end not counted: that is evaluated in full. */
+/** Looks per stage, not counting its end, which is evaluated in full. */
 const looks = 8;
 
 /** An `ItemResult` as files hold it. */
@@ -53,7 +54,7 @@ const lookSchema = z.object({
 /** One look: where, and what the model wrote. Metrics are means over puzzles (rates) or over tokens (nats). */
 export type Look = z.infer<typeof lookSchema>;
 
-/** Whether a look is due after `step` of `steps` updates: some eight times, early ones included, the end excluded. */
+/** True at about eight evenly spaced steps of a stage; false at its end. */
 export function isLookDue(step: number, steps: number): boolean {
   return step > 0 && step < steps && step % Math.max(1, Math.round(steps / looks)) === 0;
 }
@@ -69,8 +70,8 @@ export async function look(
   groups: readonly PuzzleGroup[],
   input: InputMode,
 ): Promise<Pick<Look, 'metrics' | 'items'>> {
-  const items = await evaluate(model, groups, { input, limit: watchedPuzzles });
-  const puzzles = groups.flatMap(group => group.puzzles.slice(0, watchedPuzzles));
+  const items = await evaluate(model, groups, { input, limit: puzzlesPerGroup });
+  const puzzles = groups.flatMap(group => group.puzzles.slice(0, puzzlesPerGroup));
   const share = (is: (item: ItemResult) => boolean) => items.filter(is).length / items.length;
   const metrics = {
     success: share(({ success }) => success),
@@ -92,8 +93,8 @@ async function predictions(
 ): Promise<Record<string, number | null>> {
   const traces = puzzles.map((puzzle, i) => relabelledTrace(puzzle, items[i]!.response));
   const V = model.config.vocabulary;
-  const logits = await model.device.scope(() =>
-    noGrad(() => model.forward(model.device.fromHost(packTraces(traces, input, model))).read()), // (N, V)
+  const logits = await model.device.scope(
+    () => noGrad(() => model.forward(model.device.fromHost(packTraces(traces, input, model))).read()), // (N, V)
   );
   const mean = () => ({ total: 0, count: 0 });
   const entropy = mean();
@@ -123,29 +124,52 @@ function logSoftmax(z: Float64Array): Float64Array {
   return z.map(value => value - lse);
 }
 
-/** Appends a look to the file of a run. */
-export function appendLook(file: string, entry: Look): void {
-  try {
-    fs.appendFileSync(file, `${JSON.stringify(entry)}\n`);
-  } catch (error) {
-    throw explain(error, 'Cannot write', file);
-  }
+/** Looks at the model after `step` updates. @returns `scoreOf` it */
+export async function lookAndScore(
+  { stage, model }: OpenStage,
+  step: number,
+  heldOut: readonly PuzzleGroup[],
+  folder: RunStore,
+): Promise<number> {
+  const input = stage.name === 'stage0' ? 'symbolic' : 'image';
+  const seen = await look(model, heldOut, input);
+  folder.append(looksFile, JSON.stringify({ stage: stage.name, step, input, ...seen } satisfies Look));
+  return scoreOf(stage.name, seen.items);
 }
 
 /**
- * The looks of a run, in the order of its stages and steps; empty if the folder has none. A run that was resumed has some
- * twice: the later ones count. Damaged lines are left out.
+ * Score that picks a stage's best checkpoint: the share of puzzles solved, averaged over worlds; in stage 1, which learns no
+ * plans, the share of boards written down without a mistake. Only the puzzles that looks are at count.
  */
-export function readLooks(file: string, order: readonly StageName[]): Look[] {
-  if (!fs.existsSync(file)) return [];
+export function scoreOf(stage: StageName, all: readonly ItemResult[]): number {
+  const seen = new Map<string, number>();
+  const items = all.filter(({ world, level }) => {
+    const count = (seen.get(`${world} ${level}`) ?? 0) + 1;
+    seen.set(`${world} ${level}`, count);
+    return count <= puzzlesPerGroup;
+  });
+  const worlds = [...new Set(items.map(({ world }) => world))];
+  const rates = worlds.map(name => {
+    const own = items.filter(({ world }) => world === name);
+    return own.filter(item => (stage === 'stage1' ? item.recapExact : item.success)).length / own.length;
+  });
+  return rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
+}
+
+/**
+ * The looks in the lines of a run's file, in the order of its stages and steps. A run that was resumed has some twice: the later
+ * ones count. Damaged lines are skipped: a run that is still going on may have written half of its last one.
+ */
+export function parseLooks(lines: readonly string[]): Look[] {
   const found = new Map<string, Look>();
-  for (const line of readFile(file).toString('utf8').split('\n')) {
+  for (const line of lines) {
     try {
       const entry = lookSchema.parse(JSON.parse(line));
       found.set(`${entry.stage} ${entry.step}`, entry);
     } catch {
-      // the half line of a run that is going on or was killed
+      // damaged
     }
   }
-  return [...found.values()].sort((a, b) => order.indexOf(a.stage) - order.indexOf(b.stage) || a.step - b.step);
+  const place = ({ stage }: Look) => stageNames.indexOf(stage);
+  return [...found.values()].sort((a, b) => place(a) - place(b) || a.step - b.step);
 }

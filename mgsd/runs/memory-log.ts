@@ -1,6 +1,6 @@
 /** How much memory a run takes: in every line of its log, and at its end in a table. */
 import type { Device } from '../../core/index.js';
-import type { LogRecord } from './run-folder.js';
+import type { LogRecord } from './store.js';
 
 export interface MemoryUse {
   /** Most bytes of tensors on the device at any one time since the process began. */
@@ -11,7 +11,8 @@ export interface MemoryUse {
 
 /** The peaks so far. */
 export function memoryNow(device: Device): MemoryUse {
-  return { deviceBytes: device.memory().peakBytes, hostBytes: 1024 * process.resourceUsage().maxRSS };
+  const hostBytes = typeof process === 'object' ? 1024 * process.resourceUsage().maxRSS : 0; // a browser does not say
+  return { deviceBytes: device.memory().peakBytes, hostBytes };
 }
 
 /** The peaks by stage, in the order of the log. A run that was resumed counts with all of its processes. */

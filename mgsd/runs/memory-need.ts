@@ -43,9 +43,6 @@ export async function predictMemory(
   return needs;
 }
 
-/** Weights before the last steps, see bad-steps.ts: of the student, and of a teacher that follows it. */
-const weightCopies = 6;
-
 /** After two eager steps, the recorder makes a recording, which has memory of its own. */
 const stepsUntilReplayed = 3;
 
@@ -74,8 +71,7 @@ async function needOf(
   }
   await evaluate(model, evaluated(config, groups), { input: 'symbolic' });
   await evaluate(model, evaluated(config, groups), { input: 'image' });
-  const copies = weightCopies * 4 * model.parameters.flat.size;
-  return { stage, batch, bytes: backend.peakBytes + copies, largestBuffer: backend.largestBytes };
+  return { stage, batch, bytes: backend.peakBytes, largestBuffer: backend.largestBytes };
 }
 
 /** As many puzzles as an evaluation takes at a time; which ones does not matter. */

@@ -1,13 +1,13 @@
-/** What a training is given, whom it tells what happens, and how it may end early. */
+/** Options and progress callbacks of a training, and the errors by which it may end early. */
 import type { Device, DeviceFault } from '../../core/index.js';
 import type { ModelConfig } from '../../models/index.js';
 import type { RunConfig } from '../method/config.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
-import type { RunFolder } from './run-folder.js';
+import type { RunStore } from './store.js';
 import type { Metrics, StageName } from '../method/stages/stage.js';
 import type { RowName } from '../evaluation/table.js';
 
-/** One update, as it is told to an observer. */
+/** One update, as reported to an observer. */
 export interface StepReport {
   readonly stage: StageName;
   readonly title: string;
@@ -19,7 +19,7 @@ export interface StepReport {
   readonly samplesPerSecond: number;
 }
 
-/** Told what happens, as it happens. */
+/** Progress callbacks. */
 export interface TrainObserver {
   /** A stage begins, or goes on after `step` updates. */
   onStage?(report: Pick<StepReport, 'stage' | 'title' | 'step' | 'steps'>): void;
@@ -29,28 +29,28 @@ export interface TrainObserver {
   onEvaluation?(row: RowName, done: number, total: number): void;
   /** A row of the table is done. */
   onRow?(row: RowName, items: readonly ItemResult[]): void;
-  /** Something that people should know, in a line. */
+  /** A line for people. */
   onNote?(note: string): void;
 }
 
-/** What a training needs. */
 export interface TrainOptions {
   readonly config: RunConfig;
   readonly device: Device;
-  readonly folder: RunFolder;
+  /** Where the run is stored: a folder, for instance. */
+  readonly folder: RunStore;
   /** Stages to run; default those of the configuration. Those before them must be in the folder. */
   readonly stages?: readonly StageName[];
   /** Rows that are evaluated after their stages; default all of `evaluatedRows`. */
   readonly evaluations?: readonly RowName[];
-  /** Goes on from the newest good checkpoint in the folder. */
+  /** Resumes from the newest good checkpoint in the folder. */
   readonly resume?: boolean;
-  /** With `resume`: goes on from this checkpoint of the folder instead; what came after it is set aside there. */
+  /** With `resume`: name or path of the checkpoint in the folder to resume from instead; newer files are set aside there. */
   readonly from?: string;
   /** Sizes of the model, where they are not those of the configuration's preset. */
   readonly model?: ModelConfig;
   /** Updates between checkpoints. Default 200. */
   readonly checkpointEvery?: number;
-  /** Ends the run after the present step, with a checkpoint. */
+  /** Aborting it ends the run after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
   readonly observer?: TrainObserver;
 }
@@ -72,9 +72,18 @@ export class RunStopped extends Error {
   readonly reason: DeviceFault | 'numbers';
   readonly stage: StageName;
 
-  constructor(reason: DeviceFault | 'numbers', stage: StageName, message: string, options?: ErrorOptions) {
+  /** The last good checkpoint of a stage whose numbers failed. */
+  readonly checkpoint: string | undefined;
+
+  constructor(
+    reason: DeviceFault | 'numbers',
+    stage: StageName,
+    message: string,
+    options: ErrorOptions & { checkpoint?: string | undefined } = {},
+  ) {
     super(message, options);
     this.reason = reason;
     this.stage = stage;
+    this.checkpoint = options.checkpoint;
   }
 }

@@ -9,7 +9,6 @@ import type { AblationResult, SeedItems } from '../../../mgsd/ablation/table.js'
 import { resolveConfig } from '../../../mgsd/method/config.js';
 import type { ItemResult } from '../../../mgsd/evaluation/evaluate.js';
 import { RunFolder } from '../../../mgsd/runs/run-folder.js';
-import { stageNames } from '../../../mgsd/runs/order.js';
 import { Interrupted } from '../../../mgsd/runs/train-options.js';
 import type { TrainObserver } from '../../../mgsd/runs/train-options.js';
 import { cpu } from '../../core/devices.js';
@@ -137,7 +136,7 @@ describe('ablate', () => {
     const written = JSON.parse(fs.readFileSync(temporary.file('a/ablation.json'), 'utf8')) as { rows: unknown };
     expect(written.rows).toEqual(JSON.parse(JSON.stringify(straight)));
 
-    const busy = RunFolder.open(temporary.file('a/seed7/forward-kl'), { stages: stageNames });
+    const busy = RunFolder.open(temporary.file('a/seed7/forward-kl'));
     notes.length = 0;
     await ablate({ ...common, rows: ['mgsd', 'sampled'], out: temporary.file('a') });
     busy.close();
@@ -160,7 +159,7 @@ describe('ablate', () => {
     const states: string[] = [];
     await ablate({ ...common, out, onRun: (_, state) => void states.push(state) });
     expect(new Set(states)).toEqual(new Set(['complete']));
-    const folder = RunFolder.open(path.join(out, 'seed7/forward-kl'), { stages: stageNames });
+    const folder = RunFolder.open(path.join(out, 'seed7/forward-kl'));
     expect(new Set(folder.readLog().map(({ stage }) => stage))).toEqual(new Set(['stage0', 'stage1', 'stage2']));
     folder.close();
     const other = resolveConfig('tiny', config, { stage2: { batch: 2 } });

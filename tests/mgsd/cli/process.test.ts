@@ -70,7 +70,7 @@ describe('a run', () => {
     const resumed = run('train', '--resume', 'stopped', '--device', 'wasm', '--threads', '1');
     expect(resumed.stderr).toBe('');
     expect(resumed.status).toBe(0);
-    expect(resumed.stdout).toContain(`stage0 goes on after update ${done}`);
+    expect(resumed.stdout).toContain(`stage0 resumes after update ${done}`);
     expect(resumed.stdout).toMatch(
       /Stage 1 taught it to write down \d+ % of the boards it sees, and to plan on \d+ %\./,
     );

@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
-  FileError,
   isAlive,
   readFile,
   readJson,
@@ -10,6 +9,7 @@ import {
   writeFileAtomic,
   writeJson,
 } from '../../../mgsd/runs/files.js';
+import { FileError } from '../../../mgsd/runs/file-error.js';
 import { ended, printed, start, writeScript } from '../child.js';
 import { useTemporaryFolder } from '../temporary.js';
 
@@ -71,7 +71,7 @@ describe('writeFileAtomic', () => {
     const file = folder.file('closed/a.txt');
     const script = writeScript(
       folder.path,
-      ['mgsd/runs/files.ts'],
+      ['mgsd/runs/file-error.ts', 'mgsd/runs/files.ts'],
       `import { writeFileAtomic } from './mgsd/runs/files.js';
        if (process.getuid() === 0) process.setuid(65534);
        try {
@@ -91,7 +91,7 @@ describe('writeFileAtomic', () => {
     const file = folder.file('big');
     const script = writeScript(
       folder.path,
-      ['mgsd/runs/files.ts'],
+      ['mgsd/runs/file-error.ts', 'mgsd/runs/files.ts'],
       `import { writeFileAtomic } from './mgsd/runs/files.js';
        process.stdout.write('ready');
        for (let i = 0; ; i = (i + 1) % 256) writeFileAtomic(${JSON.stringify(file)}, new Uint8Array(2_000_000).fill(i));`,

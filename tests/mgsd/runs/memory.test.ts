@@ -26,7 +26,12 @@ describe('memory', () => {
     const model = new VisionLanguageModel(device, modelPresets.tiny).initialize(1);
     const teacher = new VisionLanguageModel(device, modelPresets.tiny, { trainable: false });
     const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
-    const step = probeStep(stage, { config, student: model, planner: teacher, optimizer, groups: trainingGroups(config) }, 8, 'longest');
+    const step = probeStep(
+      stage,
+      { config, student: model, planner: teacher, optimizer, groups: trainingGroups(config) },
+      8,
+      'longest',
+    );
     for (let i = 0; i < 4; i++) await step(); // the last ones are replayed
     const used = device.memory().peakBytes;
     expect(need!.bytes).toBeGreaterThanOrEqual(used);

@@ -6,7 +6,6 @@ import { Device, DeviceError } from '../../../core/index.js';
 import { presets, resolveConfig } from '../../../mgsd/method/config.js';
 import { memoryAdvice, predictMemory } from '../../../mgsd/runs/memory-need.js';
 import { RunFolder } from '../../../mgsd/runs/run-folder.js';
-import { stageNames } from '../../../mgsd/runs/order.js';
 import { train } from '../../../mgsd/runs/train.js';
 import { RunStopped } from '../../../mgsd/runs/train-options.js';
 import { cpu } from '../../core/devices.js';
@@ -22,7 +21,7 @@ it('says where it stopped, what is left of it, and which batch would fit, and th
       evaluation: { puzzles: 2 },
     });
   const run = async (batch: number, device: Device) => {
-    const folder = RunFolder.create(temporary.file(`run-${batch}`), config(batch), { stages: stageNames });
+    const folder = RunFolder.create(temporary.file(`run-${batch}`), config(batch));
     try {
       return await train({ config: config(batch), device, folder, stages: ['stage0'] });
     } finally {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openDevice } from '../../../core/index.js';
 import type { Device } from '../../../core/index.js';
-import { readCheckpoint } from '../../../mgsd/runs/checkpoints.js';
+import { readCheckpoint } from '../../../mgsd/runs/run-folder.js';
 import { decodeSafetensors, encodeSafetensors } from '../../../models/index.js';
 import { miniatureConfig, runMiniature } from '../../../bench/soak/miniature.js';
 import { cpu } from '../../core/devices.js';
@@ -82,7 +82,7 @@ describe('going on', () => {
       expect(notes[0], what).toMatch(
         /stage2-6\.safetensors is refused: .*(take an earlier checkpoint|check the path)\.$/,
       );
-      expect(notes[1], what).toMatch(/^stage2 goes on after update [1-5]$/);
+      expect(notes[1], what).toMatch(/^stage2 resumes after update [1-5]$/);
       expect(fs.readFileSync(file).equals(expected), what).toBe(true);
     }
   });
@@ -123,7 +123,7 @@ describe('going on', () => {
       }
     }
     const notes = await notesOf(folder, { stages: ['stage0'] });
-    expect(notes[0]).toMatch(/^stage0 goes on after update/);
+    expect(notes[0]).toMatch(/^stage0 resumes after update/);
     expect(bytesOf(folder, 'stage0-12').equals(expected)).toBe(true);
   });
 
@@ -135,7 +135,7 @@ describe('going on', () => {
       .filter(name => name.startsWith('checkpoint-stage1'))
       .sort()[0]!;
     const notes = await notesOf(folder, { from: path.join(folder, earlier) });
-    expect(notes[0]).toMatch(/^what came after .* was moved to .*set-aside-1$/);
+    expect(notes[0]).toMatch(/^files newer than .* were moved to .*set-aside-1$/);
     const moved = fs.readdirSync(path.join(folder, 'set-aside-1'));
     expect(moved).toEqual(expect.arrayContaining(['checkpoint-stage2-6.safetensors', 'evaluation-mgsd.json', 'log.jsonl', 'table.json'])); // prettier-ignore
     expect(moved).not.toContain('evaluation-symbolic.json');

@@ -3,26 +3,23 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { FileError } from '../../../mgsd/runs/files.js';
+import { FileError } from '../../../mgsd/runs/file-error.js';
 import { lockFolder } from '../../../mgsd/runs/lock.js';
-import { RunFolder, type RunFolderOptions } from '../../../mgsd/runs/run-folder.js';
+import { RunFolder } from '../../../mgsd/runs/run-folder.js';
+import type { StoreOptions } from '../../../mgsd/runs/store.js';
+import type { StageName } from '../../../mgsd/method/stages/stage.js';
 import { ended, start, writeScript } from '../child.js';
 import { useTemporaryFolder } from '../temporary.js';
 
 const folder = useTemporaryFolder();
 
 /** A run in the test's folder, with the warnings it gave. */
-function create(options: Partial<RunFolderOptions> = {}): { run: RunFolder; warnings: string[] } {
+function create(options: StoreOptions = {}): { run: RunFolder; warnings: string[] } {
   const warnings: string[] = [];
-  const run = RunFolder.create(
-    folder.file('run'),
-    { seed: 1 },
-    { stages: ['stage-0', 'stage-1', 'stage-2'], warn: m => warnings.push(m), ...options },
-  );
+  const run = RunFolder.create(folder.file('run'), { seed: 1 }, { warn: m => warnings.push(m), ...options });
   return { run, warnings };
 }
-const stages = { stages: ['stage-0', 'stage-1', 'stage-2'] };
-const open = (): RunFolder => RunFolder.open(folder.file('run'), stages);
+const open = (): RunFolder => RunFolder.open(folder.file('run'));
 /** What a process leaves that held a folder and was killed. @param holder its file's name; empty: none */
 function writeLock(run: string, holder: string): void {
   fs.rmSync(folder.file(`${run}/lock`), { recursive: true, force: true });
@@ -35,7 +32,7 @@ const names = (run: RunFolder): string[] => run.checkpoints().map(found => path.
 describe('a run folder', () => {
   it('is made with its config, is locked while open and says by whom', () => {
     const { run } = create();
-    expect(run.readConfig()).toEqual({ seed: 1 });
+    expect(run.readJson('config.json')).toEqual({ seed: 1 });
     expect(fs.readFileSync(run.file('pid'), 'utf8')).toBe(`${process.pid}\n`);
     run.close();
     run.close();
@@ -49,15 +46,15 @@ describe('a run folder', () => {
     expect(() => open()).toThrow(/not the folder of a run/);
     expect(fs.readdirSync(folder.file('run'))).toEqual(['thesis.txt']);
     fs.writeFileSync(folder.file('file'), '');
-    expect(() => RunFolder.create(folder.file('file'), {}, stages)).toThrow(FileError);
-    expect(() => RunFolder.create(folder.file('file/below'), {}, stages)).toThrow(/part of the path is a file/);
+    expect(() => RunFolder.create(folder.file('file'), {})).toThrow(FileError);
+    expect(() => RunFolder.create(folder.file('file/below'), {})).toThrow(/part of the path is a file/);
   });
 
   it('is not made twice, but opened again', () => {
     create().run.close();
     expect(() => create()).toThrow(/holds a run already: go on with it by --resume/);
     const run = open();
-    expect(run.readConfig()).toEqual({ seed: 1 });
+    expect(run.readJson('config.json')).toEqual({ seed: 1 });
     run.close();
   });
 
@@ -72,10 +69,9 @@ describe('a run folder', () => {
   });
 
   it('refuses stage names that would climb out of it', () => {
-    expect(() => create({ stages: ['../up'] })).toThrow(/cannot name a stage/);
     const { run } = create();
-    expect(() => run.saveCheckpoint('../up', 1, bytes())).toThrow(RangeError);
-    expect(() => run.saveCheckpoint('stage-0', 1.5, bytes())).toThrow(RangeError);
+    expect(() => run.saveCheckpoint('../up' as StageName, 1, bytes())).toThrow(RangeError);
+    expect(() => run.saveCheckpoint('stage0', 1.5, bytes())).toThrow(RangeError);
     run.close();
   });
 });
@@ -125,7 +121,7 @@ describe('the lock', () => {
     const diary = folder.file('diary');
     const script = writeScript(
       folder.path,
-      ['mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
+      ['mgsd/runs/file-error.ts', 'mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
       `import fs from 'node:fs';
        import { lockFolder } from './mgsd/runs/lock.js';
        fs.linkSync = () => { throw new Error('a file system without hard links'); };
@@ -159,7 +155,7 @@ describe('the lock', () => {
     fs.mkdirSync(folder.file('shared'));
     const script = writeScript(
       folder.path,
-      ['mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
+      ['mgsd/runs/file-error.ts', 'mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
       `import { lockFolder } from './mgsd/runs/lock.js';
        lockFolder(${JSON.stringify(folder.file('shared'))});
        process.exit(9);`,
@@ -170,7 +166,7 @@ describe('the lock', () => {
 });
 
 describe('the log', () => {
-  const record = (step: number, stage = 'stage-0'): { stage: string; step: number; loss: number } => ({
+  const record = (step: number, stage = 'stage0'): { stage: string; step: number; loss: number } => ({
     stage,
     step,
     loss: 1 / (step + 1),
@@ -179,8 +175,8 @@ describe('the log', () => {
   it('is read as it was written, and names numbers that JSON cannot hold', () => {
     const { run } = create();
     run.appendLog(record(1));
-    run.appendLog({ stage: 'stage-0', step: 2, loss: NaN, scale: -Infinity });
-    expect(run.readLog()).toEqual([record(1), { stage: 'stage-0', step: 2, loss: 'NaN', scale: '-Infinity' }]);
+    run.appendLog({ stage: 'stage0', step: 2, loss: NaN, scale: -Infinity });
+    expect(run.readLog()).toEqual([record(1), { stage: 'stage0', step: 2, loss: 'NaN', scale: '-Infinity' }]);
     run.close();
   });
 
@@ -188,7 +184,7 @@ describe('the log', () => {
     const { run } = create();
     run.appendLog(record(1));
     run.close();
-    fs.appendFileSync(folder.file('run/log.jsonl'), '{"stage":"stage-0","st');
+    fs.appendFileSync(folder.file('run/log.jsonl'), '{"stage":"stage0","st');
     const again = open();
     expect(again.readLog()).toEqual([record(1)]);
     again.appendLog(record(2));
@@ -209,12 +205,12 @@ describe('the log', () => {
 
   it('is taken back to a checkpoint', () => {
     const { run } = create();
-    const all = [record(1), record(2), record(1, 'stage-1'), record(2, 'stage-1'), record(1, 'stage-2')];
+    const all = [record(1), record(2), record(1, 'stage1'), record(2, 'stage1'), record(1, 'stage2')];
     for (const line of all) run.appendLog(line);
-    run.rewindLog('stage-1', 1);
-    run.appendLog(record(2, 'stage-1'));
+    run.rewindLog('stage1', 1);
+    run.appendLog(record(2, 'stage1'));
     // what other stages have written stays: they are not run again
-    expect(run.readLog()).toEqual([...all.slice(0, 3), record(1, 'stage-2'), record(2, 'stage-1')]);
+    expect(run.readLog()).toEqual([...all.slice(0, 3), record(1, 'stage2'), record(2, 'stage1')]);
     run.close();
   });
 });
@@ -222,19 +218,19 @@ describe('the log', () => {
 describe('checkpoints', () => {
   it('are found by stage and step, the newest first, and nothing else is taken for one', () => {
     const { run } = create({ keepLast: 9 });
-    run.saveCheckpoint('stage-1', 5, bytes(1));
-    run.saveCheckpoint('stage-0', 100, bytes(2));
-    run.saveCheckpoint('stage-0', 20, bytes(3));
+    run.saveCheckpoint('stage1', 5, bytes(1));
+    run.saveCheckpoint('stage0', 100, bytes(2));
+    run.saveCheckpoint('stage0', 20, bytes(3));
     for (const name of [
-      'checkpoint-stage-9-1.safetensors',
-      'checkpoint-stage-0-x.safetensors',
-      'checkpoint-stage-0-1.txt',
+      'checkpoint-stage9-1.safetensors',
+      'checkpoint-stage0-x.safetensors',
+      'checkpoint-stage0-1.txt',
     ])
       fs.writeFileSync(run.file(name), '');
     expect(names(run)).toEqual([
-      'checkpoint-stage-1-5.safetensors',
-      'checkpoint-stage-0-100.safetensors',
-      'checkpoint-stage-0-20.safetensors',
+      'checkpoint-stage1-5.safetensors',
+      'checkpoint-stage0-100.safetensors',
+      'checkpoint-stage0-20.safetensors',
     ]);
     run.close();
   });
@@ -242,62 +238,62 @@ describe('checkpoints', () => {
   it('are kept: the last ones of each stage, and the best', () => {
     const { run } = create();
     const scores = [0.1, 0.8, NaN, 0.3, 0.8];
-    scores.forEach((score, step) => run.saveCheckpoint('stage-1', step, bytes(step), score));
-    for (let step = 0; step < 3; step++) run.saveCheckpoint('stage-0', step, bytes(step));
+    scores.forEach((score, step) => run.saveCheckpoint('stage1', step, bytes(step), score));
+    for (let step = 0; step < 3; step++) run.saveCheckpoint('stage0', step, bytes(step));
     expect(names(run)).toEqual([
-      'checkpoint-stage-1-4.safetensors',
-      'checkpoint-stage-1-3.safetensors',
-      'checkpoint-stage-1-1.safetensors', // the first of the two best
-      'checkpoint-stage-0-2.safetensors',
-      'checkpoint-stage-0-1.safetensors',
+      'checkpoint-stage1-4.safetensors',
+      'checkpoint-stage1-3.safetensors',
+      'checkpoint-stage1-1.safetensors', // the first of the two best
+      'checkpoint-stage0-2.safetensors',
+      'checkpoint-stage0-1.safetensors',
     ]);
-    expect(run.best('stage-1')).toEqual({ path: run.file('checkpoint-stage-1-1.safetensors'), score: 0.8 });
-    expect(run.best('stage-0')).toBeUndefined();
-    run.rate('stage-0', 1, 0.1);
-    run.rate('stage-0', 2, 0.2);
-    run.rate('stage-0', 2, NaN);
-    expect(run.best('stage-0')).toEqual({ path: run.file('checkpoint-stage-0-2.safetensors'), score: 0.2 });
-    expect(run.best('stage-1')?.score).toBe(0.8);
+    expect(run.best('stage1')).toEqual({ path: run.file('checkpoint-stage1-1.safetensors'), score: 0.8 });
+    expect(run.best('stage0')).toBeUndefined();
+    run.rate('stage0', 1, 0.1);
+    run.rate('stage0', 2, 0.2);
+    run.rate('stage0', 2, NaN);
+    expect(run.best('stage0')).toEqual({ path: run.file('checkpoint-stage0-2.safetensors'), score: 0.2 });
+    expect(run.best('stage1')?.score).toBe(0.8);
     run.close();
   });
 
   it('have no best one while none is rated, or when its record is damaged', () => {
     const { run, warnings } = create();
-    run.saveCheckpoint('stage-0', 1, bytes(1));
-    expect(run.best('stage-0')).toBeUndefined();
-    run.saveCheckpoint('stage-0', 2, bytes(1), 0.5);
-    expect(run.best('stage-0')?.score).toBe(0.5);
-    fs.writeFileSync(run.file('best.json'), '{"stage-0": {"file": "../../etc/passwd", "score": 9}}');
-    expect(run.best('stage-0')).toBeUndefined();
-    fs.writeFileSync(run.file('best.json'), '{"stage-0": null}');
-    expect(run.best('stage-0')).toBeUndefined();
+    run.saveCheckpoint('stage0', 1, bytes(1));
+    expect(run.best('stage0')).toBeUndefined();
+    run.saveCheckpoint('stage0', 2, bytes(1), 0.5);
+    expect(run.best('stage0')?.score).toBe(0.5);
+    fs.writeFileSync(run.file('best.json'), '{"stage0": {"file": "../../etc/passwd", "score": 9}}');
+    expect(run.best('stage0')).toBeUndefined();
+    fs.writeFileSync(run.file('best.json'), '{"stage0": null}');
+    expect(run.best('stage0')).toBeUndefined();
     fs.writeFileSync(run.file('best.json'), '{"file"');
-    expect(run.best('stage-0')).toBeUndefined();
+    expect(run.best('stage0')).toBeUndefined();
     expect(warnings).toHaveLength(1);
-    run.saveCheckpoint('stage-0', 3, bytes(1), 0.4);
-    expect(run.best('stage-0')?.score).toBe(0.4);
+    run.saveCheckpoint('stage0', 3, bytes(1), 0.4);
+    expect(run.best('stage0')?.score).toBe(0.4);
     run.close();
   });
 
   it('that came after one are set aside with the log, and nothing is lost', () => {
     const { run } = create({ keepLast: 9 });
-    for (const step of [1, 2, 3]) run.saveCheckpoint('stage-1', step, bytes(step));
-    run.saveCheckpoint('stage-0', 9, bytes(9));
-    run.saveCheckpoint('stage-2', 1, bytes(1));
-    run.appendLog({ stage: 'stage-1', step: 3 });
+    for (const step of [1, 2, 3]) run.saveCheckpoint('stage1', step, bytes(step));
+    run.saveCheckpoint('stage0', 9, bytes(9));
+    run.saveCheckpoint('stage2', 1, bytes(1));
+    run.appendLog({ stage: 'stage1', step: 3 });
     fs.writeFileSync(run.file('table.json'), '[]');
-    const target = run.setAside(run.checkpoints().find(({ stage, step }) => stage === 'stage-1' && step === 2)!, ['table.json', 'none']); // prettier-ignore
+    const target = run.setAside(run.checkpoints().find(({ stage, step }) => stage === 'stage1' && step === 2)!, ['table.json', 'none']); // prettier-ignore
     expect(target).toBe(run.file('set-aside-1'));
     expect(fs.readdirSync(target!).sort()).toEqual([
-      'checkpoint-stage-1-3.safetensors',
-      'checkpoint-stage-2-1.safetensors',
+      'checkpoint-stage1-3.safetensors',
+      'checkpoint-stage2-1.safetensors',
       'log.jsonl',
       'table.json',
     ]);
     expect(names(run)).toEqual([
-      'checkpoint-stage-1-2.safetensors',
-      'checkpoint-stage-1-1.safetensors',
-      'checkpoint-stage-0-9.safetensors',
+      'checkpoint-stage1-2.safetensors',
+      'checkpoint-stage1-1.safetensors',
+      'checkpoint-stage0-9.safetensors',
     ]);
     expect(run.setAside(run.checkpoints()[0]!, ['table.json'])).toBeUndefined();
     run.close();

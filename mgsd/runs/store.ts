@@ -1,0 +1,212 @@
+/**
+ * Where a run keeps what it leaves behind. Five operations on named files are all that a place must offer: a folder of files
+ * does (run-folder.ts), and so can a browser's storage. They are synchronous, so that nothing moves while a checkpoint is
+ * written; a place that is asynchronous keeps its files in memory and writes behind.
+ *
+ *     log.jsonl                           one line per update, in order
+ *     watch.jsonl                         the same held-out puzzles, solved at several moments of the training
+ *     checkpoint-<stage>-<step>.safetensors   the last few of each stage, and the best
+ *     best.json                           which checkpoint of each stage scored best, and its score
+ *     evaluation-<row>.json, perception-<stage>.json   outcomes, puzzle by puzzle
+ *     table.json, table.md                the final table, for programs and for people
+ *     set-aside-<n>/                      files newer than a checkpoint that the run was taken back to
+ */
+import { jsonText, parseJson } from './file-error.js';
+import { stageNames } from './order.js';
+import type { StageName } from '../method/stages/stage.js';
+
+const LOG = 'log.jsonl';
+const BEST = 'best.json';
+
+/** A line of the log: whatever the trainer reports, at least where it is. */
+export interface LogRecord {
+  readonly stage: string;
+  readonly step: number;
+  readonly [key: string]: unknown;
+}
+
+/** A checkpoint by its name; what is in it is the trainer's business. */
+export interface CheckpointFile {
+  readonly name: string;
+  readonly path: string;
+  readonly stage: StageName;
+  readonly step: number;
+}
+
+/** How a store behaves. */
+export interface StoreOptions {
+  /** How many checkpoints of each stage are kept besides the best, at least 1. Default 2. */
+  readonly keepLast?: number;
+  /** Receives one line for everything that was skipped or mended. */
+  readonly warn?: (message: string) => void;
+}
+
+/** The files of a run by name; the head of this file lists them. */
+export abstract class RunStore {
+  /** What messages call the run. */
+  abstract readonly path: string;
+  readonly #keepLast: number;
+  readonly #warn: (message: string) => void;
+
+  constructor({ keepLast = 2, warn = () => {} }: StoreOptions = {}) {
+    if (!(keepLast >= 1))
+      throw new RangeError(`keepLast is ${keepLast}, but at least the last checkpoint must be kept.`);
+    this.#keepLast = keepLast;
+    this.#warn = warn;
+  }
+
+  /** What messages call a file. */
+  abstract file(name: string): string;
+  /** Names of all files; of those in a subfolder at least its name. */
+  abstract names(): string[];
+  /** @throws FileError */
+  abstract read(name: string): Uint8Array;
+  /** Writes a file that is whole or not there, whatever happens; `name` may be in one subfolder. @throws FileError */
+  abstract write(name: string, contents: string | Uint8Array): void;
+  /** Appends a line, after cutting off the half line that a crash may have left. @throws FileError */
+  abstract append(name: string, line: string): void;
+  abstract remove(name: string): void;
+
+  has(name: string): boolean {
+    return this.names().includes(name);
+  }
+
+  /** @throws FileError with the line and column of the first mistake */
+  readJson(name: string): unknown {
+    return parseJson(new TextDecoder().decode(this.read(name)), this.file(name));
+  }
+
+  /** Writes indented JSON. */
+  writeJson(name: string, value: unknown): void {
+    this.write(name, jsonText(value));
+  }
+
+  /** The whole lines of a file; none if it is not there. */
+  readLines(name: string): string[] {
+    return this.has(name) ? new TextDecoder().decode(this.read(name)).split('\n').slice(0, -1) : [];
+  }
+
+  /** Appends one line to the log. Numbers that JSON cannot hold (NaN, Infinity) are written as their names. */
+  appendLog(record: LogRecord): void {
+    const named = (_key: string, value: unknown) =>
+      typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+    this.append(LOG, JSON.stringify(record, named));
+  }
+
+  /** All lines of the log; damaged ones are left out with a warning. */
+  readLog(): LogRecord[] {
+    return this.readLines(LOG).flatMap((line, i) => {
+      try {
+        const record: unknown = JSON.parse(line);
+        if (isRecord(record)) return [record];
+      } catch {
+        // Reported below, like a line that is JSON but no record.
+      }
+      this.#warn(`${this.file(LOG)}: line ${i + 1} is damaged and was left out.`);
+      return [];
+    });
+  }
+
+  /** Drops what a stage has logged after the given step: a resumed run writes it again. */
+  rewindLog(stage: string, step: number): void {
+    const kept = this.readLog().filter(record => record.stage !== stage || record.step <= step);
+    this.write(LOG, kept.map(record => `${JSON.stringify(record)}\n`).join(''));
+  }
+
+  /**
+   * Takes the run back to a checkpoint: later ones, and the named files, are moved to a new subfolder `set-aside-<n>`, beside a
+   * copy of the log.
+   * @returns that subfolder, undefined if nothing had to be moved
+   */
+  setAside({ stage, step }: CheckpointFile, names: readonly string[]): string | undefined {
+    const isLater = (other: CheckpointFile) =>
+      place(other.stage) > place(stage) || (other.stage === stage && other.step > step);
+    const later = this.checkpoints().filter(isLater);
+    const found = [...later.map(({ name }) => name), ...names.filter(name => this.has(name))];
+    if (found.length === 0) return undefined;
+    const taken = new Set(this.names().map(name => name.split('/')[0]));
+    let n = 1;
+    while (taken.has(`set-aside-${n}`)) n++;
+    const target = `set-aside-${n}`;
+    if (this.has(LOG)) this.write(`${target}/${LOG}`, this.read(LOG));
+    for (const name of found) {
+      this.write(`${target}/${name}`, this.read(name));
+      this.remove(name);
+    }
+    return this.file(target);
+  }
+
+  /** The checkpoints, newest first (by stage, then step). Other files are ignored. */
+  checkpoints(): CheckpointFile[] {
+    const found = this.names().flatMap(name => parseCheckpointName(name, this.file(name)) ?? []);
+    return found.sort((a, b) => place(b.stage) - place(a.stage) || b.step - a.step);
+  }
+
+  /**
+   * Writes a checkpoint, then removes those no longer kept: of each stage all but the last few and the best.
+   * @param score larger is better; NaN: not rated
+   * @returns its path
+   */
+  saveCheckpoint(stage: StageName, step: number, contents: Uint8Array, score = NaN): string {
+    if (!stageNames.includes(stage) || !Number.isSafeInteger(step) || step < 0)
+      throw new RangeError(`No checkpoint can be named after stage ${JSON.stringify(stage)} and step ${step}.`);
+    const name = checkpointName(stage, step);
+    this.write(name, contents);
+    this.rate(stage, step, score);
+    for (const each of stageNames) {
+      const best = this.best(each)?.path;
+      const old = this.checkpoints().filter(file => file.stage === each);
+      for (const file of old.slice(this.#keepLast))
+        if (file.path !== best && file.name !== name) this.remove(file.name);
+    }
+    return this.file(name);
+  }
+
+  /** Notes the score of a checkpoint, if none of its stage was better. @param score larger is better; NaN: not rated */
+  rate(stage: StageName, step: number, score: number): void {
+    if (!(score > (this.best(stage)?.score ?? -Infinity))) return;
+    this.writeJson(BEST, { ...this.#ratings(), [stage]: { file: checkpointName(stage, step), score } });
+  }
+
+  /** The best checkpoint of a stage so far and its score; undefined if none was rated, or it is gone. */
+  best(stage: StageName): { readonly path: string; readonly score: number } | undefined {
+    const { file, score } = (this.#ratings()[stage] ?? {}) as { file?: unknown; score?: unknown };
+    const found = this.checkpoints().find(({ name }) => name === file);
+    return found && typeof score === 'number' ? { path: found.path, score } : undefined;
+  }
+
+  #ratings(): Record<string, unknown> {
+    if (!this.has(BEST)) return {};
+    try {
+      const ratings = this.readJson(BEST);
+      return typeof ratings === 'object' && ratings !== null ? { ...ratings } : {};
+    } catch (error) {
+      this.#warn(`${error instanceof Error ? error.message : String(error)} The best checkpoint is chosen anew.`);
+      this.remove(BEST); // so that it is said once
+      return {};
+    }
+  }
+
+  /** The final table, as data and as Markdown. */
+  writeTable(table: unknown, markdown: string): void {
+    this.writeJson('table.json', table);
+    this.write('table.md', markdown.endsWith('\n') ? markdown : `${markdown}\n`);
+  }
+}
+
+/** Place of a stage in a run. */
+const place = (stage: StageName) => stageNames.indexOf(stage);
+
+const checkpointName = (stage: StageName, step: number) => `checkpoint-${stage}-${step}.safetensors`;
+
+/** Stage and step of a checkpoint by its name; undefined for other names. */
+export function parseCheckpointName(name: string, path: string): CheckpointFile | undefined {
+  const [, found, step] = /^checkpoint-(.+)-(\d+)\.safetensors$/.exec(name) ?? [];
+  const stage = stageNames.find(each => each === found);
+  return stage && { name, path, stage, step: Number(step) };
+}
+
+function isRecord(value: unknown): value is LogRecord {
+  const { stage, step } = (value ?? {}) as Partial<LogRecord>;
+  return typeof stage === 'string' && typeof step === 'number';
+}
