@@ -95,7 +95,7 @@ const withoutNode = {
     'mgsd/evaluation',
     'mgsd/page',
   ],
-  files: ['mgsd/runs/stage-loop.ts', 'mgsd/runs/checkpoints.ts', 'mgsd/runs/looks.ts', 'mgsd/pictures/png.ts'],
+  files: ['mgsd/runs/train.ts', 'mgsd/runs/explain-nan.ts', 'mgsd/runs/store.ts', 'mgsd/pictures/png.ts'],
   seam: 'core/open.ts',
 };
 

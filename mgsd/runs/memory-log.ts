@@ -1,5 +1,4 @@
 /** How much memory a run takes: in every line of its log, and at its end in a table. */
-import type { Device } from '../../core/index.js';
 import type { LogRecord } from './store.js';
 
 export interface MemoryUse {
@@ -7,12 +6,6 @@ export interface MemoryUse {
   readonly deviceBytes: number;
   /** Most bytes of memory that the process had, which on the cpu and wasm backends hold the tensors too. */
   readonly hostBytes: number;
-}
-
-/** The peaks so far. */
-export function memoryNow(device: Device): MemoryUse {
-  const hostBytes = typeof process === 'object' ? 1024 * process.resourceUsage().maxRSS : 0; // a browser does not say
-  return { deviceBytes: device.memory().peakBytes, hostBytes };
 }
 
 /** The peaks by stage, in the order of the log. A run that was resumed counts with all of its processes. */

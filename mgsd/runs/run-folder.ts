@@ -113,6 +113,14 @@ export class RunFolder extends RunStore {
     fs.rmSync(this.file(name), { force: true });
   }
 
+  override pause(): Promise<void> {
+    return new Promise(resolve => setImmediate(resolve));
+  }
+
+  override hostBytes(): number {
+    return 1024 * process.resourceUsage().maxRSS;
+  }
+
   /** Gives up the lock. May be called more than once; the end of the process does it too. */
   close(): void {
     this.#release();

@@ -42,7 +42,7 @@ export async function runUpdates(
       }
       if (score !== undefined || (done % checkpointEvery === 0 && done < stage.steps)) await save(done, score);
       else rescue.afterStep(done, () => captureState(opened, done));
-      await new Promise(resolve => (typeof setImmediate === 'function' ? setImmediate(resolve) : setTimeout(resolve))); // lets signals and progress bars through
+      await folder.pause();
     }
     await log.drain();
     if (start < stage.steps || stage.steps === 0) await save(stage.steps);

@@ -1,7 +1,6 @@
 /** Metrics of the updates, which arrive late so that the device stays busy: logged, reported, and checked for NaN. */
 import type { Metrics } from '../method/stages/stage.js';
 import { BadSteps } from './bad-steps.js';
-import { memoryNow } from './memory-log.js';
 import type { OpenStage } from './open-stage.js';
 import type { TrainOptions } from './train-options.js';
 
@@ -55,7 +54,8 @@ export class StepLog {
     if (times.length > speedWindow + 1) times.shift();
     const { batch } = stage.name === 'direct' ? config.stage1 : config[stage.name];
     const samplesPerSecond = (1000 * batch * (times.length - 1)) / (times.at(-1)! - times[0]!);
-    folder.appendLog({ stage: stage.name, step, ...metrics, samplesPerSecond, ...memoryNow(model.device) });
+    const memory = { deviceBytes: model.device.memory().peakBytes, hostBytes: folder.hostBytes() };
+    folder.appendLog({ stage: stage.name, step, ...metrics, samplesPerSecond, ...memory });
     observer?.onStep?.({ stage: stage.name, title: stage.title, step, steps: stage.steps, metrics, samplesPerSecond });
     const note = this.#bad.after(step, metrics);
     if (note !== undefined) observer?.onNote?.(note);

@@ -67,6 +67,16 @@ export abstract class RunStore {
   abstract append(name: string, line: string): void;
   abstract remove(name: string): void;
 
+  /** Lets events through between two updates: signals, progress bars. */
+  pause(): Promise<void> {
+    return new Promise(resolve => setTimeout(resolve));
+  }
+
+  /** Most bytes that the process ever had; 0 where that is not known, as in a browser. */
+  hostBytes(): number {
+    return 0;
+  }
+
   has(name: string): boolean {
     return this.names().includes(name);
   }

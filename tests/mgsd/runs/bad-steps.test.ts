@@ -19,7 +19,7 @@ const wasm = await openDevice('wasm', { threads: 1 });
 afterAll(() => wasm.close());
 
 const config = miniatureConfig();
-/** Stops a run after two updates of a stage and changes its weights. */
+/** Stops a run after two updates of a stage and changes its weights, or its teacher's. @returns the newest checkpoint */
 async function changeWeights(folder: string, stage: StageName, change: (weights: Map<string, Float32Array>) => void) {
   const stop = new AbortController();
   const onStep = (report: { stage: StageName; step: number }) => {
@@ -27,10 +27,12 @@ async function changeWeights(folder: string, stage: StageName, change: (weights:
   };
   const run = runMiniature(wasm, folder, { config, signal: stop.signal, observer: { onStep } });
   const { checkpoint: file } = (await run.catch((error: unknown) => error)) as Interrupted;
-  const checkpoint = readCheckpoint(file!);
+  const end = path.join(folder, `checkpoint-stage0-${config.stage0.steps}.safetensors`);
+  const target = stage === 'stage2' ? end : file!; // stage 2's teacher, which reads the symbols of the boards
+  const checkpoint = readCheckpoint(target);
   const parameters = new Map(checkpoint.parameters);
   change(parameters);
-  fs.writeFileSync(file!, encodeCheckpoint({ ...checkpoint, parameters }));
+  fs.writeFileSync(target, encodeCheckpoint({ ...checkpoint, parameters }));
   return file!;
 }
 

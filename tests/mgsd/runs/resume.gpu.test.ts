@@ -48,7 +48,7 @@ describeWithAdapter('on webgpu', () => {
     expect((error as RunStopped).reason).toBe('lost');
     const { message } = error as RunStopped;
     expect(message).toMatch(/^stage0, update 2\d: The GPU device was lost/);
-    const saved = /What was known good of it is saved in (.+)\.$/.exec(message)?.[1];
+    const saved = /The newest state known to be good is saved in (.+)\.$/.exec(message)?.[1];
     expect(saved).toBe(temporary.file('run/checkpoint-stage0-20.safetensors'));
     await doomed.close();
 
