@@ -73,7 +73,7 @@ const config = resolveConfig('tiny', {
   evaluation: { puzzles: 4 },
 });
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'mgsd-walk-'));
-const folder = RunFolder.create(path.join(temporary, 'run'), config, { stages: stageNames });
+const folder = RunFolder.create(path.join(temporary, 'run'), config);
 
 /** A device of its own for each part of the run, so that stage 2 prepares all its launches itself. */
 async function run(options: Pick<TrainOptions, 'stages' | 'signal' | 'observer'>): Promise<void> {
