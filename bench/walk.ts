@@ -64,7 +64,7 @@ Object.assign(WebAssembly, { Instance: watchedInstance });
 session.post('Profiler.enable');
 session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
 
-const { Interrupted, openDevice, resolveConfig, RunFolder, stageNames, train } = await import('../mgsd/index.js');
+const { Interrupted, openDevice, resolveConfig, RunFolder, train } = await import('../mgsd/index.js');
 const config = resolveConfig('tiny', {
   tasks: [{ world: 'frozenlake', levels: [3], pool: { 3: 60 } }],
   stage0: { steps: 2, batch: 4 },
