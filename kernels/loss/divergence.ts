@@ -70,7 +70,8 @@ export function divergeRows(
   }
 }
 
-export function divergenceExample(draw: Draw) {
+/** Rows of logits of student and teacher, with a floor that bites or does not. */
+function divergenceExample(draw: Draw) {
   const { rows, cols, size } = exampleRows(draw);
   return {
     params: { rows, cols },

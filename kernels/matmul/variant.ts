@@ -14,6 +14,7 @@ export interface MatmulVariant {
   readonly residual: boolean;
 }
 
+/** The name of the kernel of a product: its layout, and what is done to its results. */
 export function matmulName({ layout, bias, activation, residual }: MatmulVariant): string {
   const parts = [bias && 'bias', activation === 'relu' && 'relu', residual && 'residual'];
   return ['matmul', layout, ...parts.filter(part => part !== false)].join('_');

@@ -70,7 +70,7 @@ function createProgram(context: CommandContext): Command {
       outputError: () => {}, // `report` writes it
     });
   addExamples(program, [
-    ['train', 'the whole method on FrozenLake; about five minutes on two processor cores'],
+    ['train', 'the whole method on FrozenLake; 3.5 minutes on two processor cores'],
     ['plan', 'solves a puzzle it has never seen with the model that comes with the package'],
     ['info', 'which devices there are on this machine'],
   ]);

@@ -109,6 +109,7 @@ export class RunFolder extends RunStore {
     }
   }
 
+  /** Removes a file. @throws FileError if it is not there or cannot be removed */
   remove(name: string): void {
     fs.rmSync(this.file(name), { force: true });
   }

@@ -65,6 +65,7 @@ export abstract class RunStore {
   abstract write(name: string, contents: string | Uint8Array): void;
   /** Appends a line, after cutting off the half line that a crash may have left. @throws FileError */
   abstract append(name: string, line: string): void;
+  /** Removes a file. @throws FileError if it is not there or cannot be removed */
   abstract remove(name: string): void;
 
   /** Lets events through between two updates: signals, progress bars. */
@@ -77,6 +78,7 @@ export abstract class RunStore {
     return 0;
   }
 
+  /** Whether there is a file of this name. */
   has(name: string): boolean {
     return this.names().includes(name);
   }

@@ -33,6 +33,7 @@ export interface TrainObserver {
   onNote?(note: string): void;
 }
 
+/** What a run is told beside its configuration: where it runs and writes, and who watches. */
 export interface TrainOptions {
   readonly config: RunConfig;
   readonly device: Device;

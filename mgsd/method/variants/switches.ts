@@ -113,7 +113,10 @@ const retired: Readonly<Record<string, Retired>> = {
   'stage2.topKOf': { harmless: ['student'], why: `of the top-k estimator, which ${noGain}` },
   'stage2.advantageClamp': { harmless: [], why: 'is gone: no run used it' },
   'stage2.emaDecay': { harmless: [0.99], why: 'of the ema teacher, which is gone: it did far worse than a frozen one' },
-  'stage2.lambda': { harmless: [1], why: 'is gone: stage2.writer=teacher is what lambda 0 was' },
+  'stage2.lambda': {
+    harmless: [1],
+    why: 'is gone: for responses that the teacher writes there is stage2.writer=teacher, for plans of the solver --direct',
+  },
   'stage2.offPolicy': { harmless: ['oracle', 'teacher'], why: 'is gone: see stage2.writer' },
   'stage2.n': { harmless: [1], why: 'is gone with the task reward, which never earned anything' },
   'stage2.maxNewTokens': {
@@ -130,20 +133,24 @@ const retired: Readonly<Record<string, Retired>> = {
 
 /**
  * A raw configuration without the settings of older ones that are gone.
- * @throws Error that names such a setting if the run would no longer be what it was
+ * @throws Error in one line that names every such setting under which the run would no longer be what it was
  */
 export function withoutRetired(raw: unknown): unknown {
-  return strip(raw, '');
+  const problems: string[] = [];
+  const kept = strip(raw, '', problems);
+  if (problems.length > 0)
+    throw new Error(`configuration: ${problems.join('; ')}. Leave it out, or train with commit 1b3f525`);
+  return kept;
 }
 
-function strip(node: unknown, path: string): unknown {
+function strip(node: unknown, path: string, problems: string[]): unknown {
   if (typeof node !== 'object' || node === null || Array.isArray(node)) return node;
   const kept = Object.entries(node).flatMap(([name, value]: [string, unknown]) => {
     const at = path === '' ? name : `${path}.${name}`;
     const gone = retired[at];
-    if (!gone) return [[name, strip(value, at)] as const];
-    if (!gone.harmless.some(harmless => JSON.stringify(harmless) === JSON.stringify(value)))
-      throw new Error(`configuration: ${at} ${gone.why}. Leave it out, or train with version 0.1.0`);
+    if (!gone) return [[name, strip(value, at, problems)] as const];
+    const isHarmless = value === undefined || gone.harmless.some(one => JSON.stringify(one) === JSON.stringify(value));
+    if (!isHarmless) problems.push(`${at} ${gone.why}`);
     return [];
   });
   return Object.fromEntries(kept);
