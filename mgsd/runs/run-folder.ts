@@ -109,7 +109,7 @@ export class RunFolder extends RunStore {
     }
   }
 
-  /** Removes a file. @throws FileError if it is not there or cannot be removed */
+  /** Removes a file; one that is not there is no error. @throws FileError if it cannot be removed */
   remove(name: string): void {
     fs.rmSync(this.file(name), { force: true });
   }

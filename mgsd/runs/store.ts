@@ -65,7 +65,7 @@ export abstract class RunStore {
   abstract write(name: string, contents: string | Uint8Array): void;
   /** Appends a line, after cutting off the half line that a crash may have left. @throws FileError */
   abstract append(name: string, line: string): void;
-  /** Removes a file. @throws FileError if it is not there or cannot be removed */
+  /** Removes a file; one that is not there is no error. @throws FileError if it cannot be removed */
   abstract remove(name: string): void;
 
   /** Lets events through between two updates: signals, progress bars. */
