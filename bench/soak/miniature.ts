@@ -30,7 +30,7 @@ export function miniatureConfig(...changes: readonly unknown[]): RunConfig {
       tasks: [{ world: 'frozenlake', levels: [3], pool: { '3': 24 } }],
       stage0: { steps: 12, batch: 4, warmup: 4 },
       stage1: { steps: 8, batch: 4, warmup: 2 },
-      stage2: { steps: 6, batch: 3, warmup: 2, teacher: 'synced' },
+      stage2: { steps: 6, batch: 3, warmup: 2 },
       evaluation: { puzzles: 3 },
     },
     ...changes,

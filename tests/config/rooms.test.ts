@@ -147,7 +147,7 @@ describe('files without Node', () => {
   it('answer for what they import, but not for what the seam loads', () => {
     const [direct, reached, ...others] = findingsOf({
       'mgsd/method/split.ts': "import { crc32 } from 'node:zlib';",
-      'mgsd/runs/looks.ts': "import { save } from './files.js';\nimport type { T } from './types.js';",
+      'mgsd/runs/train.ts': "import { save } from './files.js';\nimport type { T } from './types.js';",
       'mgsd/runs/files.ts': '\nprocess.pid;',
       'mgsd/runs/types.ts': "import fs from 'node:fs';",
       'core/index.ts': "export { openDevice } from './open.js';",
@@ -157,13 +157,13 @@ describe('files without Node', () => {
     expect(direct).toMatchObject({ entry: 'mgsd/method/split.ts -> node:zlib' });
     expect(direct!.message).toMatch(/^mgsd\/method\/split.ts:1: uses node:zlib/);
     expect(reached).toMatchObject({ entry: 'mgsd/runs/files.ts -> process' });
-    expect(reached!.message).toMatch(/^mgsd\/runs\/files.ts:2: .*imported by mgsd\/runs\/looks.ts/);
+    expect(reached!.message).toMatch(/^mgsd\/runs\/files.ts:2: .*imported by mgsd\/runs\/train.ts/);
     expect(others).toEqual([]);
   });
 
   it('are missed when they are renamed', () => {
     const messages = nodeFindings(new Map()).map(({ message }) => message);
-    expect(messages).toContainEqual(expect.stringContaining('mgsd/runs/stage-loop.ts'));
+    expect(messages).toContainEqual(expect.stringContaining('mgsd/runs/train.ts'));
   });
 });
 

@@ -147,7 +147,7 @@ function strip(node: unknown, path: string, problems: string[]): unknown {
   if (typeof node !== 'object' || node === null || Array.isArray(node)) return node;
   const kept = Object.entries(node).flatMap(([name, value]: [string, unknown]) => {
     const at = path === '' ? name : `${path}.${name}`;
-    const gone = retired[at];
+    const gone = Object.hasOwn(retired, at) ? retired[at] : undefined;
     if (!gone) return [[name, strip(value, at, problems)] as const];
     const isHarmless = value === undefined || gone.harmless.some(one => JSON.stringify(one) === JSON.stringify(value));
     if (!isHarmless) problems.push(`${at} ${gone.why}`);
