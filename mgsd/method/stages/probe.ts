@@ -49,13 +49,13 @@ export function probeStep(
   const { student, groups } = setting;
   const sized = name === 'direct' ? 'stage1' : name;
   const config = { ...setting.config, [sized]: { ...setting.config[sized], batch } };
-  const stage = makeStage(name, { ...setting, config });
-  if (name !== 'stage2')
+  if (name !== 'stage2') {
+    const stage = makeStage(name, { ...setting, config });
     return async () => {
-      await (
-        await stage.step(0)
-      ).metrics;
+      const { metrics } = await stage.step(0);
+      await metrics;
     };
+  }
   const puzzles = drawPuzzles(groups, new Random(config.seed), batch);
   const images = renderPuzzles(puzzles, student.config);
   const respond = ({ world, instance }: Puzzle) =>
