@@ -13,8 +13,8 @@ import {
 import type { DType, Kernel, NumberArray } from '../kernels/index.js';
 import type { Allocation } from './backend.js';
 import type { Device } from './device.js';
-import { runningOp } from './op.js';
 import type { Shape } from './shape.js';
+import { runningOp } from './tape.js';
 import type { Tensor } from './tensor.js';
 
 /** The first result that was not finite. */

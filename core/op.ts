@@ -4,9 +4,10 @@
  */
 import type { DType, Draw } from '../kernels/index.js';
 import type { Device } from './device.js';
+import { wideDType } from './primitives.js';
 import { formatShape, sameShape } from './shape.js';
 import type { Shape } from './shape.js';
-import { record } from './tape.js';
+import { asOp, record } from './tape.js';
 import type { Tensor } from './tensor.js';
 
 /** Attributes of an op that has none. */
@@ -80,24 +81,6 @@ export function defineOp<Inputs extends readonly Tensor[], A = None, Saved exten
   return row;
 }
 
-let running = 'no op';
-
-/** What is being computed: the name of an op, or `gradient of` one. For whoever observes launches. */
-export function runningOp(): string {
-  return running;
-}
-
-/** Runs `body` under the name of an op. */
-export function asOp<T>(name: string, body: () => T): T {
-  const before = running;
-  running = name;
-  try {
-    return body();
-  } finally {
-    running = before;
-  }
-}
-
 /** Runs an op and records it if a gradient may be wanted. */
 export function applyOp<Inputs extends readonly Tensor[], A, Saved extends readonly Tensor[]>(
   op: OpRow<Inputs, A, Saved>,
@@ -110,21 +93,6 @@ export function applyOp<Inputs extends readonly Tensor[], A, Saved extends reado
     throw new Error(`op ${op.name} made ${formatShape(output.shape)}; its shape rule says ${formatShape(shape)}`);
   record(op, attributes, inputs, output, saved);
   return output;
-}
-
-/** f64 where the tensor is f64, else f32: the dtype of statistics, losses and other things that f16 cannot hold. */
-export function wideDType(tensor: Tensor): DType {
-  return tensor.dtype === 'f64' ? 'f64' : 'f32';
-}
-
-/**
- * The dtype of d(loss)/d(`tensor`): that of the tensor, but f32 at a trainable leaf in f16, whose gradient is a sum over rows
- * and goes to an optimiser with f32 weights; and that of its source at the result of a cast, which would convert it anyway.
- */
-export function gradientDType(tensor: Tensor): DType {
-  const { node } = tensor;
-  if (node?.op.name === 'cast') return node.inputs[0]!.dtype;
-  return node ? tensor.dtype : wideDType(tensor);
 }
 
 /** @throws Error unless `tensor` has the dtype of `main`, or is f32 beside an f16 one: kernels read both, and sum in f32. */

@@ -5,6 +5,7 @@
 import {
   binaryKernels,
   broadcastKernels,
+  bytesPerElement,
   matmulKernel,
   reduceKernels,
   stridedReadKernel,
@@ -23,7 +24,11 @@ import {
 } from './shape.js';
 import type { Shape } from './shape.js';
 import type { Tensor } from './tensor.js';
-import { bytesPerElement } from '../kernels/index.js';
+
+/** f64 where the tensor is f64, else f32: the dtype of statistics, losses and other things that f16 cannot hold. */
+export function wideDType(tensor: Tensor): DType {
+  return tensor.dtype === 'f64' ? 'f64' : 'f32';
+}
 
 /** `x` itself if kernels can read it as it lies, else a contiguous copy. */
 export function contiguous(x: Tensor): Tensor {

@@ -1,12 +1,11 @@
 /**
- * The tape. Every op on a tensor that needs a gradient leaves a node with its inputs and what it saved; `backward` visits
- * the nodes in reverse order of creation, which is a topological order, and asks each op for the gradients of its inputs.
+ * The tape. Every op on a tensor that needs a gradient leaves a node with its inputs and what it saved. `backward` visits the
+ * nodes in reverse order of creation, which is a topological order, and asks each op for the gradients of its inputs.
  */
-import { asOp, gradientDType } from './op.js';
+import { gradientDType, Gradients } from './gradients.js';
 import type { AnyOp } from './op.js';
-import { binary, contiguous, converted } from './primitives.js';
+import { contiguous, converted } from './primitives.js';
 import { formatShape, sameShape } from './shape.js';
-import type { Storage } from './device.js';
 import type { Tensor } from './tensor.js';
 
 export interface TapeNode {
@@ -22,6 +21,7 @@ export interface TapeNode {
 
 let nextId = 0;
 let recording = true;
+let running = 'no op';
 
 /** Runs `body` without recording: its results have no history. */
 export function noGrad<T>(body: () => T): T {
@@ -34,12 +34,28 @@ export function noGrad<T>(body: () => T): T {
   }
 }
 
+/** Runs `body` under the name of an op. */
+export function asOp<T>(name: string, body: () => T): T {
+  const before = running;
+  running = name;
+  try {
+    return body();
+  } finally {
+    running = before;
+  }
+}
+
+/** The op being computed, or `gradient of` one, for those who observe launches. */
+export function runningOp(): string {
+  return running;
+}
+
 /** True if `tensor` is a trainable leaf or depends on one. */
 export function needsGrad(tensor: Tensor): boolean {
   return tensor.requiresGrad || tensor.node !== undefined;
 }
 
-/** Notes how `output` came about, if anybody will want to know. */
+/** Notes how `output` was computed, if a gradient may be wanted. */
 export function record(
   op: AnyOp,
   attributes: unknown,
@@ -55,8 +71,8 @@ export interface BackwardOptions {
   /** d(loss)/d(this tensor); default 1, for a scalar. */
   readonly grad?: Tensor;
   /**
-   * One number on the device that all gradients are to be multiplied by, so that those that pass through f16 do not vanish
-   * there; `AdamW.backward` gives its own, and divides by it later. f16 weights ask for it.
+   * One number on the device that scales all gradients, so that those in f16 do not vanish. `AdamW.backward` passes its own
+   * and divides by it in the update. f16 weights require it.
    */
   readonly lossScale?: Tensor;
   /** Keep the graph for another backward; its gradients add up. */
@@ -64,101 +80,95 @@ export interface BackwardOptions {
 }
 
 /** See `Tensor.backward`. */
-export function backward(root: Tensor, { grad, lossScale, retain = false }: BackwardOptions): void {
-  const { device } = root;
-  if (!root.node)
-    throw new Error(
-      root.requiresGrad
-        ? 'backward() on a leaf: nothing was computed from it'
-        : 'backward() on a tensor without history: no input is trainable(), or it was computed in noGrad(), or it was detached',
-    );
-  if (grad && !sameShape(grad.shape, root.shape))
-    throw new Error(
-      `backward: the gradient ${formatShape(grad.shape)} must have the tensor's shape ${formatShape(root.shape)}`,
-    );
-  if (!grad && root.size !== 1)
-    throw new Error(`backward() starts from one number, not from ${formatShape(root.shape)}: sum it, or pass { grad }`);
-
-  if (grad && lossScale)
-    throw new Error('backward: { grad } and { lossScale } do not go together; scale the gradient yourself');
-
-  const order = reachableNodes(root);
-  if (!grad && !lossScale && order.some(({ inputs }) => inputs.some(x => x.requiresGrad && x.dtype === 'f16')))
-    throw new Error(
-      'backward: there are f16 weights, whose gradients vanish without loss scaling: call optimizer.backward(loss) instead of ' +
-        'loss.backward(), or pass { lossScale } and divide the gradients by it',
-    );
-  const pending = new Map<TapeNode, Tensor>();
-  const uses = new Map<Storage, number>(); // gradients may share memory: free it when the last one is consumed
-  const hold = (tensor: Tensor) => uses.set(tensor.storage, (uses.get(tensor.storage) ?? 0) + 1);
-  const release = (tensor: Tensor) => {
-    const left = uses.get(tensor.storage)! - 1;
-    uses.set(tensor.storage, left);
-    const given = tensor.storage === grad?.storage || tensor.storage === lossScale?.storage;
-    if (left === 0 && !given) device.free(tensor.storage);
-  };
-  const scale = lossScale && converted(contiguous(lossScale.view(root.shape)), root.dtype);
-  const seed = grad ?? scale ?? device.full(root.shape, 1, { dtype: root.dtype });
-  hold(seed);
-  pending.set(root.node, seed);
-
+export function backward(root: Tensor, options: BackwardOptions = {}): void {
+  const nodes = nodesLatestFirst(root);
+  const gradients = new Gradients();
+  gradients.set(root, seedOf(root, nodes, options, gradients));
   noGrad(() => {
-    for (const node of order) {
-      const outputGrad = pending.get(node);
-      if (!outputGrad) continue;
-      pending.delete(node);
-      const wanted = node.inputs.map(needsGrad);
-      const arrivedAt = (input: Tensor) => (input.node ? pending.get(input.node) : input.grad);
-      const arrived = node.op.addsArrived && wanted[0] ? arrivedAt(node.inputs[0]!) : undefined;
-      const gradients = device.scope(() =>
-        asOp(`gradient of ${node.op.name}`, () => node.op.gradient(gradientContext(node, outputGrad, wanted, arrived))),
+    for (const node of nodes) {
+      const { op, attributes, inputs, output } = node;
+      const saved = savedBy(node);
+      const wanted = inputs.map(needsGrad);
+      const grad = gradients.take(node); // complete: the users of a node's output come before it
+      const arrived = op.addsArrived && wanted[0] ? gradients.at(inputs[0]!) : undefined;
+      const computed = root.device.scope(() =>
+        asOp(`gradient of ${op.name}`, () => op.gradient({ inputs, output, saved, grad, wanted, arrived, attributes })),
       );
-      node.inputs.forEach((input, i) => {
-        const gradient = gradients[i];
+      inputs.forEach((input, i) => {
         if (!wanted[i]) return;
-        if (!gradient) throw new Error(`op ${node.op.name} returned no gradient for input ${i}, which needs one`);
-        if (!sameShape(gradient.shape, input.shape))
-          throw new Error(
-            `op ${node.op.name}: the gradient of input ${i} is ${formatShape(gradient.shape)}, the input ${formatShape(input.shape)}`,
-          );
-        const dtype = gradientDType(input);
-        if (input.node && gradient.dtype !== dtype && gradient.dtype !== input.dtype)
-          throw new Error(
-            `op ${node.op.name}: the gradient of input ${i} is ${gradient.dtype}, the input ${input.dtype}; it must be ${dtype}`,
-          );
-        const previous = arrivedAt(input);
-        const own = converted(gradient, dtype);
-        const isAdded = i === 0 && arrived !== undefined;
-        const sum = previous && !isAdded ? binary('add', previous, own) : own;
-        hold(sum);
-        if (input.node) pending.set(input.node, sum);
-        else input.grad = sum;
-        if (previous && input.node) release(previous);
+        const gradient = checked(node, i, computed[i]);
+        if (i === 0 && arrived) gradients.set(input, gradient);
+        else gradients.add(input, gradient);
       });
-      release(outputGrad);
-      if (!retain) node.saved = undefined;
+      gradients.release(grad);
+      if (!options.retain) node.saved = undefined;
     }
   });
 }
 
-function gradientContext(node: TapeNode, grad: Tensor, wanted: readonly boolean[], arrived: Tensor | undefined) {
-  if (!node.saved)
+/** All nodes that `root` depends on. */
+function nodesLatestFirst(root: Tensor): TapeNode[] {
+  if (!root.node)
     throw new Error(
-      `backward: the graph was freed by an earlier backward() (at op ${node.op.name}); compute the loss again, or pass { retain: true } the first time`,
+      root.requiresGrad
+        ? 'backward() on a leaf: nothing was computed from it'
+        : 'backward() on a tensor without history: no input is trainable(), or it was computed in noGrad(), or it was ' +
+            'detached',
     );
-  const { inputs, output, saved } = node;
-  return { inputs, output, saved, grad, wanted, arrived, attributes: node.attributes as never };
-}
-
-/** All nodes that `root` depends on, latest first. */
-function reachableNodes(root: Tensor): TapeNode[] {
   const seen = new Set<TapeNode>();
-  const stack = [root.node!];
-  while (stack.length > 0) {
-    const node = stack.pop()!;
+  const stack = [root.node];
+  for (let node = stack.pop(); node; node = stack.pop()) {
     if (seen.has(node)) continue;
     seen.add(node);
     for (const input of node.inputs) if (input.node) stack.push(input.node);
   }
   return [...seen].sort((a, b) => b.id - a.id);
+}
+
+/** The gradient that a pass starts from, which stays the caller's if the caller gave it. */
+function seedOf(
+  root: Tensor,
+  nodes: readonly TapeNode[],
+  { grad, lossScale }: BackwardOptions,
+  gradients: Gradients,
+): Tensor {
+  const { device, dtype, shape } = root;
+  if (grad && lossScale)
+    throw new Error('backward: { grad } and { lossScale } do not go together; scale the gradient yourself');
+  if (grad && !sameShape(grad.shape, shape))
+    throw new Error(
+      `backward: the gradient ${formatShape(grad.shape)} must have the tensor's shape ${formatShape(shape)}`,
+    );
+  if (!grad && root.size !== 1)
+    throw new Error(`backward() starts from one number, not from ${formatShape(shape)}: sum it, or pass { grad }`);
+  if (!grad && !lossScale && nodes.some(({ inputs }) => inputs.some(x => x.requiresGrad && x.dtype === 'f16')))
+    throw new Error(
+      'backward: there are f16 weights, whose gradients vanish without loss scaling: call optimizer.backward(loss) ' +
+        'instead of loss.backward(), or pass { lossScale } and divide the gradients by it',
+    );
+  const given = grad ?? lossScale;
+  if (given) gradients.hold(given);
+  if (grad) return grad;
+  return lossScale ? converted(contiguous(lossScale.view(shape)), dtype) : device.full(shape, 1, { dtype });
+}
+
+function savedBy({ op, saved }: TapeNode): readonly Tensor[] {
+  if (saved) return saved;
+  throw new Error(
+    `backward: the graph was freed by an earlier backward() (at op ${op.name}); compute the loss again, or pass ` +
+      '{ retain: true } the first time',
+  );
+}
+
+/** The gradient of input `i` as its op computed it, in the dtype it should have. @throws Error if the op broke its contract */
+function checked({ op, inputs }: TapeNode, i: number, gradient: Tensor | undefined): Tensor {
+  const input = inputs[i]!;
+  const broken = (what: string) => new Error(`op ${op.name}: the gradient of input ${i} ${what}`);
+  if (!gradient) throw broken('is missing');
+  if (!sameShape(gradient.shape, input.shape))
+    throw broken(`is ${formatShape(gradient.shape)}, the input ${formatShape(input.shape)}`);
+  const dtype = gradientDType(input);
+  if (input.node && gradient.dtype !== dtype && gradient.dtype !== input.dtype)
+    throw broken(`is ${gradient.dtype}, the input ${input.dtype}; it must be ${dtype}`);
+  return converted(gradient, dtype);
 }

@@ -9,8 +9,7 @@ import {
   scatterRowsKernel,
 } from '../../kernels/index.js';
 import type { DType } from '../../kernels/index.js';
-import { wideDType } from '../op.js';
-import { contiguous } from '../primitives.js';
+import { contiguous, wideDType } from '../primitives.js';
 import { rowsAndCols, sizeAt } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 

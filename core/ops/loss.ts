@@ -7,9 +7,9 @@ import {
   forwardKlKernel,
   reverseKlKernel,
 } from '../../kernels/index.js';
-import { applyOp, defineOp, requireSameDType, wideDType } from '../op.js';
+import { applyOp, defineOp, requireSameDType } from '../op.js';
 import type { None } from '../op.js';
-import { binary, contiguous } from '../primitives.js';
+import { binary, contiguous, wideDType } from '../primitives.js';
 import { formatShape, rowsAndCols, sameShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 

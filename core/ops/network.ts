@@ -16,9 +16,19 @@ import {
   softmaxKernel,
 } from '../../kernels/index.js';
 import type { Draw, DType } from '../../kernels/index.js';
-import { applyOp, defineOp, gradientDType, requireSameDType, requireSameOrWide, wideDType } from '../op.js';
+import { gradientDType } from '../gradients.js';
+import { applyOp, defineOp, requireSameDType, requireSameOrWide } from '../op.js';
 import type { OpRow } from '../op.js';
-import { binary, contiguous, converted, matmulRaw, reduceAxis, sumTo, transposeView } from '../primitives.js';
+import {
+  binary,
+  contiguous,
+  converted,
+  matmulRaw,
+  reduceAxis,
+  sumTo,
+  transposeView,
+  wideDType,
+} from '../primitives.js';
 import { formatShape, rowsAndCols, sizeAt } from '../shape.js';
 import { SequenceTable } from '../sequences.js';
 import type { Tensor } from '../tensor.js';
