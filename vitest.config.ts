@@ -1,12 +1,15 @@
 import os from 'node:os';
 import { defineConfig } from 'vitest/config';
 
-/** Tests that need a machine to themselves: a GPU (or the software adapter, which uses all cores), or worker threads. */
+/**
+ * Tests that need a machine to themselves: a GPU (or the software adapter, which uses all cores), or worker threads.
+ */
 const serial = ['tests/**/*.gpu.test.ts', 'tests/**/*.serial.test.ts'];
 
 export default defineConfig({
   test: {
-    pool: 'forks', // processes, not threads: a crash in Dawn then names its test file, and signals and exit codes are real
+    // processes, not threads: a crash in Dawn then names its test file, and signals and exit codes are real
+    pool: 'forks',
     globalSetup: '.config/test-setup.mjs',
     testTimeout: 60_000, // two slow cores and cold shader compilers; no test asserts on time
     hookTimeout: 60_000,

@@ -4,7 +4,8 @@
 //   node .config/budgets.mjs --write     sets all budgets to what is there
 //   node .config/budgets.mjs FILE...     the lines of these files
 //
-// A budget follows its room down: at 2 % below, lint asks to lower it. Raising one is a decision, which its commit explains.
+// A budget follows its room down: at 2 % below, lint asks to lower it. Raising one is a decision, which its commit
+// explains.
 import fs from 'node:fs';
 import path from 'node:path';
 import { rooms } from './rooms.mjs';

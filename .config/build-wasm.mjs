@@ -1,5 +1,6 @@
-// Compiles the AssemblyScript kernel library, kernels/entry.as.ts, to WebAssembly: once with SIMD and threads, which every
-// supported Node runs, and once with relaxed SIMD (fused multiply-add) on top. Also usable as a worker thread of build.mjs.
+// Compiles the AssemblyScript kernel library, kernels/entry.as.ts, to WebAssembly: once with SIMD and threads, which
+// every supported Node runs, and once with relaxed SIMD (fused multiply-add) on top. Also usable as a worker thread of
+// build.mjs.
 import { parentPort, workerData } from 'node:worker_threads';
 
 /**
@@ -21,7 +22,10 @@ export const wasmVariants = [
   { file: 'kernels-relaxed.wasm', features: ['simd', 'threads', 'relaxed-simd'] },
 ];
 
-/** WebAssembly's own bound for 32-bit memories: 65,536 pages of 64 KiB, 4 GiB. The host decides how much it really makes. */
+/**
+ * WebAssembly's own bound for 32-bit memories: 65,536 pages of 64 KiB, 4 GiB. The host decides how much it really
+ * makes.
+ */
 const MAXIMUM_PAGES = 65_536;
 
 /**

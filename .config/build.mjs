@@ -1,7 +1,8 @@
 // Builds dist/: the TypeScript of core, kernels, models, mgsd and bench, and the WebAssembly kernel library.
 //
 //   node .config/build.mjs              build what changed; remove dist/ to build all of it anew
-//   node .config/build.mjs --if-stale   the same, but silent when nothing changed or there is nothing to build with; npm's
+//   node .config/build.mjs --if-stale   the same, but silent when nothing changed or there is nothing to build with;
+//   npm's
 //                                       `prepare` runs it
 //   node .config/build.mjs --wasm       only the WebAssembly library
 //
@@ -25,7 +26,8 @@ const wasmOnly = process.argv.includes('--wasm');
 class BuildError extends Error {}
 
 /**
- * Every file under a folder, as paths relative to the repository, sorted so that their hash does not depend on the disk.
+ * Every file under a folder, as paths relative to the repository, sorted so that their hash does not depend on the
+ * disk.
  * @param {string} folder
  * @returns {string[]}
  */
@@ -158,8 +160,8 @@ function lastBuild({ name }) {
 }
 
 /**
- * Moves a part's new files into dist/ and removes old ones whose sources are gone. The stamp comes last: a build killed in
- * the middle is simply stale.
+ * Moves a part's new files into dist/ and removes old ones whose sources are gone. The stamp comes last: a build killed
+ * in the middle is simply stale.
  * @param {Part} part
  * @param {string} hash
  * @param {Awaited<ReturnType<Part['build']>>} built

@@ -1,5 +1,5 @@
-// `npm run exercise`: the exercises of the lessons; `npm run exercise -- NAME`: whether NAME is solved, or what is wrong.
-// Ends with 0 if it is solved, 1 if not, 2 for a name that there is not.
+// `npm run exercise`: the exercises of the lessons; `npm run exercise -- NAME`: whether NAME is solved, or what is
+// wrong. Ends with 0 if it is solved, 1 if not, 2 for a name that there is not.
 import fs from 'node:fs';
 import path from 'node:path';
 import { startVitest } from 'vitest/node';

@@ -3,8 +3,8 @@
 //   node .config/rooms.mjs           checks
 //   node .config/rooms.mjs --write   the same, and deletes the exceptions that are no longer needed
 //
-// What stands in .config/exceptions.json is accepted until it is mended; an entry that no longer occurs is an error, so the
-// list only gets shorter.
+// What stands in .config/exceptions.json is accepted until it is mended; an entry that no longer occurs is an error, so
+// the list only gets shorter.
 import fs from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
@@ -77,8 +77,8 @@ export function roomOf(file) {
 }
 
 /**
- * Rooms and files that must run in a browser, with all that they import. What they need of the machine comes in through one
- * seam, which loads a backend.
+ * Rooms and files that must run in a browser, with all that they import. What they need of the machine comes in through
+ * one seam, which loads a backend.
  */
 const withoutNode = {
   rooms: [
@@ -217,8 +217,8 @@ export function nodeFindings(sources) {
 }
 
 /**
- * Imports that run in a circle, so that one of their modules runs before what it imports. Type-only and late imports are
- * no part of a circle.
+ * Imports that run in a circle, so that one of their modules runs before what it imports. Type-only and late imports
+ * are no part of a circle.
  * @param {Sources} sources
  * @returns {Finding[]}
  */

@@ -27,8 +27,8 @@ export async function writeJson(file, value) {
 }
 
 /**
- * An import. A `type` import is erased by the compiler; a `late` one (`import()`, `new URL('./x.js', import.meta.url)`) is
- * resolved while the program runs, so it cannot close a circle.
+ * An import. A `type` import is erased by the compiler; a `late` one (`import()`, `new URL('./x.js', import.meta.url)`)
+ * is resolved while the program runs, so it cannot close a circle.
  * @typedef {{ specifier: string, line: number, kind: 'value' | 'type' | 'late' }} Import
  */
 

@@ -1,7 +1,7 @@
-// Before any test: bring up to date what the tests load from dist/, whoever started them. They run all TypeScript from its
-// source, but for the WebAssembly kernel library, and for scripts that Node itself starts (worker threads, the command
-// line). Those are only translated here, file by file and without a type check, so that work in one room does not stop
-// the tests of another; `npm test` has built everything properly before.
+// Before any test: bring up to date what the tests load from dist/, whoever started them. They run all TypeScript from
+// its source, but for the WebAssembly kernel library, and for scripts that Node itself starts (worker threads, the
+// command line). Those are only translated here, file by file and without a type check, so that work in one room does
+// not stop the tests of another; `npm test` has built everything properly before.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
-// `npm test`: builds what is stale, runs all tests (or those that the arguments select, as for vitest itself), says which
-// were skipped and why, and ends with one line `N passed, N failed`.
+// `npm test`: builds what is stale, runs all tests (or those that the arguments select, as for vitest itself), says
+// which were skipped and why, and ends with one line `N passed, N failed`.
 //
 // MGSD_REQUIRE_WEBGPU=1 turns every skipped GPU test into a failure: for machines that are meant to have an adapter.
 import { spawnSync } from 'node:child_process';

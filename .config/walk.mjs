@@ -1,5 +1,5 @@
-// The walk: the files to read, in order, to follow one training step of stage 2 down to a kernel. README.md has them in a
-// numbered table, mgsd/WALK.md those that run in that step as well but need not be opened, each with the reason.
+// The walk: the files to read, in order, to follow one training step of stage 2 down to a kernel. README.md has them in
+// a numbered table, mgsd/WALK.md those that run in that step as well but need not be opened, each with the reason.
 //
 //   node .config/walk.mjs            checks both lists against the files; part of `npm run lint`
 //   node .config/walk.mjs --write    fills in the numbers and token-bearing lines of the table
@@ -184,7 +184,10 @@ export function filledIn(readme, read) {
  * @returns {string[]}
  */
 export function libraryFiles(exports, sources) {
-  /** @type {Map<string, { names: Set<string>, declarations: Map<string, Set<string>>, imports: Map<string, readonly [string, string]> }>} */
+  /**
+   * @type {Map<string, { names: Set<string>, declarations: Map<string, Set<string>>, imports: Map<string, readonly
+   * [string, string]> }>}
+   */
   const modules = new Map();
   for (const [file, source] of sources) {
     const declarations = new Map();

@@ -1,5 +1,6 @@
-// The part of the WebAssembly JavaScript API that this project uses (W3C, "WebAssembly JavaScript Interface"). TypeScript
-// only ships it inside the browser's library, which would also put `document` and `name` within reach of every file.
+// The part of the WebAssembly JavaScript API that this project uses (W3C, "WebAssembly JavaScript Interface").
+// TypeScript only ships it inside the browser's library, which would also put `document` and `name` within reach of
+// every file.
 declare namespace WebAssembly {
   interface Module {
     readonly __module: never; // opaque

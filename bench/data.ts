@@ -1,7 +1,7 @@
 /**
- * What data costs beside training: drawing the pools of a run, and for every update drawing puzzles, rendering them, cutting the
- * images into patches and writing traces, as a share of a step of stage 1. Median of many batches, after one of warm-up.
- * `npm run bench:data -- --preset worlds --threads 1`
+ * What data costs beside training: drawing the pools of a run, and for every update drawing puzzles, rendering them,
+ * cutting the images into patches and writing traces, as a share of a step of stage 1. Median of many batches, after
+ * one of warm-up. `npm run bench:data -- --preset worlds --threads 1`
  */
 import { parseArgs } from 'node:util';
 import { AdamW, describeDevice, openDevice, Random } from '../core/index.js';
@@ -13,6 +13,7 @@ import { drawPuzzles, trainingGroups } from '../mgsd/method/puzzles.js';
 import { renderPuzzles } from '../mgsd/method/packing.js';
 import { probeStep } from '../mgsd/method/stages/probe.js';
 import { recapTrace } from '../mgsd/method/targets.js';
+import { median } from './gpu/format.js';
 
 const { values } = parseArgs({
   options: {
@@ -27,7 +28,6 @@ const config = resolveConfig(preset);
 const { batch } = config.stage1;
 
 const clock = () => performance.now();
-const median = (times: readonly number[]) => [...times].sort((a, b) => a - b)[times.length >> 1] ?? NaN;
 
 const before = clock();
 const groups = trainingGroups(config);

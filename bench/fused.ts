@@ -1,6 +1,6 @@
 /**
- * Loss kernels by length of a row, and what fusing is worth: layer norm's gradient with the residual's added, in turns with the same
- * in two kernels.
+ * Loss kernels by length of a row, and what fusing is worth: layer norm's gradient with the residual's added, in turns
+ * with the same in two kernels.
  *
  *   node dist/bench/fused.js --device wasm --threads 1 --json bench/results/fused-wasm.json
  */
@@ -13,12 +13,16 @@ import {
   layerNormGradInputKernel,
   layerNormGradInputResidualKernel,
 } from '../kernels/index.js';
+import { median } from './gpu/format.js';
 import { benchOptions, openBenchDevice, writeResult } from './harness.js';
 
 const options = benchOptions();
 const opened = await openBenchDevice(options);
 
-/** Milliseconds: of the processor where one thread does all the work, so that others on the machine count little; else of the clock. */
+/**
+ * Milliseconds: of the processor where one thread does all the work, so that others on the machine count little; else
+ * of the clock.
+ */
 const cpuAlone = opened.capabilities.threads === 1 && opened.capabilities.backend !== 'webgpu';
 function now(): number {
   const { user, system } = process.cpuUsage();
@@ -34,8 +38,6 @@ function values(device: Device, shape: readonly number[], scale: number, seed: n
     shape,
   );
 }
-
-const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]!;
 
 /** A loss kernel over 2^21 logits in rows of this length: nanoseconds per logit. */
 async function rowTime(kernel: 'cross_entropy_tokens' | 'distillation_reverse_kl', cols: number): Promise<number> {

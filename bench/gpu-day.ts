@@ -1,10 +1,10 @@
 /**
- * Everything that there is to find out on a machine with a GPU, in one go and in a few minutes: what the adapter offers, whether every
- * kernel is right on it, what it can do at most, how near our products, attention, training steps and rollouts come, a real short
- * run, and the same work in PyTorch. `npm run bench:gpu`
+ * Everything that there is to find out on a machine with a GPU, in one go and in a few minutes: what the adapter
+ * offers, whether every kernel is right on it, what it can do at most, how near our products, attention, training steps
+ * and rollouts come, a real short run, and the same work in PyTorch. `npm run bench:gpu`
  *
- * Each part is a process of its own with a time limit and writes what it has as soon as it has it, so a part that hangs or takes the
- * driver down costs no more than itself.
+ * Each part is a process of its own with a time limit and writes what it has as soon as it has it, so a part that hangs
+ * or takes the driver down costs no more than itself.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';

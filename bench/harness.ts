@@ -1,4 +1,7 @@
-/** What every benchmark here has in common: opening the device, measuring with a final fence, printing, JSON, and the README's text. */
+/**
+ * What every benchmark here has in common: opening the device, measuring with a final fence, printing, JSON, and the
+ * README's text.
+ */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -99,8 +102,8 @@ export function commandLine(): string {
 }
 
 /**
- * Writes a result with what is needed to judge it: machine, runtime, date, command. Tables go into a Markdown file of the same name
- * beside it.
+ * Writes a result with what is needed to judge it: machine, runtime, date, command. Tables go into a Markdown file of
+ * the same name beside it.
  */
 export function writeResult(file: string | undefined, device: Device, results: unknown, markdown?: string): void {
   if (!file) return;

@@ -1,6 +1,7 @@
 /**
- * What the host pays for a launch: eagerly, replayed, and, on webgpu, the calls into Dawn that are the floor of it. Dawn's `null`
- * backend does all that Dawn does on the host and nothing on a device, so there the host's part stands alone.
+ * What the host pays for a launch: eagerly, replayed, and, on webgpu, the calls into Dawn that are the floor of it.
+ * Dawn's `null` backend does all that Dawn does on the host and nothing on a device, so there the host's part stands
+ * alone.
  */
 import { openDevice } from '../core/backends/webgpu/device.js';
 import { WebGpuBackend } from '../core/backends/webgpu/webgpu.js';
@@ -71,7 +72,9 @@ export async function dawnCalls() {
   const { device, usage } = await openDevice({ backend: 'null' });
   const group = device.createBindGroupLayout({
     entries: (['read-only-storage', 'storage'] as const).map((type, binding) => ({
-      ...{ binding, visibility: 4, buffer: { type } },
+      binding,
+      visibility: 4,
+      buffer: { type },
     })),
   });
   const layout = device.createPipelineLayout({ bindGroupLayouts: [group], immediateSize: 8 });

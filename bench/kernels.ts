@@ -1,8 +1,9 @@
 /**
- * Every kernel of a training step and of a rollout, as the default run launches it, beside what the machine can do at most: a roofline
- * table. `npm run bench -- --device wasm --json bench/results/kernels-wasm.json --readme`
+ * Every kernel of a training step and of a rollout, as the default run launches it, beside what the machine can do at
+ * most: a roofline table. `npm run bench -- --device wasm --json bench/results/kernels-wasm.json --readme`
  *
- * The launches are taken from real steps with what their operands held; each is checked against the reference, then timed alone.
+ * The launches are taken from real steps with what their operands held; each is checked against the reference, then
+ * timed alone.
  */
 import { median, number, table } from './gpu/format.js';
 import {
@@ -103,7 +104,12 @@ async function measureLaunch(
   const largest = buffers.reduce((a, b) => (b.length > a.length ? b : a));
   const bytes = elements * bytesPerElement[largest.dtype];
   return {
-    ...{ kernel: kernel.name, params, calls, timing, error, intensity: flops / bytes },
+    kernel: kernel.name,
+    params,
+    calls,
+    timing,
+    error,
+    intensity: flops / bytes,
     gflops: flops / timing.median / 1e6,
     gigabytesPerSecond: bytes / timing.median / 1e6,
   };
@@ -117,7 +123,10 @@ function withBound(row: Row, ceilings: Ceilings | undefined): Row {
 }
 
 const percent = (share: number | undefined) => (share === undefined ? '-' : String(Math.round(100 * share)));
-const shown = ['batch', 'm', 'n', 'k', 'sequences', 'heads', 'headDim', 'maxQueries', 'outer', 'axis', 'inner', 'rows', 'cols', 'count', 'inputs', 'outputs', 'width', 'layers', 'steps']; // prettier-ignore
+const shown =
+  'batch m n k sequences heads headDim maxQueries outer axis inner rows cols count inputs outputs width layers steps'.split(
+    ' ',
+  );
 
 function cellsOf({
   kernel,
@@ -130,12 +139,24 @@ function cellsOf({
   bound,
   share,
 }: Row): string[] {
-  const shape = shown.filter(name => name in params && !(name === 'batch' && params[name] === 1)).map(name => `${name} ${params[name]}`); // prettier-ignore
-  const limit = bound && (bound.by === 'arithmetic' ? `${number(gflops / share!)} GFLOP/s` : `${number(bound.bandwidth)} GB/s`); // prettier-ignore
+  const shape = shown
+    .filter(name => name in params && !(name === 'batch' && params[name] === 1))
+    .map(name => `${name} ${params[name]}`);
+  const limit =
+    bound && (bound.by === 'arithmetic' ? `${number(gflops / share!)} GFLOP/s` : `${number(bound.bandwidth)} GB/s`);
   return [
-    ...[kernel, shape.join(' '), Object.entries(calls).map(([name, n]) => `${name} ${n}`).join(', ')], // prettier-ignore
-    ...[number(1000 * timing.median), percent(spreadOf(timing)), number(gflops), number(gigabytesPerSecond)],
-    ...[number(intensity), limit ?? '-', percent(share)],
+    kernel,
+    shape.join(' '),
+    Object.entries(calls)
+      .map(([name, n]) => `${name} ${n}`)
+      .join(', '),
+    number(1000 * timing.median),
+    percent(spreadOf(timing)),
+    number(gflops),
+    number(gigabytesPerSecond),
+    number(intensity),
+    limit ?? '-',
+    percent(share),
   ];
 }
 
@@ -155,7 +176,9 @@ function totalsOf(rows: readonly Row[]): Total[] {
     const sum = (of: (row: Row) => number) => rows.reduce((total, row) => total + (row.calls[what] ?? 0) * of(row), 0);
     const milliseconds = sum(({ timing }) => timing.median);
     return {
-      ...{ what, launches: sum(() => 1), milliseconds },
+      what,
+      launches: sum(() => 1),
+      milliseconds,
       bound: rows[0]?.bound ? sum(({ bound }) => bound!.milliseconds) : undefined,
       gflops: sum(({ gflops, timing }) => gflops * timing.median) / milliseconds,
     };
@@ -164,7 +187,9 @@ function totalsOf(rows: readonly Row[]): Total[] {
 
 /** True for a hundredth of the time of some step, and for what stands beside the steps. */
 function isNoteworthy({ calls, timing }: Row): boolean {
-  const shares = Object.entries(calls).map(([what, n]) => (n * timing.median) / totals.find(total => total.what === what)!.milliseconds); // prettier-ignore
+  const shares = Object.entries(calls).map(
+    ([what, n]) => (n * timing.median) / totals.find(total => total.what === what)!.milliseconds,
+  );
   return shares.length === 0 || shares.some(share => share >= 0.01);
 }
 
@@ -193,7 +218,12 @@ if (ceilings) {
     `Arithmetic on registers: f32 ${number(ceilings.f32)} GFLOP/s${others.join('')}. Memory, GB/s read and written:`,
     table(
       ['working set', 'read', 'copy', 'triad'],
-      ceilings.bandwidth.map(({ bytes, read, copy, triad }) => [`${bytes / 2 ** 20} MiB`, number(read), number(copy), number(triad)]), // prettier-ignore
+      ceilings.bandwidth.map(({ bytes, read, copy, triad }) => [
+        `${bytes / 2 ** 20} MiB`,
+        number(read),
+        number(copy),
+        number(triad),
+      ]),
     ),
   );
 }
@@ -204,7 +234,14 @@ parts.push(
   "A step's kernels, each timed alone, added up:",
   table(
     ['step', 'launches', 'ms', 'at the bounds', '% of them', 'GFLOP/s'],
-    totals.map(({ what, launches: count, milliseconds, bound, gflops }) => [what, String(count), number(milliseconds), number(bound), percent(bound && bound / milliseconds), number(gflops)]), // prettier-ignore
+    totals.map(({ what, launches: count, milliseconds, bound, gflops }) => [
+      what,
+      String(count),
+      number(milliseconds),
+      number(bound),
+      percent(bound && bound / milliseconds),
+      number(gflops),
+    ]),
   ),
 );
 const markdown = parts.join('\n\n');
@@ -215,14 +252,18 @@ await device.close();
 
 /** The result in a few sentences. */
 function paragraph({ f32, bandwidth }: Ceilings): string {
-  const square = (layout: string) => rows.find(row => row.kernel === `matmul_${layout}` && row.params['m'] === 512 && row.params['k'] === 512)!; // prettier-ignore
+  const square = (layout: string) =>
+    rows.find(row => row.kernel === `matmul_${layout}` && row.params['m'] === 512 && row.params['k'] === 512)!;
   const rate = (layout: string) => `${number(square(layout).gflops)} (${layout}, ${percent(square(layout).share)} %)`;
   const ofSteps = rows.filter(({ calls }) => Object.keys(calls).length > 0);
-  const medianShare = (name: RegExp) => percent(median(ofSteps.filter(({ kernel }) => name.test(kernel)).map(({ share }) => share!))); // prettier-ignore
+  const medianShare = (name: RegExp) =>
+    percent(median(ofSteps.filter(({ kernel }) => name.test(kernel)).map(({ share }) => share!)));
   const best = (at: number) =>
     number(Math.max(bandwidth.at(at)!.read, bandwidth.at(at)!.copy, bandwidth.at(at)!.triad));
   const step = (what: string) => totals.find(total => total.what === what)!;
-  const shares = ['stage0', 'stage1', 'stage2', 'transformer'].map(what => `${what} ${percent(step(what).bound! / step(what).milliseconds)} %`); // prettier-ignore
+  const shares = ['stage0', 'stage1', 'stage2', 'transformer'].map(
+    what => `${what} ${percent(step(what).bound! / step(what).milliseconds)} %`,
+  );
   const file = options.json === undefined ? 'not written' : `[JSON](results/${options.json.split(/[\\/]/).at(-1)!})`;
   return (
     `On ${machineOf(device)} (${file}): registers do ${number(f32)} GFLOP/s; memory moves ${best(0)} GB/s in working sets of ${bandwidth[0]!.bytes / 1024} KiB, ` +

@@ -1,6 +1,6 @@
 /**
- * Matrix multiplication from naive to fast, one rung at a time: `npm run bench:ladder`. Each rung is checked against the first.
- * The lesson is kernels/matmul/lesson.md.
+ * Matrix multiplication from naive to fast, one rung at a time: `npm run bench:ladder`. Each rung is checked against
+ * the first. The lesson is kernels/matmul/lesson.md.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -31,7 +31,10 @@ const rowwise: Multiply = (a, b, c, n) => {
     }
 };
 
-/** Rung 3: a register tile. Four rows and two columns of C are kept in variables: eight products for six loads, no store. */
+/**
+ * Rung 3: a register tile. Four rows and two columns of C are kept in variables: eight products for six loads, no
+ * store.
+ */
 const tiled: Multiply = (a, b, c, n) => {
   for (let i = 0; i < n; i += 4)
     for (let j = 0; j < n; j += 2) {
@@ -89,7 +92,6 @@ async function onDevice(
   b: Float32Array,
   right: Float32Array,
 ): Promise<Rung> {
-  // prettier-ignore
   const [x, y] = [device.keep(device.tensor(a, [size, size])), device.keep(device.tensor(b, [size, size]))];
   requireEqual(name, await device.scope(() => matmul(x, y).read()), right);
   const repeats = 20; // launches are queued; one fence for all of them
@@ -112,7 +114,6 @@ async function main(): Promise<void> {
     ['rows as they lie', rowwise],
     ['register tile', tiled],
   ] as const) {
-    // prettier-ignore
     const c = multiply === naive ? right : new Float32Array(size * size);
     const milliseconds = await best(() => multiply(a, b, c, size), 25);
     requireEqual(name, c, right);

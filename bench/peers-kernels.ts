@@ -21,7 +21,13 @@ function product(kind: string, m: number, n: number, k: number, flopsPerSample: 
   const a = kind === 'tn' ? ([k, m] as const) : ([m, k] as const);
   const b = kind === 'nt' ? ([n, k] as const) : ([k, n] as const);
   return {
-    ...{ name: m === n && n === k ? `${kind} ${n}` : `${kind} ${m}x${n}x${k}`, kind, m, n, k, work, unit: 'GFLOP/s' },
+    name: m === n && n === k ? `${kind} ${n}` : `${kind} ${m}x${n}x${k}`,
+    kind,
+    m,
+    n,
+    k,
+    work,
+    unit: 'GFLOP/s',
     operands: [{ shape: a }, { shape: b }],
     repeat: Math.max(1, Math.min(24, Math.round(flopsPerSample / work))),
   };
@@ -48,7 +54,12 @@ export function peerKernels(isSoftwareGpu: boolean): PeerKernel[] {
     product('tn', width, 4 * width, rows, flopsPerSample),
     { name: 'softmax 2048x512', kind: 'softmax', operands: [wide], ...bytes(2 * 2048 * 512) },
     // the others forward and backward, as a training step needs them: operands are dy and the inputs
-    { name: `layer norm and gradients ${rows}x${width}`, kind: 'layerNorm', operands: [x, x, vector, vector], ...bytes(5 * rows * width) }, // prettier-ignore
+    {
+      name: `layer norm and gradients ${rows}x${width}`,
+      kind: 'layerNorm',
+      operands: [x, x, vector, vector],
+      ...bytes(5 * rows * width),
+    },
     {
       name: `GELU and gradient ${rows}x${4 * width}`,
       kind: 'gelu',
@@ -56,14 +67,24 @@ export function peerKernels(isSoftwareGpu: boolean): PeerKernel[] {
       ...bytes(5 * 4 * rows * width),
     },
     {
-      ...{
-        name: `attention and gradient ${batch}x${heads}x${length}x${width / heads}`,
-        kind: 'attention',
-        repeat: Math.ceil(repeat / 3),
-      },
-      ...{ operands: [x, { shape: [rows, 3 * width] }], work: 14 * pairs * width, unit: 'GFLOP/s' },
+      name: `attention and gradient ${batch}x${heads}x${length}x${width / heads}`,
+      kind: 'attention',
+      repeat: Math.ceil(repeat / 3),
+      operands: [x, { shape: [rows, 3 * width] }],
+      work: 14 * pairs * width,
+      unit: 'GFLOP/s',
     },
-    { name: `cross-entropy and gradient ${rows}x${vocabulary}`, kind: 'crossEntropy', operands: [{ shape: [rows, vocabulary] }, { shape: [rows, vocabulary], fill: 'oneHot' }], ...bytes(3 * rows * vocabulary) }, // prettier-ignore
-    { name: `AdamW ${flat[0] * flat[1]}`, kind: 'adamw', operands: [{ shape: flat }, { shape: flat }, { shape: flat }, { shape: flat, fill: 'squares' }], ...bytes(7 * flat[0] * flat[1]) }, // prettier-ignore
+    {
+      name: `cross-entropy and gradient ${rows}x${vocabulary}`,
+      kind: 'crossEntropy',
+      operands: [{ shape: [rows, vocabulary] }, { shape: [rows, vocabulary], fill: 'oneHot' }],
+      ...bytes(3 * rows * vocabulary),
+    },
+    {
+      name: `AdamW ${flat[0] * flat[1]}`,
+      kind: 'adamw',
+      operands: [{ shape: flat }, { shape: flat }, { shape: flat }, { shape: flat, fill: 'squares' }],
+      ...bytes(7 * flat[0] * flat[1]),
+    },
   ];
 }

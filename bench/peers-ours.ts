@@ -1,4 +1,7 @@
-/** Our part of `bench:peers`: the same task as every peer's, on one of our backends. `node dist/bench/peers-ours.js TASK BACKEND THREADS` */
+/**
+ * Our part of `bench:peers`: the same task as every peer's, on one of our backends. `node dist/bench/peers-ours.js TASK
+ * BACKEND THREADS`
+ */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -1,10 +1,11 @@
 /**
- * Us beside other engines, on one machine in one run: the training step of bench/transformer.ts, and its kernels: matrix products in all
- * three layouts, square and of the step's shapes, softmax, layer norm, GELU, attention and cross-entropy forward and backward, AdamW.
- * Every engine is a fresh process, they take turns, and ratios are formed within a round.
+ * Us beside other engines, on one machine in one run: the training step of bench/transformer.ts, and its kernels:
+ * matrix products in all three layouts, square and of the step's shapes, softmax, layer norm, GELU, attention and
+ * cross-entropy forward and backward, AdamW. Every engine is a fresh process, they take turns, and ratios are formed
+ * within a round.
  *
- * `npm run bench:peers -- --json bench/results/peers-wasm.json --readme`, and `--group webgpu` for the engines on WebGPU; the peers are
- * installed into bench/peers at the first call.
+ * `npm run bench:peers -- --json bench/results/peers-wasm.json --readme`, and `--group webgpu` for the engines on
+ * WebGPU; the peers are installed into bench/peers at the first call.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -58,9 +59,18 @@ const wasmEngines: readonly EngineSpec[] = [
   { name: 'tfjs wasm', command: node(tfjs, 'wasm', String(threads)) },
   { name: 'mgsd-lite wasm (1 thread)', command: node(ours, 'wasm', '1') },
   { name: 'tfjs wasm (1 thread)', command: node(tfjs, 'wasm', '1') },
-  { name: 'onnxruntime-node cpu', command: node(path.join(peers, 'ort.mjs'), 'cpu', String(threads)), native: true, parts: ['kernels'] }, // prettier-ignore
+  {
+    name: 'onnxruntime-node cpu',
+    command: node(path.join(peers, 'ort.mjs'), 'cpu', String(threads)),
+    native: true,
+    parts: ['kernels'],
+  },
   { name: 'js-pytorch', command: node(path.join(peers, 'jspytorch.mjs')), parts: ['kernels'] },
-  { name: 'PyTorch', command: ['python3', path.join(peers, 'torch_peer.py'), '{task}', 'cpu', String(threads)], native: true }, // prettier-ignore
+  {
+    name: 'PyTorch',
+    command: ['python3', path.join(peers, 'torch_peer.py'), '{task}', 'cpu', String(threads)],
+    native: true,
+  },
 ];
 const gpuEngines: readonly EngineSpec[] = [
   { name: 'mgsd-lite webgpu', command: node(ours, 'webgpu', '1') },
@@ -108,9 +118,16 @@ async function writeTask(folder: string, stepsBefore: number): Promise<void> {
   chunks.reduce((at, chunk) => (data.set(chunk, at), at + chunk.length), 0);
   const { inputs, targets } = transformerTokens();
   const task = {
-    ...{ ...sizes, adamw, weights, inputs: Array.from(inputs), targets: Array.from(targets) },
-    ...{ checkedSteps: stepsBefore, seconds: Number(values.seconds), kernelSeconds: Number(values['kernel-seconds']) },
-    ...{ parts: values.parts.split(','), kernels: chosenKernels },
+    ...sizes,
+    adamw,
+    weights,
+    inputs: Array.from(inputs),
+    targets: Array.from(targets),
+    checkedSteps: stepsBefore,
+    seconds: Number(values.seconds),
+    kernelSeconds: Number(values['kernel-seconds']),
+    parts: values.parts.split(','),
+    kernels: chosenKernels,
   };
   writeFileSync(path.join(folder, 'task.json'), JSON.stringify(task));
   writeFileSync(path.join(folder, 'data.bin'), new Uint8Array(data.buffer));
@@ -152,7 +169,11 @@ if (
   !existsSync(path.join(peers, 'node_modules'))
 ) {
   console.log('installing the peers into bench/peers, about 0.9 GB');
-  const { status } = spawnSync('npm', ['ci', '--ignore-scripts'], { cwd: peers, stdio: 'inherit', shell: process.platform === 'win32' }); // prettier-ignore
+  const { status } = spawnSync('npm', ['ci', '--ignore-scripts'], {
+    cwd: peers,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
   if (status !== 0) process.exit(1);
 }
 
@@ -203,12 +224,19 @@ for (const { name, native = false } of engines) {
   const worst = Math.max(...runs[0]!.losses.map((loss, i) => Math.abs(loss - reference[0]!.losses[i]!)));
   summary.push({ name, native, stepMilliseconds: step, spread, timesOurs: times, losses: runs[0]!.losses });
   trainRows.push([
-    ...[native ? `${name} (native)` : name, number(step), `${number(spread[0])} to ${number(spread[1])}`],
-    ...[number((1000 * tokens) / step), number(transformerFlops() / step / 1e6), number(times), number(worst)],
+    native ? `${name} (native)` : name,
+    number(step),
+    `${number(spread[0])} to ${number(spread[1])}`,
+    number((1000 * tokens) / step),
+    number(transformerFlops() / step / 1e6),
+    number(times),
+    number(worst),
   ]);
 }
 if (trainRows.length > 0)
-  console.log(`\n${table(['engine', 'step ms', 'over rounds', 'tokens/s', 'GFLOP/s', 'step / ours', 'largest difference of a loss'], trainRows)}`); // prettier-ignore
+  console.log(
+    `\n${table(['engine', 'step ms', 'over rounds', 'tokens/s', 'GFLOP/s', 'step / ours', 'largest difference of a loss'], trainRows)}`,
+  );
 
 const shown = engines.filter(({ name }) => results.get(name)!.some(run => Object.keys(run.kernels).length > 0));
 
@@ -269,7 +297,8 @@ const text = ({ rate, timesOurs, isRight }: KernelCell) =>
   `${number(rate)}${timesOurs === undefined ? '' : ` (${number(timesOurs)})`}${isRight ? '' : ' WRONG'}`;
 if (kernelTable.length > 0 && shown.length > 0) {
   const cells = kernelTable.map(({ name, unit, cells: byEngine }) => [
-    ...[name, unit],
+    name,
+    unit,
     ...shown.map(engine => (byEngine[engine.name] ? text(byEngine[engine.name]!) : '-')),
   ]);
   console.log(
@@ -289,8 +318,11 @@ if (values.json !== undefined) {
     ].join(' '),
     node: process.version,
     processor: os.cpus()[0]?.model,
-    ...{ threads, rounds: Number(values.rounds), training: summary },
-    ...{ kernels: kernelTable, slowest },
+    threads,
+    rounds: Number(values.rounds),
+    training: summary,
+    kernels: kernelTable,
+    slowest,
   };
   writeFileSync(values.json, `${JSON.stringify(record, undefined, 1)}\n`);
   console.log(`written to ${values.json}`);
@@ -300,11 +332,19 @@ if (values.readme) writeReadme(`peers-${values.group}`, paragraph());
 /** The result in a few sentences. */
 function paragraph(): string {
   const file = values.json === undefined ? 'not written' : `[JSON](results/${path.basename(values.json)})`;
-  const steps = summary.map(({ name, native, stepMilliseconds, timesOurs }) => `${name}${native ? ' (native)' : ''} ${number(stepMilliseconds)} ms${name === first ? '' : ` (${number(timesOurs)} times ours)`}`); // prettier-ignore
+  const steps = summary.map(
+    ({ name, native, stepMilliseconds, timesOurs }) =>
+      `${name}${native ? ' (native)' : ''} ${number(stepMilliseconds)} ms${name === first ? '' : ` (${number(timesOurs)} times ours)`}`,
+  );
   const squares = ['nn 512', 'nt 512', 'tn 512'].flatMap(name => kernelTable.filter(row => row.name === name));
-  const products = shown.filter(engine => squares.some(({ cells }) => cells[engine.name])).map(engine => `${engine.name} ${squares.map(({ cells }) => number(cells[engine.name]?.rate)).join(', ')}`); // prettier-ignore
+  const products = shown
+    .filter(engine => squares.some(({ cells }) => cells[engine.name]))
+    .map(engine => `${engine.name} ${squares.map(({ cells }) => number(cells[engine.name]?.rate)).join(', ')}`);
   const behind = slowest.filter(({ ratio: r }) => r > 1.15).map(({ name, ratio: r }) => `${name} (${number(r)} times)`);
-  const kernelText = kernelTable.length === 0 ? '' : ` Of the ${slowest.length} kernels that a JavaScript peer offers, more than 15 % slower than the fastest peer: ${behind.join(', ') || 'none'}.`; // prettier-ignore
+  const kernelText =
+    kernelTable.length === 0
+      ? ''
+      : ` Of the ${slowest.length} kernels that a JavaScript peer offers, more than 15 % slower than the fastest peer: ${behind.join(', ') || 'none'}.`;
   return (
     `On ${os.cpus()[0]?.model ?? 'unknown'}, ${threads} threads (${file}, ${values.rounds} rounds; every ratio is formed within a round): a training step of a GPT of ` +
     `0.84 million parameters takes ${steps.join(', ')}. Products of 512³ in nn, nt and tn, GFLOP/s: ${products.join('; ')}.${kernelText}`

@@ -1,6 +1,6 @@
 /**
- * The pictures of the lessons: `npm run pictures` writes them beside the texts. What is measured comes from committed results
- * or is computed here; those of the experiments come from `mgsd-lite experiment NAME --out FOLDER`.
+ * The pictures of the lessons: `npm run pictures` writes them beside the texts. What is measured comes from committed
+ * results or is computed here; those of the experiments come from `mgsd-lite experiment NAME --out FOLDER`.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -21,7 +21,12 @@ const box = (x: number, y: number, w: number, h: number, text: string, note = ''
   `<rect x="${x}" y="${y}" width="${w}" height="${h}" rx="6" fill="none" stroke="#0072b2" stroke-width="2"/><text x="${x + w / 2}" y="${y + h / 2 + (note === '' ? 5 : -2)}" text-anchor="middle">${escapeHtml(text)}</text>${note === '' ? '' : `<text class="soft" x="${x + w / 2}" y="${y + h / 2 + 15}" text-anchor="middle" font-size="11">${escapeHtml(note)}</text>`}`;
 const arrow = (x1: number, y1: number, x2: number, y2: number, colour: string) =>
   `<path d="M${x1} ${y1}L${x2} ${y2}" stroke="${colour}" stroke-width="2" fill="none" marker-end="url(#${colour.slice(1)})"/>`;
-const markers = ['#0072b2', '#d55e00'].map(colour => `<marker id="${colour.slice(1)}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8Z" fill="${colour}"/></marker>`).join(''); // prettier-ignore
+const markers = ['#0072b2', '#d55e00']
+  .map(
+    colour =>
+      `<marker id="${colour.slice(1)}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8Z" fill="${colour}"/></marker>`,
+  )
+  .join('');
 
 /** The tape of loss = sum((x w - t)^2): forward in blue, gradients in orange. */
 function tape(): string {
@@ -67,7 +72,9 @@ async function gradcheckPicture(): Promise<string> {
   await device.close();
   const at = 0.3;
   const exact = 1 - Math.tanh(at) ** 2;
-  const oneSided = steps.map(h => [h, Math.max(1e-16, Math.abs((Math.tanh(at + h) - Math.tanh(at)) / h - exact))] as const);
+  const oneSided = steps.map(
+    h => [h, Math.max(1e-16, Math.abs((Math.tanh(at + h) - Math.tanh(at)) / h - exact))] as const,
+  );
   return lineChart({
     title: 'Where a numeric gradient can be trusted (tanh, f64)',
     x: 'step',
@@ -79,7 +86,7 @@ async function gradcheckPicture(): Promise<string> {
       { label: 'one-sided', points: oneSided },
     ],
   });
-} // prettier-ignore
+}
 
 interface LadderResult {
   readonly what: string;
@@ -169,14 +176,22 @@ interface SeedsResult {
 
 /** Success from symbols and from images after each stage: means of the seeds in bench/results/tiny-seeds.json. */
 function gap(): string {
-  const { results } = JSON.parse(fs.readFileSync(path.join(root, 'bench/results/tiny-seeds.json'), 'utf8')) as SeedsResult;
+  const { results } = JSON.parse(
+    fs.readFileSync(path.join(root, 'bench/results/tiny-seeds.json'), 'utf8'),
+  ) as SeedsResult;
   const mean = (row: string) => {
     const values = results.map(({ rows }) => rows.find(({ name }) => name === row)!.success.value);
     return values.reduce((a, b) => a + b, 0) / values.length;
   };
   const [image, symbols] = ['#d55e00', '#0072b2'];
   const groups = [
-    ['stage 0: a planner, no eyes', [['symbols', mean('symbolic'), symbols], ['image', mean('base'), image]]],
+    [
+      'stage 0: a planner, no eyes',
+      [
+        ['symbols', mean('symbolic'), symbols],
+        ['image', mean('base'), image],
+      ],
+    ],
     ['stage 1: it writes down what it sees', [['image', mean('stage1'), image]]],
     ['stage 2: it plans from what it sees', [['image', mean('mgsd'), image]]],
   ] as const;
@@ -188,22 +203,32 @@ function gap(): string {
     parts.push(`<text x="16" y="${y + 16}">${escapeHtml(title)}</text>`);
     for (const [label, value, colour] of bars) {
       const w = value * width;
-      parts.push(`<text class="soft" x="336" y="${y + 16}" text-anchor="end">${label}</text><rect x="344" y="${y}" width="${Math.max(1, w).toFixed(1)}" height="22" fill="${colour}"/>`);
-      if (colour === image && bound - w > 30) parts.push(`<path d="M${(386 + w).toFixed(1)} ${y + 11}H${(340 + bound).toFixed(1)}" stroke="${image}" stroke-width="1.5" stroke-dasharray="4 3"/><text x="${(344 + (w + bound) / 2).toFixed(1)}" y="${y + 8}" text-anchor="middle" font-size="11">the gap</text>`);
-      parts.push(`<text x="${(w > 60 ? 338 + w : 350 + w).toFixed(1)}" y="${y + 16}" text-anchor="${w > 60 ? 'end' : 'start'}" style="fill:${w > 60 ? '#fff' : 'var(--ink)'}">${(100 * value).toFixed(1)}</text>`);
+      parts.push(
+        `<text class="soft" x="336" y="${y + 16}" text-anchor="end">${label}</text><rect x="344" y="${y}" width="${Math.max(1, w).toFixed(1)}" height="22" fill="${colour}"/>`,
+      );
+      if (colour === image && bound - w > 30)
+        parts.push(
+          `<path d="M${(386 + w).toFixed(1)} ${y + 11}H${(340 + bound).toFixed(1)}" stroke="${image}" stroke-width="1.5" stroke-dasharray="4 3"/><text x="${(344 + (w + bound) / 2).toFixed(1)}" y="${y + 8}" text-anchor="middle" font-size="11">the gap</text>`,
+        );
+      parts.push(
+        `<text x="${(w > 60 ? 338 + w : 350 + w).toFixed(1)}" y="${y + 16}" text-anchor="${w > 60 ? 'end' : 'start'}" style="fill:${w > 60 ? '#fff' : 'var(--ink)'}">${(100 * value).toFixed(1)}</text>`,
+      );
       y += 28;
     }
     y += 10;
   }
   return svgDocument('The modality gap, before and after each stage', [800, y + 6], parts.join('\n'));
-} // prettier-ignore
+}
 
 interface CurveResult {
   readonly config: Pick<RunConfig, 'stage0' | 'stage1'>;
   readonly results: readonly { readonly curve: readonly CurvePoint[] }[];
 }
 
-/** How the short run on all twelve boards learnt (bench/results/small-short.json): means over worlds, one stage after another. */
+/**
+ * How the short run on all twelve boards learnt (bench/results/small-short.json): means over worlds, one stage after
+ * another.
+ */
 function twelveBoards(): string {
   const { config, results } = JSON.parse(
     fs.readFileSync(path.join(root, 'bench/results/small-short.json'), 'utf8'),
@@ -248,7 +273,11 @@ function vision(): string {
     const at = (k * side) / per;
     return `<path d="M${20 + at} 40V${40 + side}M20 ${40 + at}H${20 + side}" stroke="#d4006a" stroke-width="1.4"/>`;
   });
-  const row = Array.from({ length: 8 }, (_, k) => `<rect x="${360 + k * 36}" y="120" width="30" height="30" fill="none" stroke="#d4006a"/><text x="${375 + k * 36}" y="140" text-anchor="middle" font-size="11">${k < 7 ? k : '…'}</text>`); // prettier-ignore
+  const row = Array.from(
+    { length: 8 },
+    (_, k) =>
+      `<rect x="${360 + k * 36}" y="120" width="30" height="30" fill="none" stroke="#d4006a"/><text x="${375 + k * 36}" y="140" text-anchor="middle" font-size="11">${k < 7 ? k : '…'}</text>`,
+  );
   const text = [
     `<text x="20" y="24" font-weight="600">${imageSize} × ${imageSize} pixels, ${per * per} patches of ${patchSize} × ${patchSize}</text>`,
     `<text x="360" y="104">patches in raster order: the sequence</text>`,

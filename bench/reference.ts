@@ -1,6 +1,8 @@
 /**
- * What WebAssembly gains over the references, kernel by kernel: both run the same call in turns, one thread each, and must agree. Times
- * are of the processor, in this process, so that others on the machine count little. This is the first and the last rung of the ladder in every kernel's header that names this file; products have more, see ladder.ts.
+ * What WebAssembly gains over the references, kernel by kernel: both run the same call in turns, one thread each, and
+ * must agree. Times are of the processor, in this process, so that others on the machine count little. This is the
+ * first and the last rung of the ladder in every kernel's header that names this file; products have more, see
+ * ladder.ts.
  *
  *   node dist/bench/reference.js --json bench/results/reference-wasm.json
  */
@@ -8,6 +10,7 @@ import { checkCase, conformanceCase } from '../kernels/cases.js';
 import { openDevice } from '../core/index.js';
 import { bytesPerElement, encodeElements, kernels } from '../kernels/index.js';
 import type { Example, Kernel, NumberArray } from '../kernels/index.js';
+import { median } from './gpu/format.js';
 import { benchOptions, writeResult } from './harness.js';
 
 /** 64 sequences of 56 rows, 38 of them prompt, 4 heads of 16; 18 response tokens each over a vocabulary of 128. */
@@ -29,7 +32,18 @@ const cases: Readonly<Record<string, Example<string, string>>> = {
     lengths: { a: rows * width, b: 4 * width ** 2, bias: 4 * width, residual: 1, c: rows * 4 * width },
   },
   attention: {
-    params: { sequences, heads, headDim, strideQ: 3 * width, strideKv: 3 * width, offsetK: width, offsetV: 2 * width, maxQueries: length, maxKeys: length, scale: 0.25 }, // prettier-ignore
+    params: {
+      sequences,
+      heads,
+      headDim,
+      strideQ: 3 * width,
+      strideKv: 3 * width,
+      offsetK: width,
+      offsetV: 2 * width,
+      maxQueries: length,
+      maxKeys: length,
+      scale: 0.25,
+    },
     lengths: { q: rows * 3 * width, kv: rows * 3 * width, table: table.length, out: rows * width, lse: rows * heads },
     fills: tableFill,
   },
@@ -40,7 +54,14 @@ const cases: Readonly<Record<string, Example<string, string>>> = {
   },
   layer_norm_grad_input_residual: {
     params: { rows, cols: width },
-    lengths: { x: rows * width, gamma: width, stats: 2 * rows, dy: rows * width, residual: rows * width, dx: rows * width }, // prettier-ignore
+    lengths: {
+      x: rows * width,
+      gamma: width,
+      stats: 2 * rows,
+      dy: rows * width,
+      residual: rows * width,
+      dx: rows * width,
+    },
     fills: statsFill,
   },
   layer_norm_grad_params: {
@@ -71,8 +92,6 @@ const cases: Readonly<Record<string, Example<string, string>>> = {
     },
   },
 };
-
-const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]!;
 
 /** Of a sample. */
 const leastMilliseconds = 20;

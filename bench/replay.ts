@@ -1,8 +1,9 @@
 /**
- * What recording a step is worth: the host's time per launch, eager and replayed, in a chain of trivial kernels and in a training step of
- * stage 0; that step both ways, in turns; and what padding to buckets costs against how many recordings it saves. On webgpu the host's
- * time is also taken on Dawn's null backend: on a software adapter, the device's threads want the same processors.
- * `npm run build && node dist/bench/replay.js --device wasm --json bench/results/replay-wasm.json`
+ * What recording a step is worth: the host's time per launch, eager and replayed, in a chain of trivial kernels and in
+ * a training step of stage 0; that step both ways, in turns; and what padding to buckets costs against how many
+ * recordings it saves. On webgpu the host's time is also taken on Dawn's null backend: on a software adapter, the
+ * device's threads want the same processors. `npm run build && node dist/bench/replay.js --device wasm --json
+ * bench/results/replay-wasm.json`
  */
 import { AdamW, Random } from '../core/index.js';
 import type { Device } from '../core/index.js';
@@ -14,11 +15,10 @@ import { packSequences, packSupervised } from '../mgsd/method/packing.js';
 import { supervisedLoss } from '../mgsd/method/stages/supervision.js';
 import { Updates } from '../mgsd/method/stages/updates.js';
 import { planTrace, recapTrace } from '../mgsd/method/targets.js';
+import { median } from './gpu/format.js';
 import { benchOptions, openBenchDevice, writeResult } from './harness.js';
 import { chainCost, costOf, dawnCalls, openNullDevice } from './host-cost.js';
 import type { Cost } from './host-cost.js';
-
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 const options = benchOptions();
 const device = await openBenchDevice(options);
@@ -35,7 +35,10 @@ function tracesOf(stage: 'stage0' | 'stage1', step: number) {
   );
 }
 
-/** Eager and replayed updates of stage 0 on the same padded batches, in turns, and then the host's part of replayed ones alone. */
+/**
+ * Eager and replayed updates of stage 0 on the same padded batches, in turns, and then the host's part of replayed ones
+ * alone.
+ */
 async function steps(on: Device, computes: boolean) {
   const student = new VisionLanguageModel(on, modelPresets.tiny).initialize(config.seed);
   const make = (replay: boolean) => {
@@ -51,7 +54,8 @@ async function steps(on: Device, computes: boolean) {
     on.scope(async () => {
       const start = performance.now();
       const { metrics } = updates.step(rates, batches[i % 4]!, batch => ({ loss: supervisedLoss(student, batch) }));
-      const host = performance.now() - start; // inputs are uploaded, everything is launched; on webgpu nobody has waited yet
+      // inputs are uploaded, everything is launched; on webgpu nobody has waited yet
+      const host = performance.now() - start;
       const { loss } = await metrics;
       if (computes && !Number.isFinite(loss)) throw new Error('a loss that is not finite');
       return { host, whole: performance.now() - start };
@@ -144,7 +148,9 @@ console.log(
 );
 const widths = [...buckets('stage0'), ...buckets('stage1')];
 for (const { stage, width, shapes, padding } of widths)
-  console.log(`${stage} buckets of ${String(width).padStart(3)}: ${String(shapes).padStart(3)} shapes in 200 batches, ${(100 * padding).toFixed(2)} % more rows`); // prettier-ignore
+  console.log(
+    `${stage} buckets of ${String(width).padStart(3)}: ${String(shapes).padStart(3)} shapes in 200 batches, ${(100 * padding).toFixed(2)} % more rows`,
+  );
 // on wasm the host is the device: its time in a step is that of the kernels
 const host = { chain, ...(onWebGpu && { step: stepHost }), ...(alone && { alone }) };
 writeResult(options.json, device, { host, step, widths });

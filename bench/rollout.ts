@@ -1,6 +1,6 @@
 /**
- * Times the ways to decode beside each other: sampled responses of the default model, 64 at a time, as stage 2 rolls them out.
- * `npm run bench:rollout -- --device wasm --json bench/results/rollout-wasm.json`
+ * Times the ways to decode beside each other: sampled responses of the default model, 64 at a time, as stage 2 rolls
+ * them out. `npm run bench:rollout -- --device wasm --json bench/results/rollout-wasm.json`
  */
 import { modelPresets, VisionLanguageModel } from '../models/index.js';
 import type { DecodePath } from '../models/index.js';

@@ -1,7 +1,8 @@
 /**
  * Whether the working tree trains bit for bit as an earlier commit: `npm run same`, or a part of it by
- * `npm run same -- --only worlds,reward`. Both sides run the cases of same/cases.ts through the command line; log, tensors,
- * evaluations and table are compared under the names of same/renames.ts. What the commit has left is kept in the cache.
+ * `npm run same -- --only worlds,reward`. Both sides run the cases of same/cases.ts through the command line; log,
+ * tensors, evaluations and table are compared under the names of same/renames.ts. What the commit has left is kept in
+ * the cache.
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -43,7 +43,9 @@ export function fit(what: string, rows: readonly ScalingRow[]): Exponent {
   const operations = of(({ flops }) => flops);
   const typical = (row: ScalingRow, family: Family) => median(row.families.map(times => times[family]));
   const isSplit = rows.every(row => row.families.length > 0);
-  const total = isSplit ? rows.reduce((sum, row) => sum + families.reduce((all, family) => all + typical(row, family), 0), 0) : 0; // prettier-ignore
+  const total = isSplit
+    ? rows.reduce((sum, row) => sum + families.reduce((all, family) => all + typical(row, family), 0), 0)
+    : 0;
   const byFamily = families.map(family => [
     family,
     {
@@ -52,7 +54,11 @@ export function fit(what: string, rows: readonly ScalingRow[]): Exponent {
     },
   ]);
   return {
-    ...{ what, time, least: Math.min(...rounds), largest: Math.max(...rounds), operations },
+    what,
+    time,
+    least: Math.min(...rounds),
+    largest: Math.max(...rounds),
+    operations,
     families: isSplit ? (Object.fromEntries(byFamily) as Exponent['families']) : {},
     needsReason: Math.abs(time / operations - 1) > tolerance,
   };

@@ -1,10 +1,11 @@
 /**
- * How the time of a training step grows with batch, width, depth and length, each varied by itself: exponents of time fitted in
- * logarithms, beside those of the operations. `npm run bench:scaling -- --device wasm --json bench/results/scaling-wasm.json --readme`
+ * How the time of a training step grows with batch, width, depth and length, each varied by itself: exponents of time
+ * fitted in logarithms, beside those of the operations. `npm run bench:scaling -- --device wasm --json
+ * bench/results/scaling-wasm.json --readme`
  *
- * All sizes are measured once per round, one after another, so that a slow moment of the machine falls on all of them; the exponents
- * come from the medians over rounds, and what single rounds would say is their range. Where operations do not explain the time, the
- * exponents of the kernels by family do.
+ * All sizes are measured once per round, one after another, so that a slow moment of the machine falls on all of them;
+ * the exponents come from the medians over rounds, and what single rounds would say is their range. Where operations do
+ * not explain the time, the exponents of the kernels by family do.
  */
 import type { Device } from '../core/index.js';
 import { median, number, table } from './gpu/format.js';
@@ -77,23 +78,31 @@ const rowsOf = (what: string) => rows.filter(row => row.what === what);
 const exponents: Exponent[] = series.map(({ what }) => fit(what, rowsOf(what)));
 
 const cells = rows.map(({ what, value, flops, milliseconds }) => [
-  ...[what, String(value), number(median(milliseconds))],
-  ...[
-    `${number(Math.min(...milliseconds))} to ${number(Math.max(...milliseconds))}`,
-    number(flops / median(milliseconds) / 1e6),
-  ],
+  what,
+  String(value),
+  number(median(milliseconds)),
+  `${number(Math.min(...milliseconds))} to ${number(Math.max(...milliseconds))}`,
+  number(flops / median(milliseconds) / 1e6),
 ]);
 const difference = ({ time, operations }: Exponent) =>
   `${time < operations ? '' : '+'}${number((100 * time) / operations - 100)} %`;
 const fits = exponents.map(exponent => {
   const { what, time, least, largest, operations, needsReason, families: byFamily } = exponent;
-  const parts = Object.entries(byFamily).map(([family, part]) => `${family} ${number(part.time)} (${Math.round(100 * part.share)} %)`); // prettier-ignore
+  const parts = Object.entries(byFamily).map(
+    ([family, part]) => `${family} ${number(part.time)} (${Math.round(100 * part.share)} %)`,
+  );
   return [
-    ...[what, number(time), `${number(least)} to ${number(largest)}`, number(operations)],
-    ...[difference(exponent) + (needsReason ? ' (!)' : ''), parts.join(', ') || '-'],
+    what,
+    number(time),
+    `${number(least)} to ${number(largest)}`,
+    number(operations),
+    difference(exponent) + (needsReason ? ' (!)' : ''),
+    parts.join(', ') || '-',
   ];
 });
-const reasons = exponents.filter(({ needsReason }) => needsReason).map(exponent => `- ${explain(exponent, rowsOf(exponent.what))}`); // prettier-ignore
+const reasons = exponents
+  .filter(({ needsReason }) => needsReason)
+  .map(exponent => `- ${explain(exponent, rowsOf(exponent.what))}`);
 const markdown = [
   `Steps of a GPT (width 128, 4 layers, 16 sequences of 64 tokens) with one size varied at a time; medians of ${rounds} rounds, their range.`,
   table(['varied', 'value', 'step ms', 'over rounds', 'GFLOP/s'], cells),

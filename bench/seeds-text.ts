@@ -117,7 +117,13 @@ export function resultTables(results: readonly SeedResult[]): string {
 function curveTable(curve: readonly CurvePoint[], worlds: readonly string[]): string {
   const percent = (share: number | undefined) => (share === undefined ? '–' : (100 * share).toFixed(0));
   return table(
-    ['stage', 'updates', 'input', ...worlds.map(world => `${titleOf(world)}: success %`), ...worlds.map(world => `${titleOf(world)}: recap exact %`)],
+    [
+      'stage',
+      'updates',
+      'input',
+      ...worlds.map(world => `${titleOf(world)}: success %`),
+      ...worlds.map(world => `${titleOf(world)}: recap exact %`),
+    ],
     curve.map(({ stage, step, input, success, recapExact }) => [
       stage,
       String(step),
@@ -125,7 +131,7 @@ function curveTable(curve: readonly CurvePoint[], worlds: readonly string[]): st
       ...worlds.map(world => percent(success[world])),
       ...worlds.map(world => percent(recapExact[world])),
     ]),
-  ); // prettier-ignore
+  );
 }
 
 export interface ResultsOfSeeds {
@@ -139,7 +145,10 @@ export interface ResultsOfSeeds {
   readonly json: string | undefined;
 }
 
-/** Replaces what stands between `<!-- MARK:begin -->` and `<!-- MARK:end -->` in the file. @throws Error without the marks */
+/**
+ * Replaces what stands between `<!-- MARK:begin -->` and `<!-- MARK:end -->` in the file.
+ * @throws Error without the marks
+ */
 export function insertResults(file: string, mark: string, results: ResultsOfSeeds): void {
   const text = readFileSync(file, 'utf8');
   const [begin, end] = [`<!-- ${mark}:begin -->`, `<!-- ${mark}:end -->`];
@@ -150,7 +159,10 @@ export function insertResults(file: string, mark: string, results: ResultsOfSeed
   writeFileAtomic(file, `${text.slice(0, from + begin.length)}\n\n${block}\n\n${text.slice(to)}`);
 }
 
-/** Minutes of a run for every number of threads that was tried, fewest minutes first; nothing where none was timed whole. */
+/**
+ * Minutes of a run for every number of threads that was tried, fewest minutes first; nothing where none was timed
+ * whole.
+ */
 function durations(results: readonly SeedResult[], cores: number, processor: string): string {
   const taken = results.flatMap(({ minutes, threads }) => (minutes === undefined ? [] : { minutes, threads }));
   if (taken.length === 0) return '';

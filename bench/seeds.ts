@@ -1,8 +1,9 @@
 /**
  * The tables of results: whole runs of a preset for several seeds, one after another, each timed from data to table.
- * `npm run bench:seeds -- --seeds 1,2,3 --json bench/results/tiny-seeds.json --write` (README.md), with `--preset worlds` and
- * another file mgsd/TRAINING.md. `--config FILE` changes the preset, as in `mgsd-lite train`, and names the table after the file.
- * Runs go to `--runs FOLDER`; a seed whose run is complete there is read, not run again, an incomplete one goes on.
+ * `npm run bench:seeds -- --seeds 1,2,3 --json bench/results/tiny-seeds.json --write` (README.md), with `--preset
+ * worlds` and another file mgsd/TRAINING.md. `--config FILE` changes the preset, as in `mgsd-lite train`, and names the
+ * table after the file. Runs go to `--runs FOLDER`; a seed whose run is complete there is read, not run again, an
+ * incomplete one goes on.
  */
 import { existsSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -58,7 +59,12 @@ async function runSeed(seed: number): Promise<SeedResult> {
   const device = await openDevice(values.device as DeviceChoice, threads);
   console.log(`seed ${seed} on ${describeDevice(device.capabilities)}`);
   const resume = RunFolder.isRun(root);
-  const options = { stages: stageNames, warn: (line: string) => { console.log(line); } }; // prettier-ignore
+  const options = {
+    stages: stageNames,
+    warn: (line: string) => {
+      console.log(line);
+    },
+  };
   const folder = resume ? RunFolder.open(root, options) : RunFolder.create(root, config, options);
   const started = performance.now();
   const minutes = () => (performance.now() - started) / 60000;
@@ -102,12 +108,23 @@ function curveOf(folder: RunFolder): CurvePoint[] {
     stage,
     step,
     input,
-    success: shares(items, ({ world }) => world, ({ success }) => success),
-    recapExact: shares(items, ({ world }) => world, ({ recapExact }) => recapExact),
-  })); // prettier-ignore
+    success: shares(
+      items,
+      ({ world }) => world,
+      ({ success }) => success,
+    ),
+    recapExact: shares(
+      items,
+      ({ world }) => world,
+      ({ recapExact }) => recapExact,
+    ),
+  }));
 }
 
-/** What the student does with boards drawn in the held-out look, and with boards one size larger than any that it has seen, if there are. */
+/**
+ * What the student does with boards drawn in the held-out look, and with boards one size larger than any that it has
+ * seen, if there are.
+ */
 async function measureShift(config: RunConfig, device: Device, folder: RunFolder): Promise<Shift> {
   const student = await loadModel(device, finalCheckpoint(folder, 'stage2', config), { trainable: false });
   const planner = await loadModel(device, finalCheckpoint(folder, 'stage0', config), { trainable: false });
@@ -133,7 +150,11 @@ async function measureShift(config: RunConfig, device: Device, folder: RunFolder
 
 /** Success by `world level`. */
 const successes = (items: readonly ItemResult[]) =>
-  shares(items, ({ world, level }) => `${world} ${level}`, ({ success }) => success); // prettier-ignore
+  shares(
+    items,
+    ({ world, level }) => `${world} ${level}`,
+    ({ success }) => success,
+  );
 
 /** Share of items for which something holds, by a name of theirs. */
 function shares<T>(items: readonly T[], nameOf: (item: T) => string, holds: (item: T) => boolean) {

@@ -1,6 +1,7 @@
 /**
- * The soak test: `npm run soak`, or parts of it by `node dist/bench/soak.js --part kills`. Each part runs in a process of its own,
- * with forced garbage collection; the report goes to bench/results/soak.json and says at its end whether all is well.
+ * The soak test: `npm run soak`, or parts of it by `node dist/bench/soak.js --part kills`. Each part runs in a process
+ * of its own, with forced garbage collection; the report goes to bench/results/soak.json and says at its end whether
+ * all is well.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -110,7 +111,10 @@ const parts: Readonly<Record<string, () => Promise<PartResult>>> = {
     const total = reports.reduce((sum, { inputs }) => sum + inputs, 0);
     return {
       summary: `${total} fuzzed inputs of ${reports.length} kinds used or refused with one clear line`,
-      facts: { inputs: Object.fromEntries(reports.map(({ kind, inputs }) => [kind, inputs])), peakBytes: 1024 * process.resourceUsage().maxRSS }, // prettier-ignore
+      facts: {
+        inputs: Object.fromEntries(reports.map(({ kind, inputs }) => [kind, inputs])),
+        peakBytes: 1024 * process.resourceUsage().maxRSS,
+      },
       problems: reports.flatMap(({ kind, problems }) => problems.map(problem => `${kind}: ${problem}`)),
     };
   },

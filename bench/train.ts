@@ -1,6 +1,7 @@
 /**
- * Times the steps of the three stages as training runs them (batches in buckets, updates recorded and replayed, two in flight), and what
- * a step of stage 2 is made of. `npm run bench:train -- --device wasm --json bench/results/train-wasm.json --readme`
+ * Times the steps of the three stages as training runs them (batches in buckets, updates recorded and replayed, two in
+ * flight), and what a step of stage 2 is made of. `npm run bench:train -- --device wasm --json
+ * bench/results/train-wasm.json --readme`
  *
  * The model is the one that comes with the package, so its rollouts end where a trained student's do.
  */
@@ -34,7 +35,9 @@ interface StepRow {
   readonly launches: number;
   readonly gflops: number;
   readonly samplesPerSecond: number;
-  /** Tokens that are learned from, prompts included, without and with padding; tokens that were drawn, for a rollout. */
+  /**
+   * Tokens that are learned from, prompts included, without and with padding; tokens that were drawn, for a rollout.
+   */
   readonly tokensPerSecond: number;
   readonly computedTokensPerSecond: number;
   /** GFLOP/s over those of the best square product, and over those of arithmetic on registers alone. */
@@ -62,7 +65,14 @@ const parts = await partsOfStage2(workload);
 /** GFLOP/s of the best product of 512 cubed. */
 async function productCeiling(on: Device): Promise<number> {
   const n = 512;
-  const [a, b] = [0, 1].map(seed => on.keep(on.tensor(Float32Array.from({ length: n * n }, (_, i) => Math.sin(i + seed)), [n, n]))); // prettier-ignore
+  const [a, b] = [0, 1].map(seed =>
+    on.keep(
+      on.tensor(
+        Float32Array.from({ length: n * n }, (_, i) => Math.sin(i + seed)),
+        [n, n],
+      ),
+    ),
+  );
   const best = await time(on, () => on.scope(() => noGrad(() => void matmul(a!, b!))), 8, 1);
   for (const operand of [a!, b!]) on.free(operand);
   return (2 * n ** 3) / best.p25 / 1e6;
@@ -112,7 +122,11 @@ function rowOf(
   const perSecond = (count: number) => (1000 * count) / timing.median;
   const gflops = perSecond(work.flops) / 1e9;
   return {
-    ...{ what, timing, gflop: work.flops / 1e9, launches: work.launches, gflops },
+    what,
+    timing,
+    gflop: work.flops / 1e9,
+    launches: work.launches,
+    gflops,
     samplesPerSecond: perSecond(work.samples),
     tokensPerSecond: perSecond(work.tokens),
     computedTokensPerSecond: perSecond(work.computedTokens),
@@ -156,7 +170,14 @@ async function partsOfStage2({ config, teacher, stages: [, , stage2] }: Workload
   const perRollout = lengths.reduce((a, b) => a + b, 0) / samples.length;
   const timing = timingOf(samples.map(({ rollout }) => rollout));
   const sequences = config.stage2.batch;
-  rows.push(rowOf('stage2 rollout alone', timing, { ...counted, tokens: perRollout, computedTokens: perRollout, samples: sequences })); // prettier-ignore
+  rows.push(
+    rowOf('stage2 rollout alone', timing, {
+      ...counted,
+      tokens: perRollout,
+      computedTokens: perRollout,
+      samples: sequences,
+    }),
+  );
   return {
     rollout: timing.median,
     scoring: median(samples.map(({ scoring }) => scoring)),
@@ -169,8 +190,14 @@ async function partsOfStage2({ config, teacher, stages: [, , stage2] }: Workload
 
 const percent = (share: number | undefined) => (share === undefined ? '-' : String(Math.round(100 * share)));
 const cells = rows.map(row => [
-  ...[row.what, number(row.timing.median), percent(spreadOf(row.timing)), String(Math.round(row.launches)), number(row.gflop)], // prettier-ignore
-  ...[number(row.gflops), percent(row.ofProducts), percent(row.ofArithmetic)],
+  row.what,
+  number(row.timing.median),
+  percent(spreadOf(row.timing)),
+  String(Math.round(row.launches)),
+  number(row.gflop),
+  number(row.gflops),
+  percent(row.ofProducts),
+  percent(row.ofArithmetic),
   ...[row.samplesPerSecond, row.tokensPerSecond, row.computedTokensPerSecond].map(rate => rate.toFixed(0)),
 ]);
 const { rollout, scoring, step } = parts;
@@ -207,7 +234,8 @@ await device.close();
 function paragraph(): string {
   const file = options.json === undefined ? 'not written' : `[JSON](results/${options.json.split(/[\\/]/).at(-1)!})`;
   const each = rows.map(
-    row => `${row.what} ${number(row.timing.median)} ms (${number(row.gflops)} GFLOP/s, ${percent(row.ofProducts)} % of the best product's; ${number(row.tokensPerSecond)} tokens/s)`, // prettier-ignore
+    row =>
+      `${row.what} ${number(row.timing.median)} ms (${number(row.gflops)} GFLOP/s, ${percent(row.ofProducts)} % of the best product's; ${number(row.tokensPerSecond)} tokens/s)`,
   );
   return `On ${machineOf(device)} (${file}): ${each.join(', ')}. ${split}`;
 }

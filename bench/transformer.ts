@@ -1,7 +1,7 @@
 /**
- * The training step that engines are compared by: a GPT-like decoder of 0.84 million parameters (width 128, 4 layers, 4 heads,
- * vocabulary 128) on 16 sequences of 128 tokens, f32, AdamW without clipping. Weights and tokens come from our counter-based
- * random numbers, so that every engine starts from the same ones and must print the same losses.
+ * The training step that engines are compared by: a GPT-like decoder of 0.84 million parameters (width 128, 4 layers, 4
+ * heads, vocabulary 128) on 16 sequences of 128 tokens, f32, AdamW without clipping. Weights and tokens come from our
+ * counter-based random numbers, so that every engine starts from the same ones and must print the same losses.
  */
 import {
   add,
@@ -38,7 +38,9 @@ export const adamw = { learningRate: 1e-3, beta1: 0.9, beta2: 0.95, epsilon: 1e-
 /** All weights: matrices are normal with standard deviation 0.02, as in GPT-2. */
 export function transformerSpecs({ width: d, layers, vocabulary, length }: Sizes = sizes): ParameterSpec[] {
   const spec = (name: string, shape: readonly number[], init: ParameterSpec['init']): ParameterSpec => ({
-    ...{ name, shape, init },
+    name,
+    shape,
+    init,
     group: 'all',
   });
   const normal = { normal: 0.02 } as const;
@@ -66,7 +68,10 @@ export function transformerSpecs({ width: d, layers, vocabulary, length }: Sizes
   ];
 }
 
-/** The fixed batch: each token follows from the one before with chance 3/4, so that there is something to learn. (B * T) each */
+/**
+ * The fixed batch: each token follows from the one before with chance 3/4, so that there is something to learn. (B * T)
+ * each
+ */
 export function transformerTokens({ batch, length, vocabulary }: Sizes = sizes): {
   readonly inputs: Int32Array;
   readonly targets: Int32Array;

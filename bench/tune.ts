@@ -1,7 +1,8 @@
 /**
- * Measures every tile of matrix multiplication that the adapter at hand can run, on shapes of every bucket, and writes the fastest
- * of each into the tuning table: `npm run bench:tune`, then look at the difference and commit it. Nothing is written on a software adapter,
- * or with `--dry`; `--bucket few-rows` measures one bucket, `--profile alu` leaves matrices out, and `--scale 8` divides all shapes by eight, for trying the command out.
+ * Measures every tile of matrix multiplication that the adapter at hand can run, on shapes of every bucket, and writes
+ * the fastest of each into the tuning table: `npm run bench:tune`, then look at the difference and commit it. Nothing
+ * is written on a software adapter, or with `--dry`; `--bucket few-rows` measures one bucket, `--profile alu` leaves
+ * matrices out, and `--scale 8` divides all shapes by eight, for trying the command out.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -28,18 +29,37 @@ const file = 'kernels/matmul/tuning-measured.ts';
 
 /** Tokens of a batch: 64 sequences of an image and its text. */
 const tokens = 11136;
-/** m, n, k for each bucket, as they occur in decoding, in a decoder of width 256 and 512, and in its weights' gradients. */
+/**
+ * m, n, k for each bucket, as they occur in decoding, in a decoder of width 256 and 512, and in its weights' gradients.
+ */
 const shapes: Readonly<Record<Bucket, readonly (readonly [number, number, number])[]>> = {
   'few-rows': [[32, 2048, 512]],
   small: [[1024, 128, 512]],
   'small-deep': [[256, 256, tokens]],
   medium: [[tokens, 256, 256]],
   'medium-deep': [[512, 2048, tokens]],
-  large: [[tokens, 2048, 512], [4096, 4096, 4096]], // prettier-ignore
+  large: [
+    [tokens, 2048, 512],
+    [4096, 4096, 4096],
+  ],
 };
 
-const alu = (m: number, n: number, depth: number, rows: number, columns: number): AluTile => ({ kind: 'alu', m, n, depth, rows, columns }); // prettier-ignore
-const matrix = (kind: MatrixTile['kind'], m: number, n: number, depth: number, warpM: number, warpN: number): MatrixTile => ({ kind, m, n, depth, warpM, warpN }); // prettier-ignore
+const alu = (m: number, n: number, depth: number, rows: number, columns: number): AluTile => ({
+  kind: 'alu',
+  m,
+  n,
+  depth,
+  rows,
+  columns,
+});
+const matrix = (
+  kind: MatrixTile['kind'],
+  m: number,
+  n: number,
+  depth: number,
+  warpM: number,
+  warpN: number,
+): MatrixTile => ({ kind, m, n, depth, warpM, warpN });
 
 /** What the table has by hand, and tiles around it. */
 const candidates: readonly Tile[] = [
@@ -51,7 +71,12 @@ const candidates: readonly Tile[] = [
   alu(128, 64, 16, 8, 8),
   alu(128, 128, 8, 8, 8),
   alu(128, 128, 16, 8, 8),
-  ...[[64, 64, 32, 32], [64, 64, 64, 32], [64, 128, 32, 64], [128, 128, 64, 64]].map(([m, n, warpM, warpN]) => matrix('direct', m!, n!, 16, warpM!, warpN!)), // prettier-ignore
+  ...[
+    [64, 64, 32, 32],
+    [64, 64, 64, 32],
+    [64, 128, 32, 64],
+    [128, 128, 64, 64],
+  ].map(([m, n, warpM, warpN]) => matrix('direct', m!, n!, 16, warpM!, warpN!)),
   matrix('staged', 32, 64, 32, 16, 32),
   matrix('staged', 32, 128, 64, 32, 32),
   matrix('staged', 64, 64, 32, 32, 32),
@@ -91,14 +116,22 @@ function operandsOf(device: Device, m: number, n: number, k: number, dtype: 'f32
   const key = [m, n, k, dtype].join();
   let operands = known.get(key);
   if (!operands) {
-    const tensor = (size: number) => device.tensor(Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 1000) / 1000 - 0.5), [size], { dtype }); // prettier-ignore
+    const tensor = (size: number) =>
+      device.tensor(
+        Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 1000) / 1000 - 0.5),
+        [size],
+        { dtype },
+      );
     const [a, b, c] = [tensor(m * k), tensor(k * n), device.empty([m * n], dtype, 'tune')];
     known.set(key, (operands = { a, b, bias: a, residual: a, c }));
   }
   return operands;
 }
 
-/** GFLOP/s of one tile on the shapes of a bucket: operations over the sum of the medians. Undefined if another way was taken. */
+/**
+ * GFLOP/s of one tile on the shapes of a bucket: operations over the sum of the medians. Undefined if another way was
+ * taken.
+ */
 async function measureRow(
   device: Device,
   backend: WebGpuBackend,
@@ -131,7 +164,13 @@ async function measureRow(
     const operands = operandsOf(device, m!, n!, k!, dtype);
     // some 10 ms per sample
     const repeat = Math.max(1, Math.round((backend.capabilities.software ? 1e8 : 1e12) / (2 * m! * n! * k!)));
-    const timing = await time(device, () => { device.launch(kernel, operands, params); }, Math.min(repeat, 100)); // prettier-ignore
+    const timing = await time(
+      device,
+      () => {
+        device.launch(kernel, operands, params);
+      },
+      Math.min(repeat, 100),
+    );
     flops += kernel.cost(params).flops;
     ms += timing.median;
   }
@@ -155,7 +194,9 @@ async function best(
       const gflops = await measureRow(device, backend, row, dtype);
       if (gflops === undefined) continue;
       const rounded = String(Number(gflops.toPrecision(4)));
-      console.log(`${bucket.padEnd(12)} ${layout} ${dtype} ${tileName(tile).padEnd(30)} ${split ? `split ${split.workgroups}` : ''.padEnd(9)} ${rounded.padStart(8)} GFLOP/s`); // prettier-ignore
+      console.log(
+        `${bucket.padEnd(12)} ${layout} ${dtype} ${tileName(tile).padEnd(30)} ${split ? `split ${split.workgroups}` : ''.padEnd(9)} ${rounded.padStart(8)} GFLOP/s`,
+      );
       if (!winner || gflops > winner.gflops) {
         const measured = `${machine.adapter === 'software' ? 'software' : backend.capabilities.name}, ${dtype}: ${rounded} GFLOP/s`;
         winner = { row: { ...row, measured }, gflops };
@@ -186,7 +227,8 @@ if (rows.length === 0) console.log(`nothing to tune: the ${profile} profile has 
 else if (options.dry || machine.adapter === 'software')
   console.log(`not written: ${JSON.stringify(rows, undefined, 1)}`);
 else {
-  const isNew = ({ adapter, layout, bucket }: TuningRow) => rows.some(row => row.adapter === adapter && row.layout === layout && row.bucket === bucket); // prettier-ignore
+  const isNew = ({ adapter, layout, bucket }: TuningRow) =>
+    rows.some(row => row.adapter === adapter && row.layout === layout && row.bucket === bucket);
   const kept = measuredRows.filter(row => !isNew(row));
   const header = readFileSync(file, 'utf8').split('export const', 1)[0]!;
   const text = `${header}export const measuredRows: readonly TuningRow[] = ${JSON.stringify([...kept, ...rows])};\n`;

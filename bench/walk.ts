@@ -1,11 +1,11 @@
 /**
- * What runs in an update of stage 2 on wasm: the files with a function that ran in one of its first updates, recorded and
- * replayed ones, and the exports of the WebAssembly library that were called. Prints JSON, for `npm run walk`.
+ * What runs in an update of stage 2 on wasm: the files with a function that ran in one of its first updates, recorded
+ * and replayed ones, and the exports of the WebAssembly library that were called. Prints JSON, for `npm run walk`.
  *
  *     node dist/bench/walk.js [--functions]     with the names of the functions
  *
- * V8 counts calls, from before the program is loaded: so it also counts what goes on in functions that were called earlier,
- * like the loop over the updates. What ran before stage 2 was set up is forgotten.
+ * V8 counts calls, from before the program is loaded: so it also counts what goes on in functions that were called
+ * earlier, like the loop over the updates. What ran before stage 2 was set up is forgotten.
  */
 import fs from 'node:fs';
 import { Session } from 'node:inspector';

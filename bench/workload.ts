@@ -1,7 +1,7 @@
 /**
- * What the default run does, for benches: its configuration, puzzles of its distribution, and the three stages on the model that comes
- * with the package, whose responses end where a trained student's do. (One with fresh weights runs into the length limit, and its
- * rollout costs several times as much as a real one.)
+ * What the default run does, for benches: its configuration, puzzles of its distribution, and the three stages on the
+ * model that comes with the package, whose responses end where a trained student's do. (One with fresh weights runs
+ * into the length limit, and its rollout costs several times as much as a real one.)
  */
 import { AdamW } from '../core/index.js';
 import type { Device } from '../core/index.js';

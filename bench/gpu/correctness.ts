@@ -1,7 +1,7 @@
 /**
- * Every kernel against its reference, in f32 and f16, as a run would compile it (`production`) and with Dawn's bounds checks
- * (`debug`); f32 and f16 side by side too, as in mixed precision. Then every way of products and attention that the adapter can run,
- * whether its tuning table takes it or not.
+ * Every kernel against its reference, in f32 and f16, as a run would compile it (`production`) and with Dawn's bounds
+ * checks (`debug`); f32 and f16 side by side too, as in mixed precision. Then every way of products and attention that
+ * the adapter can run, whether its tuning table takes it or not.
  */
 import { openDevice } from '../../core/backends/webgpu/device.js';
 import { WebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
@@ -45,10 +45,17 @@ async function checkRegistry(
     }
     if (problem !== undefined) problems.push(problem);
   }
-  return { mode, what: `kernels in ${dtype}, profile ${String(backend.capabilities.features['profile'])}`, checked: chosen.length, problems }; // prettier-ignore
+  return {
+    mode,
+    what: `kernels in ${dtype}, profile ${String(backend.capabilities.features['profile'])}`,
+    checked: chosen.length,
+    problems,
+  };
 }
 
-/** Every tile that the adapter can run, on the shapes that select it; another way than the one meant is a problem too. */
+/**
+ * Every tile that the adapter can run, on the shapes that select it; another way than the one meant is a problem too.
+ */
 async function checkWays(
   backend: WebGpuBackend,
   mode: Mode,

@@ -1,6 +1,7 @@
 /**
- * What the machine can do at most, measured with shaders that do one thing each: how fast launches follow each other, how fast
- * memory is copied, how fast the arithmetic and the matrix units run on registers alone. Kernels are judged against these.
+ * What the machine can do at most, measured with shaders that do one thing each: how fast launches follow each other,
+ * how fast memory is copied, how fast the arithmetic and the matrix units run on registers alone. Kernels are judged
+ * against these.
  */
 import { openDevice } from '../../core/backends/webgpu/device.js';
 import type { OpenedDevice } from '../../core/backends/webgpu/device.js';
@@ -64,7 +65,8 @@ export async function shortest(
     pass.end();
     device.queue.submit([encoder.finish()]);
     const submitted = performance.now() - start;
-    await settle(device.queue.onSubmittedWorkDone(), capabilities.software); // Dawn's polling would take the adapter's core
+    // Dawn's polling would take the adapter's core
+    await settle(device.queue.onSubmittedWorkDone(), capabilities.software);
     if (i === 0) continue; // compiles
     total = Math.min(total, performance.now() - start);
     host = Math.min(host, submitted);
@@ -83,7 +85,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   for (var i = id.x; i < arrayLength(&y); i += stride) { y[i] = x[i]; }
 }`;
 
-/** How the loop on registers is written: `chains` independent sums of `type` per lane, in workgroups of so many lanes. */
+/**
+ * How the loop on registers is written: `chains` independent sums of `type` per lane, in workgroups of so many lanes.
+ */
 export interface FmaShape {
   readonly chains: number;
   readonly type: 'f32' | 'vec4<f32>' | 'vec4<f16>';

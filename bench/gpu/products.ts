@@ -1,4 +1,7 @@
-/** Matrix products and attention, at square shapes and at those of our models: the same list for our kernels and for PyTorch. */
+/**
+ * Matrix products and attention, at square shapes and at those of our models: the same list for our kernels and for
+ * PyTorch.
+ */
 import type { GpuScale } from './scale.js';
 
 export interface Product {
@@ -49,7 +52,10 @@ export function nameOf(work: Work): string {
     : `${work.kind.replace('_grad', ' gradient')} ${work.sequences} x ${work.length}, ${work.heads} heads of ${work.headDim}`;
 }
 
-/** Floating-point operations: two per multiply-add; attention with a full mask, its gradient counted as 2.5 times forward. */
+/**
+ * Floating-point operations: two per multiply-add; attention with a full mask, its gradient counted as 2.5 times
+ * forward.
+ */
 export function flopsOf(work: Work): number {
   if (work.kind === 'matmul') return 2 * work.m * work.n * work.k;
   const forward = 4 * work.sequences * work.length ** 2 * work.heads * work.headDim;

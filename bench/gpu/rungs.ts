@@ -1,6 +1,6 @@
 /**
- * The ladder of matrix multiplication on this adapter, from one lane per element to matrix units, each rung beside what the machine
- * can do at most at that ratio of arithmetic to traffic: the roofline (Williams et al. 2009, CACM 52(4)).
+ * The ladder of matrix multiplication on this adapter, from one lane per element to matrix units, each rung beside what
+ * the machine can do at most at that ratio of arithmetic to traffic: the roofline (Williams et al. 2009, CACM 52(4)).
  */
 import { Device } from '../../core/index.js';
 import { openDevice } from '../../core/backends/webgpu/device.js';
@@ -91,7 +91,10 @@ export async function climb(scale: GpuScale, onLadder: (ladder: Ladder) => void)
     const backend = new WebGpuBackend(await openDevice({ profile: rung.profile }));
     const device = new Device(backend);
     named = { ...ladder, adapter: backend.capabilities.name };
-    const example = { params: { m: 64, n: 64, k: 64, batch: 1, strideA: 0, strideB: 0 }, lengths: { a: 4096, b: 4096, bias: 64, residual: 4096, c: 4096 } }; // prettier-ignore
+    const example = {
+      params: { m: 64, n: 64, k: 64, batch: 1, strideA: 0, strideB: 0 },
+      lengths: { a: 4096, b: 4096, bias: 64, residual: 4096, c: 4096 },
+    };
     for (const dtype of rung.profile === 'sgmat' ? (['f16'] as const) : (['f32', 'f16'] as const)) {
       const problem = await checkCase(backend, rung.kernel, conformanceCase(rung.kernel, example, dtype, 1, 1));
       if (problem !== undefined) throw new Error(`${rung.name}: ${problem}`);

@@ -1,4 +1,7 @@
-/** How much work the parts of the GPU day do: enough for a data-centre GPU, or little enough to be tried on a software adapter. */
+/**
+ * How much work the parts of the GPU day do: enough for a data-centre GPU, or little enough to be tried on a software
+ * adapter.
+ */
 import type { PresetName } from '../../models/index.js';
 
 export interface GpuScale {

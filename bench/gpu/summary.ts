@@ -69,7 +69,9 @@ function capabilities({ device, added }: CapabilityReport): string {
 
 function correctness(reports: readonly CorrectnessReport[]): string {
   const rows = reports.map(({ mode, what, checked, problems }) => [
-    ...[mode, what, String(checked)],
+    mode,
+    what,
+    String(checked),
     problems.length === 0 ? 'all agree' : `${problems.length} do not`,
   ]);
   const problems = reports.flatMap(({ mode, problems: list }) => list.map(line => `- ${mode}: ${line}`));
@@ -96,7 +98,12 @@ function limits({ dependentLaunch, independentLaunch, hostPerLaunch, copy, f32, 
 
 function ladderTable({ rows }: Ladder): string {
   const cells = rows.map(({ rung, dtype, n, milliseconds, gflops, roof }) => [
-    ...[rung, dtype, String(n), number(milliseconds), number(gflops), `${number((100 * gflops) / roof)} %`],
+    rung,
+    dtype,
+    String(n),
+    number(milliseconds),
+    number(gflops),
+    `${number((100 * gflops) / roof)} %`,
   ]);
   return `## From naive to fast\n\n${table(['rung', 'dtype', 'side', 'ms', 'GFLOP/s', 'of its roof'], cells)}`;
 }
@@ -109,7 +116,10 @@ function sweepTable(rows: readonly SweepRow[], { limits: ceilings, pytorch }: Pa
     const theirs = dtype === 'f16' ? torch.get(name) : undefined;
     const most = ceiling(dtype);
     return [
-      ...[name, dtype, number(milliseconds), number(teraflops)],
+      name,
+      dtype,
+      number(milliseconds),
+      number(teraflops),
       most ? `${number((100 * teraflops) / most)} %` : '-',
       theirs === undefined ? '-' : number((teraflops * milliseconds) / theirs),
       theirs === undefined ? '-' : number(theirs / milliseconds),
@@ -125,17 +135,29 @@ function trainingTable(rows: readonly TrainingRow[], { pytorch }: Partial<PartRe
   const cells = rows.map(({ preset, precision, batch, step, teraflops, bytes, rollout, perToken }) => {
     const name = `${preset} x ${batch}`;
     return [
-      ...[
-        `${name} ${precision}`,
-        number(step),
-        number((1000 * batch) / step),
-        number(teraflops),
-        number(bytes / 2 ** 20),
-      ],
-      ...[number(torch(`step ${name}`, 'eager')), number(torch(`step ${name}`, 'compiled'))],
-      ...[number(rollout), number(1000 * perToken), number(torch(`rollout ${name}`, 'eager'))],
+      `${name} ${precision}`,
+      number(step),
+      number((1000 * batch) / step),
+      number(teraflops),
+      number(bytes / 2 ** 20),
+      number(torch(`step ${name}`, 'eager')),
+      number(torch(`step ${name}`, 'compiled')),
+      number(rollout),
+      number(1000 * perToken),
+      number(torch(`rollout ${name}`, 'eager')),
     ];
   });
-  const head = ['model x batch', 'step ms', 'samples/s', 'TFLOP/s', 'MiB', 'PyTorch eager ms', 'compiled ms', 'rollout ms', 'µs per token', 'PyTorch rollout ms']; // prettier-ignore
+  const head = [
+    'model x batch',
+    'step ms',
+    'samples/s',
+    'TFLOP/s',
+    'MiB',
+    'PyTorch eager ms',
+    'compiled ms',
+    'rollout ms',
+    'µs per token',
+    'PyTorch rollout ms',
+  ];
   return `## Training steps and rollouts\n\n${table(head, cells)}`;
 }

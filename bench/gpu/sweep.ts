@@ -1,4 +1,7 @@
-/** Our products and attention, timed one by one: launches that wait for each other, enough of them that the fence does not count. */
+/**
+ * Our products and attention, timed one by one: launches that wait for each other, enough of them that the fence does
+ * not count.
+ */
 import { Device } from '../../core/index.js';
 import type { Tensor } from '../../core/index.js';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
@@ -57,8 +60,16 @@ function launchAttention(device: Device, work: Attention, dtype: Half): () => vo
   const scale = 1 / Math.sqrt(headDim);
   const forward = () => {
     const params = {
-      ...{ sequences, heads, headDim, strideQ: 3 * width, strideKv: 3 * width, offsetK: width, offsetV: 2 * width },
-      ...{ maxQueries: length, maxKeys: length, scale },
+      sequences,
+      heads,
+      headDim,
+      strideQ: 3 * width,
+      strideKv: 3 * width,
+      offsetK: width,
+      offsetV: 2 * width,
+      maxQueries: length,
+      maxKeys: length,
+      scale,
     };
     device.launch(kernelNamed('attention'), { q: qkv, kv: qkv, table, out, lse }, params);
   };

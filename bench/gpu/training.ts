@@ -1,6 +1,6 @@
 /**
- * Training steps and rollouts of our models, with batches of one length so that PyTorch can do the same work: a step is forward, loss,
- * backward and AdamW from images; a rollout samples a whole batch of responses with a key-value cache.
+ * Training steps and rollouts of our models, with batches of one length so that PyTorch can do the same work: a step is
+ * forward, loss, backward and AdamW from images; a rollout samples a whole batch of responses with a key-value cache.
  */
 import { AdamW, crossEntropy, Device, sum } from '../../core/index.js';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
@@ -25,7 +25,10 @@ export interface TrainingRow {
   readonly parameters: number;
   /** Rows that go through the decoder in a step: prompt and response. */
   readonly tokens: number;
-  /** Milliseconds per training step, its useful TFLOP/s (6 per parameter of a block and token) and device memory in bytes. */
+  /**
+   * Milliseconds per training step, its useful TFLOP/s (6 per parameter of a block and token) and device memory in
+   * bytes.
+   */
   readonly step: number;
   readonly teraflops: number;
   readonly bytes: number;
@@ -43,7 +46,10 @@ export function stepShape(config: ModelConfig, batch: number, responseLength: nu
   return { ...config, batch, patches, prompt: patches + promptTail, response: responseLength };
 }
 
-/** Floating-point operations of forward and backward in the blocks: 6 per weight and row (Kaplan et al. 2020, arXiv 2001.08361). */
+/**
+ * Floating-point operations of forward and backward in the blocks: 6 per weight and row (Kaplan et al. 2020, arXiv
+ * 2001.08361).
+ */
 export function stepFlops(config: ModelConfig, batch: number, responseLength: number): number {
   const block = (width: number) => 12 * width * width; // q, k, v, out: 4; mlp: 8
   const { patches, prompt, response } = stepShape(config, batch, responseLength);
@@ -103,10 +109,16 @@ async function measure(
   const options = { maxTokens: responseLength, temperature: 1, seed: 1, stream: 1, step: 0 };
   const rollout = await samples(3, () => device.scope(() => generate(model, prompts, options, inputs.patches)));
   const row: TrainingRow = {
-    ...{ preset, precision, batch, parameters: model.parameters.count },
+    preset,
+    precision,
+    batch,
+    parameters: model.parameters.count,
     tokens: batch * (prompt.length + responseLength),
-    ...{ step, teraflops: stepFlops(config, batch, responseLength) / step / 1e9, bytes },
-    ...{ rollout, perToken: rollout / responseLength },
+    step,
+    teraflops: stepFlops(config, batch, responseLength) / step / 1e9,
+    bytes,
+    rollout,
+    perToken: rollout / responseLength,
   };
   await device.close();
   return row;

@@ -45,7 +45,12 @@ async function sessionOf(kind, operands, { m, n }) {
     const bytes =
       kind === 'softmax'
         ? model('Softmax', integer('axis', 1), { a: shape }, shape)
-        : model('Gemm', [...integer('transA', Number(kind === 'tn')), ...integer('transB', Number(kind === 'nt'))], { a: shape, b: second }, [m, n]); // prettier-ignore
+        : model(
+            'Gemm',
+            [...integer('transA', Number(kind === 'tn')), ...integer('transB', Number(kind === 'nt'))],
+            { a: shape, b: second },
+            [m, n],
+          );
     const options = { executionProviders: [provider], intraOpNumThreads: Number(threads) };
     sessions.set(key, await ort.InferenceSession.create(bytes, options));
   }

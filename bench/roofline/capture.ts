@@ -26,8 +26,8 @@ export interface Captured {
 const places = new Set(['offset', 'column', 'maxKeys', 'strideA', 'strideB', 's0', 's1', 's2', 's3']);
 
 /**
- * What launches must share to be measured once: kernel, sizes and types. Copies of pieces (gradients into the flat buffer of all) have
- * many sizes, which are told apart by powers of two.
+ * What launches must share to be measured once: kernel, sizes and types. Copies of pieces (gradients into the flat
+ * buffer of all) have many sizes, which are told apart by powers of two.
  */
 function keyOf(kernel: Kernel, params: Readonly<Record<string, number>>, operands: readonly Operand[]): string {
   const isPiece = kernel.name.startsWith('strided_');
@@ -111,7 +111,9 @@ export class Loaded {
 
   /** True if the kernel counts, or marks what has ended: it does less work each time unless it is set back. */
   get consumesItsState(): boolean {
-    return Object.values(this.#captured.kernel.buffers).some(({ access, kind }) => access === 'update' && kind === 'index'); // prettier-ignore
+    return Object.values(this.#captured.kernel.buffers).some(
+      ({ access, kind }) => access === 'update' && kind === 'index',
+    );
   }
 
   /** Puts back what the operands held: those that the kernel changes, or others. */
@@ -124,8 +126,8 @@ export class Loaded {
   }
 
   /**
-   * Largest difference from the reference in f64 after one launch, relative to the largest number in the buffer; for integers (tokens that
-   * were drawn) the share that differs.
+   * Largest difference from the reference in f64 after one launch, relative to the largest number in the buffer; for
+   * integers (tokens that were drawn) the share that differs.
    */
   async error(): Promise<number> {
     const { kernel, params, buffers } = this.#captured;
@@ -138,7 +140,9 @@ export class Loaded {
     this.restore();
     this.launch();
     const specs = Object.values(kernel.buffers);
-    const written = buffers.flatMap((buffer, i) => (specs[i]!.access === 'read' ? [] : [[buffer, this.#operands[i]!] as const])); // prettier-ignore
+    const written = buffers.flatMap((buffer, i) =>
+      specs[i]!.access === 'read' ? [] : [[buffer, this.#operands[i]!] as const],
+    );
     const reads = written.map(([, { allocation }]) => this.#device.backend.read(allocation, 0, allocation.bytes));
     kernel.reference(expected, params);
     let worst = 0;

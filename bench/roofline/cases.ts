@@ -28,8 +28,8 @@ export function squares(sides: readonly number[] = [256, 512, 1024]): Captured[]
 }
 
 /**
- * Largest error of a product on a few elements, relative to the largest of them: all of them would take the reference seconds. What
- * belongs to it (bias, ReLU, residual) is read off its name.
+ * Largest error of a product on a few elements, relative to the largest of them: all of them would take the reference
+ * seconds. What belongs to it (bias, ReLU, residual) is read off its name.
  */
 export async function productError(loaded: Loaded, { kernel, params, buffers }: Captured): Promise<number> {
   const { m, n, k } = params as Readonly<Record<'m' | 'n' | 'k', number>>;
@@ -64,8 +64,8 @@ export async function workOf(loaded: Loaded, { kernel, params, buffers }: Captur
 }
 
 /**
- * All launches of the default run: a step of each stage, rollouts on every path that the device has (stage 2 takes the fastest), and
- * the transformer that engines are compared by.
+ * All launches of the default run: a step of each stage, rollouts on every path that the device has (stage 2 takes the
+ * fastest), and the transformer that engines are compared by.
  */
 export async function captureSteps(device: Device, captures: Captures): Promise<void> {
   const { stages, student } = await openWorkload(device);

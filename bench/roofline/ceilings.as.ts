@@ -1,5 +1,5 @@
-// What one machine can do at most, for the roofline of bench/kernels.ts: loops that do one thing each, run by the same threads
-// as the kernels. No part of the library: bench/roofline/wasm.ts compiles them when they are needed.
+// What one machine can do at most, for the roofline of bench/kernels.ts: loops that do one thing each, run by the same
+// threads as the kernels. No part of the library: bench/roofline/wasm.ts compiles them when they are needed.
 import { at, madd } from '../../kernels/wasm/simd.as';
 
 @unmanaged

@@ -1,7 +1,7 @@
 /**
- * What the device can do at most, measured: arithmetic on registers alone, and memory traffic with next to no arithmetic, for working
- * sets from those that fit into a core's cache to those that fit into none. A kernel is judged against the roofline that they make
- * (Williams, Waterman, Patterson 2009, CACM 52(4)).
+ * What the device can do at most, measured: arithmetic on registers alone, and memory traffic with next to no
+ * arithmetic, for working sets from those that fit into a core's cache to those that fit into none. A kernel is judged
+ * against the roofline that they make (Williams, Waterman, Patterson 2009, CACM 52(4)).
  */
 /** Memory traffic at one size of the working set. */
 export interface Bandwidth {
@@ -24,7 +24,9 @@ export interface Ceilings {
 /** Working sets in bytes. */
 export const workingSets: readonly number[] = [17, 19, 21, 23, 25, 27].map(n => 2 ** n);
 
-/** The higher of two measurements of each: nothing can be measured too fast, and other users of a machine only slow it. */
+/**
+ * The higher of two measurements of each: nothing can be measured too fast, and other users of a machine only slow it.
+ */
 export function highest(a: Ceilings, b: Ceilings): Ceilings {
   const names = [...new Set([...Object.keys(a.others), ...Object.keys(b.others)])];
   return {
@@ -39,8 +41,9 @@ export function highest(a: Ceilings, b: Ceilings): Ceilings {
 }
 
 /**
- * GB/s that a working set of so many bytes can have: the best of the three loops at this size or a larger one (where a launch costs
- * more than small loops do, the larger one shows what the memory can do), and straight lines over the logarithm of the size between.
+ * GB/s that a working set of so many bytes can have: the best of the three loops at this size or a larger one (where a
+ * launch costs more than small loops do, the larger one shows what the memory can do), and straight lines over the
+ * logarithm of the size between.
  */
 export function bandwidthAt({ bandwidth }: Pick<Ceilings, 'bandwidth'>, bytes: number): number {
   const best = bandwidth.map((_, i) =>

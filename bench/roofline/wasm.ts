@@ -56,8 +56,13 @@ export async function measureWasmCeilings({ threads: count, features }: Capabili
   const pages = 1 + Math.ceil((workingSets.at(-1)! + 4 * pageBytes) / pageBytes);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: 65_536, shared: true });
   const threads = await Threads.start({
-    ...{ threads: count, module: await compile(String(features['simd'])), memory, control, script: workerScript },
-    ...{ spinMilliseconds: 0.5, stallMilliseconds: 30_000 },
+    threads: count,
+    module: await compile(String(features['simd'])),
+    memory,
+    control,
+    script: workerScript,
+    spinMilliseconds: 0.5,
+    stallMilliseconds: 30_000,
   });
   const [integers, floats] = [new Int32Array(memory.buffer), new Float32Array(memory.buffer)];
   const at = args >> 2;
@@ -74,7 +79,10 @@ export async function measureWasmCeilings({ threads: count, features }: Capabili
 
   const bandwidth: Bandwidth[] = [];
   for (const bytes of workingSets) {
-    /** GB/s of a loop over `arrays` arrays that together fill the working set; one unit per thread, so that caches are its own. */
+    /**
+     * GB/s of a loop over `arrays` arrays that together fill the working set; one unit per thread, so that caches are
+     * its own.
+     */
     const stream = (name: string, arrays: number, check: (x: number, y: number, z: number) => void) => {
       const own = Math.floor(bytes / arrays / count / 64) * 64;
       const size = own * count;

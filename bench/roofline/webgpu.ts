@@ -1,6 +1,6 @@
 /**
- * The ceilings of a WebGPU adapter, reached by shaders that do one thing each. What suits an adapter differs (lanes of a GPU want many
- * chains, a processor that plays one spills them), so each ceiling is the best of several shaders.
+ * The ceilings of a WebGPU adapter, reached by shaders that do one thing each. What suits an adapter differs (lanes of
+ * a GPU want many chains, a processor that plays one spills them), so each ceiling is the best of several shaders.
  */
 import { openDevice } from '../../core/backends/webgpu/device.js';
 import type { OpenedDevice } from '../../core/backends/webgpu/device.js';
@@ -10,7 +10,9 @@ import type { FmaShape } from '../gpu/limits.js';
 import { workingSets } from './ceilings.js';
 import type { Bandwidth, Ceilings } from './ceilings.js';
 
-/** Lanes of one launch and rounds of its loop; a software adapter takes milliseconds for what a GPU needs to be filled. */
+/**
+ * Lanes of one launch and rounds of its loop; a software adapter takes milliseconds for what a GPU needs to be filled.
+ */
 const sizes = {
   software: { lanes: 2 ** 10, rounds: 2 ** 9, groups: 64, bytesPerSample: 2 ** 24, sets: workingSets },
   hardware: { lanes: 2 ** 20, rounds: 2 ** 12, groups: 4224, bytesPerSample: 2 ** 30, sets: [...workingSets, 2 ** 29] },
@@ -36,7 +38,10 @@ const arraysOf = { read: 1, copy: 2, triad: 3 } as const;
 
 function streamShader(loop: keyof typeof loops): string {
   const names = { read: ['x', 'z'], copy: ['x', 'z'], triad: ['x', 'y', 'z'] }[loop];
-  const bindings = names.map((name, i) => `@group(0) @binding(${i}) var<storage, ${name === 'z' ? 'read_write' : 'read'}> ${name}: array<vec4f>;`); // prettier-ignore
+  const bindings = names.map(
+    (name, i) =>
+      `@group(0) @binding(${i}) var<storage, ${name === 'z' ? 'read_write' : 'read'}> ${name}: array<vec4f>;`,
+  );
   return `${bindings.join('\n')}
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -91,7 +96,11 @@ async function bandwidths(opened: OpenedDevice): Promise<Bandwidth[]> {
   const { device, usage, capabilities } = opened;
   const { bytesPerSample, groups, sets } = sizes[capabilities.software ? 'software' : 'hardware'];
   const shaders = { read: streamShader('read'), copy: streamShader('copy'), triad: streamShader('triad') };
-  const compiled = { read: compile(opened, shaders.read), copy: compile(opened, shaders.copy), triad: compile(opened, shaders.triad) }; // prettier-ignore
+  const compiled = {
+    read: compile(opened, shaders.read),
+    copy: compile(opened, shaders.copy),
+    triad: compile(opened, shaders.triad),
+  };
   const all: Bandwidth[] = [];
   for (const bytes of sets) {
     const stream = async (loop: keyof typeof loops) => {

@@ -1,6 +1,7 @@
 /**
- * What launches really have to do. Kernels know only their params, which are the same for all batches of a bucket: in ragged batches the
- * table says how many keys each query sees, and a rollout does nothing for sequences that have ended.
+ * What launches really have to do. Kernels know only their params, which are the same for all batches of a bucket: in
+ * ragged batches the table says how many keys each query sees, and a rollout does nothing for sequences that have
+ * ended.
  */
 import { namedParams } from '../../core/backend.js';
 import type { Device, Tensor } from '../../core/index.js';
@@ -42,7 +43,7 @@ export function attentionWork(kernel: Kernel, params: Params, table: Int32Array)
 /** A rollout counted by the tokens that it has drawn. */
 export function rolloutWork(kernel: Kernel, params: Params, tokens: Int32Array): Cost {
   const { flops, elements } = kernel.cost(params);
-  const [sequences, stride, column, steps] = ['sequences', 'stride', 'column', 'steps'].map(name => params[name]!) as [number, number, number, number]; // prettier-ignore
+  const { sequences, stride, column, steps } = params as Record<'sequences' | 'stride' | 'column' | 'steps', number>;
   let drawn = 0;
   for (let s = 0; s < sequences; s++)
     for (let t = column; t < column + steps; t++) if (tokens[s * stride + t] !== vocabulary.PAD) drawn++;
@@ -77,7 +78,8 @@ export async function countWork(device: Device, batch: number, body: () => Promi
           const table = Int32Array.from(values);
           flops += attentionWork(kernel, params, table).flops;
           const { storage } = tensors['table']!;
-          const isDecoder = table.some((prefix, i) => i % fields === 4 && prefix < table[i - 1]!); // images have no response
+          // images have no response
+          const isDecoder = table.some((prefix, i) => i % fields === 4 && prefix < table[i - 1]!);
           if (kernel.name !== 'attention_grad' || !isDecoder || seen.has(storage)) return;
           seen.add(storage); // all layers share a table
           for (let at = 1; at < table.length; at += fields) {

@@ -1,6 +1,6 @@
 /**
- * The runs of `npm run same`, in the spelling of the baseline. Every run goes through all stages; together they are some thousand
- * updates on every backend, and each setting that can change a number of a training is in one of them.
+ * The runs of `npm run same`, in the spelling of the baseline. Every run goes through all stages; together they are
+ * some thousand updates on every backend, and each setting that can change a number of a training is in one of them.
  */
 
 export interface SameCase {

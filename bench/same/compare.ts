@@ -1,6 +1,6 @@
 /**
- * Two snapshots beside each other. JSON is compared as parsed values (numbers by their bits, keys in any order), tensors by their
- * bytes, all other texts line by line.
+ * Two snapshots beside each other. JSON is compared as parsed values (numbers by their bits, keys in any order),
+ * tensors by their bytes, all other texts line by line.
  */
 import { leftOutMetadata, measured } from './renames.js';
 import type { Allowed, Renames } from './renames.js';
@@ -93,7 +93,11 @@ function firstDifferences<T>(
 
 /** Line by line: the first update that differs, in which keys, and how many differ from there on. */
 function logDifferences(a: string, b: string, { log, added }: Allowed): string[] {
-  const read = (text: string) => text.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as JsonObject); // prettier-ignore
+  const read = (text: string) =>
+    text
+      .split('\n')
+      .filter(line => line !== '')
+      .map(line => JSON.parse(line) as JsonObject);
   const expected = read(a).map(record => without(renameKeys(record, log) as JsonObject, measured));
   const found = read(b).map(record => without(record, [...measured, ...added.log]));
   const both = Math.min(expected.length, found.length);

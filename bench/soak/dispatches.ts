@@ -1,4 +1,7 @@
-/** Many dispatches on a GPU while the garbage collector is forced again and again: Dawn's objects must outlive their last use here. */
+/**
+ * Many dispatches on a GPU while the garbage collector is forced again and again: Dawn's objects must outlive their
+ * last use here.
+ */
 import { add, Device } from '../../core/index.js';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 

@@ -1,6 +1,6 @@
 /**
- * Bad input of every kind, made by fast-check: each must be used, or refused with one clear line; never a stack, a hang, a huge
- * allocation, or something half written.
+ * Bad input of every kind, made by fast-check: each must be used, or refused with one clear line; never a stack, a
+ * hang, a huge allocation, or something half written.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -29,7 +29,9 @@ import { miniatureModel } from './miniature.js';
 /** Longest time for one input, in milliseconds: a hang, not a slow machine. */
 const hangMilliseconds = 20_000;
 
-/** @throws Error unless `error` is something that a person can read: one line that is no accident of the program's own */
+/**
+ * @throws Error unless `error` is something that a person can read: one line that is no accident of the program's own
+ */
 export function requireClear(error: unknown, where: string): void {
   const shown = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const isAccident = error instanceof TypeError || error instanceof ReferenceError || error instanceof SyntaxError;
@@ -138,10 +140,16 @@ function toJson(value: unknown): string {
   }
 }
 
-const words = fc.oneof(
-  fc.constantFrom('--set', '--seed', '--config', '--stage', '--preset', '--out', '--threads', '--device', '--input', '--level', '--json', '--puzzles', '--checkpoint-every', '--precision', '--direct', '--profile', '--', '-1', '0', 'NaN', '1e9', '../..', '/', 'a=b', 'stage0.steps=-1', 'tasks=[]', 'wasm', 'stage2', '__proto__.x=1'),
-  text,
-).filter(word => !/^(-h|--help|-v|--version)/.test(word)); // prettier-ignore
+const words = fc
+  .oneof(
+    fc.constantFrom(
+      ...'--set --seed --config --stage --preset --out --threads --device --input --level --json --puzzles'.split(' '),
+      ...'--checkpoint-every --precision --direct --profile -- -1 0 NaN 1e9 ../.. / a=b stage0.steps=-1'.split(' '),
+      ...'tasks=[] wasm stage2 __proto__.x=1'.split(' '),
+    ),
+    text,
+  )
+  .filter(word => !/^(-h|--help|-v|--version)/.test(word));
 
 /** Commands that end at once whatever the options say: what they need is not there. */
 const commands = fc.constantFrom<readonly [readonly string[], readonly string[]]>(
@@ -161,8 +169,11 @@ const options = kindOf(
   async ([[command, needs], more]) => {
     const [out, err]: [string[], string[]] = [[], []];
     const terminal = {
-      ...{ out: (line: string) => out.push(line), err: (line: string) => err.push(line) },
-      ...{ bar: undefined, columns: undefined, colours: pc.createColors(false) },
+      out: (line: string) => out.push(line),
+      err: (line: string) => err.push(line),
+      bar: undefined,
+      columns: undefined,
+      colours: pc.createColors(false),
     };
     const code = await main([...command, ...needs, ...more], terminal);
     const errors = err.filter(line => line.startsWith('error: '));
@@ -267,7 +278,11 @@ const headerBytes = 8 + Number(new DataView(goodCheckpoint.buffer).getBigUint64(
 const headerText = new TextDecoder().decode(goodCheckpoint.subarray(8, headerBytes));
 
 /** A header that says something else, with its length put right or not. */
-const liars = fc.record({ changes: edits, numbers: fc.array(fc.tuple(fc.nat(), fc.integer()), { maxLength: 3 }), length: fc.option(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), { freq: 4 }) }); // prettier-ignore
+const liars = fc.record({
+  changes: edits,
+  numbers: fc.array(fc.tuple(fc.nat(), fc.integer()), { maxLength: 3 }),
+  length: fc.option(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), { freq: 4 }),
+});
 
 const checkpoints = kindOf(
   'checkpoints',

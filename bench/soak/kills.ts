@@ -1,4 +1,7 @@
-/** Processes that are killed at random instants, most of them while they write a checkpoint: nothing that was saved may be lost. */
+/**
+ * Processes that are killed at random instants, most of them while they write a checkpoint: nothing that was saved may
+ * be lost.
+ */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -77,7 +80,15 @@ export async function killRuns(kills: number, folder: string, seed: number, chil
   fs.mkdirSync(folder, { recursive: true });
   const straight = path.join(folder, 'straight');
   const { code, errors } = await runChild(child, straight, runSeed);
-  if (code !== 0) return { kills: 0, signals, duringWrites, checkpointsRead, finishedRuns, problems: [`the straight run ended with ${code}: ${errors}`] }; // prettier-ignore
+  if (code !== 0)
+    return {
+      kills: 0,
+      signals,
+      duringWrites,
+      checkpointsRead,
+      finishedRuns,
+      problems: [`the straight run ended with ${code}: ${errors}`],
+    };
   const expected = finalFiles(straight);
 
   for (let run = 1; done < kills || finishedRuns === 0; run++) {
@@ -111,7 +122,8 @@ export async function killRuns(kills: number, folder: string, seed: number, chil
       newest = Math.max(newest, now);
       if (problems.length > 10) return { kills: done, signals, duringWrites, checkpointsRead, finishedRuns, problems };
       if (isKilled) continue;
-      if (finalFiles(target).some((bytes, i) => !bytes.equals(expected[i]!))) problems.push(`run ${run} ended with other bits than the straight one`); // prettier-ignore
+      if (finalFiles(target).some((bytes, i) => !bytes.equals(expected[i]!)))
+        problems.push(`run ${run} ended with other bits than the straight one`);
       finishedRuns++;
       break;
     }

@@ -1,4 +1,7 @@
-/** Memory over many steps of stage 2, whose rollouts have changing lengths: buffers and bytes, on the device and on the host. */
+/**
+ * Memory over many steps of stage 2, whose rollouts have changing lengths: buffers and bytes, on the device and on the
+ * host.
+ */
 import { AdamW } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
 import { noDecayGroups, VisionLanguageModel } from '../../models/index.js';
@@ -10,7 +13,10 @@ export interface MemoryReport {
   readonly steps: number;
   /** Shortest and longest mean length of a step's responses, in tokens. */
   readonly responseTokens: readonly [number, number];
-  /** Most tensors, bytes of tensors, bytes kept for reuse, and bytes of JavaScript objects (garbage collected) in each quarter. */
+  /**
+   * Most tensors, bytes of tensors, bytes kept for reuse, and bytes of JavaScript objects (garbage collected) in each
+   * quarter.
+   */
   readonly liveBuffers: readonly number[];
   readonly liveBytes: readonly number[];
   readonly pooledBytes: readonly number[];
@@ -28,8 +34,8 @@ const heapSlack = 8e6;
 const quarters = [0, 1, 2, 3] as const;
 
 /**
- * @param eager without recordings: then the tensors that live after a step must be the same after every step. With them, some 16
- *   shapes of a step keep their memory, and no quarter of the steps may need more than those before it
+ * @param eager without recordings: then the tensors that live after a step must be the same after every step. With
+ *   them, some 16 shapes of a step keep their memory, and no quarter of the steps may need more than those before it
  */
 export async function memoryOverSteps(device: Device, steps: number, eager: boolean): Promise<MemoryReport> {
   const config = miniatureConfig({ stage2: { steps, warmup: 0, visionRate: 1e-3, decoderRate: 1e-3 } });
@@ -41,8 +47,8 @@ export async function memoryOverSteps(device: Device, steps: number, eager: bool
   if (eager) device.resultObserver = () => {};
   const problems: string[] = [];
   const lengths: number[] = [];
-  const most = (): number[] => quarters.map(() => 0);
-  const [liveBuffers, liveBytes, pooledBytes, heapBytes, processBytes, allocations] = [most(), most(), most(), most(), most(), most()]; // prettier-ignore
+  const [liveBuffers = [], liveBytes = [], pooledBytes = [], heapBytes = [], processBytes = [], allocations = []] =
+    Array.from({ length: 6 }, () => quarters.map(() => 0));
   const raise = (list: number[], q: number, value: number) => (list[q] = Math.max(list[q]!, value));
   const before = device.memory();
   for (let step = 0; step < steps; step++) {
@@ -55,7 +61,10 @@ export async function memoryOverSteps(device: Device, steps: number, eager: bool
     raise(pooledBytes, q, memory.pooledBytes);
     const grew = memory.liveBuffers !== before.liveBuffers || memory.liveBytes !== before.liveBytes;
     if (eager && grew && problems.length < 5)
-      problems.push(`after step ${step} there are ${memory.liveBuffers} tensors with ${memory.liveBytes} bytes, not ${before.liveBuffers} with ${before.liveBytes}`); // prettier-ignore
+      problems.push(
+        `after step ${step} there are ${memory.liveBuffers} tensors with ${memory.liveBytes} bytes, ` +
+          `not ${before.liveBuffers} with ${before.liveBytes}`,
+      );
     if (Math.floor((4 * (step + 1)) / steps) > q) {
       globalThis.gc?.();
       heapBytes[q] = process.memoryUsage().heapUsed;
@@ -80,6 +89,12 @@ export async function memoryOverSteps(device: Device, steps: number, eager: bool
   return {
     steps,
     responseTokens: [Math.min(...lengths), Math.max(...lengths)].map(x => Math.round(10 * x) / 10) as [number, number],
-    ...{ liveBuffers, liveBytes, pooledBytes, heapBytes, processBytes, allocations, problems },
+    liveBuffers,
+    liveBytes,
+    pooledBytes,
+    heapBytes,
+    processBytes,
+    allocations,
+    problems,
   };
 }

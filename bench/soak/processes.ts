@@ -1,4 +1,7 @@
-/** A sample of bad input given to the real command, as processes: one line on standard error, exit code 2, nothing written, an end. */
+/**
+ * A sample of bad input given to the real command, as processes: one line on standard error, exit code 2, nothing
+ * written, an end.
+ */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';

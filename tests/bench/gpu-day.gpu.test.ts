@@ -1,4 +1,7 @@
-/** The script for a machine with a GPU, tried on whatever adapter is here: parts that work, parts that fail, and what remains of both. */
+/**
+ * The script for a machine with a GPU, tried on whatever adapter is here: parts that work, parts that fail, and what
+ * remains of both.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';

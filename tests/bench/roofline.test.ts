@@ -1,4 +1,6 @@
-/** What the benches compute from what they measure: rooflines, exponents, counts of work, and the README's paragraphs. */
+/**
+ * What the benches compute from what they measure: rooflines, exponents, counts of work, and the README's paragraphs.
+ */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -45,7 +47,12 @@ describe('the roofline', () => {
   });
 
   it('takes the higher of two measurements', () => {
-    const other = { ...ceilings, f32: 120, others: { f16: 3 }, bandwidth: ceilings.bandwidth.map(point => ({ ...point, read: 12 })) }; // prettier-ignore
+    const other = {
+      ...ceilings,
+      f32: 120,
+      others: { f16: 3 },
+      bandwidth: ceilings.bandwidth.map(point => ({ ...point, read: 12 })),
+    };
     const both = highest(ceilings, other);
     expect(both.f32).toBe(120);
     expect(both.others).toEqual({ f16: 3 });
@@ -57,7 +64,12 @@ describe('the roofline', () => {
     for (const features of supportsRelaxedSimd() ? [plain, [...plain, 'relaxed-simd']] : [plain]) {
       const binary = await compileWasm(root, 'bench/roofline/ceilings.as.ts', features, 'ceilings.wasm');
       const exported = WebAssembly.Module.exports(await WebAssembly.compile(Uint8Array.from(binary)));
-      expect(exported.map(({ name }) => name).sort()).toEqual(['ceiling_copy', 'ceiling_fma', 'ceiling_read', 'ceiling_triad']); // prettier-ignore
+      expect(exported.map(({ name }) => name).sort()).toEqual([
+        'ceiling_copy',
+        'ceiling_fma',
+        'ceiling_read',
+        'ceiling_triad',
+      ]);
     }
   }, 60_000);
 });
@@ -149,7 +161,10 @@ describe('counts of work', () => {
 
 describe('exponents', () => {
   const row = (value: number, milliseconds: number[], share = 0.5): ScalingRow => ({
-    ...{ what: 'width', value, flops: value ** 2, milliseconds },
+    what: 'width',
+    value,
+    flops: value ** 2,
+    milliseconds,
     families: milliseconds.map(ms => ({ products: share * ms, attention: 0.1, rest: (1 - share) * ms })),
   });
 

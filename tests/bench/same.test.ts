@@ -1,4 +1,6 @@
-/** What `npm run same` makes of two runs: planted differences are found and named, and renamed things are no difference. */
+/**
+ * What `npm run same` makes of two runs: planted differences are found and named, and renamed things are no difference.
+ */
 import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { cases } from '../../bench/same/cases.js';

@@ -13,8 +13,16 @@ const temporary = useTemporaryFolder();
 function items(solved: number): ItemResult[] {
   return ['frozenlake', 'maze'].flatMap(world =>
     Array.from({ length: 4 }, (_, k) => ({
-      ...{ world, level: 3, key: `${world}:${k}`, layout: `${world}:${k}`, detour: k % 2 === 0, response: [2] },
-      ...{ success: k < solved, optimal: k < solved, recapExact: true, reason: k < solved ? 'goal' : 'hole' },
+      world,
+      level: 3,
+      key: `${world}:${k}`,
+      layout: `${world}:${k}`,
+      detour: k % 2 === 0,
+      response: [2],
+      success: k < solved,
+      optimal: k < solved,
+      recapExact: true,
+      reason: k < solved ? 'goal' : 'hole',
     })),
   );
 }
@@ -22,7 +30,13 @@ function items(solved: number): ItemResult[] {
 const result = (seed: number, solved: number): SeedResult => ({
   seed,
   minutes: 20 + seed,
-  rows: buildTable(new Map([['base', items(0)], ['mgsd', items(solved)], ['symbolic', items(4)]])), // prettier-ignore
+  rows: buildTable(
+    new Map([
+      ['base', items(0)],
+      ['mgsd', items(solved)],
+      ['symbolic', items(4)],
+    ]),
+  ),
   shift: {
     heldOutLook: { 'frozenlake 3': 0.25, 'maze 3': 0 },
     larger: { 'maze 4': 0.5 },
@@ -70,12 +84,21 @@ describe('tables of several seeds', () => {
     expect(fs.readFileSync(file, 'utf8')).toBe(once);
     expect(once).toMatch(/^before\n<!-- x:begin -->\n\n`mgsd-lite train --preset worlds`, seed 1, 8 held-out boards/);
     expect(once).toContain('A run took 21.0 minutes, on 2 cores (a processor).');
-    insertResults(file, 'x', { ...given, results: [{ ...result(1, 3), threads: 1 }, { ...result(2, 3), threads: 1 }, { ...result(3, 3), minutes: 9, threads: 2 }] }); // prettier-ignore
+    insertResults(file, 'x', {
+      ...given,
+      results: [
+        { ...result(1, 3), threads: 1 },
+        { ...result(2, 3), threads: 1 },
+        { ...result(3, 3), minutes: 9, threads: 2 },
+      ],
+    });
     expect(fs.readFileSync(file, 'utf8')).toContain(
       'A run took 9.0 minutes with 2 threads, 21.0 to 22.0 minutes with 1 thread,',
     );
     expect(once).toMatch(/<!-- x:end -->\nafter\n$/);
     expect(once).not.toContain('old');
-    expect(() => { insertResults(file, 'y', given); }).toThrow('lacks the marks <!-- y:begin -->'); // prettier-ignore
+    expect(() => {
+      insertResults(file, 'y', given);
+    }).toThrow('lacks the marks <!-- y:begin -->');
   });
 });

@@ -1,6 +1,7 @@
 /**
- * The documents do what they say: every link leads somewhere, every quoted line of code stands in its file, every example and
- * every command runs. Commands that take long run with fewer updates; those that CI runs itself are looked up there.
+ * The documents do what they say: every link leads somewhere, every quoted line of code stands in its file, every
+ * example and every command runs. Commands that take long run with fewer updates; those that CI runs itself are looked
+ * up there.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -18,7 +19,10 @@ function documents(): string[] {
   const walk = (folder: string): string[] =>
     fs.readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap(entry => {
       const file = path.posix.join(folder, entry.name);
-      if (entry.isDirectory()) return entry.name.startsWith('.') || skipped.has(entry.name) || entry.name.startsWith('dist.') ? [] : walk(file); // prettier-ignore
+      if (entry.isDirectory())
+        return entry.name.startsWith('.') || skipped.has(entry.name) || entry.name.startsWith('dist.')
+          ? []
+          : walk(file);
       return entry.name.endsWith('.md') ? [file] : [];
     });
   return walk('.');
@@ -39,12 +43,16 @@ function blocksOf(file: string): Block[] {
   let quoted: string | undefined;
   for (let i = 0; i < lines.length; i++) {
     const line = lines[i]!;
-    quoted = /^<!-- code: (\S+) -->$/.exec(line)?.[1] ?? (line === '' ? quoted : line.startsWith('```') ? quoted : undefined); // prettier-ignore
+    quoted =
+      /^<!-- code: (\S+) -->$/.exec(line)?.[1] ?? (line === '' ? quoted : line.startsWith('```') ? quoted : undefined);
     const language = /^ *```(\w+)$/.exec(line)?.[1];
     if (language === undefined) continue;
     const end = lines.findIndex((other, k) => k > i && other.trim() === '```');
     const indent = line.indexOf('`'); // blocks in lists
-    const text = lines.slice(i + 1, end).map(inner => inner.slice(indent)).join('\n'); // prettier-ignore
+    const text = lines
+      .slice(i + 1, end)
+      .map(inner => inner.slice(indent))
+      .join('\n');
     blocks.push({ file, line: i + 1, language, text, quoted });
     quoted = undefined;
     i = end;
@@ -55,13 +63,17 @@ function blocksOf(file: string): Block[] {
 const all = documents();
 const blocks = all.flatMap(blocksOf);
 const place = ({ file, line }: Block) => `${file}:${line}`;
-const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }; // prettier-ignore
+const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+  scripts: Record<string, string>;
+};
 const ci = fs.readFileSync(path.join(root, '.ci/run'), 'utf8');
 
 describe('links', () => {
   it.each(all)('of %s lead somewhere', file => {
     const text = fs.readFileSync(path.join(root, file), 'utf8').replaceAll(/```[\s\S]*?```/g, '');
-    const targets = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(match => match[1]!).filter(target => !/^[a-z]+:/.test(target)); // prettier-ignore
+    const targets = [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+      .map(match => match[1]!)
+      .filter(target => !/^[a-z]+:/.test(target));
     const missing = targets.filter(target => {
       const [to = '', anchor] = target.split('#');
       const full = to === '' ? path.join(root, file) : path.join(root, path.dirname(file), to);
@@ -75,7 +87,12 @@ describe('links', () => {
 /** Anchors of headings, as code hosts make them. */
 function anchorsOf(file: string): string[] {
   const headings = fs.readFileSync(file, 'utf8').matchAll(/^#+ (.+)$/gm);
-  return [...headings].map(([, heading]) => heading!.toLowerCase().replaceAll(/[^\w\- ]/g, '').replaceAll(' ', '-')); // prettier-ignore
+  return [...headings].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
 }
 
 /** The same code for everybody, however it is broken into lines. */
@@ -140,7 +157,10 @@ describe('examples', () => {
   const examples = blocks.filter(({ language, quoted }) => language === 'ts' && quoted === undefined);
   it.each(examples.map(block => [place(block), block] as const))('%s runs', async (at, { text, line }) => {
     enter(at);
-    const code = text.replaceAll(/from '(mgsd-lite[\w/]*)'/g, (_match, name: string) => `from '${path.join(root, modules[name]!)}'`); // prettier-ignore
+    const code = text.replaceAll(
+      /from '(mgsd-lite[\w/]*)'/g,
+      (_match, name: string) => `from '${path.join(root, modules[name]!)}'`,
+    );
     const file = path.join(folder, `example-${line}.ts`);
     fs.writeFileSync(file, code);
     await import(/* @vite-ignore */ file);
@@ -192,18 +212,32 @@ describe('commands', () => {
   );
 
   it('in running text name scripts, tests, experiments and options that there are', async () => {
-    const inline = all.flatMap(file => [...fs.readFileSync(path.join(root, file), 'utf8').replaceAll(/```[\s\S]*?```/g, '').matchAll(/(?:`|^ {4})((?:npx|npm) [^`\n]+)/gm)].map(match => [file, match[1]!] as const)); // prettier-ignore
+    const inline = all.flatMap(file =>
+      [
+        ...fs
+          .readFileSync(path.join(root, file), 'utf8')
+          .replaceAll(/```[\s\S]*?```/g, '')
+          .matchAll(/(?:`|^ {4})((?:npx|npm) [^`\n]+)/gm),
+      ].map(match => [file, match[1]!] as const),
+    );
     expect(inline.length).toBeGreaterThan(10);
     for (const [file, command] of inline) {
       const [program, first = '', ...rest] = words(command);
       if (program === 'npm') expectScript(first, rest);
       else if (first === 'vitest') expectTests(rest);
       else if (first === 'mgsd-lite' && rest.length > 0) {
-        const { out } = await run(...rest.filter(word => /^[a-z-]+$/.test(word) && !word.startsWith('-')).slice(0, 1), '--help'); // prettier-ignore
+        const { out } = await run(
+          ...rest.filter(word => /^[a-z-]+$/.test(word) && !word.startsWith('-')).slice(0, 1),
+          '--help',
+        );
         for (const flag of rest.filter(word => /^--[a-z]/.test(word)))
           expect(out, `${file}: ${command}`).toContain(flag);
         const name = rest[0] === 'experiment' ? rest[1] : undefined;
-        if (name !== undefined && /^[a-z-]+$/.test(name)) expect(experiments.map(({ name: of }) => of), file).toContain(name); // prettier-ignore
+        if (name !== undefined && /^[a-z-]+$/.test(name))
+          expect(
+            experiments.map(({ name: of }) => of),
+            file,
+          ).toContain(name);
       }
     }
   });
@@ -223,7 +257,8 @@ function expectScript(first: string, rest: readonly string[]): void {
     const source = script!.replace(/^dist\/(.*)\.js$/, '$1.ts');
     expect(fs.existsSync(path.join(root, source)), source).toBe(true);
   }
-  if (name === 'exercise' && rest.at(-1) !== name && rest.at(-1) !== 'NAME') expect(Object.keys(exercises)).toContain(rest.at(-1)); // prettier-ignore
+  if (name === 'exercise' && rest.at(-1) !== name && rest.at(-1) !== 'NAME')
+    expect(Object.keys(exercises)).toContain(rest.at(-1));
 }
 
 /** `npx vitest run PATH -t NAME`: the path is there. */

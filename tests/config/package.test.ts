@@ -19,12 +19,18 @@ interface Packed {
 }
 
 describe('the package', () => {
-  const output = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }); // prettier-ignore
+  const output = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const [packed] = JSON.parse(output) as [Packed];
   const files = packed.files.map(file => file.path);
 
   it('holds every entry point with its types, the program, the wasm library and the trained model', () => {
-    const wanted = Object.values(manifest.exports).flatMap(entry => (typeof entry === 'string' ? [entry] : Object.values(entry))); // prettier-ignore
+    const wanted = Object.values(manifest.exports).flatMap(entry =>
+      typeof entry === 'string' ? [entry] : Object.values(entry),
+    );
     for (const file of [...wanted, ...Object.values(manifest.bin)]) expect(files).toContain(file.replace('./', ''));
     expect(files).toContain('mgsd/pretrained/tiny.safetensors');
     expect(files.filter(file => file.endsWith('.wasm'))).toHaveLength(2);
@@ -38,15 +44,18 @@ describe('the package', () => {
 });
 
 describe('the library', () => {
-  it.each(Object.entries(manifest.exports).filter(([name]) => name !== './package.json'))('%s is imported without doing anything', (name, entry) => {
-    const file = path.join(root, (entry as Readonly<Record<string, string>>)['default']!);
-    // Whatever an import leaves running or prints would show here, as would a command line that is dragged in.
-    const script = `const before = process._getActiveHandles().length; const module = await import(${JSON.stringify(file)}); console.log(JSON.stringify({ names: Object.keys(module).length, handles: process._getActiveHandles().length - before }));`;
-    const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
-    const { names, handles } = JSON.parse(out) as { names: number; handles: number };
-    expect(names, name).toBeGreaterThan(3);
-    expect(handles).toBeLessThanOrEqual(1); // standard output, which the script itself opens
-  }); // prettier-ignore
+  it.each(Object.entries(manifest.exports).filter(([name]) => name !== './package.json'))(
+    '%s is imported without doing anything',
+    (name, entry) => {
+      const file = path.join(root, (entry as Readonly<Record<string, string>>)['default']!);
+      // Whatever an import leaves running or prints would show here, as would a command line that is dragged in.
+      const script = `const before = process._getActiveHandles().length; const module = await import(${JSON.stringify(file)}); console.log(JSON.stringify({ names: Object.keys(module).length, handles: process._getActiveHandles().length - before }));`;
+      const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+      const { names, handles } = JSON.parse(out) as { names: number; handles: number };
+      expect(names, name).toBeGreaterThan(3);
+      expect(handles).toBeLessThanOrEqual(1); // standard output, which the script itself opens
+    },
+  );
 
   it('has an engine that knows nothing of the command line', () => {
     const importsOf = (file: string): string[] => {

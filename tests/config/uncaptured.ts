@@ -1,6 +1,6 @@
 /**
- * Setup of the serial test project: an uncaptured GPU error (a validation error, out of memory, an internal error that no
- * error scope was waiting for) fails the test during which it arrives, whoever made the device.
+ * Setup of the serial test project: an uncaptured GPU error (a validation error, out of memory, an internal error that
+ * no error scope was waiting for) fails the test during which it arrives, whoever made the device.
  */
 import { afterEach } from 'vitest';
 

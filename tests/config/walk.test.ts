@@ -156,7 +156,8 @@ describe('what runs', () => {
 
   it('in a step of stage 2 stands in one of the lists', () => {
     const ran = filesThatRun();
-    // The loop over the updates, which was called before they were watched; a method; an op; a kernel, and its library's code.
+    // The loop over the updates, which was called before they were watched; a method; an op; a kernel, and its
+    // library's code.
     expect(ran).toEqual(
       expect.arrayContaining([
         'mgsd/runs/stage-loop.ts',

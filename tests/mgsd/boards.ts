@@ -21,7 +21,9 @@ export function roomOf(rows: readonly string[]): MiniBehaviourInstance {
   return formatsOf(createMiniBehaviour()).file.read(rows, noFields);
 }
 
-/** Maze from a text with lines `Map size: 3x3`, `Start: (0,0)`, `Target: (0,2)` and `(0,0): right, down` for every cell. */
+/**
+ * Maze from a text with lines `Map size: 3x3`, `Start: (0,0)`, `Target: (0,2)` and `(0,0): right, down` for every cell.
+ */
 export function mazeOf(text: string): MazeInstance {
   const cellOf = (name: string): number => {
     const [, row, col] = new RegExp(`^${name}(?: position)?: \\((\\d),(\\d)\\)$`, 'm').exec(text)!;

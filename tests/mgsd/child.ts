@@ -1,6 +1,7 @@
 /**
- * Other processes for tests of locks, crashes and signals: small scripts that use modules of mgsd/ and core/ as they are in
- * the source, which Node 20 cannot load itself, so they are translated (types removed) into a temporary folder first.
+ * Other processes for tests of locks, crashes and signals: small scripts that use modules of mgsd/ and core/ as they
+ * are in the source, which Node 20 cannot load itself, so they are translated (types removed) into a temporary folder
+ * first.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';

@@ -3,7 +3,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 
-/** A fresh folder for each test of a file, removed after it: `const folder = useTemporaryFolder()`, then `folder.path`. */
+/**
+ * A fresh folder for each test of a file, removed after it: `const folder = useTemporaryFolder()`, then `folder.path`.
+ */
 export function useTemporaryFolder(): { readonly path: string; file(name: string): string } {
   let current = '';
   beforeEach(() => {
