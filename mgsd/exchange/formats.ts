@@ -1,6 +1,7 @@
 /**
- * How each world's puzzles are written for others: as text, as files, in prompts. Training needs none of it, so the worlds do
- * not know their formats: this table does. A world without an entry trains, plans and reports; it is neither stored nor exported.
+ * How each world's puzzles are written for others: as text, as files, in prompts. Training needs none of it, so the
+ * worlds do not know their formats: this table does. A world without an entry trains, plans and reports; it is neither
+ * stored nor exported.
  */
 
 import type { Action } from '../worlds/grid.js';
@@ -10,7 +11,10 @@ import { maze } from './maze.js';
 import { miniBehaviour } from './minibehaviour.js';
 import type { PuzzleFields } from './puzzle-fields.js';
 
-/** `context`: what a text-only teacher is told. `evaluation`: what stands in for the image when a model is tested on text. */
+/**
+ * `context`: what a text-only teacher is told. `evaluation`: what stands in for the image when a model is tested on
+ * text.
+ */
 export type TextVariant = 'context' | 'evaluation';
 
 export interface WorldFormats<I extends WorldInstance = WorldInstance> {

@@ -1,8 +1,9 @@
 /**
- * Stored puzzles, drawn and written by worker threads. A job is one world, board size and side of the split; what it writes
- * follows from the seed alone, whatever the number of threads.
+ * Stored puzzles, drawn and written by worker threads. A job is one world, board size and side of the split; what it
+ * writes follows from the seed alone, whatever the number of threads.
  *
- * Training needs no threads for this: drawing and rendering a step's puzzles takes a few milliseconds (`npm run bench:data`).
+ * Training needs no threads for this: drawing and rendering a step's puzzles takes a few milliseconds
+ * (`npm run bench:data`).
  */
 import { Worker } from 'node:worker_threads';
 import { Random } from '../../core/index.js';
@@ -66,7 +67,10 @@ export type WorkerAnswer = { readonly report: GenerateReport } | { readonly erro
 const dist = import.meta.url.endsWith('.ts') ? '../../dist/mgsd/exchange/' : './';
 const script = new URL(`${dist}generate-worker.js`, import.meta.url);
 
-/** Runs jobs on up to `threads` threads; reports come in the order of the jobs. @throws Error of the first job that fails */
+/**
+ * Runs jobs on up to `threads` threads; reports come in the order of the jobs.
+ * @throws Error of the first job that fails
+ */
 export async function runJobs(jobs: readonly GenerateJob[], threads: number): Promise<GenerateReport[]> {
   if (threads <= 1 || jobs.length <= 1) return jobs.map(runJob);
   const reports = new Array<GenerateReport>(jobs.length);

@@ -1,6 +1,7 @@
 /**
- * The stage-1 dataset as LLaMA-Factory reads it: a JSON list of chats with images (`sharegpt` with role/content messages), and
- * its entry in dataset_info.json. Image paths are relative to the dataset's folder, LLaMA-Factory's default `media_dir`.
+ * The stage-1 dataset as LLaMA-Factory reads it: a JSON list of chats with images (`sharegpt` with role/content
+ * messages), and its entry in dataset_info.json. Image paths are relative to the dataset's folder, its default
+ * `media_dir`.
  */
 import path from 'node:path';
 import { writeFileAtomic, writeJson } from '../runs/files.js';
@@ -9,18 +10,8 @@ import { perceptionAnswer, perceptionPrompt } from './prompts.js';
 
 const perceptionDataset = 'vsp_tasks_perception_sft';
 
-interface PerceptionRow {
-  readonly messages: readonly { readonly role: 'user' | 'assistant'; readonly content: string }[];
-  readonly images: readonly string[];
-  /** `frozenlake_perception_all`, ... */
-  readonly task: string;
-  readonly level: number;
-  /** The stored text, whole. */
-  readonly source_text: string;
-}
-
-/** One conversation. @param image path of the picture, relative to the dataset's folder */
-function perceptionRow({ world, instance, text }: StoredPuzzle, image: string): PerceptionRow {
+/** One conversation. */
+function perceptionRow({ puzzle: { world, instance, text }, image }: ExportedPuzzle): object {
   return {
     messages: [
       { role: 'user', content: perceptionPrompt(world) },
@@ -29,7 +20,7 @@ function perceptionRow({ world, instance, text }: StoredPuzzle, image: string): 
     images: [image],
     task: `${world.name}_perception_all`,
     level: instance.size,
-    source_text: text,
+    source_text: text, // as stored, whole
   };
 }
 
@@ -51,19 +42,19 @@ export interface ExportedPuzzle {
   readonly split: 'train' | 'test';
 }
 
-/** Writes the dataset, training and held-out rows as two of them, and dataset_info.json. @returns names of the datasets */
+/** Writes rows as a JSON list, one a line; no file without rows. */
+export function writeRows(file: string, rows: readonly object[]): void {
+  if (rows.length > 0) writeFileAtomic(file, `[\n${rows.map(row => JSON.stringify(row)).join(',\n')}\n]\n`);
+}
+
+/** Writes training and held-out rows as two datasets, and dataset_info.json. @returns names of the datasets */
 export function writeLlamaFactory(folder: string, puzzles: readonly ExportedPuzzle[]): string[] {
   const info: Record<string, object> = {};
-  for (const [split, name] of [
-    ['train', perceptionDataset],
-    ['test', `${perceptionDataset}_test`],
-  ] as const) {
-    const rows = puzzles
-      .filter(exported => exported.split === split)
-      .map(({ puzzle, image }) => perceptionRow(puzzle, image));
-    if (rows.length === 0) continue;
-    writeFileAtomic(path.join(folder, `${name}.json`), `[\n${rows.map(row => JSON.stringify(row)).join(',\n')}\n]\n`);
-    info[name] = datasetEntry(`${name}.json`);
+  for (const split of ['train', 'test']) {
+    const name = split === 'train' ? perceptionDataset : `${perceptionDataset}_test`;
+    const rows = puzzles.filter(exported => exported.split === split).map(perceptionRow);
+    writeRows(path.join(folder, `${name}.json`), rows);
+    if (rows.length > 0) info[name] = datasetEntry(`${name}.json`);
   }
   writeJson(path.join(folder, 'dataset_info.json'), info);
   return Object.keys(info);

@@ -116,7 +116,10 @@ function masksOf(rows: readonly string[]): number[] {
   });
 }
 
-/** The wall masks of layout_json: cells with a truth value for each side, in rows, in one list, or by place in raster order. */
+/**
+ * The wall masks of layout_json: cells with a truth value for each side, in rows, in one list, or by place in raster
+ * order.
+ */
 function namedWalls(fields: PuzzleFields): number[] | undefined {
   const value = fields.json('layout_json');
   if (value === undefined) return undefined;

@@ -50,7 +50,10 @@ function describe(instance: MiniBehaviourInstance, variant: TextVariant): string
   ];
 }
 
-/** The shortest ways from the agent to a cell beside the printer and on to one beside the table, with the first leg's distances. */
+/**
+ * The shortest ways from the agent to a cell beside the printer and on to one beside the table, with the first leg's
+ * distances.
+ */
 function shortestLegs(instance: MiniBehaviourInstance) {
   const { size, agent, printer, table } = instance;
   const onTable = (cell: number) => distanceToTable(table, cell) === 0;

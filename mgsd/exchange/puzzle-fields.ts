@@ -1,4 +1,7 @@
-/** The parts of a stored puzzle: `key=value` fields and boards of letters. Every error names the field or row that is wrong. */
+/**
+ * The parts of a stored puzzle: `key=value` fields and boards of letters. Every error names the field or row that is
+ * wrong.
+ */
 
 import { cellAt, cellText, colOf, onBoard, rowOf, type Action } from '../worlds/grid.js';
 

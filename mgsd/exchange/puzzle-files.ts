@@ -15,7 +15,11 @@ import type { RenderStyle, World } from '../worlds/world.js';
 import { parsePuzzleText, puzzleText, readPuzzle } from './puzzle-text.js';
 import type { PuzzleOrigin, ReadPuzzle } from './puzzle-text.js';
 
-/** Writes text and image of a puzzle below `root`. @param pixels side of the image @returns path of the text, relative to `root` */
+/**
+ * Writes text and image of a puzzle below `root`.
+ * @param pixels side of the image
+ * @returns path of the text, relative to `root`
+ */
 export function writePuzzle(
   root: string,
   { world, instance }: Puzzle,
@@ -64,8 +68,8 @@ const maxTextBytes = 2 ** 20;
 const maxDepth = 6;
 
 /**
- * All puzzles below `root`, in the order of their paths: every `.txt` in a folder `text`, wherever that lies. A file that
- * cannot be read becomes a problem with its path; a board that occurs twice is noted. Images are read later.
+ * All puzzles below `root`, in the order of their paths: every `.txt` in a folder `text`, wherever that lies. A file
+ * that cannot be read becomes a problem with its path; a board that occurs twice is noted. Images are read later.
  * @throws FileError if there is no such folder, or no puzzle in it
  */
 export function readPuzzleFolder(root: string): PuzzleFolder {
@@ -167,8 +171,8 @@ export function requireEmpty(folder: string): void {
 }
 
 /**
- * Fills a folder that must be new or empty. `write` gets a temporary one beside it, which is renamed at the end, so that an
- * interrupted command leaves no half-written data set.
+ * Fills a folder that must be new or empty. `write` gets a temporary one beside it, which is renamed at the end, so
+ * that an interrupted command leaves no half-written data set.
  */
 export async function writeFolder<T>(folder: string, write: (temporary: string) => T | Promise<T>): Promise<T> {
   requireEmpty(folder);

@@ -1,6 +1,6 @@
 /**
- * The text of a stored puzzle, as the method's authors write and read it: lines `key=value` (JSON values on one line), then a
- * line `map:`, `layout:` or `grid:` and the board's rows. Whatever the file says twice has to agree.
+ * The text of a stored puzzle, as the method's authors write and read it: lines `key=value` (JSON values on one line),
+ * then a line `map:`, `layout:` or `grid:` and the board's rows. Whatever the file says twice has to agree.
  */
 
 import { cellOf } from '../../models/vocabulary.js';
@@ -81,8 +81,8 @@ export interface ReadPuzzle<I extends WorldInstance = WorldInstance> {
 }
 
 /**
- * The puzzle of a stored text, checked: it can be solved, its fields agree with its board, and the given solution solves it.
- * Unknown fields are ignored.
+ * The puzzle of a stored text, checked: it can be solved, its fields agree with its board, and the given solution
+ * solves it. Unknown fields are ignored.
  */
 export function readPuzzle<I extends WorldInstance>(
   world: World<I>,

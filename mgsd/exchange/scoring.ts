@@ -62,7 +62,7 @@ export function judgeAnswer<I extends WorldInstance>(
   text: string,
   scoring: Scoring = 'strict',
 ): Verdict {
-  const actions = scoring === 'strict' ? parseAnswer(text, world.actions).actions : readLoosely(world, text, scoring);
+  const actions = scoring === 'strict' ? parseAnswer(text, world.actions) : readLoosely(world, text, scoring);
   return judgeActions(world, instance, actions, scoring);
 }
 

@@ -38,7 +38,10 @@ ${body}
 `;
 }
 
-/** Round numbers that cover a range: 1, 2 or 5 times a power of ten apart; on a logarithmic axis at most seven powers of ten. */
+/**
+ * Round numbers that cover a range: 1, 2 or 5 times a power of ten apart; on a logarithmic axis at most seven powers of
+ * ten.
+ */
 export function ticksOf(low: number, high: number, scale: 'linear' | 'log'): number[] {
   if (scale === 'log') {
     const powers: number[] = [];
@@ -50,7 +53,7 @@ export function ticksOf(low: number, high: number, scale: 'linear' | 'log'): num
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * (rough / power > 5 ? 10 : rough / power > 2 ? 5 : rough / power > 1 ? 2 : 1);
   const ticks: number[] = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) ticks.push(k === 0 ? 0 : k * step); // no -0
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) ticks.push(k * step + 0); // + 0: no -0
   return ticks;
 }
 
@@ -65,8 +68,9 @@ function rangeOf(values: readonly number[], scale: 'linear' | 'log'): [number, n
 /** A chart with axes and a legend. Points that are not finite, or not above 0 on a logarithmic axis, are left out. */
 export function lineChart({ title, x, y, lines, xScale = 'linear', yScale = 'linear', yRange }: Chart): string {
   const all = lines.flatMap(({ points }) => points);
-  const rangeX = rangeOf(all.map(([value]) => value), xScale); // prettier-ignore
-  const rangeY = yRange ?? rangeOf(all.map(([, value]) => value), yScale); // prettier-ignore
+  const xs = all.map(([value]) => value);
+  const ys = all.map(([, value]) => value);
+  const [rangeX, rangeY] = [rangeOf(xs, xScale), yRange ?? rangeOf(ys, yScale)];
   const along = (value: number, [low, high]: readonly [number, number], scale: 'linear' | 'log') =>
     scale === 'log' ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
   const atX = (value: number) => plot.left + along(value, rangeX, xScale) * (width - plot.left - plot.right);
@@ -93,8 +97,8 @@ export function lineChart({ title, x, y, lines, xScale = 'linear', yScale = 'lin
     `<text class="soft" x="${(plot.left + width - plot.right) / 2}" y="${height - 10}" text-anchor="middle">${escapeHtml(x)}</text>`,
     `<text class="soft" transform="translate(14 ${(plot.top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeHtml(y)}</text>`,
     ...lines.map(({ points, dashed }, k) => {
-      const path = points.filter(drawn).map(([px, py]) => `${number(atX(px))} ${number(atY(py))}`).join('L'); // prettier-ignore
-      return `<path d="M${path === '' ? '0 0' : path}" fill="none" stroke="${colours[k % colours.length]!}" stroke-width="2.2" stroke-linejoin="round"${dashed ? ' stroke-dasharray="6 4"' : ''}/>`;
+      const corners = points.filter(drawn).map(([px, py]) => `${number(atX(px))} ${number(atY(py))}`);
+      return `<path d="M${corners.join('L') || '0 0'}" fill="none" stroke="${colours[k % colours.length]!}" stroke-width="2.2" stroke-linejoin="round"${dashed ? ' stroke-dasharray="6 4"' : ''}/>`;
     }),
     ...legend(lines.map(({ label }) => label)),
   ];

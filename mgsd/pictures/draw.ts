@@ -20,7 +20,9 @@ export function readBoard(world: World, recap: readonly number[]): { instance: W
 export interface PathStep {
   readonly action: Action;
   readonly from: number;
-  /** Where it led; for a fatal move the cell that it entered, -1 if a wall, the edge or the rules kept it where it was. */
+  /**
+   * Where it led; for a fatal move the cell that it entered, -1 if a wall, the edge or the rules kept it where it was.
+   */
   readonly to: number;
   /** The cross where a plan fails. */
   readonly fatal: boolean;
@@ -67,8 +69,9 @@ const plainArrows = ['<', 'v', '>', '^', 'p', 'd'] as const;
 const arrows = ['\u2190', '\u2193', '\u2192', '\u2191', 'p', 'd'] as const;
 
 /**
- * A board as lines of text, with the letters and walls that its world gives (`cellLook`, `isWalled`); `.` is free floor. In each cell of a path stands the direction in which it goes on (p and d:
- * pick and drop); x marks where a plan fails. All lines have the same number of characters, codes of colours not counted.
+ * A board as lines of text, with the letters and walls that its world gives (`cellLook`, `isWalled`); `.` is free
+ * floor. In each cell of a path stands the direction in which it goes on (p and d: pick and drop); x marks where a plan
+ * fails. All lines have the same number of characters, codes of colours not counted.
  * @param colours left out: plain ASCII
  */
 export function boardText(
@@ -123,8 +126,8 @@ const directionOf = (action: Action): Point => [
 ];
 
 /**
- * A path as the lines that every picture of it is made of: the way with a dot where it begins, and at its end an arrow, or a
- * cross where the plan fails. What a wall or the edge stops fails at the wall.
+ * A path as the lines that every picture of it is made of: the way with a dot where it begins, and at its end an arrow,
+ * or a cross where the plan fails. What a wall or the edge stops fails at the wall.
  */
 export function pathStrokes(path: readonly PathStep[]): Stroke[] {
   const [first] = path;

@@ -1,6 +1,6 @@
 /**
- * HTML as a tagged template. Everything that is put into it is escaped, unless it is itself the result of a template, so
- * a text from a file can never become markup.
+ * HTML as a tagged template. Everything that is put into it is escaped, unless it is itself the result of a template,
+ * so a text from a file can never become markup.
  */
 
 /** Markup that is safe to put into a page. */
@@ -27,7 +27,9 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Text for element contents and quoted attribute values. Control characters, which HTML does not allow, become U+FFFD. */
+/**
+ * Text for element contents and quoted attribute values. Control characters, which HTML does not allow, become U+FFFD.
+ */
 export function escapeHtml(text: string): string {
   return text.replace(/[^\P{Cc}\t\n\r]/gu, '\ufffd').replace(/[&<>"']/g, c => entities[c]!);
 }

@@ -1,6 +1,7 @@
 /**
  * PNG files in and out, as plain 8-bit RGB. A file from outside is checked before it is decoded: its dimensions, its
- * chunks, and that its data has exactly the size its header promises, so that a small file cannot unfold into gigabytes.
+ * chunks, and that its data has exactly the size its header promises, so that a small file cannot unfold into
+ * gigabytes.
  */
 import { convertIndexedToRgb, decode, encode, type DecodedPng } from 'fast-png';
 import { Unzlib } from 'fflate';
@@ -20,7 +21,9 @@ export class PngError extends Error {
 /** The largest width and height that are read; our own images have some dozens of pixels. */
 export const MAX_PNG_SIDE = 4096;
 
-/** Bytes of the largest image at 16 bits and four channels, if it does not compress at all. Larger files are not read. */
+/**
+ * Bytes of the largest image at 16 bits and four channels, if it does not compress at all. Larger files are not read.
+ */
 export const MAX_PNG_BYTES = MAX_PNG_SIDE * MAX_PNG_SIDE * 8 + 65_536;
 
 /** Compressed bytes unpacked at a time; deflate makes at most 1032 bytes of one. */
@@ -57,8 +60,8 @@ export function encodePng({ width, height, data }: RgbImage): Uint8Array {
  * Decodes a PNG of any colour type and depth to 8-bit RGB: grey values are repeated, palettes looked up, 16-bit values
  * rounded, and an opaque alpha channel dropped. Colour profiles and gamma are ignored.
  *
- * @throws PngError for anything that is not a whole, sound PNG file; for images that are larger than MAX_PNG_SIDE, partly
- *   transparent (what lies behind is not known) or interlaced
+ * @throws PngError for anything that is not a whole, sound PNG file; for images that are larger than MAX_PNG_SIDE,
+ *   partly transparent (what lies behind is not known) or interlaced
  */
 export function decodePng(file: Uint8Array): RgbImage {
   const chunks = chunksOf(file);
@@ -103,7 +106,8 @@ function chunksOf(file: Uint8Array): Chunk[] {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const chunks: Chunk[] = [];
   for (let at = SIGNATURE.length, type = ''; type !== 'IEND';) {
-    const end = at + 12 <= file.length ? at + 12 + view.getUint32(at) : Infinity; // length, type, checksum: 4 bytes each
+    // Length, type and checksum have 4 bytes each.
+    const end = at + 12 <= file.length ? at + 12 + view.getUint32(at) : Infinity;
     if (end > file.length) throw new PngError('The file is cut off before the end of the image.');
     type = latin1(file.subarray(at + 4, at + 8));
     if (chunks.length === 0 && type !== 'IHDR') throw new PngError('The file does not begin with an image header.');
@@ -152,8 +156,9 @@ function checkSize(packed: readonly Uint8Array[], expected: number): void {
 }
 
 /**
- * A square image at another size: every new pixel is the mean of the area that it covers in the old one. Right for making
- * images smaller; larger ones get the old pixels as blocks. RangeError unless the image is square and `side` at least 1.
+ * A square image at another size: every new pixel is the mean of the area that it covers in the old one. Right for
+ * making images smaller; larger ones get the old pixels as blocks. RangeError unless the image is square and `side` at
+ * least 1.
  */
 export function resizeSquare(image: RgbImage, side: number): RgbImage {
   const from = image.width;
@@ -184,11 +189,7 @@ export function resizeSquare(image: RgbImage, side: number): RgbImage {
   return { width: side, height: side, data: Uint8Array.from(data) };
 }
 
-function latin1(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
-}
+const latin1 = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
 
 function concatenate(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));

@@ -1,6 +1,6 @@
 /**
- * Updates whose numbers were not finite. The device has already skipped them (core/optimizer.ts), so nothing is lost; a run with
- * too many of them is stopped. `explainNaN` finds out where they come from by running them again.
+ * Updates whose numbers were not finite. The device has already skipped them (core/optimizer.ts), so nothing is lost; a
+ * run with too many of them is stopped. `explainNaN` finds out where they come from by running them again.
  */
 import { stateFields } from '../../core/index.js';
 import type { AdamW } from '../../core/index.js';
@@ -50,8 +50,8 @@ export class BadSteps {
   }
 
   /**
-   * Counts update number `step` (from 1), in order. A gradient that overflowed at a loss scale above 1 is no fault: the scale
-   * finds its size that way.
+   * Counts update number `step` (from 1), in order. A gradient that overflowed at a loss scale above 1 is no fault: the
+   * scale finds its size that way.
    * @returns a note if the update was skipped
    * @throws TooManyBadSteps
    */

@@ -1,6 +1,7 @@
 /**
- * The state of a run as files: what a checkpoint holds beside the weights, what is checked before one is gone on with, and which
- * one that is. Random numbers are counter-based, so seed and step are all of their state, and of the place in the data.
+ * The state of a run as files: what a checkpoint holds beside the weights, what is checked before one is gone on with,
+ * and which one that is. Random numbers are counter-based, so seed and step are all of their state, and of the place in
+ * the data.
  */
 import { allFinite, stateFields } from '../../core/index.js';
 import type { AdamW } from '../../core/index.js';
@@ -88,8 +89,8 @@ export interface StoredState {
 }
 
 /**
- * The newest good checkpoint of a stage. Damaged and foreign ones are skipped with a note each; one that a newer program
- * has written is not, since going on from an older one would replace it.
+ * The newest good checkpoint of a stage. Damaged and foreign ones are skipped with a note each; one that a newer
+ * program has written is not, since going on from an older one would replace it.
  * @returns undefined if the stage must begin anew
  * @throws RefusedCheckpoint
  */
@@ -112,7 +113,10 @@ export function newestCheckpoint(
   return undefined;
 }
 
-/** The weights a stage ended with. @throws Error if the folder has none, the stage was not finished, or its file is refused */
+/**
+ * The weights a stage ended with.
+ * @throws Error if the folder has none, the stage was not finished, or its file is refused
+ */
 export function finalCheckpoint(
   folder: RunStore,
   stage: 'stage0' | 'stage1' | 'stage2',
@@ -200,8 +204,8 @@ export function saveState(folder: RunStore, config: RunConfig, state: RunState, 
 const rescueEvery = 20;
 
 /**
- * A recent state on the host, for devices whose memory may vanish: it is copied every few steps without waiting for it, and
- * becomes a checkpoint when the device is lost.
+ * A recent state on the host, for devices whose memory may vanish: it is copied every few steps without waiting for it,
+ * and becomes a checkpoint when the device is lost.
  */
 export class Rescue {
   #state: RunState | undefined;

@@ -1,6 +1,6 @@
 /**
- * Where the NaN of a run comes from. Runs repeat bit by bit, so nothing needs to be kept for this while training: the updates
- * after a checkpoint are run again, launch by launch, until the first number that is not finite.
+ * Where the NaN of a run comes from. Runs repeat bit by bit, so nothing needs to be kept for this while training: the
+ * updates after a checkpoint are run again, launch by launch, until the first number that is not finite.
  */
 import { allFinite, firstNonFinite, formatShape } from '../../core/index.js';
 import type { NonFinite } from '../../core/index.js';
@@ -14,9 +14,10 @@ import { findCheckpoint } from './train.js';
 import type { TrainOptions } from './train-options.js';
 
 /**
- * Runs the updates after `from` (default: after the newest checkpoint, in the first stage that is not finished) up to the last
- * one in the log. Nothing is written.
- * @returns a sentence that names the first tensor that is not finite, its op and kernel, and the parameters it was computed from
+ * Runs the updates after `from` (default: after the newest checkpoint, in the first stage that is not finished) up to
+ * the last one in the log. Nothing is written.
+ * @returns a sentence that names the first tensor that is not finite, its op and kernel, and the parameters it was
+ *   computed from
  */
 export async function explainNaN(options: TrainOptions): Promise<string> {
   const { config, folder, from, stages = stagesOf(config) } = options;

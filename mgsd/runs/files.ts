@@ -109,8 +109,8 @@ export function isAlive(pid: number): boolean {
 }
 
 /**
- * Reads a whole file of at most maxBytes (1 GiB if left out). Anything but a regular file is refused: a pipe would block
- * forever, a device never end.
+ * Reads a whole file of at most maxBytes (1 GiB if left out). Anything but a regular file is refused: a pipe would
+ * block forever, a device never end.
  */
 export function readFile(file: string, maxBytes = 2 ** 30): Buffer<ArrayBuffer> {
   let stat: fs.Stats;

@@ -1,10 +1,10 @@
 /**
  * The lock of a run's folder: two trainings that write into one folder would mix their logs and checkpoints.
  *
- * The lock is a folder with one file, which names its holder. It is renamed into place whole: no rename replaces a folder that
- * is not empty, so of several processes exactly one succeeds, and nobody ever sees a lock without its holder. The file of a
- * holder that has died is deleted by name, which cannot hit a newer holder. Neither hard links nor timers are needed, so a lock
- * also survives a step that blocks the event loop.
+ * The lock is a folder with one file, which names its holder. It is renamed into place whole: no rename replaces a
+ * folder that is not empty, so of several processes exactly one succeeds, and nobody ever sees a lock without its
+ * holder. The file of a holder that has died is deleted by name, which cannot hit a newer holder. Neither hard links
+ * nor timers are needed, so a lock also survives a step that blocks the event loop.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -43,7 +43,10 @@ function startOf(pid: number): string {
   }
 }
 
-/** Whether the holder may still be writing. One on another machine (a shared disk) cannot be asked, so it counts as alive. */
+/**
+ * Whether the holder may still be writing. One on another machine (a shared disk) cannot be asked, so it counts as
+ * alive.
+ */
 function mayBeAlive({ pid, started, host }: Holder): boolean {
   if (host !== os.hostname()) return true;
   return isAlive(pid) && (started === '' || started === startOf(pid));

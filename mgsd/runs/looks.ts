@@ -1,7 +1,7 @@
 /**
- * Looks at a model while it learns: at a few moments of every stage it solves the same held-out puzzles greedily, which is
- * written down and scored. Nothing is drawn at random, so a run is the same with or without it; the report makes curves and
- * film strips of it.
+ * Looks at a model while it learns: at a few moments of every stage it solves the same held-out puzzles greedily, which
+ * is written down and scored. Nothing is drawn at random, so a run is the same with or without it; the report makes
+ * curves and film strips of it.
  */
 import { z } from 'zod';
 import { noGrad } from '../../core/index.js';
@@ -61,9 +61,9 @@ export function isLookDue(step: number, steps: number): boolean {
 
 /**
  * What the model does with the first puzzles of each group, greedily.
- * @returns success, optimal and recapExact as shares; entropy of its predictions on its own prefixes in nats per token; and
- *   `oracleKlRecap`, `oracleKlAction`, `oracleKlCell`: KL(oracle || model) there, in nats per token of the span, where the
- *   oracle spreads evenly over all tokens that are right
+ * @returns success, optimal and recapExact as shares; entropy of its predictions on its own prefixes in nats per token;
+ *   and `oracleKlRecap`, `oracleKlAction`, `oracleKlCell`: KL(oracle || model) there, in nats per token of the span,
+ *   where the oracle spreads evenly over all tokens that are right
  */
 export async function look(
   model: VisionLanguageModel,
@@ -138,8 +138,8 @@ export async function lookAndScore(
 }
 
 /**
- * Score that picks a stage's best checkpoint: the share of puzzles solved, averaged over worlds; in stage 1, which learns no
- * plans, the share of boards written down without a mistake. Only the puzzles that looks are at count.
+ * Score that picks a stage's best checkpoint: the share of puzzles solved, averaged over worlds; in stage 1, which
+ * learns no plans, the share of boards written down without a mistake. Only the puzzles that looks are at count.
  */
 export function scoreOf(stage: StageName, all: readonly ItemResult[]): number {
   const seen = new Map<string, number>();
@@ -157,8 +157,8 @@ export function scoreOf(stage: StageName, all: readonly ItemResult[]): number {
 }
 
 /**
- * The looks in the lines of a run's file, in the order of its stages and steps. A run that was resumed has some twice: the later
- * ones count. Damaged lines are skipped: a run that is still going on may have written half of its last one.
+ * The looks in the lines of a run's file, in the order of its stages and steps. A run that was resumed has some twice:
+ * the later ones count. Damaged lines are skipped: a run that is still going on may have written half of its last one.
  */
 export function parseLooks(lines: readonly string[]): Look[] {
   const found = new Map<string, Look>();

@@ -1,6 +1,7 @@
 /**
- * How much device memory a run needs, before any of it is taken: a step of every stage and an evaluation are run on a backend that
- * only counts. Batches are taken at their worst, with the largest boards of the run and responses as long as they may be.
+ * How much device memory a run needs, before any of it is taken: a step of every stage and an evaluation are run on a
+ * backend that only counts. Batches are taken at their worst, with the largest boards of the run and responses as long
+ * as they may be.
  */
 import { AdamW, Device } from '../../core/index.js';
 import type { Capabilities } from '../../core/index.js';
@@ -107,7 +108,10 @@ export async function fittingBatch(
 
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
-/** Checks a run against what its device has: what is wrong and which batch would fit, in one line; undefined if all is well. */
+/**
+ * Checks a run against what its device has: what is wrong and which batch would fit, in one line; undefined if all is
+ * well.
+ */
 export async function memoryProblem(
   config: RunConfig,
   stages: readonly StageName[],

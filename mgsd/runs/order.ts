@@ -12,31 +12,28 @@ export function stagesOf({ stages = ['stage0', 'stage1', 'stage2'] }: RunConfig)
   return stageNames.filter(name => stages.includes(name));
 }
 
-/** A row of the table, and what the model is given for it. */
-export type PlannedRow = readonly [row: RowName, input: EvaluationInput];
+/** What each stage starts from. */
+const before = { stage0: undefined, stage1: 'stage0', stage2: 'stage1', direct: 'stage0' } as const;
 
-/** What each stage starts from, and the rows that are evaluated after it. */
-const plan: Readonly<Record<StageName, { after: 'stage0' | 'stage1' | undefined; rows: readonly PlannedRow[] }>> = {
-  stage0: { after: undefined, rows: [['symbolic', 'symbolic'], ['base', 'image']] }, // prettier-ignore
-  stage1: { after: 'stage0', rows: [['stage1', 'image'], ['stage1-symbolic', 'symbolic']] }, // prettier-ignore
-  stage2: {
-    after: 'stage1',
-    rows: [['mgsd', 'image'], ['mgsd-symbolic', 'symbolic'], ['mgsd-blank', 'blank'], ['mgsd-shuffled', 'shuffled']], // prettier-ignore
-  },
-  direct: { after: 'stage0', rows: [['direct', 'image']] },
+/** Rows that are evaluated after each stage, and what the model is shown for them. */
+const rowsAfter: Readonly<Record<StageName, Partial<Readonly<Record<RowName, EvaluationInput>>>>> = {
+  stage0: { symbolic: 'symbolic', base: 'image' },
+  stage1: { stage1: 'image', 'stage1-symbolic': 'symbolic' },
+  stage2: { mgsd: 'image', 'mgsd-symbolic': 'symbolic', 'mgsd-blank': 'blank', 'mgsd-shuffled': 'shuffled' },
+  direct: { direct: 'image' },
 };
 
 /** The stage whose weights a stage starts from, if any. */
 export function stageBefore(name: StageName): 'stage0' | 'stage1' | undefined {
-  return plan[name].after;
+  return before[name];
+}
+
+/** The rows that are evaluated after a stage, with their inputs. */
+export function plannedRows(name: StageName): [row: RowName, input: EvaluationInput][] {
+  return Object.entries(rowsAfter[name]) as [RowName, EvaluationInput][];
 }
 
 /** The rows that are evaluated after a stage. */
 export function evaluatedRows(name: StageName): RowName[] {
-  return plan[name].rows.map(([row]) => row);
-}
-
-/** `evaluatedRows` with their inputs. */
-export function plannedRows(name: StageName): readonly PlannedRow[] {
-  return plan[name].rows;
+  return plannedRows(name).map(([row]) => row);
 }

@@ -55,8 +55,8 @@ function storedItems(
 }
 
 /**
- * Asks the model its perception questions after a stage that sees images, and stores scores and answers, unless the run has
- * them already or stage 1 taught no answers.
+ * Asks the model its perception questions after a stage that sees images, and stores scores and answers, unless the run
+ * has them already or stage 1 taught no answers.
  */
 export async function evaluateQuestions(
   { stage, model }: OpenStage,

@@ -1,7 +1,7 @@
 /**
- * Where a run keeps what it leaves behind. Five operations on named files are all that a place must offer: a folder of files
- * does (run-folder.ts), and so can a browser's storage. They are synchronous, so that nothing moves while a checkpoint is
- * written; a place that is asynchronous keeps its files in memory and writes behind.
+ * Where a run keeps what it leaves behind. Five operations on named files are all that a place must offer: a folder of
+ * files does (run-folder.ts), and so can a browser's storage. They are synchronous, so that nothing moves while a
+ * checkpoint is written; a place that is asynchronous keeps its files in memory and writes behind.
  *
  *     log.jsonl                           one line per update, in order
  *     watch.jsonl                         the same held-out puzzles, solved at several moments of the training
@@ -126,8 +126,8 @@ export abstract class RunStore {
   }
 
   /**
-   * Takes the run back to a checkpoint: later ones, and the named files, are moved to a new subfolder `set-aside-<n>`, beside a
-   * copy of the log.
+   * Takes the run back to a checkpoint: later ones, and the named files, are moved to a new subfolder `set-aside-<n>`,
+   * beside a copy of the log.
    * @returns that subfolder, undefined if nothing had to be moved
    */
   setAside({ stage, step }: CheckpointFile, names: readonly string[]): string | undefined {

@@ -45,7 +45,10 @@ export interface TrainOptions {
   readonly evaluations?: readonly RowName[];
   /** Resumes from the newest good checkpoint in the folder. */
   readonly resume?: boolean;
-  /** With `resume`: name or path of the checkpoint in the folder to resume from instead; newer files are set aside there. */
+  /**
+   * With `resume`: name or path of the checkpoint in the folder to resume from instead; newer files are set aside
+   * there.
+   */
   readonly from?: string;
   /** Sizes of the model, where they are not those of the configuration's preset. */
   readonly model?: ModelConfig;

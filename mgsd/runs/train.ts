@@ -1,6 +1,6 @@
 /**
- * A whole run: stage 0, stage 1, stage 2, each evaluated when it is done, with checkpoints on the way. All randomness follows
- * from the seed and the step, so a run that was stopped resumes as if it had not been.
+ * A whole run: stage 0, stage 1, stage 2, each evaluated when it is done, with checkpoints on the way. All randomness
+ * follows from the seed and the step, so a run that was stopped resumes as if it had not been.
  */
 import { buildTable, tableMarkdown } from '../evaluation/table.js';
 import type { TableRow } from '../evaluation/table.js';

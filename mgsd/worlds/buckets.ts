@@ -10,8 +10,8 @@ export type Bucket = (typeof BUCKETS)[number];
 
 const schema = z.strictObject({
   /**
-   * Buckets of puzzles for which no difficulty is asked. `natural`: as they come. `balanced`: all equally often, as in the
-   * published generators, which take them in turn.
+   * Buckets of puzzles for which no difficulty is asked. `natural`: as they come. `balanced`: all equally often, as in
+   * the published generators, which take them in turn.
    */
   buckets: z.enum(['natural', 'balanced']).default('natural'),
 });
@@ -26,8 +26,8 @@ interface BucketedGenerator<I extends WorldInstance> {
 }
 
 /**
- * A function that draws a puzzle of side `size` from the wanted bucket, or from any if none is wanted. Never one from another
- * bucket: after `maximumDraws` draws it throws an Error.
+ * A function that draws a puzzle of side `size` from the wanted bucket, or from any if none is wanted. Never one from
+ * another bucket: after `maximumDraws` draws it throws an Error.
  * @param rawOptions as a config file has them; an Error lists every wrong field
  */
 export function bucketedGenerator<I extends WorldInstance>(

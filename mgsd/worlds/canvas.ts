@@ -1,11 +1,11 @@
 /**
- * Draws boards: sprites of a few flat shapes, painted into the cells of a square board at any image size. A pixel is the mean
- * colour of its area, taken from many sample points. Cells need not align with pixels (48 pixels hold 3, 4 or 5 cells), so a
- * pixel may belong to several cells.
+ * Draws boards: sprites of a few flat shapes, painted into the cells of a square board at any image size. A pixel is
+ * the mean colour of its area, taken from many sample points. Cells need not align with pixels (48 pixels hold 3, 4 or
+ * 5 cells), so a pixel may belong to several cells.
  *
- * Such an image is linear in its sprites. So the painter keeps, for every sprite and cell, the *difference* to the empty board
- * in the pixels that the cell touches; an image is the empty board plus the differences of its sprites. That takes some ten
- * microseconds for a small image, however fine the sampling was.
+ * Such an image is linear in its sprites. So the painter keeps, for every sprite and cell, the *difference* to the
+ * empty board in the pixels that the cell touches; an image is the empty board plus the differences of its sprites.
+ * That takes some ten microseconds for a small image, however fine the sampling was.
  */
 
 export type Colour = readonly [red: number, green: number, blue: number];
@@ -86,7 +86,9 @@ function colourAt(layers: readonly Sprite[], x: number, y: number, out: Float64A
   out[2] = blue;
 }
 
-/** Colour sums are whole numbers in units of 1/64 of a colour step, so that sums do not depend on the order of adding. */
+/**
+ * Colour sums are whole numbers in units of 1/64 of a colour step, so that sums do not depend on the order of adding.
+ */
 const UNIT = 64;
 
 /** A rectangle of pixels with the colour difference that a sprite makes there, in 1/64 steps: (height, width, 3). */
@@ -138,7 +140,8 @@ export class BoardPainter<Name extends string> {
     const work = this.#work;
     work.set(this.#empty);
     for (const placement of placements) this.#add(work, this.#patch(placement));
-    // Mean colours lie in 0..255, and the rounding errors of the few patches that meet in a pixel are far below half a step.
+    // Mean colours lie in 0..255, and the rounding errors of the few patches that meet in a pixel are far below half a
+    // step.
     const image = new Uint8Array(work.length);
     for (let i = 0; i < work.length; i++) image[i] = (work[i]! + UNIT / 2) >> 6;
     return image;

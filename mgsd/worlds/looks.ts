@@ -1,7 +1,7 @@
 /**
- * The looks of a world: the training look, and the held-out look that no model trains on. The held-out one draws the same
- * roles with other shapes, shades and line widths, and varies from puzzle to puzzle: the puzzle's key picks one of a few
- * versions of the sheet, and shifts each loose sprite a little. So rendering stays a pure function of the puzzle.
+ * The looks of a world: the training look, and the held-out look that no model trains on. The held-out one draws the
+ * same roles with other shapes, shades and line widths, and varies from puzzle to puzzle: the puzzle's key picks one of
+ * a few versions of the sheet, and shifts each loose sprite a little. So rendering stays a pure function of the puzzle.
  */
 
 import { BoardPainter, moved, type Placement, type Sprite, type SpriteSheet } from './canvas.js';
@@ -26,7 +26,9 @@ const SHIFTS = [
   ...[-MAXIMUM_SHIFT, MAXIMUM_SHIFT].flatMap(x => [-MAXIMUM_SHIFT, MAXIMUM_SHIFT].map(y => ({ x, y }))),
 ];
 
-/** A number from 0 to count - 1 that follows from a text; the low bits are left to the split, which uses the same hash. */
+/**
+ * A number from 0 to count - 1 that follows from a text; the low bits are left to the split, which uses the same hash.
+ */
 function pick(text: string, count: number): number {
   return (crc32(text) >>> 8) % count;
 }
@@ -53,8 +55,8 @@ interface Appearance<I extends WorldInstance, Name extends string> {
 }
 
 /**
- * The function that draws a world's puzzles as RGB images, (pixels, pixels, 3); a RangeError for an unknown style or too few
- * pixels. Keeps one painter for each look, version and size, so that a second image is fast.
+ * The function that draws a world's puzzles as RGB images, (pixels, pixels, 3); a RangeError for an unknown style or
+ * too few pixels. Keeps one painter for each look, version and size, so that a second image is fast.
  */
 export function createRenderer<I extends WorldInstance, Name extends string>({
   title,

@@ -22,7 +22,10 @@ export function isWorldName(name: string): name is WorldName {
   return Object.hasOwn(factories, name);
 }
 
-/** The world of this name, its type included, with its generator options (defaults where left out); an Error lists wrong ones. */
+/**
+ * The world of this name, its type included, with its generator options (defaults where left out); an Error lists wrong
+ * ones.
+ */
 export function createWorldByName<N extends WorldName>(name: N, options?: unknown): ReturnType<(typeof factories)[N]>;
 export function createWorldByName(name: string, options?: unknown): World;
 export function createWorldByName(name: string, options?: unknown): World {

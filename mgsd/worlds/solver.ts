@@ -1,13 +1,16 @@
-/** Breadth-first search over the plan states of a puzzle: the distance to the goal from everywhere a plan can get to. */
+/**
+ * Breadth-first search over the plan states of a puzzle: the distance to the goal from everywhere a plan can get to.
+ */
 
 import type { PlanState, WorldInstance, WorldRules } from './world.js';
 
 /**
- * The least number of actions from each state to a goal state, indexed by state: (largest reachable state + 1), -1 where
- * the goal cannot be reached or the state cannot be reached from the start.
+ * The least number of actions from each state to a goal state, indexed by state: (largest reachable state + 1), -1
+ * where the goal cannot be reached or the state cannot be reached from the start.
  *
- * Forwards from the start it collects the reachable states and, for each, the states that lead to it; backwards from all
- * reachable goal states it counts the actions. Fatal actions are no edges. Time and space: reachable states * actions.
+ * Forwards from the start it collects the reachable states and, for each, the states that lead to it; backwards from
+ * all reachable goal states it counts the actions. Fatal actions are no edges. Time and space: reachable states *
+ * actions.
  */
 export function solve<I extends WorldInstance>(rules: WorldRules<I>, instance: I): Int16Array {
   const start = rules.start(instance);

@@ -1,7 +1,7 @@
 /**
- * The contract of a world. A further world is one folder that exports a `WorldFactory`, and one line in `registry.ts`: it
- * states its rules (`WorldRules`), and `createWorld` derives what follows from a search over the plan states: all optimal
- * actions, shortest lengths, verdicts, the straight-ahead floor.
+ * The contract of a world. A further world is one folder that exports a `WorldFactory`, and one line in `registry.ts`:
+ * it states its rules (`WorldRules`), and `createWorld` derives what follows from a search over the plan states: all
+ * optimal actions, shortest lengths, verdicts, the straight-ahead floor.
  */
 
 import { actionToken, cellIndexToken } from '../../models/vocabulary.js';
@@ -30,8 +30,8 @@ export interface WorldInstance {
 }
 
 /**
- * Where a plan stands: the agent's cell, plus a multiple of 64 for whatever else the world remembers (64 for carrying, 128 for
- * done, ...). States are small, so the solver holds distances in an array.
+ * Where a plan stands: the agent's cell, plus a multiple of 64 for whatever else the world remembers (64 for carrying,
+ * 128 for done, ...). States are small, so the solver holds distances in an array.
  */
 export type PlanState = number;
 
@@ -95,8 +95,8 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   readonly difficulties: readonly string[];
 
   /**
-   * A random solvable puzzle of side `level`, of one of `difficulties` if asked; an Error that names the options if a bounded
-   * number of draws brings none.
+   * A random solvable puzzle of side `level`, of one of `difficulties` if asked; an Error that names the options if a
+   * bounded number of draws brings none.
    */
   generate(random: RandomSource, level: number, difficulty?: string): I;
   /** The difficulty of a puzzle, one of `difficulties`. */
@@ -110,15 +110,20 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   render(instance: I, pixels: number, style?: RenderStyle): Uint8Array;
   /** The state in tokens, in a fixed order: the symbolic prompt, the perception target and the head of every plan. */
   recap(instance: I): number[];
-  /** The puzzle that a recap describes; an Error says why there is none: what a model perceives may not fit together. */
+  /**
+   * The puzzle that a recap describes; an Error says why there is none: what a model perceives may not fit together.
+   */
   readRecap(tokens: readonly number[]): I;
   /** No recap of a puzzle that `generate` returns is longer. */
   maximumRecapLength(level: number): number;
-  /** Names of the recap's tokens one by one, the last for all that are left. Left out: evaluation reports the recap as a whole. */
+  /**
+   * Names of the recap's tokens one by one, the last for all that are left. Left out: evaluation reports the recap as a
+   * whole.
+   */
   readonly recapFields?: readonly string[];
   /**
-   * The cell (8 * row + col) that the recap token at `position` describes by its place, on a board of side `size`; -1 if none.
-   * Left out: no token of this world's recaps does. A rule of the format, which must not depend on the puzzle.
+   * The cell (8 * row + col) that the recap token at `position` describes by its place, on a board of side `size`; -1
+   * if none. Left out: no token of this world's recaps does. A rule of the format, which must not depend on the puzzle.
    */
   readonly recapCell?: (size: number, position: number) => number;
   /** The perception questions with their answers, at most seven, derived facts included. Left out: nothing is asked. */
@@ -137,8 +142,8 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   /** No shortest plan of a puzzle that `generate` returns is longer; responses are cut at this many actions. */
   maximumPlanLength(level: number): number;
   /**
-   * What a player does who knows where things are but not what is in the way: each such action must bring it nearer to the
-   * goal on a board without obstacles, so that every such walk ends.
+   * What a player does who knows where things are but not what is in the way: each such action must bring it nearer to
+   * the goal on a board without obstacles, so that every such walk ends.
    */
   straightAhead(instance: I, state: PlanState): Action[];
 }
@@ -147,13 +152,18 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
 export interface World<I extends WorldInstance = WorldInstance> extends WorldRules<I> {
   /** The number of actions to the goal, -1 if it cannot be reached or `state` cannot be reached from the start. */
   distance(instance: I, state: PlanState): number;
-  /** Every action that begins a shortest plan from `state`, in the order of `actions`; empty at the goal or without a plan. */
+  /**
+   * Every action that begins a shortest plan from `state`, in the order of `actions`; empty at the goal or without a
+   * plan.
+   */
   optimalActions(instance: I, state: PlanState): Action[];
   /** The length of a shortest plan, -1 if there is none. */
   shortestLength(instance: I): number;
   /** The shortest plan whose actions come first in the order of `actions`; an Error if there is none. */
   referencePlan(instance: I): Action[];
-  /** The chance that a straight-ahead walk succeeds which picks each step uniformly among `straightAhead`, 0..1, exact. */
+  /**
+   * The chance that a straight-ahead walk succeeds which picks each step uniformly among `straightAhead`, 0..1, exact.
+   */
   straightAheadSuccess(instance: I): number;
   /** Whether every straight-ahead walk fails, so that only planning solves the puzzle. */
   needsDetour(instance: I): boolean;

@@ -157,7 +157,8 @@ describe('an independent program', () => {
     const reference = independentLogits(await fileOf(model), examples).flat();
     for (const [name, values] of parameters) {
       const changed = values.map(value => value * 1.5 + 0.25);
-      if (name.endsWith('attention.qkv.bias')) changed.fill(values[0]! + 1, 0, changed.length / 3); // a key's bias alone cancels
+      // a key's bias alone cancels
+      if (name.endsWith('attention.qkv.bias')) changed.fill(values[0]! + 1, 0, changed.length / 3);
       const file = encodeCheckpoint({
         config: miniature,
         parameters: new Map(parameters).set(name, changed),

@@ -57,8 +57,8 @@ async function runPath(
 }
 
 /**
- * Logits and cache after forced tokens: to rounding in f32. In f16 hidden values are rounded where launches begin and end, which
- * differs from path to path: about 2^-11 of the largest, some times over.
+ * Logits and cache after forced tokens: to rounding in f32. In f16 hidden values are rounded where launches begin and
+ * end, which differs from path to path: about 2^-11 of the largest, some times over.
  */
 const tolerance: Readonly<Record<Precision, number>> = { f32: 1e-5, f16: 1e-2 };
 

@@ -28,8 +28,8 @@ afterAll(() => wasm.close());
 const deviceNamed = (name: 'cpu' | 'wasm') => (name === 'cpu' ? cpu : wasm);
 
 /**
- * Logits at every response position of examples whose responses are equally long, from a cache: the first `head` response
- * tokens in the prefill, the others one at a time. (sequences, head'th to last position, V)
+ * Logits at every response position of examples whose responses are equally long, from a cache: the first `head`
+ * response tokens in the prefill, the others one at a time. (sequences, head'th to last position, V)
  */
 async function cachedLogits(
   model: VisionLanguageModel,
@@ -88,7 +88,8 @@ describe.each(['cpu', 'wasm'] as const)('the key-value cache on %s', name => {
   it('greedy generation takes the argmax of the full pass at every position, and ends with EOS', async () => {
     const model = randomModel(deviceNamed(name), 11, { trainable: false });
     const bias = await model.parameters.get('decoder.head.bias').read();
-    await model.parameters.load(new Map([['decoder.head.bias', bias.map((b, id) => (id === EOS ? b + 1.2 : b))]])); // so that some end
+    // so that some end
+    await model.parameters.load(new Map([['decoder.head.bias', bias.map((b, id) => (id === EOS ? b + 1.2 : b))]]));
     const examples = raggedExamples(12, 8);
     const responses = await run(model, examples, { maxTokens: 12, temperature: 0 });
     const ended = responses.filter(response => response.includes(EOS));
@@ -175,7 +176,8 @@ describe('what does not fit is refused', () => {
   });
 
   it('a path that cannot carry the model', async () => {
-    const narrow = new VisionLanguageModel(cpu, { ...miniature, heads: 4 }, { trainable: false }).initialize(1); // two columns a head
+    // two columns a head
+    const narrow = new VisionLanguageModel(cpu, { ...miniature, heads: 4 }, { trainable: false }).initialize(1);
     const examples = [{ prompt, response: [BOS] }];
     const options = { maxTokens: 4, temperature: 0 };
     await expect(run(narrow, examples, { ...options, path: 'rollout' })).rejects.toThrow(/cannot carry this model/);

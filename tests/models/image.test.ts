@@ -16,7 +16,6 @@ describe('patchify', () => {
         [4, 0],
         [4, 4],
       ] as const)
-        // prettier-ignore
         for (let y = 0; y < patchSize; y++)
           for (let x = 0; x < patchSize; x++)
             for (let channel = 0; channel < 3; channel++) {

@@ -44,8 +44,9 @@ const MAXIMUM_MAPS = 20_000;
 const MAXIMUM_PAIRS = 512;
 
 /**
- * A puzzle of side `size` that `accepts` takes and whose goal is `minimumDistance` to `maximumDistance` moves away. Holes
- * are drawn cell by cell; start and goal are drawn afterwards and never add or remove a hole. Error after 20,000 maps.
+ * A puzzle of side `size` that `accepts` takes and whose goal is `minimumDistance` to `maximumDistance` moves away.
+ * Holes are drawn cell by cell; start and goal are drawn afterwards and never add or remove a hole. Error after 20,000
+ * maps.
  */
 export function generateFrozenLake(
   random: RandomSource,

@@ -9,8 +9,8 @@ import { ALL_WALLS, createInstance, openWall, type MazeInstance } from './rules.
 export const MAXIMUM_DRAWS = 4096;
 
 /**
- * The walls of a perfect maze by randomised depth-first search (recursive backtracker): from a random cell, break through to a
- * random neighbour not yet visited; where there is none, go back. (size * size) wall masks.
+ * The walls of a perfect maze by randomised depth-first search (recursive backtracker): from a random cell, break
+ * through to a random neighbour not yet visited; where there is none, go back. (size * size) wall masks.
  */
 export function carve(random: RandomSource, size: number): number[] {
   const walls = new Array<number>(size * size).fill(ALL_WALLS);

@@ -1,6 +1,6 @@
 /**
- * Maze: walk from start to target; moving through a wall is fatal. A puzzle may be any connected maze; the generated ones
- * are perfect (no loops), so that exactly one path without turning back leads from one cell to another.
+ * Maze: walk from start to target; moving through a wall is fatal. A puzzle may be any connected maze; the generated
+ * ones are perfect (no loops), so that exactly one path without turning back leads from one cell to another.
  */
 
 import { MOVES, boardCells, cellText, checkSize, colOf, neighbour, onBoard, rowOf, type Action } from '../grid.js';
@@ -42,8 +42,8 @@ export function openWall(walls: number[], size: number, cell: number, move: Acti
 }
 
 /**
- * A checked puzzle. Error if start and target are not two cells of the board, a wall mask is missing or no sum of 1, 2, 4
- * and 8, neighbours disagree on the wall between them, the border is open, or some cell cannot be reached.
+ * A checked puzzle. Error if start and target are not two cells of the board, a wall mask is missing or no sum of 1, 2,
+ * 4 and 8, neighbours disagree on the wall between them, the border is open, or some cell cannot be reached.
  */
 export function createInstance(size: number, start: number, target: number, walls: readonly number[]): MazeInstance {
   checkSize(size);

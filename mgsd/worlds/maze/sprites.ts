@@ -1,10 +1,11 @@
 /**
- * How Maze looks. Training: white corridors in black, a light-grey line on every open boundary, the start a yellow dot and
- * the target a blue one. Wall and line widths and the dots' radius are in pixels, by the published formulas:
+ * How Maze looks. Training: white corridors in black, a light-grey line on every open boundary, the start a yellow dot
+ * and the target a blue one. Wall and line widths and the dots' radius are in pixels, by the published formulas:
  *
  *     wall = max(2, floor(cell / 4))   line = max(1, floor(cell / 16))   radius = max(3, floor((cell - wall) / 4))
  *
- * Every cell is a square inset by half a wall; an open side adds half a bridge to it, the neighbour adds the other half.
+ * Every cell is a square inset by half a wall; an open side adds half a bridge to it, the neighbour adds the other
+ * half.
  */
 
 import { box, ellipse, polygon, type Colour, type Placement, type Sprite, type SpriteSheet } from '../canvas.js';

@@ -1,4 +1,6 @@
-/** Random MiniBehaviour puzzles. All of them are solvable: the free cells are connected with and without the printer's. */
+/**
+ * Random MiniBehaviour puzzles. All of them are solvable: the free cells are connected with and without the printer's.
+ */
 
 import { choose, type RandomSource } from '../world.js';
 import { boardCells } from '../grid.js';
@@ -8,7 +10,10 @@ import { checkBoard, createInstance, distanceToTable, tablePlaces, type MiniBeha
 /** Puzzles drawn for one of a wanted difficulty, as in the published generator. */
 export const MAXIMUM_DRAWS = 20_000;
 
-/** The table uniform over its places, the printer over the cells it leaves, the agent over the rest. RangeError for a small side. */
+/**
+ * The table uniform over its places, the printer over the cells it leaves, the agent over the rest. RangeError for a
+ * small side.
+ */
 export function drawMiniBehaviour(random: RandomSource, size: number): MiniBehaviourInstance {
   checkBoard(size);
   const table = choose(random, tablePlaces(size));

@@ -25,8 +25,8 @@ function maximumPlanLength(level: number): number {
 }
 
 /**
- * Straight ahead: towards the printer, PICK as soon as it is next to the agent, then towards the nearest part of the table,
- * DROP as soon as that is. Only the table can be in the way, and only before PICK.
+ * Straight ahead: towards the printer, PICK as soon as it is next to the agent, then towards the nearest part of the
+ * table, DROP as soon as that is. Only the table can be in the way, and only before PICK.
  */
 function straightAhead({ size, printer, table }: MiniBehaviourInstance, state: PlanState): Action[] {
   const cell = cellOfState(state);

@@ -1,7 +1,7 @@
 /**
- * MiniBehaviour: fetch the printer and put it on the table. The agent picks the printer up from a cell beside it and drops it
- * from a cell beside the table, which ends the episode with success. The table (2 rows x 3 columns) can never be entered; the
- * printer's cell is blocked until PICK and free floor afterwards.
+ * MiniBehaviour: fetch the printer and put it on the table. The agent picks the printer up from a cell beside it and
+ * drops it from a cell beside the table, which ends the episode with success. The table (2 rows x 3 columns) can never
+ * be entered; the printer's cell is blocked until PICK and free floor afterwards.
  */
 
 import {
@@ -66,7 +66,9 @@ export function besidePrinter({ size, printer, table }: MiniBehaviourInstance): 
   return boardCells(size).filter(cell => manhattan(cell, printer) === 1 && distanceToTable(table, cell) > 0);
 }
 
-/** The cells from which it can be dropped, in raster order; the printer's own cell is one if it lies beside the table. */
+/**
+ * The cells from which it can be dropped, in raster order; the printer's own cell is one if it lies beside the table.
+ */
 export function besideTable({ size, table }: MiniBehaviourInstance): number[] {
   return boardCells(size).filter(cell => distanceToTable(table, cell) === 1);
 }

@@ -1,7 +1,7 @@
 /**
- * How MiniBehaviour looks. Training: a black floor with dark grid lines of one pixel, tan table cells with a gap of one pixel
- * around them, the agent a red triangle that points right (heading has no meaning), the printer a white box with a black slot
- * and a black lamp.
+ * How MiniBehaviour looks. Training: a black floor with dark grid lines of one pixel, tan table cells with a gap of one
+ * pixel around them, the agent a red triangle that points right (heading has no meaning), the printer a white box with
+ * a black slot and a black lamp.
  */
 
 import { box, ellipse, polygon, type Colour, type Placement, type Shape, type SpriteSheet } from '../canvas.js';
@@ -44,7 +44,9 @@ const training: Look<MiniBehaviourSprite> = {
   },
 };
 
-/** A slate floor with broad or faint lines, a darker table without gaps, a crimson disc with a nose, a pale grey device. */
+/**
+ * A slate floor with broad or faint lines, a darker table without gaps, a crimson disc with a nose, a pale grey device.
+ */
 const heldOut: Look<MiniBehaviourSprite> = {
   versions: 4,
   loose: ['agent', 'printer'],

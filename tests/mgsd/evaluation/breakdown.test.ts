@@ -96,7 +96,13 @@ describe('breakDown', () => {
       ['maze', 1],
       ['minibehaviour', 0.5],
     ]);
-    const table = buildTable(new Map([['base', base], ['mgsd', items], ['symbolic', solved]])); // prettier-ignore
+    const table = buildTable(
+      new Map([
+        ['base', base],
+        ['mgsd', items],
+        ['symbolic', solved],
+      ]),
+    );
     const [main, worlds] = tableMarkdown(table).split('\n\n');
     expect(main).toContain('| gap closed % |');
     expect(worlds).toContain('| minibehaviour: success % | gap closed % |');

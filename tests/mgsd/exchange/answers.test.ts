@@ -7,8 +7,8 @@ import { anyPuzzle, frozenLake } from '../random.js';
 
 const ALL: readonly Action[] = [0, 1, 2, 3, 4, 5];
 const read = (text: string, actions: readonly Action[] = ALL): string | null => {
-  const answer = parseAnswer(text, actions);
-  return answer.parsed ? answer.actions.map(actionName).join(' ') : null;
+  const plan = parseAnswer(text, actions);
+  return plan.length > 0 ? plan.map(actionName).join(' ') : null;
 };
 
 describe('reading answers', () => {

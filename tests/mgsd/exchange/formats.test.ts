@@ -12,8 +12,7 @@ import { puzzlesOf } from '../worlds/contract.js';
 import { testFormats } from './contract.js';
 
 const variants = ['context', 'evaluation'] as const;
-const actionsOf = (plan: string): readonly Action[] =>
-  parseAnswer(`<answer>${plan}</answer>`, [0, 1, 2, 3, 4, 5]).actions;
+const actionsOf = (plan: string): readonly Action[] => parseAnswer(`<answer>${plan}</answer>`, [0, 1, 2, 3, 4, 5]);
 
 describe('FrozenLake', () => {
   testFormats(frozenLake);

@@ -1,4 +1,7 @@
-/** Stored samples against a simulator of its own, which knows the three games and the file format but none of the project's worlds. */
+/**
+ * Stored samples against a simulator of its own, which knows the three games and the file format but none of the
+ * project's worlds.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

@@ -26,7 +26,9 @@ describe('mixed precision is refused', () => {
   it('with f64 weights, and for groups that are not there', () => {
     expect(() => randomModel(cpu, 3, { precision: 'f16', dtype: 'f64' })).toThrow('needs f32 weights, not f64');
     const specs = [{ name: 'w', shape: [2], group: 'matrix', init: { constant: 1 } }];
-    expect(() => new Parameters(cpu, specs, { halfGroups: ['matrices'] })).toThrow('no group matrices to keep in f16; there are matrix'); // prettier-ignore
+    expect(() => new Parameters(cpu, specs, { halfGroups: ['matrices'] })).toThrow(
+      'no group matrices to keep in f16; there are matrix',
+    );
   });
 });
 
@@ -65,7 +67,8 @@ it('the model that comes with the package plans in f16 what it plans in f32', as
   };
   const [wide, half] = [await plansIn('f32'), await plansIn('f16')];
   const same = wide.filter((answer, i) => answer === half[i]).length;
-  expect(same, `${half.join()} against ${wide.join()}`).toBeGreaterThanOrEqual(puzzles.length - 1); // a near tie may fall
+  // a near tie may fall
+  expect(same, `${half.join()} against ${wide.join()}`).toBeGreaterThanOrEqual(puzzles.length - 1);
   expect(new Set(wide).size).toBeGreaterThan(1);
   await device.close();
 });

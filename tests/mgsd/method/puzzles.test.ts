@@ -21,7 +21,10 @@ describe('the puzzles of a run', () => {
   const training = trainingGroups(config());
 
   it('are as many different ones per size as the config says, or fewer under a limit, which begin the pool', () => {
-    expect(training.map(({ level, puzzles }) => [level, puzzles.length])).toEqual([[3, 60], [4, 40]]); // prettier-ignore
+    expect(training.map(({ level, puzzles }) => [level, puzzles.length])).toEqual([
+      [3, 60],
+      [4, 40],
+    ]);
     for (const group of keys(training)) expect(new Set(group).size).toBe(group.length);
     for (const { level, puzzles } of training) for (const { instance } of puzzles) expect(instance.size).toBe(level);
     expect(keys(trainingGroups(config(), 50))).toEqual(keys(training).map(group => group.slice(0, 50)));

@@ -17,12 +17,15 @@ const model = randomModel(cpu, 41, { dtype: 'f64' });
 const teacher = randomModel(cpu, 42, { dtype: 'f64', trainable: false });
 const names = [...model.parameters.ranges.keys()];
 
-/** Most rows of these belong to tokens and places that a small batch does not have: more elements are needed to hit some. */
+/**
+ * Most rows of these belong to tokens and places that a small batch does not have: more elements are needed to hit
+ * some.
+ */
 const isTable = (name: string) => /^decoder\.(embedding|position)/.test(name);
 
 /**
- * A few elements of every parameter. The loss is scaled up because single gradients of a mean over tokens are far below 1,
- * where gradcheck's tolerance would be an absolute one.
+ * A few elements of every parameter. The loss is scaled up because single gradients of a mean over tokens are far below
+ * 1, where gradcheck's tolerance would be an absolute one.
  */
 async function expectRightGradients(loss: () => Tensor, checks: (name: string) => boolean = () => true): Promise<void> {
   const scale = cpu.tensor([100], [], { dtype: 'f64' });

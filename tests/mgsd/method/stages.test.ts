@@ -82,7 +82,8 @@ describe('memory', () => {
     };
     for (let i = 0; i < 2; i++) await update(0); // recorded
     const first = await update(0);
-    for (let i = 0; i < 50; i++) expect(await update(0)).toEqual(first); // the same batch: not one buffer more, not even in the pool
+    // the same batch: not one buffer more, not even in the pool
+    for (let i = 0; i < 50; i++) expect(await update(0)).toEqual(first);
     for (let step = 0; step < 50; step++) await update(step); // batches of other lengths may meet a new size class
     const { allocations, liveBytes } = wasm.memory();
     for (let step = 0; step < 50; step++) await update(step); // but each only once

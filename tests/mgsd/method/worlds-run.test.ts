@@ -42,7 +42,11 @@ describe('a run on three worlds', () => {
     const mgsd = table.find(({ name }) => name === 'mgsd');
     expect(Object.keys(mgsd?.['byTask'] as object)).toEqual(['frozenlake', 'maze', 'minibehaviour']);
     expect(fs.readFileSync(path.join(folder(), 'table.md'), 'utf8')).toContain('| minibehaviour: success % |');
-    const log = fs.readFileSync(path.join(folder(), 'log.jsonl'), 'utf8').trim().split('\n').map(line => JSON.parse(line) as Record<string, unknown>); // prettier-ignore
+    const log = fs
+      .readFileSync(path.join(folder(), 'log.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line) as Record<string, unknown>);
     const stage1 = log.filter(({ stage }) => stage === 'stage1');
     expect(stage1.map(({ step }) => step)).toEqual([1, 2, 3]);
     expect(stage1.map(line => line['recapExact maze 3'])).toEqual([undefined, 0, 0]);

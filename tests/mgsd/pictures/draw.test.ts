@@ -49,9 +49,19 @@ describe('a board as text', () => {
   it('draws the walls of a maze', () => {
     const maze: World = createWorldByName('maze');
     const text = [
-      'Map size: 3x3', 'Start position: (0,0)', 'Target position: (0,2)', '(0,0): down', '(0,1): right, down', '(0,2): down, left',
-      '(1,0): up, right, down', '(1,1): up, left', '(1,2): up', '(2,0): up, right', '(2,1): right, left', '(2,2): left',
-    ].join('\n'); // prettier-ignore
+      'Map size: 3x3',
+      'Start position: (0,0)',
+      'Target position: (0,2)',
+      '(0,0): down',
+      '(0,1): right, down',
+      '(0,2): down, left',
+      '(1,0): up, right, down',
+      '(1,1): up, left',
+      '(1,2): up',
+      '(2,0): up, right',
+      '(2,1): right, left',
+      '(2,2): left',
+    ].join('\n');
     const instance = mazeOf(text);
     const expected = ['+-+-+-+', '|S|. T|', '+ + + +', '|. .|.|', '+ +-+-+', '|. . .|', '+-+-+-+'];
     expect(boardText(maze, instance)).toEqual(expected);

@@ -19,7 +19,10 @@ const wasm = await openDevice('wasm', { threads: 1 });
 afterAll(() => wasm.close());
 
 const config = miniatureConfig();
-/** Stops a run after two updates of a stage and changes its weights, or its teacher's. @returns the newest checkpoint */
+/**
+ * Stops a run after two updates of a stage and changes its weights, or its teacher's.
+ * @returns the newest checkpoint
+ */
 async function changeWeights(folder: string, stage: StageName, change: (weights: Map<string, Float32Array>) => void) {
   const stop = new AbortController();
   const onStep = (report: { stage: StageName; step: number }) => {

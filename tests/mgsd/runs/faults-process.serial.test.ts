@@ -53,7 +53,10 @@ describe('a run', () => {
     const expected = straight();
     const { status, stderr } = runWith(temporary.path, diskIsFull(), train);
     expect(status).toBe(1);
-    expectOneLine(stderr, /Cannot write run\/checkpoint-stage0-4\.safetensors: the disk is full; free some space and go on with --resume/); // prettier-ignore
+    expectOneLine(
+      stderr,
+      /Cannot write run\/checkpoint-stage0-4\.safetensors: the disk is full; free some space and go on with --resume/,
+    );
     expect(checkpoints()).toEqual(['checkpoint-stage0-2.safetensors']);
     expect(files().filter(name => name.endsWith('.tmp'))).toEqual([]);
     expectToGoOn(expected);
@@ -138,7 +141,10 @@ describeWithAdapter('a run on a GPU', () => {
     const { status, stderr } = runWith(temporary.path, deviceIsLost(log()), argv);
     expect(status).toBe(3);
     const own = stderr.replace(/^Warning: .*\n/gm, ''); // Dawn's, about limits of the software adapter
-    expectOneLine(own, /stage0, update \d+: The GPU device was lost .*The last good checkpoint is run\/checkpoint-stage0-\d+.*Go on with: mgsd-lite train --resume run .*--device webgpu$/m); // prettier-ignore
+    expectOneLine(
+      own,
+      /stage0, update \d+: The GPU device was lost .*The last good checkpoint is run\/checkpoint-stage0-\d+.*Go on with: mgsd-lite train --resume run .*--device webgpu$/m,
+    );
     expect(files().filter(name => /lock|pid|\.tmp$/.test(name))).toEqual([]);
   }, 300_000);
 });

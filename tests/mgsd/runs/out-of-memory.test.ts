@@ -33,7 +33,9 @@ it('says where it stopped, what is left of it, and which batch would fit, and th
   expect(error).toBeInstanceOf(RunStopped);
   expect([error.reason, error.stage]).toEqual(['memory', 'stage0']);
   expect(error.cause).toBeInstanceOf(DeviceError);
-  expect(error.message).toMatch(/^stage0, update 1: out of memory on the wasm backend: \d+ MiB more are needed, .*There is no checkpoint of stage0 yet; it would begin anew\.$/); // prettier-ignore
+  expect(error.message).toMatch(
+    /^stage0, update 1: out of memory on the wasm backend: \d+ MiB more are needed, .*There is no checkpoint of stage0 yet; it would begin anew\.$/,
+  );
   expect(device.memory().liveBuffers).toBe(0); // everything was given back
 
   const advice = await memoryAdvice(config(512), 'stage0', device);

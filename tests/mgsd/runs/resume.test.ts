@@ -42,7 +42,10 @@ describe('going on', () => {
     const folder = await finished();
     const names = fs.readdirSync(folder).filter(name => name.startsWith('checkpoint-stage0'));
     expect(names).toContain('checkpoint-stage0-12.safetensors');
-    const best = JSON.parse(fs.readFileSync(path.join(folder, 'best.json'), 'utf8')) as Record<string, { file: string; score: number }>; // prettier-ignore
+    const best = JSON.parse(fs.readFileSync(path.join(folder, 'best.json'), 'utf8')) as Record<
+      string,
+      { file: string; score: number }
+    >;
     expect(Object.keys(best).sort()).toEqual(['stage0', 'stage1', 'stage2']);
     for (const { file, score } of Object.values(best)) {
       expect(fs.existsSync(path.join(folder, file))).toBe(true);
@@ -137,10 +140,16 @@ describe('going on', () => {
     const notes = await notesOf(folder, { from: path.join(folder, earlier) });
     expect(notes[0]).toMatch(/^files newer than .* were moved to .*set-aside-1$/);
     const moved = fs.readdirSync(path.join(folder, 'set-aside-1'));
-    expect(moved).toEqual(expect.arrayContaining(['checkpoint-stage2-6.safetensors', 'evaluation-mgsd.json', 'log.jsonl', 'table.json'])); // prettier-ignore
+    expect(moved).toEqual(
+      expect.arrayContaining(['checkpoint-stage2-6.safetensors', 'evaluation-mgsd.json', 'log.jsonl', 'table.json']),
+    );
     expect(moved).not.toContain('evaluation-symbolic.json');
     expect(bytesOf(folder, 'stage2-6').equals(expected)).toBe(true);
-    const places = fs.readFileSync(path.join(folder, 'log.jsonl'), 'utf8').trim().split('\n').map(line => JSON.parse(line) as { stage: string; step: number }); // prettier-ignore
+    const places = fs
+      .readFileSync(path.join(folder, 'log.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line) as { stage: string; step: number });
     expect(new Set(places.map(({ stage, step }) => `${stage} ${step}`)).size).toBe(places.length);
     expect(places).toHaveLength(12 + 8 + 6);
   });

@@ -282,7 +282,10 @@ describe('checkpoints', () => {
     run.saveCheckpoint('stage2', 1, bytes(1));
     run.appendLog({ stage: 'stage1', step: 3 });
     fs.writeFileSync(run.file('table.json'), '[]');
-    const target = run.setAside(run.checkpoints().find(({ stage, step }) => stage === 'stage1' && step === 2)!, ['table.json', 'none']); // prettier-ignore
+    const target = run.setAside(
+      run.checkpoints().find(({ stage, step }) => stage === 'stage1' && step === 2)!,
+      ['table.json', 'none'],
+    );
     expect(target).toBe(run.file('set-aside-1'));
     expect(fs.readdirSync(target!).sort()).toEqual([
       'checkpoint-stage1-3.safetensors',

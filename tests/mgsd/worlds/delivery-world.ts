@@ -1,6 +1,7 @@
 /**
- * A small further world, as a reader would add one: fetch a parcel and bring it to a door. It has what FrozenLake lacks:
- * PICK and DROP, a state beyond the cell, walls as open-direction masks in the recap, and comma-separated answers.
+ * A small further world, as a reader would add one: fetch a parcel and bring it to a door. It has what FrozenLake
+ * lacks: PICK and DROP, a state beyond the cell, walls as open-direction masks in the recap, and comma-separated
+ * answers.
  */
 
 import { cellIndexToken, cellOf, maskToken, reservedToken, sizeOf, sizeToken } from '../../../models/vocabulary.js';

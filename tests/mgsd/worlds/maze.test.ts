@@ -174,7 +174,8 @@ describe('mazes', () => {
   test('size 3 has 192 spanning trees, all accepted; depth-first search makes exactly those that are its trees', () => {
     const trees = spanningTrees();
     expect(trees).toHaveLength(192);
-    // A tree comes from a depth-first search from some root if each edge left out joins a cell with one of its ancestors.
+    // A tree comes from a depth-first search from some root if each edge left out joins a cell with one of its
+    // ancestors.
     const reachable = trees.filter(tree => {
       const near = (cell: number): number[] =>
         tree.flatMap(([from, move]) => {

@@ -47,8 +47,8 @@ function everyPuzzle(size: number): MiniBehaviourInstance[] {
 }
 
 /**
- * The number of shortest plans and their length by a search of its own, on the letters of the grid: layer by layer, counting
- * in how many ways each (row, column, carrying) is reached.
+ * The number of shortest plans and their length by a search of its own, on the letters of the grid: layer by layer,
+ * counting in how many ways each (row, column, carrying) is reached.
  */
 function countPlans(rows: readonly string[]): { length: number; plans: number } {
   const letter = (r: number, c: number): string => rows[r]?.[c] ?? '#';

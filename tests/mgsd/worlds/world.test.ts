@@ -38,7 +38,7 @@ describe('what createWorld derives', () => {
   test('answers are written and read with this world\u2019s separator', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom<Action>(...world.actions), { minLength: 1, maxLength: 30 }), plan => {
-        expect(parseAnswer(`<answer>${world.formatAnswer(plan)}</answer>`, world.actions).actions).toEqual(plan);
+        expect(parseAnswer(`<answer>${world.formatAnswer(plan)}</answer>`, world.actions)).toEqual(plan);
       }),
     );
     expect(judgeAnswer(world, puzzle, '<answer>R,PICK,D,D,DROP</answer>').optimal).toBe(true);
