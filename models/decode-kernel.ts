@@ -64,7 +64,7 @@ export function canRollOut({ config, device }: VisionLanguageModel, cache: Cache
 }
 
 /** Decode steps of a batch as launches of one fused kernel, where the backend runs it. */
-export class Rollout {
+export class RolloutSteps {
   readonly #state: RolloutState;
   readonly #shape: RolloutShape;
 

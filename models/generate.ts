@@ -6,7 +6,7 @@ import { createCache, decodeStep, prefill } from './cache.js';
 import type { Cache } from './cache.js';
 import type { ModelConfig } from './config.js';
 import { canFuse, FusedSteps } from './decode-fused.js';
-import { canRollOut, collectSlots, Rollout } from './decode-kernel.js';
+import { canRollOut, collectSlots, RolloutSteps } from './decode-kernel.js';
 import type { VisionLanguageModel } from './vlm.js';
 import { BOS, EOS, IMG, PAD } from './vocabulary.js';
 
@@ -170,7 +170,7 @@ async function continueByRollout(model: VisionLanguageModel, state: State, optio
   // where reading costs a round trip, lists go along for whatever the first tokens may be
   const firstTokens = responseSlots && backend !== 'webgpu' ? await next.read() : undefined;
   const slots = collectSlots(responseSlots, done.size, config.vocabulary, maxTokens, firstTokens);
-  const rollout = new Rollout(model, { cache, control, sampling, done, tokens, slots });
+  const rollout = new RolloutSteps(model, { cache, control, sampling, done, tokens, slots });
   let ended: Promise<boolean> = Promise.resolve(false);
   for (let column = 1; column < maxTokens; column += tokensPerLook[backend]) {
     rollout.run(column, Math.min(tokensPerLook[backend], maxTokens - column));

@@ -33,7 +33,7 @@ export function patchify(images: readonly Uint8Array[], config: ModelConfig): Fl
   return out;
 }
 
-/** Images as an array for the device: (images * P, patch pixels), in [0, 1]. */
+/** Images as an array for the device: (images * P, patch pixels), in [-1, 1]. */
 export function patchArray(images: readonly Uint8Array[], config: ModelConfig, dtype: DType): HostArray {
   const rows = images.length * patchCount(config);
   const values = patchify(images, config);

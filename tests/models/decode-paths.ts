@@ -1,7 +1,15 @@
 /** Holds the ways to decode to each other, on any device: the same tokens, the same logits, the same cache. */
 import { describe, expect, it } from 'vitest';
 import type { Device } from '../../core/index.js';
-import { createCache, decodeStep, FusedSteps, generate, prefill, Rollout, vocabulary } from '../../models/index.js';
+import {
+  createCache,
+  decodeStep,
+  FusedSteps,
+  generate,
+  prefill,
+  RolloutSteps,
+  vocabulary,
+} from '../../models/index.js';
 import type { DecodePath, GenerateOptions, Precision, VisionLanguageModel } from '../../models/index.js';
 import { largestDifference, miniature, patchesOf, raggedExamples, randomModel } from './miniature.js';
 import type { Example } from './miniature.js';
@@ -125,7 +133,7 @@ async function compareForced(model: VisionLanguageModel, examples: readonly Exam
   const fused = new FusedSteps(model, { cache: caches.fused, ...start(), slots: undefined });
   const rolled = start();
   const slots = { lists: [], listOf: new Int32Array(0) };
-  const rollout = new Rollout(model, { cache: caches.rollout, ...rolled, slots });
+  const rollout = new RolloutSteps(model, { cache: caches.rollout, ...rolled, slots });
   for (let column = 1; column <= steps; column++) {
     const before = Int32Array.from({ length: count }, (_, s) => responses[s * (steps + 1) + column - 1]!);
     const plain = await decodeStep(model, model.indices(before), caches.steps).read();

@@ -1,12 +1,32 @@
-/** What stage 2 is made of: the paper's method, unless the configuration asks for a variant. No other file reads these switches. */
+/** The parts of stage 2: the paper's method, unless the configuration asks for a variant. Only this file reads these switches. */
 import { reverseKl } from '../../../core/index.js';
-import type { Tensor } from '../../../core/index.js';
+import type { HostArray, Tensor } from '../../../core/index.js';
+import type { ModelInputs, VisionLanguageModel } from '../../../models/index.js';
+import { packTraces } from '../packing.js';
 import { studentWriter } from '../stages/rollout.js';
 import type { Writer } from '../stages/rollout.js';
 import type { StageSetting } from '../stages/stage.js';
+import type { Context, TrainingTrace } from '../targets.js';
 import { forwardDivergence, sampledDivergence } from './divergences.js';
-import { modelTeacher, oracleTeacher, teacherWriter } from './teachers.js';
-import type { Teacher } from './teachers.js';
+import { oracleTeacher, teacherWriter } from './teachers.js';
+
+/** What a teacher reads: symbolic prompts followed by the student's responses; or its logits, if it need not read. */
+export interface TeacherInputs<T> {
+  readonly sequences?: ModelInputs<T>;
+  /** (N, V). */
+  readonly logits?: T;
+}
+
+/**
+ * Judges the student's tokens. It sees what the student does not (the symbolic state, perhaps a plan) and says at every
+ * position of a rollout how likely each token is there.
+ */
+export interface Teacher {
+  /** The host's half. @param rows N, padding included */
+  pack(traces: readonly TrainingTrace[], rows: number): TeacherInputs<HostArray>;
+  /** The device's half: (N, V). */
+  logits(inputs: TeacherInputs<Tensor>): Tensor;
+}
 
 /** What a divergence may read beside the logits. N tokens. */
 export interface DivergenceInputs {
@@ -34,6 +54,17 @@ export interface Variant {
 
 const reverseDivergence: Divergence = (student, teacher, { weights, floor }) =>
   reverseKl(student, teacher, weights, floor);
+
+/** A model that reads symbols: the planner of stage 0, or (`synced`) the student of the moment. */
+export function modelTeacher(model: VisionLanguageModel, context: Context): Teacher {
+  return {
+    pack(traces) {
+      const told = traces.map(trace => ({ ...trace, shows: context }));
+      return { sequences: packTraces(told, 'symbolic', model) };
+    },
+    logits: ({ sequences }) => model.forward(sequences!), // (N, V)
+  };
+}
 
 /** @throws Error if the setting has no planner though one is needed */
 export function chooseVariant(setting: StageSetting): Variant {

@@ -1,42 +1,12 @@
-/**
- * Who judges the student's tokens in stage 2. A teacher sees what the student does not (the symbolic state, perhaps a plan)
- * and says at every position of a rollout how likely it finds each token there.
- */
-import type { HostArray, Tensor } from '../../../core/index.js';
-import type { ModelInputs, VisionLanguageModel } from '../../../models/index.js';
+/** Other teachers than the planner: the solver itself, and a teacher that writes as well as judges. */
+import type { VisionLanguageModel } from '../../../models/index.js';
 import type { RunConfig } from '../config.js';
-import { packTraces } from '../packing.js';
 import { streams } from '../puzzles.js';
 import { respond } from '../respond.js';
 import { samplingOptions } from '../stages/rollout.js';
 import type { Writer } from '../stages/rollout.js';
 import type { StageSetting } from '../stages/stage.js';
-import type { Context, TrainingTrace } from '../targets.js';
-
-/** What a teacher reads of the rollouts: symbolic prompts with the student's responses, or what it says without reading. */
-export interface TeacherInputs<T> {
-  readonly sequences?: ModelInputs<T>;
-  /** (N, V). */
-  readonly logits?: T;
-}
-
-export interface Teacher {
-  /** The host's half. @param rows N, padding included */
-  pack(traces: readonly TrainingTrace[], rows: number): TeacherInputs<HostArray>;
-  /** The device's half: (N, V). */
-  logits(inputs: TeacherInputs<Tensor>): Tensor;
-}
-
-/** A model that reads symbols: the planner of stage 0, or (`synced`) the student of the moment. */
-export function modelTeacher(model: VisionLanguageModel, context: Context): Teacher {
-  return {
-    pack(traces) {
-      const told = traces.map(trace => ({ ...trace, shows: context }));
-      return { sequences: packTraces(told, 'symbolic', model) };
-    },
-    logits: ({ sequences }) => model.forward(sequences!), // (N, V)
-  };
-}
+import type { Teacher } from './choose.js';
 
 /**
  * The solver as a distribution: at each position the tokens that an oracle might write share what is left when every other
