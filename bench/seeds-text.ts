@@ -52,26 +52,41 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]) =>
 
 const titleOf = (world: string) => createWorldByName(world).title;
 
+type Pick = (row: TableRow) => number | null | undefined;
+
+const rowsOf = (results: readonly SeedResult[], name: RowName) =>
+  results.map(({ rows }) => rows.find(row => row.name === name));
+
+/** What a row came to with each seed. */
+const cellOf = (results: readonly SeedResult[], name: RowName, pick: Pick) =>
+  across(rowsOf(results, name).map(row => (row && pick(row)) ?? undefined));
+
+const columns: Readonly<Record<string, Pick>> = {
+  'success %': row => row.success.value,
+  'optimal %': row => row.optimal.value,
+  'needs a detour %': row => row.detourSuccess?.value,
+  'recap exact %': row => row.recapExact.value,
+  'gap closed %': row => row.gapClosed?.value,
+};
+
+/** Rows over all worlds. */
+const overall = (results: readonly SeedResult[], names: readonly RowName[], heads = Object.keys(columns)) =>
+  table(
+    ['row', ...heads],
+    names.map(name => [rowTitles[name], ...heads.map(head => cellOf(results, name, columns[head]!))]),
+  );
+
+/** The rows that tell the story, for the README. */
+export const summaryTable = (results: readonly SeedResult[]): string =>
+  overall(results, ['base', 'stage1', 'mgsd', 'symbolic'], ['success %', 'recap exact %', 'gap closed %']);
+
 /** What every row did over all, in each world where there are several, and where training and test differ. */
 export function resultTables(results: readonly SeedResult[]): string {
-  const rowsOf = (name: RowName) => results.map(({ rows }) => rows.find(row => row.name === name));
-  const present = (Object.keys(rowTitles) as RowName[]).filter(name => rowsOf(name).some(row => row !== undefined));
-  const cell = (name: RowName, pick: (row: TableRow) => number | null | undefined) =>
-    across(rowsOf(name).map(row => (row && pick(row)) ?? undefined));
+  const names = Object.keys(rowTitles) as RowName[];
+  const present = names.filter(name => rowsOf(results, name).some(row => row !== undefined));
+  const cell = (name: RowName, pick: Pick) => cellOf(results, name, pick);
   const worlds = Object.keys(results[0]?.rows[0]?.byTask ?? {});
-  const parts = [
-    table(
-      ['row', 'success %', 'optimal %', 'needs a detour %', 'recap exact %', 'gap closed %'],
-      present.map(name => [
-        rowTitles[name],
-        cell(name, row => row.success.value),
-        cell(name, row => row.optimal.value),
-        cell(name, row => row.detourSuccess?.value),
-        cell(name, row => row.recapExact.value),
-        cell(name, row => row.gapClosed?.value),
-      ]),
-    ),
-  ];
+  const parts = [overall(results, present)];
   if (worlds.length > 1)
     parts.push(
       table(
@@ -86,7 +101,7 @@ export function resultTables(results: readonly SeedResult[]): string {
       ),
     );
   const shifts = results.flatMap(({ shift }) => shift ?? []);
-  const levels = Object.keys(rowsOf('mgsd')[0]?.byTaskLevel ?? {});
+  const levels = Object.keys(rowsOf(results, 'mgsd')[0]?.byTaskLevel ?? {});
   if (shifts.length === results.length && shifts.length > 0) {
     const largest = Object.keys(shifts[0]!.larger);
     parts.push(
@@ -145,17 +160,21 @@ export interface ResultsOfSeeds {
   readonly json: string | undefined;
 }
 
+/** The tables with a line on how they were made. @throws Error without the marks */
+export function insertResults(file: string, mark: string, results: ResultsOfSeeds): void {
+  insertBlock(file, mark, `${introduction(results, path.dirname(file))}\n\n${resultTables(results.results)}`);
+}
+
 /**
  * Replaces what stands between `<!-- MARK:begin -->` and `<!-- MARK:end -->` in the file.
  * @throws Error without the marks
  */
-export function insertResults(file: string, mark: string, results: ResultsOfSeeds): void {
+export function insertBlock(file: string, mark: string, block: string): void {
   const text = readFileSync(file, 'utf8');
   const [begin, end] = [`<!-- ${mark}:begin -->`, `<!-- ${mark}:end -->`];
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
   if (from < 0 || to < from)
     throw new Error(`${file} lacks the marks ${begin} and ${end}: put them where the results belong`);
-  const block = `${introduction(results, path.dirname(file))}\n\n${resultTables(results.results)}`;
   writeFileAtomic(file, `${text.slice(0, from + begin.length)}\n\n${block}\n\n${text.slice(to)}`);
 }
 

@@ -1,9 +1,8 @@
 /**
  * The tables of results: whole runs of a preset for several seeds, one after another, each timed from data to table.
- * `npm run bench:seeds -- --seeds 1,2,3 --json bench/results/tiny-seeds.json --write` (README.md), with `--preset
- * worlds` and another file mgsd/TRAINING.md. `--config FILE` changes the preset, as in `mgsd-lite train`, and names the
- * table after the file. Runs go to `--runs FOLDER`; a seed whose run is complete there is read, not run again, an
- * incomplete one goes on.
+ * `npm run bench:seeds -- --seeds 1,2,3 --json bench/results/tiny-seeds.json --write` writes them into mgsd/RESULTS.md,
+ * and those of `tiny` in short into README.md. `--config FILE` changes the preset, as in `mgsd-lite train`, and names
+ * the table after the file. Runs go to `--runs FOLDER`: a complete one there is read, an incomplete one resumed.
  */
 import { existsSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -26,7 +25,7 @@ import { stageNames } from '../mgsd/runs/order.js';
 import { train } from '../mgsd/runs/train.js';
 import type { TrainObserver } from '../mgsd/runs/train-options.js';
 import { looksFile, parseLooks } from '../mgsd/runs/looks.js';
-import { insertResults, resultTables } from './seeds-text.js';
+import { insertBlock, insertResults, resultTables, summaryTable } from './seeds-text.js';
 import type { CurvePoint, SeedResult, Shift } from './seeds-text.js';
 
 const { values } = parseArgs({
@@ -193,6 +192,7 @@ console.log(resultTables(results));
 if (values.json)
   writeJson(values.json, { date: new Date().toISOString(), command, machine, config, results: results.map(briefly) });
 if (values.write) {
-  const file = preset === 'tiny' ? 'README.md' : 'mgsd/TRAINING.md';
-  insertResults(file, `${name} results`, { results, config, chosen, machine, command, json: values.json });
+  const given = { results, config, chosen, machine, command, json: values.json };
+  insertResults('mgsd/RESULTS.md', `${name} results`, given);
+  if (name === 'tiny') insertBlock('README.md', 'tiny summary', summaryTable(results));
 }

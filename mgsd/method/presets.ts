@@ -1,6 +1,6 @@
 /**
- * Complete configurations, each as what it changes about a smaller one. `tiny` is measured (README.md), `worlds` too (TRAINING.md), `small` with
- * a shorter schedule only (bench/small-short.json, TRAINING.md), `base` and `large` not yet.
+ * Complete configurations, each as what it changes about a smaller one. RESULTS.md has measurements of `tiny` and
+ * `worlds`, and of `small` with a shorter schedule (bench/small-short.json). `base` and `large` are not measured yet.
  */
 import type { PresetName } from '../../models/index.js';
 import type { RunConfig, TaskConfig } from './config.js';

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { insertResults, resultTables } from '../../bench/seeds-text.js';
+import { insertResults, resultTables, summaryTable } from '../../bench/seeds-text.js';
 import type { SeedResult } from '../../bench/seeds-text.js';
 import { resolveConfig } from '../../mgsd/method/config.js';
 import type { ItemResult } from '../../mgsd/evaluation/evaluate.js';
@@ -100,5 +101,19 @@ describe('tables of several seeds', () => {
     expect(() => {
       insertResults(file, 'y', given);
     }).toThrow('lacks the marks <!-- y:begin -->');
+  });
+
+  it.each([
+    ['README.md', 'tiny summary', 'tiny-seeds', summaryTable],
+    ['mgsd/RESULTS.md', 'tiny results', 'tiny-seeds', resultTables],
+    ['mgsd/RESULTS.md', 'worlds results', 'worlds-seeds', resultTables],
+    ['mgsd/RESULTS.md', 'small-short results', 'small-short', resultTables],
+  ])('stand in %s under %s as the numbers of %s give them', (document, mark, name, tables) => {
+    const read = (file: string) => fs.readFileSync(path.join(import.meta.dirname, '../..', file), 'utf8');
+    const { results } = JSON.parse(read(`bench/results/${name}.json`)) as { results: SeedResult[] };
+    const block = read(document).split(`<!-- ${mark}:begin -->`)[1]!.split(`<!-- ${mark}:end -->`)[0]!;
+    const rows = (text: string) => text.split('\n').filter(line => line.startsWith('|') && !/^[|\s:-]+$/.test(line));
+    const cells = (line: string) => line.split('|').map(cell => cell.trim());
+    expect(rows(block).map(cells)).toEqual(rows(tables(results)).map(cells));
   });
 });

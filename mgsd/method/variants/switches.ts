@@ -100,7 +100,7 @@ interface Retired {
   readonly why: string;
 }
 
-const noGain = 'made no difference in the ablations (mgsd/TRAINING.md) and is gone';
+const noGain = 'made no difference in the ablations (mgsd/RESULTS.md) and is gone';
 
 /** By their path in the configuration. */
 const retired: Readonly<Record<string, Retired>> = {
