@@ -56,7 +56,7 @@ const outside = { bench: ['tests', '.config'], tests: [] };
  */
 const elsewhere = [
   [/^kernels\/(?:.+\/)?cases(?:\/.+|\.ts)$|^core\/conformance\.ts$/, 'cases'],
-  [/^core\/(?:backend|faults)\.ts$/, 'core/contract'],
+  [/^core\/(?:backend|faults|platform)\.ts$/, 'core/contract'],
   [/^mgsd\/mgsd-lite\.js$/, 'mgsd/cli'],
   [/\.exercise\.ts$/, 'tests'], // solved by readers, run by tests, not built
 ];
@@ -78,7 +78,7 @@ export function roomOf(file) {
 
 /**
  * Rooms and files that must run in a browser, with all that they import. What they need of the machine comes in through
- * one seam, which loads a backend.
+ * seams: one loads a backend, the other asks the runtime.
  */
 const withoutNode = {
   rooms: [
@@ -96,7 +96,7 @@ const withoutNode = {
     'mgsd/page',
   ],
   files: ['mgsd/runs/train.ts', 'mgsd/runs/explain-nan.ts', 'mgsd/runs/store.ts', 'mgsd/pictures/png.ts'],
-  seam: 'core/open.ts',
+  seams: ['core/open.ts', 'core/platform.ts'],
 };
 
 /** Run-time dependencies that need Node. */
@@ -193,7 +193,7 @@ export function nodeFindings(sources) {
   const reached = new Map();
   for (const file of sources.keys())
     if (withoutNode.rooms.includes(roomOf(file) ?? '') || withoutNode.files.includes(file))
-      reached.set(file, undefined);
+      if (!withoutNode.seams.includes(file)) reached.set(file, undefined);
   /** @type {Finding[]} */
   const findings = withoutNode.files
     .filter(file => !sources.has(file))
@@ -203,7 +203,7 @@ export function nodeFindings(sources) {
   for (const [file, importer] of reached) {
     const source = sources.get(file) ?? '';
     for (const { file: target } of valueImports(file, source))
-      if (!reached.has(target) && target !== withoutNode.seam) reached.set(target, file);
+      if (!reached.has(target) && !withoutNode.seams.includes(target)) reached.set(target, file);
     const why =
       importer === undefined ? 'must run without Node' : `is imported by ${importer}, which must run without Node`;
     for (const { name, line } of nodeUses(source))

@@ -23,7 +23,7 @@ const opened = await openBenchDevice(options);
  * Milliseconds: of the processor where one thread does all the work, so that others on the machine count little; else
  * of the clock.
  */
-const cpuAlone = opened.capabilities.threads === 1 && opened.capabilities.backend !== 'webgpu';
+const cpuAlone = opened.capabilities.threads === 1 && !opened.capabilities.asynchronous;
 function now(): number {
   const { user, system } = process.cpuUsage();
   return cpuAlone ? (user + system) / 1000 : performance.now();

@@ -122,7 +122,7 @@ function buckets(stage: 'stage0' | 'stage1') {
 }
 
 const cost = ({ median: typical, best }: Cost) => `${typical.toFixed(2)} (${best.toFixed(2)})`;
-const onWebGpu = device.capabilities.backend === 'webgpu';
+const onWebGpu = device.capabilities.asynchronous;
 console.log('microseconds of the host per launch, median (best):');
 const chain = await chainCost(device, true);
 console.log(

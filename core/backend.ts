@@ -2,20 +2,23 @@
  * The contract between tensors and machines: buffers, kernel launches, transfers. Three backends keep it:
  * `cpu` runs the references, `wasm` a SIMD library on threads, `webgpu` WGSL on Dawn.
  */
-import { totalmem } from 'node:os';
 import type { DType, Kernel } from '../kernels/index.js';
 
 export type BackendName = 'cpu' | 'wasm' | 'webgpu';
 
-/** What a device offers, found out once when it is opened; printed in the first log line, and everything chooses from it. */
+/** What a device offers, found out when it is opened. The first line of a log prints it, and all choices rest on it. */
 export interface Capabilities {
   readonly backend: BackendName;
   /** Name of the adapter or processor. */
   readonly name: string;
   /** Driver and version, or the runtime. */
   readonly driver: string;
-  /** True if a "GPU" is emulated on the processor. */
+  /** True if kernels run far below the processor's speed: the cpu reference, and a "GPU" emulated on the processor. */
   readonly software: boolean;
+  /** True if `launch` returns before the work is done, so that a read costs a round trip to a device that may be lost. */
+  readonly asynchronous: boolean;
+  /** True if it is faster to repeat recorded launches than to launch anew. */
+  readonly replays: boolean;
   /** Element types that tensors may have. */
   readonly dtypes: readonly DType[];
   /** Largest buffer in bytes. */
@@ -23,8 +26,8 @@ export interface Capabilities {
   /** Threads that share the work of a kernel. */
   readonly threads: number;
   /**
-   * Further facts, by name: subgroup size, matrix configurations, toggles that really took effect, SIMD level. For people
-   * (`mgsd-lite info`) and for choosing kernels.
+   * Further facts by name, for people (`mgsd-lite info`) and for choosing kernels: subgroup size, matrix configurations,
+   * toggles that took effect, SIMD level.
    */
   readonly features: Readonly<Record<string, string | number | boolean>>;
 }
@@ -78,31 +81,25 @@ export interface Backend {
   /** Copies bytes out after everything launched before; the copy is the caller's. */
   read(allocation: Allocation, byteOffset: number, bytes: number): Promise<ArrayBuffer>;
   /**
-   * Runs `kernel` on operands in the order of `kernel.buffers` and params in the order of `kernel.params`. Returns before the
-   * work is done where the machine is asynchronous; launches take effect in order.
+   * Runs `kernel` on operands in the order of `kernel.buffers` and params in the order of `kernel.params`. Launches take
+   * effect in order; an asynchronous device returns before the work is done.
    */
   launch(kernel: Kernel, operands: readonly Operand[], params: readonly number[]): void;
   /**
-   * Prepares launches whose operands stay where they are until `dispose`. A backend that gains nothing by it leaves it out: its launches
-   * are repeated one by one.
+   * Prepares launches whose operands stay where they are until `dispose`. Backends that gain nothing by it leave it out:
+   * their launches are repeated one by one.
    */
   prepare?(launches: readonly Launch[]): Replay;
   /**
-   * Times launches by the device's own clock from now on, until it is called with undefined; times arrive some while after their
-   * launches, at the latest with `finish`. Returns false if the device has no such clock. A backend whose launches are done when
-   * `launch` returns leaves it out: its caller can time them.
+   * Times launches by the device's own clock until it is called with undefined. Times arrive after their launches, at the
+   * latest with `finish`. Returns false if the device has no such clock. Synchronous backends leave it out: the caller can
+   * time their launches.
    */
   timeLaunches?(timer: LaunchTimer | undefined): boolean;
   /** Resolves when everything launched so far is done; rejects with the first error since the last call. */
   finish(): Promise<void>;
   /** Ends threads and devices. Nothing may be called afterwards. */
   close(): Promise<void>;
-}
-
-/** Bytes of memory that this process may use: the machine's, or what a container leaves it. */
-export function machineMemory(): number {
-  const limit = process.constrainedMemory(); // 0, or far beyond any machine, where there is no limit
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 /** Params as the object that kernel functions take. */

@@ -11,7 +11,6 @@ import type { Shape } from './shape.js';
 import { Tensor } from './tensor.js';
 import { mapHostArrays, mapTree } from './tree.js';
 import type { Tensors } from './tree.js';
-import type { Trace } from './replay/trace.js';
 
 /** Memory behind one or several tensors (views share it). */
 export class Storage {
@@ -71,6 +70,14 @@ export type LaunchObserver = (kernel: Kernel, operands: readonly Operand[], para
 /** Told after each launch which tensors it worked on, by the names of the kernel's buffers. */
 export type ResultObserver = (kernel: Kernel, tensors: Readonly<Record<string, Tensor>>) => void;
 
+/** Told all that a step asks of the device; see replay/trace.ts. */
+export interface StepObserver {
+  allocated(storage: Storage): void;
+  wrote(tensor: Tensor, byteOffset: number, data: ArrayBufferView): void;
+  launched(kernel: Kernel, tensors: readonly Tensor[], operands: readonly Operand[], params: readonly number[]): void;
+  readBack(tensor: Tensor): void;
+}
+
 /** Switches for finding faults; all off by default. */
 export interface DeviceOptions {
   /**
@@ -96,8 +103,8 @@ export class Device {
   readonly capabilities: Capabilities;
   /** Set to watch launches; cleared with undefined. */
   observer: LaunchObserver | undefined;
-  /** Set while a step is recorded; see recorder.ts. */
-  trace: Trace | undefined;
+  /** Set while a step is recorded; see replay/recorder.ts. */
+  trace: StepObserver | undefined;
   /** Set to look at results; while it is set every launch is done on its own, as it comes. */
   resultObserver: ResultObserver | undefined;
   /** See `DeviceOptions`. */

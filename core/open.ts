@@ -4,6 +4,9 @@ import { CpuBackend } from './backends/cpu.js';
 import type { WebGpuOptions } from './backends/webgpu/device.js';
 import { Device } from './device.js';
 
+export { DryBackend } from './backends/dry.js';
+export type { WebGpuOptions } from './backends/webgpu/device.js';
+
 /** A backend by name, or the best that there is. */
 export type DeviceChoice = 'auto' | BackendName;
 
@@ -55,8 +58,8 @@ async function openWebGpu({ webgpu }: OpenOptions): Promise<Backend> {
 }
 
 /** One line about a device, for the first line of a log. */
-export function describeDevice({ backend, name, driver, software, dtypes, threads, features }: Capabilities): string {
+export function describeDevice({ backend, name, driver, dtypes, threads, features, ...rest }: Capabilities): string {
   const facts = Object.entries(features).map(([key, value]) => `${key} ${String(value)}`);
-  const emulated = software && backend === 'webgpu' ? ', emulated on the processor' : '';
+  const emulated = rest.software && rest.asynchronous ? ', emulated on the processor' : '';
   return `${backend}: ${name} (${driver}${emulated}), ${threads} thread${threads === 1 ? '' : 's'}, ${dtypes.join(' ')}; ${facts.join(', ')}`;
 }

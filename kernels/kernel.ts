@@ -62,11 +62,6 @@ export interface WgslTarget<B extends string = string> {
   readonly profile: WgslProfile;
   /** Facts of the adapter; without them, the least that WebGPU promises. */
   readonly machine?: WgslMachine;
-  /**
-   * How f16 buffers are declared: `native` (default) as f16, `packed` as words of two halves, for adapters without
-   * `shader-f16`. Only kernels that get round the helpers of wgsl.ts need to look.
-   */
-  readonly halfStorage?: 'native' | 'packed';
 }
 
 /** One WGSL module and its workgroups. */

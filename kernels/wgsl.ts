@@ -10,9 +10,6 @@
  *   pass that uses none of the above: the buffer as an array of its element type, for built-ins that take a pointer;
  * - all of these for `scratch`, f32 memory of the launch, if the pass says how much it needs (`WgslPass.scratch`);
  * - `workgroup_index(id)`: the number of a workgroup in a grid folded by `grid`.
- *
- * f16 buffers are arrays of f16, or of words with two halves each where the adapter has no `shader-f16`
- * (`target.halfStorage`): the same memory, and the same helpers in front of it.
  */
 import type { DType } from './dtype.js';
 import { ceilDivide } from './kernel.js';
@@ -57,20 +54,18 @@ export function wgslModule(kernel: Kernel, pass: WgslPass, target: WgslTarget): 
   const names = [...Object.keys(kernel.buffers), scratch];
   const bound = boundBuffers(kernel, pass).map(position => names[position]!);
   const half = bound.some(name => target.dtypes[name] === 'f16');
-  const packed = target.halfStorage === 'packed';
   const params = Object.entries(kernel.params).map(([name, type]) => `  ${name}: ${type},`);
   const parts = [
-    ...[...(half && !packed ? ['f16'] : []), ...(pass.enables ?? [])].map(extension => `enable ${extension};`),
+    ...[...(half ? ['f16'] : []), ...(pass.enables ?? [])].map(extension => `enable ${extension};`),
     ['struct Params {', ...params, '}', 'var<immediate> params: Params;'].join('\n'),
     `fn workgroup_index(id: vec3u) -> u32 { return id.x + id.y * ${foldWidth}u; }`,
-    half ? (packed ? toHalfBits : toHalf) : '',
+    half ? toHalf : '',
     ...bound.map(name => {
       const dtype = name === scratch ? 'f32' : target.dtypes[name]!;
       const binding = names.indexOf(name);
       const variable = `@group(0) @binding(${binding}) var<storage, ${isWritten(kernel, pass, binding) ? 'read_write' : 'read'}>`;
       if (new RegExp(`\\bwords_${name}\\b`).test(pass.body)) return `${variable} words_${name}: array<vec4u>;`;
-      const declare = dtype === 'f16' && packed ? packedDeclaration : bufferDeclaration;
-      return declare(variable, name, pass.body, dtype);
+      return bufferDeclaration(variable, name, pass.body, dtype);
     }),
     pass.body.trim(),
   ];
@@ -88,13 +83,6 @@ const toHalf = `fn to_f16(value: f32) -> f16 {
   ${special}
   return select(f16(value), bitcast<vec2<f16>>(special).x, magnitude >= 0x477ff000u);
 }`;
-
-/** The bits of a half in the low half of a word, for adapters without `shader-f16`. */
-const toHalfBits = `fn to_f16_bits(value: f32) -> u32 {
-  ${special}
-  return select(pack2x16float(vec2f(value, 0.0)) & 0xffffu, special, magnitude >= 0x477ff000u);
-}
-fn to_f16_pair(low: f32, high: f32) -> u32 { return to_f16_bits(low) | (to_f16_bits(high) << 16u); }`;
 
 const storageType: Readonly<Record<DType, string>> = { f64: 'f64', f32: 'f32', f16: 'f16', i32: 'i32' };
 
@@ -115,46 +103,6 @@ function bufferDeclaration(variable: string, name: string, body: string, dtype: 
   if (has('store4')) {
     const rounded = half ? 'vec4<f16>(to_f16(value.x), to_f16(value.y), to_f16(value.z), to_f16(value.w))' : 'value';
     lines.push(`fn store4_${name}(i: u32, value: vec4<${value}>) { data_${name}[i] = ${rounded}; }`);
-  }
-  return lines.join('\n');
-}
-
-/**
- * f16 without `shader-f16`: two elements share a word. A pass that stores by vec4 alone writes whole words. In one that
- * stores single elements, two lanes may own the halves of one word: each clears and sets its own bits by integer
- * atomics, which leaves the other's alone in whatever order they come, so every kernel is right as it is written.
- */
-function packedDeclaration(variable: string, name: string, body: string): string {
-  const has = (helper: string) => new RegExp(`\\b${helper}_${name}\\b`).test(body);
-  const atomic = has('store');
-  const pairs = !atomic && (has('load4') || has('store4'));
-  const type = atomic ? 'atomic<u32>' : pairs ? 'vec2u' : 'u32';
-  const word = (i: string) =>
-    atomic
-      ? `atomicLoad(&data_${name}[${i}])`
-      : pairs
-        ? `data_${name}[(${i}) >> 1u][(${i}) & 1u]`
-        : `data_${name}[${i}]`;
-  const lines = [`${variable} data_${name}: array<${type}>;`];
-  if (has('load')) lines.push(`fn load_${name}(i: u32) -> f32 { return unpack2x16float(${word('i >> 1u')})[i & 1u]; }`);
-  if (has('load4')) {
-    const [low, high] = pairs ? [`data_${name}[i].x`, `data_${name}[i].y`] : [word('2u * i'), word('2u * i + 1u')];
-    lines.push(
-      `fn load4_${name}(i: u32) -> vec4f { return vec4f(unpack2x16float(${low}), unpack2x16float(${high})); }`,
-    );
-  }
-  if (atomic)
-    lines.push(`fn store_${name}(i: u32, value: f32) {
-  let shift = 16u * (i & 1u);
-  atomicAnd(&data_${name}[i >> 1u], 0xffff0000u >> shift);
-  atomicOr(&data_${name}[i >> 1u], to_f16_bits(value) << shift);
-}`);
-  if (has('store4')) {
-    const [low, high] = ['to_f16_pair(value.x, value.y)', 'to_f16_pair(value.z, value.w)'];
-    const stores = atomic
-      ? `atomicStore(&data_${name}[2u * i], ${low}); atomicStore(&data_${name}[2u * i + 1u], ${high});`
-      : `data_${name}[i] = vec2u(${low}, ${high});`;
-    lines.push(`fn store4_${name}(i: u32, value: vec4f) { ${stores} }`);
   }
   return lines.join('\n');
 }

@@ -58,9 +58,9 @@ export function collectSlots(
 /** True if the rollout kernel can carry this model with this cache. */
 export function canRollOut({ config, device }: VisionLanguageModel, cache: Cache): boolean {
   const { width, heads } = config;
-  const { backend, features } = device.capabilities;
+  const memory = device.capabilities.features['workgroup memory'];
   if (!cache.all || (width / heads) % 4 !== 0) return false;
-  return backend !== 'webgpu' || rolloutFits(width, heads, Number(features['workgroup memory']));
+  return memory === undefined || rolloutFits(width, heads, Number(memory));
 }
 
 /** Decode steps of a batch as launches of one fused kernel, where the backend runs it. */

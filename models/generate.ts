@@ -1,6 +1,6 @@
 /** Generation: responses to many prompts at once. Sampled tokens stay on the device until the end. */
 import { sampleTokens } from '../core/index.js';
-import type { Tensor } from '../core/index.js';
+import type { Capabilities, Tensor } from '../core/index.js';
 import type { Sequence } from './batch.js';
 import { createCache, decodeStep, prefill } from './cache.js';
 import type { Cache } from './cache.js';
@@ -39,10 +39,13 @@ export interface GenerateOptions {
 export type DecodePath = 'steps' | 'fused' | 'rollout';
 
 /**
- * Tokens between two looks at whether all sequences have ended, and so of a launch of the rollout kernel. A look costs a round trip
- * where the device is asynchronous; there it is read while the next launch runs.
+ * Tokens between two looks at whether all sequences have ended, and so of a launch of the rollout kernel. A look costs a
+ * round trip on an asynchronous device; there it is read while the next launch runs.
  */
-const tokensPerLook = { cpu: 1, wasm: 32, webgpu: 8 } as const;
+function tokensPerLook({ asynchronous }: Capabilities, path: DecodePath): number {
+  if (asynchronous) return 8;
+  return path === 'rollout' ? 32 : 1;
+}
 
 /**
  * The path that is faster where a model can take several; see bench/rollout.ts. On wasm that is the rollout; on software adapters, which
@@ -50,10 +53,10 @@ const tokensPerLook = { cpu: 1, wasm: 32, webgpu: 8 } as const;
  * fewest launches is taken.
  */
 function fastestPath(model: VisionLanguageModel, cache: Cache): DecodePath {
-  const { backend, software } = model.device.capabilities;
-  if (backend === 'cpu') return 'steps';
-  if (!software && canRollOut(model, cache)) return 'rollout';
-  return backend === 'webgpu' && !software && canFuse(model) ? 'fused' : 'steps';
+  const { asynchronous, software } = model.device.capabilities;
+  if (software) return 'steps';
+  if (canRollOut(model, cache)) return 'rollout';
+  return asynchronous && canFuse(model) ? 'fused' : 'steps';
 }
 
 /**
@@ -134,18 +137,19 @@ async function continueBySteps(model: VisionLanguageModel, state: State, options
   const { cache, next, done } = state;
   const slots = responseSlots && Array.from(await next.read(), (first, s) => responseSlots(s, first)); // by sequence, then position
   const slotted = slots?.some(row => row !== undefined) ?? false;
+  const perLook = tokensPerLook(device.capabilities, 'steps');
   for (let column = 1; column < maxTokens; column++) {
     device.scope(() => {
       const present = slots && slotted ? Int32Array.from(slots, row => row?.[column] ?? -1) : undefined;
       drawTokens(state, decodeStep(model, next, cache, present), column);
     });
-    if (column % tokensPerLook[device.capabilities.backend] === 0 && (await haveEnded(done))) return;
+    if (column % perLook === 0 && (await haveEnded(done))) return;
   }
 }
 
 async function continueFused(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<void> {
   const { maxTokens, responseSlots } = options;
-  const { backend } = model.device.capabilities;
+  const { capabilities } = model.device;
   const { cache, control, sampling, done, tokens, next } = state;
   const rows = responseSlots && Array.from(await next.read(), (first, s) => responseSlots(s, first));
   const table = rows?.flatMap(row => Array.from({ length: maxTokens }, (_, t) => row?.[t] ?? -1));
@@ -154,10 +158,10 @@ async function continueFused(model: VisionLanguageModel, state: State, options: 
   let ended: Promise<boolean> = Promise.resolve(false);
   for (let column = 1; column < maxTokens; column++) {
     steps.step(column);
-    if (column % tokensPerLook[backend] !== 0) continue;
+    if (column % tokensPerLook(capabilities, 'fused') !== 0) continue;
     const before = ended;
     ended = haveEnded(done);
-    if (await (backend === 'webgpu' ? before : ended)) break; // as in continueByRollout
+    if (await (capabilities.asynchronous ? before : ended)) break; // as in continueByRollout
   }
   await ended;
 }
@@ -165,18 +169,19 @@ async function continueFused(model: VisionLanguageModel, state: State, options: 
 async function continueByRollout(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<void> {
   const { maxTokens, responseSlots } = options;
   const { device, config } = model;
-  const { backend } = device.capabilities;
+  const { asynchronous } = device.capabilities;
   const { cache, control, sampling, done, tokens, next } = state;
   // where reading costs a round trip, lists go along for whatever the first tokens may be
-  const firstTokens = responseSlots && backend !== 'webgpu' ? await next.read() : undefined;
+  const firstTokens = responseSlots && !asynchronous ? await next.read() : undefined;
   const slots = collectSlots(responseSlots, done.size, config.vocabulary, maxTokens, firstTokens);
   const rollout = new RolloutSteps(model, { cache, control, sampling, done, tokens, slots });
   let ended: Promise<boolean> = Promise.resolve(false);
-  for (let column = 1; column < maxTokens; column += tokensPerLook[backend]) {
-    rollout.run(column, Math.min(tokensPerLook[backend], maxTokens - column));
+  const perLook = tokensPerLook(device.capabilities, 'rollout');
+  for (let column = 1; column < maxTokens; column += perLook) {
+    rollout.run(column, Math.min(perLook, maxTokens - column));
     const before = ended;
     ended = haveEnded(done);
-    if (await (backend === 'webgpu' ? before : ended)) break; // an asynchronous device is at work while we look at the launch before
+    if (await (asynchronous ? before : ended)) break; // the device works while we look at the launch before
   }
   await ended;
 }

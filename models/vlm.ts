@@ -41,7 +41,8 @@ export interface ModelOptions {
 
 /**
  * In which numbers a model computes. `f16` is mixed precision: matrix products, attention and what lies between them read and
- * write f16, and sum in f32; weights, gradients of weights, the residual stream, statistics, logits and losses stay f32.
+ * write f16, and sum in f32; weights, gradients of weights, the residual stream, statistics, logits and losses stay f32. On a
+ * device without f16 a model computes in f32 all the same.
  */
 export type Precision = 'f32' | 'f16';
 
@@ -74,7 +75,7 @@ export class VisionLanguageModel {
     this.parameters = new Parameters(device, parameterSpecs(config), {
       dtype,
       trainable,
-      halfGroups: precision === 'f16' ? matrixGroups : [],
+      halfGroups: precision === 'f16' && device.capabilities.dtypes.includes('f16') ? matrixGroups : [],
     });
     this.#cellRow = device.keep(
       device.tensor(cellRow.subarray(0, config.vocabulary), [config.vocabulary], { dtype: 'i32' }),

@@ -1,16 +1,16 @@
 /** The reference backend: every launch runs the kernel's own definition, one after another, in plain TypeScript. */
-import { availableParallelism, cpus } from 'node:os';
 import { bytesPerElement, decodeElements, encodeElements } from '../../kernels/index.js';
 import type { Kernel, NumberArray } from '../../kernels/index.js';
-import { machineMemory, namedParams } from '../backend.js';
-import { DeviceError } from '../faults.js';
+import { namedParams } from '../backend.js';
 import type { Allocation, Backend, Capabilities, Operand } from '../backend.js';
+import { DeviceError } from '../faults.js';
+import { machineMemory, processorName, processors, runtime } from '../platform.js';
 
 interface CpuAllocation extends Allocation {
   readonly data: ArrayBuffer;
 }
 
-/** A view for f64, f32 and i32, so that the reference writes in place; a decoded copy for f16, encoded again afterwards. */
+/** A view for f64, f32 and i32, which the reference writes in place; for f16 a decoded copy, to be encoded afterwards. */
 function openOperand({ allocation, dtype, byteOffset, length }: Operand): NumberArray {
   const { data } = allocation as CpuAllocation;
   switch (dtype) {
@@ -28,13 +28,15 @@ function openOperand({ allocation, dtype, byteOffset, length }: Operand): Number
 export class CpuBackend implements Backend {
   readonly capabilities: Capabilities = {
     backend: 'cpu',
-    name: cpus()[0]?.model ?? 'processor',
-    driver: `Node.js ${process.version}, plain TypeScript`,
+    name: processorName,
+    driver: `${runtime}, plain TypeScript`,
     software: true,
+    asynchronous: false,
+    replays: false,
     dtypes: ['f64', 'f32', 'f16', 'i32'],
     maxBufferBytes: 2 ** 32,
     threads: 1,
-    features: { processors: availableParallelism() },
+    features: { processors: processors },
   };
 
   allocate(bytes: number): CpuAllocation {
@@ -42,7 +44,8 @@ export class CpuBackend implements Backend {
     try {
       return { bytes: size, data: new ArrayBuffer(size) };
     } catch (cause) {
-      throw new DeviceError('memory', `no memory for ${size} bytes more on the cpu backend: use a smaller batch or preset`, { cause }); // prettier-ignore
+      const message = `no memory for ${size} bytes more on the cpu backend: use a smaller batch or preset`;
+      throw new DeviceError('memory', message, { cause });
     }
   }
 

@@ -4,7 +4,7 @@
  */
 import type { DType, Kernel } from '../../kernels/index.js';
 import type { Operand } from '../backend.js';
-import type { Storage } from '../device.js';
+import type { Storage, StepObserver } from '../device.js';
 import { formatShape } from '../shape.js';
 import type { Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
@@ -45,7 +45,7 @@ export interface TracedLaunch {
   readonly params: readonly number[];
 }
 
-export class Trace {
+export class Trace implements StepObserver {
   readonly buffers: TracedBuffer[] = [];
   readonly launches: TracedLaunch[] = [];
   /** Storages that the step made, to see which outlive it. */
@@ -163,5 +163,5 @@ function sameOperand(a: TracedOperand, b: TracedOperand): boolean {
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && Buffer.compare(a, b) === 0;
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

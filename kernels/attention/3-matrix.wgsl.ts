@@ -63,7 +63,7 @@ function workgroupBytes(cut: Cut, { operands, shares, more }: Memory): number {
 function cutFor(target: WgslTarget, headDim: number, memory: Memory): Cut | undefined {
   const machine: WgslMachine = target.machine ?? leastMachine;
   const operands = Object.entries(target.dtypes).filter(([name]) => name !== 'lse' && name !== 'table');
-  if (target.profile !== 'sgmat' || target.halfStorage === 'packed' || machine.subgroupSize.max === 0) return undefined;
+  if (target.profile !== 'sgmat' || machine.subgroupSize.max === 0) return undefined;
   if (operands.some(([, dtype]) => dtype !== 'f16')) return undefined;
   const most = machine.subgroupSize.max;
   const configs = trainingMatrices(machine, 'f16').toSorted((x, y) => y.M * y.N * y.K - x.M * x.N * x.K);

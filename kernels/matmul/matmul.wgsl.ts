@@ -147,7 +147,7 @@ function reduces(variant: MatmulVariant, tile: Tile, split: SplitGoal): readonly
 export function matrixUnit(target: MatmulTarget, machine: WgslMachine, tile: MatrixTile): MatrixUnit | undefined {
   const { a, b, c } = target.dtypes;
   const { min, max } = machine.subgroupSize;
-  if (target.profile !== 'sgmat' || a !== b || target.halfStorage === 'packed' || max === 0) return undefined;
+  if (target.profile !== 'sgmat' || a !== b || max === 0) return undefined;
   const [config] = trainingMatrices(machine, a)
     .filter(config => tileSuits(tile, config))
     .sort((x, y) => y.M * y.N * y.K - x.M * x.N * x.K);

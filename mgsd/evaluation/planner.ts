@@ -35,7 +35,7 @@ export interface PlannerOptions {
   readonly device?: Device | DeviceChoice;
   /** Threads of the wasm backend. */
   readonly threads?: number;
-  /** f32 (default) or f16, whatever the model was trained in. */
+  /** f32 (default) or, where the device has it, f16, whatever the model was trained in. */
   readonly precision?: Precision;
 }
 

@@ -212,7 +212,7 @@ export class Rescue {
   readonly #isNeeded: boolean;
 
   constructor({ device }: VisionLanguageModel) {
-    this.#isNeeded = device.capabilities.backend === 'webgpu';
+    this.#isNeeded = device.capabilities.asynchronous;
   }
 
   /** After `step` updates. */

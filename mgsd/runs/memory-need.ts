@@ -3,10 +3,9 @@
  * backend that only counts. Batches are taken at their worst, with the largest boards of the run and responses as long
  * as they may be.
  */
-import { AdamW, Device } from '../../core/index.js';
+import { AdamW, Device, DryBackend } from '../../core/index.js';
 import type { Capabilities } from '../../core/index.js';
 import type { PresetName } from '../../models/index.js';
-import { DryBackend } from '../../core/backends/dry.js';
 import { modelPresets, noDecayGroups, VisionLanguageModel } from '../../models/index.js';
 import { presets } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';

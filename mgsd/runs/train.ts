@@ -16,8 +16,11 @@ import type { TrainOptions } from './train-options.js';
 
 /** Runs the stages and returns the table, which is also written into the store. @throws Interrupted when stopped */
 export async function train(options: TrainOptions): Promise<TableRow[]> {
-  const { config, folder, from, stages = stagesOf(config) } = options;
+  const { config, device, folder, from, observer, stages = stagesOf(config) } = options;
   const heldOut = heldOutGroups(config);
+  const { name: deviceName, dtypes } = device.capabilities;
+  if (config.precision === 'f16' && !dtypes.includes('f16'))
+    observer?.onNote?.(`${deviceName} has no f16 (shader-f16): this run computes in f32`);
   if (from !== undefined) setAsideAfter(findCheckpoint(folder, from), options);
   for (const name of stages) {
     const opened = await openStage(name, heldOut, options);

@@ -2,13 +2,13 @@
  * The wasm backend: the kernels' WebAssembly library over one shared memory, on all processors. A launch runs to its end before
  * it returns, so reads find their data at once; the main thread works too. The default where there is no GPU.
  */
-import { availableParallelism, cpus } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { bytesPerElement } from '../../../kernels/index.js';
 import type { Kernel } from '../../../kernels/index.js';
-import { machineMemory, namedParams } from '../../backend.js';
+import { namedParams } from '../../backend.js';
 import type { Allocation, Backend, Capabilities, Launch, Operand, Replay } from '../../backend.js';
 import { DeviceError } from '../../faults.js';
+import { machineMemory, nextTurn, processorName, processors, runtime } from '../../platform.js';
 import { controlBytes } from './control.js';
 import { Heap } from './heap.js';
 import { loadLibrary, workerScript } from './library.js';
@@ -78,14 +78,16 @@ export class WasmBackend implements Backend {
     this.#calls = new Calls(this.#functions, count, shareFrom);
     this.capabilities = {
       backend: 'wasm',
-      name: cpus()[0]?.model ?? 'processor',
-      driver: `Node.js ${process.version}, WebAssembly SIMD`,
+      name: processorName,
+      driver: `${runtime}, WebAssembly SIMD`,
       software: false,
+      asynchronous: false,
+      replays: true,
       dtypes: ['f32', 'f16', 'i32'],
       maxBufferBytes: maxBytes - heapAddress - endMargin,
       threads: count,
       features: {
-        ...{ simd, threads: count, processors: availableParallelism() },
+        ...{ simd, threads: count, processors },
         ...(note !== undefined && { oneThreadBecause: note }),
       },
     };
@@ -105,7 +107,7 @@ export class WasmBackend implements Backend {
     if (options.threads !== undefined) threads = await start(Math.max(1, options.threads));
     else
       try {
-        threads = await start(availableParallelism());
+        threads = await start(processors);
       } catch (error) {
         // no worker threads here (Node's permission model, for one): slower, but it works
         note = error instanceof Error ? error.message : String(error);
@@ -176,8 +178,7 @@ export class WasmBackend implements Backend {
 
   async finish(): Promise<void> {
     this.#threads.check();
-    // Launches are synchronous; what a training loop needs here is a turn of the event loop, for signals, progress and messages.
-    await new Promise(resolve => setImmediate(resolve));
+    await nextTurn(); // launches are synchronous, but signals, progress and messages need their turn
     this.#threads.check();
   }
 

@@ -19,11 +19,6 @@ export interface WebGpuOptions {
   readonly mode?: 'production' | 'debug';
   /** How kernels are written: chosen from the adapter if not given. Tests run `alu` kernels on software adapters. */
   readonly profile?: WgslProfile;
-  /**
-   * How f16 is stored: `native` needs the feature `shader-f16`, `packed` (two halves to a word) only integers. Chosen from the
-   * adapter if not given; tests run `packed` kernels where both would do.
-   */
-  readonly halfStorage?: 'native' | 'packed';
   /** Finds out by experiment which toggles took effect, and lists it among the capabilities' features. Default false. */
   readonly probe?: boolean;
   /** Dawn's backend, the platform's best if not given. `null` computes nothing: it checks shaders without an adapter. */
@@ -112,14 +107,7 @@ export async function openDevice(options: WebGpuOptions = {}): Promise<OpenedDev
   if (!adapter) throw noAdapter(wanted);
   if (adapter.info.device === 'null-backend' && backend !== 'null') throw noAdapter(wanted);
 
-  if (options.halfStorage === 'native' && !adapter.features.has('shader-f16'))
-    throw new Error(
-      `${adapter.info.description} has no \`shader-f16\`: leave halfStorage out, f16 is packed into words then`,
-    );
-  const wantsFeature = (name: string) => name !== 'shader-f16' || options.halfStorage !== 'packed';
-  const requiredFeatures = wantedFeatures.filter(
-    name => adapter.features.has(name) && wantsFeature(name),
-  ) as GPUFeatureName[];
+  const requiredFeatures = wantedFeatures.filter(name => adapter.features.has(name)) as GPUFeatureName[];
   const limits = adapterLimits(adapter);
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
   const machine = describeMachine(adapter.info, device);
@@ -170,14 +158,15 @@ function describe(
     name: [info.description.split(':')[0], info.device, info.vendor].find(Boolean) ?? 'unnamed adapter',
     driver: [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(', '),
     software: isSoftware(info),
-    dtypes: ['f32', 'f16', 'i32'],
+    asynchronous: true,
+    replays: true,
+    dtypes: has('shader-f16') ? ['f32', 'f16', 'i32'] : ['f32', 'i32'],
     maxBufferBytes: Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
     threads: 1,
     features: {
       profile: asked.profile,
       'tuned as': asked.machine.adapter,
       mode: asked.mode,
-      'f16 storage': has('shader-f16') ? 'native' : 'packed',
       subgroups: has('subgroups'),
       'subgroup size': `${info.subgroupMinSize}..${info.subgroupMaxSize}`,
       'subgroup matrices': has('chromium-experimental-subgroup-matrix') ? matrices.join('; ') || 'none listed' : 'no',

@@ -1,5 +1,6 @@
 /** What goes wrong on a GPU is known only later: shaders that do not compile, memory that is not there, a device that is lost. */
 import { DeviceError } from '../../faults.js';
+import { nextTurn } from '../../platform.js';
 import { settle } from './wait.js';
 
 /** Collects the faults of a device and throws them where its owner waits: the first that matters, once. */
@@ -67,7 +68,7 @@ export class Faults {
     await settle(Promise.all(checks), this.#software);
     // What fails on a device that is gone may be known before its loss is.
     const failed = () => failure !== undefined || this.#errors.length > 0;
-    for (let turns = 0; turns < 10 && failed() && !this.isLost; turns++) await new Promise(setImmediate);
+    for (let turns = 0; turns < 10 && failed() && !this.isLost; turns++) await nextTurn();
     if (this.#lost) throw this.#lost;
     if (this.#errors.length > 0) {
       const [first, ...others] = this.#errors;

@@ -68,8 +68,7 @@ export class Programs {
     track: (check: Promise<void>) => void,
   ) {
     this.#device = device;
-    const halfStorage = device.features.has('shader-f16') ? 'native' : 'packed';
-    this.target = { profile, machine, halfStorage };
+    this.target = { profile, machine };
     this.#track = track;
   }
 

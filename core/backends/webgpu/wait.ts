@@ -1,4 +1,5 @@
 /** Waiting for a device. */
+import { nextTurn } from '../../platform.js';
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
@@ -15,7 +16,7 @@ export async function settle<T>(promise: Promise<T>, sleep: boolean): Promise<T>
   };
   promise.then(settled, settled);
   for (let milliseconds = 0.05; ; milliseconds = Math.min(1, 2 * milliseconds)) {
-    await new Promise(setImmediate);
+    await nextTurn();
     // `settled` runs while we wait.
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition
     if (!pending) return await promise;

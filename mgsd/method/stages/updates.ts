@@ -15,7 +15,7 @@ import type { Auxiliary } from './supervision.js';
  * where it gains a few percent (bench/replay.ts). On cpu it would gain nothing: that is the device to read and debug on.
  */
 export function replaysByDefault(device: Device): boolean {
-  return device.capabilities.backend !== 'cpu';
+  return device.capabilities.replays;
 }
 
 /** What an update computes: the scalar that is minimised, and other tensors to look at. */

@@ -9,10 +9,5 @@ describeWithAdapter('webgpu', () => {
       dtypes: ['f32', 'f16'],
       runs: 4,
     });
-    describeConformance(
-      `${profile} profile, f16 packed into words`,
-      () => openWebGpuBackend({ profile, halfStorage: 'packed' }),
-      { dtypes: ['f16'], runs: 4 },
-    );
   }
 });

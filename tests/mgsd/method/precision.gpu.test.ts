@@ -14,6 +14,3 @@ async function open(options: WebGpuOptions): Promise<Device | string> {
 }
 
 describePrecision('mixed precision on webgpu', () => open({}));
-describePrecision('mixed precision on webgpu, f16 packed into words', () => open({ halfStorage: 'packed' }), {
-  training: false,
-});

@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { AdamW, matmul, openDevice, Parameters, sum } from '../../../core/index.js';
+import { miniatureConfig as miniatureRun, runMiniature } from '../../../bench/soak/miniature.js';
+import { openWasmBackend } from '../../../core/backends/wasm/wasm.js';
+import { AdamW, Device, matmul, openDevice, Parameters, sum } from '../../../core/index.js';
 import { cpu } from '../../core/devices.js';
 import { randomModel } from '../../models/miniature.js';
 import { heldOutGroups, loadPlanner, resolveConfig } from '../../../mgsd/index.js';
 import { configFrom } from '../../../mgsd/cli/run-choice.js';
+import { useTemporaryFolder } from '../temporary.js';
 import { describePrecision } from './precision.js';
+
+const temporary = useTemporaryFolder();
 
 describePrecision('mixed precision on cpu', () => openDevice('cpu'), { training: false });
 describePrecision('mixed precision on wasm', () => openDevice('wasm', { threads: 1 }));
@@ -30,6 +35,27 @@ describe('mixed precision is refused', () => {
       'no group matrices to keep in f16; there are matrix',
     );
   });
+});
+
+it('without f16 on the device a run says so, and takes the steps of a run in f32', async () => {
+  const backend = await openWasmBackend({ threads: 1 });
+  const capabilities = { ...backend.capabilities, dtypes: ['f32', 'i32'] as const };
+  const device = new Device(Object.defineProperty(backend, 'capabilities', { value: capabilities }));
+  const losses: (number | undefined)[] = [];
+  const notes: string[] = [];
+  const observer = {
+    onNote: (note: string) => notes.push(note),
+    onStep: ({ metrics }: { metrics: Readonly<Record<string, number>> }) => losses.push(metrics['loss']),
+  };
+  for (const precision of ['f16', 'f32'] as const) {
+    const config = miniatureRun({ precision, stages: ['stage0'] });
+    await runMiniature(device, temporary.file(precision), { config, observer });
+  }
+  expect(notes.filter(note => note.includes('f16'))).toEqual([
+    expect.stringMatching(/has no f16 \(shader-f16\): this run computes in f32$/),
+  ]);
+  expect(losses.slice(0, losses.length / 2)).toEqual(losses.slice(losses.length / 2));
+  await device.close();
 });
 
 describe('--precision', () => {
