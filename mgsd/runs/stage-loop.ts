@@ -21,7 +21,7 @@ export async function runUpdates(
   if (resume && start < stage.steps) folder.rewindLog(stage.name, start);
   if (start > 0 && start < stage.steps) observer?.onNote?.(`${stage.name} resumes after update ${start}`);
   const log = await StepLog.start(opened, options);
-  const rescue = new Rescue(model);
+  const rescue = new Rescue(model); // keeps a recent state on the host in case the device is lost
   const save = async (done: number, score?: number) =>
     saveState(folder, config, await captureState(opened, done), score);
   let done = start;

@@ -1,4 +1,4 @@
-/** What stage 2 learns from: responses to images, by default the student's own. */
+/** What stage 2 learns from: responses to images, by default the student's own. `respond` calls `generate` for them. */
 import { Random } from '../../../core/index.js';
 import type { VisionLanguageModel } from '../../../models/index.js';
 import type { RunConfig } from '../config.js';
@@ -18,16 +18,16 @@ export interface Rollout {
   readonly image: Uint8Array;
   /** Tokens after BOS. */
   readonly response: readonly number[];
-  /** The same as the world's rules read and judge it. */
+  /** What the world's rules make of it. */
   readonly reading: ParsedResponse;
-  /** The same as inputs, with its puzzle; the weights are the mask: 0 for what follows the first fatal token. */
+  /** The same to train on: inputs are shifted by one behind BOS, and weights are 0 after the first fatal token. */
   readonly trace: TrainingTrace;
 }
 
-/** Writes a response to each puzzle: tokens after BOS. The images are of the puzzles, (imageSize, imageSize, 3) bytes. */
+/** Writes a response to each puzzle: tokens after BOS. Images are (imageSize, imageSize, 3) bytes. */
 export type Writer = (puzzles: readonly Puzzle[], images: readonly Uint8Array[], step: number) => Promise<number[][]>;
 
-/** The rollouts of a step: puzzles are drawn, pictured and answered. Everything follows from the seed, the step and the weights. */
+/** Rollouts of a step: puzzles drawn, rendered and answered. All follows from the seed, the step and the weights. */
 export async function rollOut(
   { config, student, groups }: StageSetting,
   write: Writer,
@@ -59,7 +59,7 @@ export function studentWriter({ config, student }: StageSetting): Writer {
   };
 }
 
-/** How rollouts are sampled: at the run's temperature, as long as the longest plan of these boards may need. */
+/** How rollouts are sampled: at the run's temperature, up to the length that the longest plan of these boards needs. */
 export function samplingOptions(
   { seed, stage2 }: RunConfig,
   { config }: VisionLanguageModel,

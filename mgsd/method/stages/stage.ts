@@ -22,13 +22,13 @@ export interface StageSetting {
   readonly replay?: boolean;
 }
 
-/** What a step reports: numbers by name, all of them means over the batch. */
+/** Numbers of a step by name, all means over the batch. */
 export type Metrics = Readonly<Record<string, number>>;
 
-/** What an update tells. */
+/** What an update reports. */
 export interface StageStep {
   readonly metrics: Promise<Metrics>;
-  /** Sentences for people about what was decided in it. */
+  /** Sentences for people about what it decided. */
   readonly notes?: readonly string[];
 }
 
@@ -36,16 +36,16 @@ export interface Stage {
   readonly name: StageName;
   /** One line for people. */
   readonly title: string;
-  /** Updates in all. A stage that is not content with itself may raise it while it runs (see gate.ts). */
+  /** Updates in all. A stage may extend itself while it runs (see gate.ts). */
   readonly steps: number;
   /**
    * Performs update `step` (from 0): everything in it follows from the seed and the step, so a resumed run repeats the
    * straight one. Metrics arrive when the device has computed them; awaiting them late keeps it busy.
    */
   step(step: number): Promise<StageStep>;
-  /** Tensors beside the model and the optimiser that a checkpoint needs for resuming, by name. */
+  /** Tensors that a checkpoint needs for resuming beside those of model and optimiser, by name. */
   saveState?(): Promise<ReadonlyMap<string, Float32Array>>;
-  /** Takes them back, before the first step. */
+  /** Restores them, before the first step. */
   loadState?(tensors: ReadonlyMap<string, Float32Array>): void;
   /** Frees what recorded steps hold. */
   dispose(): void;
@@ -74,7 +74,7 @@ export function ratesAt({ visionRate, decoderRate, ...schedule }: Schedule, step
   };
 }
 
-/** The same by parameter group, as the optimiser takes them. */
+/** The same by parameter group, as the optimiser wants them. */
 export function groupRates({ vision, decoder }: Rates): Readonly<Record<ParameterGroup, number>> {
   return { 'vision.matrix': vision, 'vision.vector': vision, 'decoder.matrix': decoder, 'decoder.vector': decoder };
 }

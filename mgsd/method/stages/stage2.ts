@@ -1,8 +1,8 @@
 /**
- * Stage 2, on-policy self-distillation: the student plans from the image alone; a frozen teacher, which is shown the symbolic state,
- * says at every token of that rollout what it would have written there; the student minimises the reverse KL to it, on its own
- * prefixes ("Learning Visual Spatial Planning from Symbolic State via Modality-Gap-Aware Self-Distillation", arXiv 2606.06076).
- * What else one might do (another divergence, teacher or writer) is in ../variants/.
+ * Stage 2, on-policy self-distillation: the student plans from the image alone. A frozen teacher, which is shown the
+ * symbolic state, says at every token of that rollout what it would have written there. The student minimises the
+ * reverse KL to it, on its own prefixes ("Learning Visual Spatial Planning from Symbolic State via Modality-Gap-Aware
+ * Self-Distillation", arXiv 2606.06076). Alternatives (another divergence, teacher or writer) are in ../variants/.
  *
  * Letters: N tokens of all rollouts and their padding, V vocabulary.
  */
@@ -22,13 +22,13 @@ import { scalarInput, Updates } from './updates.js';
 
 /** What an update of stage 2 reads. */
 interface DistillationInputs<T> {
-  /** The images, with what was written behind them. */
+  /** The images, followed by what was written. */
   readonly student: ModelInputs<T>;
-  /** The symbols, with the same behind them. */
+  /** The symbols, followed by the same. */
   readonly teacher: TeacherInputs<T>;
   /** What was written: i32 (N). */
   readonly tokens: T;
-  /** What each token counts; they sum to 1: (N). */
+  /** Weight of each token in the loss; they sum to 1: (N). */
   readonly weights: T;
   /** Least log-probability of the teacher: (1). */
   readonly floor: T;
@@ -57,7 +57,7 @@ export function packRollouts(
   };
 }
 
-/** The device's half, up to the loss: launches alone. */
+/** The device's half, up to the loss: launches only. */
 export function distillationLoss(
   student: VisionLanguageModel,
   { teacher, divergence }: Pick<Variant, 'teacher' | 'divergence'>,
@@ -70,7 +70,7 @@ export function distillationLoss(
   return { loss: sum(losses), losses, stats };
 }
 
-/** Stage 2; its halves can be run apart, on rollouts that are given. */
+/** Stage 2; its two halves can also be run separately, on given rollouts. */
 export interface DistillationStage extends Stage {
   rollOut(step: number): Promise<Rollout[]>;
   /** One update of the student on these rollouts. Default rates: those of the schedule. */

@@ -1,6 +1,6 @@
 /**
- * What a stage does with a loss: its gradient and one step of the optimiser, recorded once and replayed from then on. The host's half
- * of an update, a tree of arrays, goes in; numbers come out. In between there are only launches.
+ * What a stage does with a loss: its gradient and one step of the optimiser, recorded once and replayed from then on.
+ * The host's half of an update, a tree of arrays, goes in; numbers come out. In between there are only launches.
  */
 import { add, mul, Recorder, stateFields, sum } from '../../../core/index.js';
 import type { AdamW, Device, HostArray, NumberArray, Tensor, Tensors } from '../../../core/index.js';
@@ -11,19 +11,19 @@ import { supervisedLoss } from './supervision.js';
 import type { Auxiliary } from './supervision.js';
 
 /**
- * Where steps are replayed unless told otherwise: on webgpu, where an eager launch costs more than most kernels do, and on wasm,
- * where it gains a few percent (bench/replay.ts). On cpu it would gain nothing: that is the device to read and debug on.
+ * Where steps are replayed by default: on webgpu, where an eager launch costs more than most kernels, and on wasm, where
+ * replay gains a few percent (bench/replay.ts). On cpu it would gain nothing: that is the device to read and debug on.
  */
 export function replaysByDefault(device: Device): boolean {
   return device.capabilities.replays;
 }
 
-/** What an update computes: the scalar that is minimised, and other tensors to look at. */
+/** What an update computes: the scalar to minimise, and any other tensors to read. */
 interface Computed {
   readonly loss: Tensor;
 }
 
-/** The values of what an update has computed beside its loss. */
+/** The values of those other tensors. */
 type Values<R> = { readonly [Name in keyof Omit<R, 'loss'>]: NumberArray };
 
 /** More about an update. */
@@ -50,8 +50,8 @@ export class Updates {
   /**
    * One update.
    * @param inputs all numbers that change from step to step
-   * @param compute launches alone: from the inputs, now on the device, to the loss
-   * @returns loss, norm of the gradient, and whether the optimiser skipped the update; and what else `compute` returned
+   * @param compute launches only: from the inputs, now on the device, to the loss
+   * @returns loss, norm of the gradient and number of skipped updates; and what else `compute` returned
    */
   step<I extends object, R extends Computed>(
     rates: Rates,
@@ -62,12 +62,12 @@ export class Updates {
     const [optimizer, student] = [this.#optimizer, this.#student];
     const groups = optimizer.setRates(groupRates(rates));
     const tree = {
-      own: inputs,
+      main: inputs,
       auxiliaries: auxiliaries.map(({ batch, weight }) => ({ batch, weight: scalarInput(weight, student) })),
     };
     return this.recorder.device.scope(() => {
-      const computed = this.recorder.run(groups, tree, ({ own, auxiliaries: others }) => {
-        const result = compute(own);
+      const computed = this.recorder.run(groups, tree, ({ main, auxiliaries: others }) => {
+        const result = compute(main);
         const loss = others.reduce(
           (total, { batch, weight }) => add(total, sum(mul(supervisedLoss(student, batch), weight))),
           result.loss,
@@ -92,7 +92,7 @@ export function scalarInput(value: number, { dtype }: VisionLanguageModel): Host
   return { values: [value], dtype };
 }
 
-// The reads are ordered at once, so the tensors may be freed before their values are there.
+// The reads are queued at once, so the tensors may be freed before their values arrive.
 
 async function readMetrics(loss: Tensor, optimizer: AdamW): Promise<Metrics> {
   const [value, state] = await Promise.all([loss.item(), optimizer.state.read()]);
