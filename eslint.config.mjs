@@ -62,17 +62,6 @@ export default defineConfig(
     // Runs in a browser, as it is.
     files: ['mgsd/report/script.js'],
     extends: [tseslint.configs.disableTypeChecked],
-    languageOptions: {
-      globals: {
-        addEventListener: 'readonly',
-        clearTimeout: 'readonly',
-        document: 'readonly',
-        getComputedStyle: 'readonly',
-        innerWidth: 'readonly',
-        matchMedia: 'readonly',
-        setTimeout: 'readonly',
-        uPlot: 'readonly',
-      },
-    },
+    languageOptions: { globals: { document: 'readonly' } },
   },
 );

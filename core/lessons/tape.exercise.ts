@@ -14,5 +14,8 @@ export interface Entry {
  * @param tape in the order of computation: parents stand before their children
  */
 export function backward(tape: readonly Entry[]): number[] {
-  return yourTurn('begin with 1 at the last entry, visit the entries latest first, and hand each gradient to the parents; what arrives several times adds up', tape); // prettier-ignore
+  return yourTurn(
+    'begin with 1 at the last entry, visit the entries latest first, and hand each gradient to the parents; what arrives several times adds up',
+    tape,
+  );
 }

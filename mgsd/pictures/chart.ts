@@ -1,29 +1,41 @@
 /** Line charts as SVG text: a file that any browser and any slide takes, light and dark. */
 import { escapeHtml } from './html.js';
 
+type Scale = 'linear' | 'log';
+type Range = readonly [low: number, high: number];
+type ChartPoint = readonly [x: number, y: number];
+
 export interface ChartLine {
   readonly label: string;
-  readonly points: readonly (readonly [x: number, y: number])[];
+  readonly points: readonly ChartPoint[];
+  /** The same before smoothing, drawn faintly behind it. */
+  readonly raw?: readonly ChartPoint[];
   readonly dashed?: boolean;
 }
 
-export interface Chart {
+export interface Plot {
+  readonly lines: readonly ChartLine[];
+  /** Default linear. */
+  readonly xScale?: Scale;
+  readonly yScale?: Scale;
+  /** Default: what the points need. */
+  readonly xRange?: Range;
+  readonly yRange?: Range;
+  /** Labels the ticks of y. Default: three digits. */
+  readonly yTick?: (value: number) => string;
+}
+
+export interface Chart extends Plot {
   readonly title: string;
   readonly x: string;
   readonly y: string;
-  readonly lines: readonly ChartLine[];
-  /** Default linear. */
-  readonly xScale?: 'linear' | 'log';
-  readonly yScale?: 'linear' | 'log';
-  /** Range of y; left out: what the points need. */
-  readonly yRange?: readonly [number, number];
 }
 
-const [width, height] = [640, 360];
-const plot = { left: 64, right: 16, top: 44, bottom: 46 } as const;
+/** Colours of lines, with a contrast of at least 3.6 on the light and on the dark page. */
+const colours = ['#2b7fd0', '#d5640f', '#0f8f6a', '#b45bb0', '#8a8210', '#7a8699'];
 
-/** Distinct for people who do not tell all colours apart (Okabe & Ito 2008). */
-const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
+/** The colour of a chart's line, from 0. */
+export const lineColour = (line: number): string => colours[line % colours.length]!;
 
 const number = (value: number) => Number(value.toFixed(1)).toString();
 
@@ -39,15 +51,15 @@ ${body}
 }
 
 /**
- * Round numbers that cover a range: 1, 2 or 5 times a power of ten apart; on a logarithmic axis at most seven powers of
- * ten.
+ * Round numbers in a range: 1, 2 or 5 times a power of ten apart; on a logarithmic axis up to seven powers of ten, if it has
+ * at least two.
  */
-export function ticksOf(low: number, high: number, scale: 'linear' | 'log'): number[] {
+export function ticksOf(low: number, high: number, scale: Scale): number[] {
   if (scale === 'log') {
     const powers: number[] = [];
     for (let p = Math.ceil(Math.log10(low) - 1e-9); p <= Math.log10(high) + 1e-9; p++) powers.push(10 ** p);
     const every = Math.ceil(powers.length / 7);
-    return powers.filter((_, k) => k % every === 0);
+    if (powers.length > 1) return powers.filter((_, k) => k % every === 0);
   }
   const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -57,7 +69,8 @@ export function ticksOf(low: number, high: number, scale: 'linear' | 'log'): num
   return ticks;
 }
 
-function rangeOf(values: readonly number[], scale: 'linear' | 'log'): [number, number] {
+function rangeOf(points: readonly ChartPoint[], axis: 0 | 1, scale: Scale): Range {
+  const values = points.map(point => point[axis]);
   const finite = values.filter(value => Number.isFinite(value) && (scale === 'linear' || value > 0));
   if (finite.length === 0) return scale === 'log' ? [0.1, 10] : [0, 1];
   const [low, high] = [Math.min(...finite), Math.max(...finite)];
@@ -65,51 +78,70 @@ function rangeOf(values: readonly number[], scale: 'linear' | 'log'): [number, n
   return scale === 'log' ? [low / 10, low * 10] : [low - 0.5, low + 0.5];
 }
 
-/** A chart with axes and a legend. Points that are not finite, or not above 0 on a logarithmic axis, are left out. */
-export function lineChart({ title, x, y, lines, xScale = 'linear', yScale = 'linear', yRange }: Chart): string {
-  const all = lines.flatMap(({ points }) => points);
-  const xs = all.map(([value]) => value);
-  const ys = all.map(([, value]) => value);
-  const [rangeX, rangeY] = [rangeOf(xs, xScale), yRange ?? rangeOf(ys, yScale)];
-  const along = (value: number, [low, high]: readonly [number, number], scale: 'linear' | 'log') =>
-    scale === 'log' ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
-  const atX = (value: number) => plot.left + along(value, rangeX, xScale) * (width - plot.left - plot.right);
-  const atY = (value: number) =>
-    height - plot.bottom - along(value, rangeY, yScale) * (height - plot.top - plot.bottom);
-  const show = (value: number) => {
-    const text = Number(value.toPrecision(3));
-    return Math.abs(value) > 0 && Math.abs(value) < 0.001 ? text.toExponential() : String(text);
-  };
-  const bottom = height - plot.bottom;
-  const drawn = (value: readonly [number, number]) =>
-    value.every(Number.isFinite) && (xScale === 'linear' || value[0] > 0) && (yScale === 'linear' || value[1] > 0);
-  const parts = [
-    `<text x="${plot.left}" y="18" font-weight="600">${escapeHtml(title)}</text>`,
-    ...ticksOf(...rangeX, xScale).map(
-      tick =>
-        `<text class="soft" x="${number(atX(tick))}" y="${bottom + 18}" text-anchor="middle">${show(tick)}</text>`,
-    ),
-    ...ticksOf(...rangeY, yScale).map(
-      tick =>
-        `<path class="rule" d="M${plot.left} ${number(atY(tick))}H${width - plot.right}"/><text class="soft" x="${plot.left - 8}" y="${number(atY(tick) + 4)}" text-anchor="end">${show(tick)}</text>`,
-    ),
-    `<path class="rule" d="M${plot.left} ${bottom}H${width - plot.right}"/>`,
-    `<text class="soft" x="${(plot.left + width - plot.right) / 2}" y="${height - 10}" text-anchor="middle">${escapeHtml(x)}</text>`,
-    `<text class="soft" transform="translate(14 ${(plot.top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeHtml(y)}</text>`,
-    ...lines.map(({ points, dashed }, k) => {
-      const corners = points.filter(drawn).map(([px, py]) => `${number(atX(px))} ${number(atY(py))}`);
-      return `<path d="M${corners.join('L') || '0 0'}" fill="none" stroke="${colours[k % colours.length]!}" stroke-width="2.2" stroke-linejoin="round"${dashed ? ' stroke-dasharray="6 4"' : ''}/>`;
-    }),
-    ...legend(lines.map(({ label }) => label)),
-  ];
-  return svgDocument(title, [width, height], parts.join('\n'));
+/** A number in three digits, very small and very large ones with an exponent. */
+export function threeDigits(value: number): string {
+  const [rounded, size] = [Number(value.toPrecision(3)), Math.abs(value)];
+  return size === 0 || (size >= 0.001 && size < 1e6) ? String(rounded) : rounded.toExponential();
 }
 
-function legend(labels: readonly string[]): string[] {
-  let left: number = plot.left;
-  return labels.map((label, k) => {
-    const at = left;
-    left += 30 + 7 * label.length;
-    return `<path d="M${at} 32h16" stroke="${colours[k % colours.length]!}" stroke-width="3"/><text x="${at + 21}" y="36" font-size="12">${escapeHtml(label)}</text>`;
+/**
+ * Ticks and lines, as the inside of an SVG element. The plot's area is at (0, 0), its ticks stand left of it and below. Points
+ * that are not finite, or not above 0 on a logarithmic axis, are left out.
+ */
+export function plotMarkup(plot: Plot, [width, height]: readonly [number, number]): string {
+  const { lines, xScale = 'linear', yScale = 'linear', yTick = threeDigits } = plot;
+  const all = lines.flatMap(({ points, raw = [] }) => [...points, ...raw]);
+  const { xRange = rangeOf(all, 0, xScale), yRange = rangeOf(all, 1, yScale) } = plot;
+  const along = (value: number, [low, high]: Range, scale: Scale) =>
+    scale === 'log' ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+  const atX = (x: number) => number(width * along(x, xRange, xScale));
+  const atY = (y: number, down = 0) => number(height * (1 - along(y, yRange, yScale)) + down);
+  const isDrawn = ([x, y]: ChartPoint) =>
+    Number.isFinite(x) && Number.isFinite(y) && (xScale === 'linear' || x > 0) && (yScale === 'linear' || y > 0);
+  const path = (points: readonly ChartPoint[], style: string) => {
+    const places = points.filter(isDrawn).map(([x, y]) => `${atX(x)} ${atY(y)}`);
+    // The first point twice: one alone is a dot.
+    return places.length === 0 ? '' : `<path d="M${[places[0], ...places].join('L')}" fill="none" ${style}/>`;
+  };
+  return [
+    ...ticksOf(...xRange, xScale).map(
+      tick => `<text class="soft" x="${atX(tick)}" y="${height + 18}" text-anchor="middle">${threeDigits(tick)}</text>`,
+    ),
+    ...ticksOf(...yRange, yScale).map(
+      tick =>
+        `<path class="rule" d="M0 ${atY(tick)}H${width}"/>` +
+        `<text class="soft" x="-8" y="${atY(tick, 4)}" text-anchor="end">${yTick(tick)}</text>`,
+    ),
+    `<path class="rule" d="M0 ${height}H${width}"/>`,
+    ...lines.map(({ points, raw = [], dashed }, k) => {
+      const stroke = `stroke="${lineColour(k)}" stroke-linejoin="round" stroke-linecap="round"`;
+      const dash = dashed ? ' stroke-dasharray="6 4"' : '';
+      return (
+        path(raw, `${stroke} stroke-width="0.7" opacity="0.4"`) + path(points, `${stroke} stroke-width="2.2"${dash}`)
+      );
+    }),
+  ].join('\n');
+}
+
+/** A chart with axes and a legend, as an SVG document; see `plotMarkup`. */
+export function lineChart({ title, x, y, ...plot }: Chart): string {
+  let end = 0;
+  const legend = plot.lines.map(({ label }, k) => {
+    const start = end;
+    end += 30 + 7 * label.length;
+    return (
+      `<path d="M${start} -12h16" stroke="${lineColour(k)}" stroke-width="3"/>` +
+      `<text x="${start + 21}" y="-8" font-size="12">${escapeHtml(label)}</text>`
+    );
   });
+  const parts = [
+    '<g transform="translate(64 44)">',
+    `<text y="-26" font-weight="600">${escapeHtml(title)}</text>`,
+    ...legend,
+    plotMarkup(plot, [560, 270]),
+    `<text class="soft" x="280" y="306" text-anchor="middle">${escapeHtml(x)}</text>`,
+    `<text class="soft" transform="translate(-50 135) rotate(-90)" text-anchor="middle">${escapeHtml(y)}</text>`,
+    '</g>',
+  ];
+  return svgDocument(title, [640, 360], parts.join('\n'));
 }

@@ -64,31 +64,44 @@ export function jsonForScript(value: unknown): Html {
 /** A row of a table: what it is about, and its cells. */
 export type Row = readonly [head: Content, ...cells: Content[]];
 
-/** A table that scrolls sideways where the page is narrow. @param label what it shows, for people who do not see it */
-export function table(label: string, head: Row, rows: readonly Row[], className = '', caption?: Content): Html {
-  return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0">
+/** A table that scrolls sideways where the page is narrow. */
+export function table(caption: Content, head: Row, rows: readonly Row[], className = ''): Html {
+  const lines = rows.map(
+    ([title, ...cells]) =>
+      html`<tr>
+        <th scope="row">${title}</th>
+        ${cells.map(cell => html`<td>${cell}</td>`)}
+      </tr>`,
+  );
+  return html`<div class="scroll" tabindex="0">
     <table class="${className}">
-      ${
-        caption === undefined
-          ? null
-          : html`<caption>
-              ${caption}
-            </caption>`
-      }
+      <caption>
+        ${caption}
+      </caption>
       <thead>
         <tr>
           ${head.map(title => html`<th scope="col">${title}</th>`)}
         </tr>
       </thead>
       <tbody>
-        ${rows.map(
-          ([title, ...cells]) =>
-            html`<tr>
-              <th scope="row">${title}</th>
-              ${cells.map(cell => html`<td>${cell}</td>`)}
-            </tr>`,
-        )}
+        ${lines}
       </tbody>
     </table>
   </div>`;
+}
+
+/** A picture and what is said below it. */
+export function figure(picture: Content, caption: Content, className = ''): Html {
+  return html`<figure class="${className}">
+    ${picture}
+    <figcaption>${caption}</figcaption>
+  </figure>`;
+}
+
+/** What opens when its summary is clicked. */
+export function fold(summary: Content, content: Content): Html {
+  return html`<details>
+    <summary>${summary}</summary>
+    ${content}
+  </details>`;
 }

@@ -97,3 +97,9 @@ export function worstFailures(
     })
     .sort((a, b) => b.count - a.count);
 }
+
+/** At most `count` of a list, its first and last among them, evenly spaced. */
+export function evenly<T>(list: readonly T[], count: number): T[] {
+  if (list.length <= count) return [...list];
+  return Array.from({ length: count }, (_, k) => list[Math.round((k * (list.length - 1)) / Math.max(1, count - 1))]!);
+}

@@ -1,104 +1,77 @@
-/** The log as curves: which figures belong into one plot, and their points, few enough for a page. */
-import type { LoggedStep, ReportRun } from './run-data.js';
+/** The log as curves: which metrics share a plot, and their points, few enough for a page. */
 import type { StageName } from '../method/stages/stage.js';
-import { createWorldByName, isWorldName } from '../worlds/registry.js';
-import { html, jsonForScript, table } from '../pictures/html.js';
+import { lineColour, plotMarkup, threeDigits } from '../pictures/chart.js';
+import { fold, html, jsonForScript, table, trusted } from '../pictures/html.js';
 import type { Html } from '../pictures/html.js';
+import type { LogRecord } from '../runs/store.js';
+import { createWorldByName, isWorldName } from '../worlds/registry.js';
+import { evenly } from './choose.js';
+import type { ReportRun } from './run-data.js';
 
 type Scale = 'linear' | 'log' | 'share';
 
-/** One plot: its title, its axis, and the names of its metrics in the log with their labels. */
-type Spec = readonly [title: string, scale: Scale, metrics: Readonly<Record<string, string>>];
+/** What curves are called, by the names of their metrics in the log. */
+type Labels = Readonly<Record<string, string>>;
 
-/** Plots that a reader wants first; `watch.` metrics are those of the held-out puzzles. */
-const leading: readonly Spec[] = [
+type PlotSpec = readonly [title: string, scale: Scale, metrics: Labels];
+
+/** A metric that is logged for each span: `reverseKlRecap`, ... */
+const bySpan = (name: string): Labels => ({
+  [`${name}Recap`]: 'recap',
+  [`${name}Action`]: 'actions',
+  [`${name}Cell`]: 'cells',
+});
+
+const heldOut = { 'look.success': 'success', 'look.optimal': 'optimal', 'look.recapExact': 'recap exact' };
+const rollouts = { rolloutSuccess: 'success', rolloutOptimal: 'optimal', rolloutRecapExact: 'recap exact' };
+const entropies = {
+  'look.entropy': 'student, held-out',
+  studentEntropy: 'student, rollouts',
+  teacherEntropy: 'teacher',
+};
+const lengths = { responseLength: 'mean', responseLengthMin: 'shortest', responseLengthMax: 'longest' };
+
+/** Plots that a reader wants first. Metrics of the looks at held-out puzzles begin with `look.`. */
+const leading: readonly PlotSpec[] = [
   ['Loss', 'log', { loss: 'loss' }],
+  ['Held-out puzzles, greedy', 'share', heldOut],
+  ['KL from the oracle by span, held-out puzzles, nats per token', 'log', bySpan('look.oracleKl')],
   [
-    'Held-out puzzles, solved greedily on the way',
-    'share',
-    { 'watch.success': 'success', 'watch.optimal': 'optimal', 'watch.recapExact': 'recap exact' },
-  ],
-  [
-    'KL from the oracle by span, held-out puzzles, nats per token',
+    'Reverse KL to the teacher by span, nats per token',
     'log',
-    { 'watch.oracleKlRecap': 'recap', 'watch.oracleKlAction': 'actions', 'watch.oracleKlCell': 'cells' },
+    { ...bySpan('reverseKl'), reverseKlPlan: 'plan', reverseKl: 'all' },
   ],
-  ['Reverse KL to the teacher by span, nats per token', 'log', spans('reverseKl')],
-  ['Forward KL to the teacher by span, nats per token', 'log', spans('forwardKl')],
-  [
-    'What the loss is made of, by span',
-    'linear',
-    { lossRecap: 'recap', lossAction: 'actions', lossCell: 'cells', policyLoss: 'task reward' },
-  ],
-  [
-    'Rollouts of the student (sampled, training puzzles)',
-    'share',
-    { rolloutSuccess: 'success', rolloutOptimal: 'optimal', rolloutRecapExact: 'recap exact' },
-  ],
-  [
-    'Entropy, nats per token',
-    'linear',
-    {
-      'watch.entropy': 'held-out puzzles',
-      studentEntropy: 'student, its rollouts',
-      teacherEntropy: 'teacher, the same',
-    },
-  ],
+  ['Forward KL to the teacher by span, nats per token', 'log', { ...bySpan('forwardKl'), forwardKl: 'all' }],
+  ['Loss by span', 'linear', bySpan('loss')],
+  ['Rollouts: training puzzles, sampled', 'share', rollouts],
+  ['Entropy, nats per token', 'linear', entropies],
 ];
 
 /** Plots behind the fold. */
-const further: readonly Spec[] = [
-  ['Student and teacher agree on the likeliest token', 'share', { agreement: 'agreement' }],
-  [
-    'Left out of the loss, and cut off',
-    'share',
-    {
-      maskedShare: 'tokens after a fatal one',
-      clampedMass: 'probability below the floor',
-      clampedAdvantages: 'advantages at the clamp',
-      truncated: 'rollouts without an end',
-    },
-  ],
-  ['Advantage of sampled tokens, nats', 'linear', { advantageMean: 'mean', advantageDeviation: 'standard deviation' }],
-  ['Task reward', 'share', { reward: 'mean reward', groupsWithoutSignal: 'puzzles whose rollouts all fare alike' }],
-  ['Sequences that the student wrote', 'share', { onPolicyShare: 'share' }],
-  [
-    'Tokens per rollout',
-    'linear',
-    { responseLength: 'mean', responseLengthMin: 'shortest', responseLengthMax: 'longest' },
-  ],
-  ['Norm of the gradient before clipping', 'log', { gradNorm: 'norm' }],
+const further: readonly PlotSpec[] = [
+  ['Tokens where student and teacher prefer the same one', 'share', { agreement: 'agreement' }],
+  ['Tokens left out of the loss', 'share', { maskedShare: 'after a fatal token' }],
+  ["Student's probability below the teacher's floor", 'share', { clampedMass: 'probability' }],
+  ['Rollouts without an end', 'share', { truncated: 'rollouts' }],
+  ['Tokens per rollout', 'linear', lengths],
+  ['Gradient norm before clipping', 'log', { gradNorm: 'norm' }],
   ['Loss scale of half precision', 'log', { lossScale: 'factor' }],
-  ['Learning rates', 'linear', { learningRate: 'decoder', visionRate: 'vision', decoderRate: 'decoder' }],
-  [
-    'Where the time of an update goes, seconds',
-    'linear',
-    { rolloutSeconds: 'rollouts', packSeconds: 'packing', updateSeconds: 'scoring, gradients and update' },
-  ],
+  ['Learning rates', 'linear', { visionRate: 'vision', decoderRate: 'decoder' }],
+  ['Seconds per update', 'linear', { rolloutSeconds: 'rollouts', updateSeconds: 'scoring, gradients, update' }],
   ['Peak memory so far, bytes', 'log', { deviceBytes: 'tensors', hostBytes: 'process' }],
-  ['Speed, puzzles per second', 'linear', { samplesPerSecond: 'puzzles per second' }],
+  ['Puzzles per second', 'linear', { samplesPerSecond: 'puzzles per second' }],
 ];
 
-function spans(name: string): Spec[2] {
-  return {
-    [`${name}Recap`]: 'recap',
-    [`${name}Action`]: 'actions',
-    [`${name}Cell`]: 'cells',
-    [`${name}Plan`]: 'plan',
-    [name]: 'all',
-  };
-}
-
 /** Metrics that are logged for each world and board size, as `rolloutSuccess maze 4`. */
-const byGroup: Readonly<Record<string, string>> = {
+const byGroup: Labels = {
   rolloutSuccess: 'Rollout success',
   rolloutRecapExact: 'Rollouts with an exact recap',
   recapExact: 'Exact recaps at the gate',
 };
 
-/** Plots of metrics that no spec names: by world for those of groups, each by itself for any other but `skipped`. */
-function specsOf(names: readonly string[]): Spec[] {
-  const specs = new Map<string, Spec>();
+/** Plots of metrics that no spec names: those of groups by world, each other one by itself. */
+function otherSpecs(names: readonly string[]): PlotSpec[] {
+  const specs = new Map<string, PlotSpec>();
   for (const name of names) {
     const [, metric = '', world = '', size = ''] = /^(\w+) (\w+) (\d+)$/.exec(name) ?? [];
     const isGroup = byGroup[metric] !== undefined && isWorldName(world);
@@ -119,7 +92,7 @@ export interface Curve {
   readonly smooth: readonly (number | null)[];
 }
 
-export interface Plot {
+export interface CurvePlot {
   readonly title: string;
   readonly scale: Scale;
   /** Stands among the first, not behind the fold. */
@@ -133,65 +106,55 @@ export interface Plot {
  * The plots of a stage: of one run a plot per group of metrics; of several runs a plot per metric, one curve a run.
  * Metrics that this program does not know get plots of their own.
  */
-export function plotsOf(runs: readonly ReportRun[], stage: StageName): Plot[] {
-  const logs = runs.map(run => linesOf(run, stage));
-  const logged = new Set(logs.flat().flatMap(({ metrics }) => Object.keys(metrics)));
+export function plotsOf(runs: readonly ReportRun[], stage: StageName): CurvePlot[] {
+  const logs = runs.map(run => recordsOf(run, stage));
+  const records = logs.flat();
+  const names = new Set(
+    records.flatMap(Object.keys).filter(name => records.some(line => typeof line[name] === 'number')),
+  );
   const known = [...leading, ...further];
-  const named = new Set(['skipped', ...known.flatMap(([, , metrics]) => Object.keys(metrics))]);
-  const others = specsOf([...logged].filter(name => !named.has(name)));
-  const wanted = [...known, ...others].flatMap(spec => {
+  const named = new Set(['step', 'skipped', ...known.flatMap(([, , metrics]) => Object.keys(metrics))]);
+  const last = Math.max(0, ...records.map(({ step }) => step));
+  const bins = Math.min(maximumPoints, last);
+  const x = Array.from({ length: bins }, (_, k) => Math.round(((k + 1) * last) / bins));
+  return [...known, ...otherSpecs([...names].filter(name => !named.has(name)))].flatMap(spec => {
     const [title, scale, labels] = spec;
-    const metrics = Object.entries(labels).filter(([name]) => logged.has(name));
-    const plot = { title, scale, leads: leading.includes(spec) };
-    if (runs.length === 1) return metrics.length > 0 ? [{ ...plot, metrics }] : [];
-    return metrics.map(metric => ({
-      ...plot,
-      title: metrics.length > 1 ? `${title}: ${metric[1]}` : title,
-      metrics: [metric],
-    }));
-  });
-  const last = Math.max(0, ...logs.flat().map(({ step }) => step));
-  return wanted.map(({ title, scale, leads, metrics }) => {
-    const bins = Math.min(maximumPoints, last);
-    const curves = logs.flatMap((log, r) =>
-      metrics.map(([name, label]) => curveOf(log, name, runs.length > 1 ? runs[r]!.name : label, bins, last, scale)),
-    );
-    return {
-      title,
-      scale,
-      leads,
-      x: Array.from({ length: bins }, (_, k) => Math.round(((k + 1) * last) / bins)),
-      curves,
-    };
+    const metrics = Object.entries(labels).filter(([name]) => names.has(name));
+    const curve = (run: number, name: string, label: string) => ({
+      label,
+      ...curveOf(logs[run]!, name, bins, last, scale),
+    });
+    const plot = { title, scale, leads: leading.includes(spec), x };
+    if (runs.length > 1)
+      return metrics.map(([name, label]) => ({
+        ...plot,
+        title: metrics.length > 1 ? `${title}: ${label}` : title,
+        curves: runs.map((run, r) => curve(r, name, run.name)),
+      }));
+    return metrics.length === 0 ? [] : [{ ...plot, curves: metrics.map(([name, label]) => curve(0, name, label)) }];
   });
 }
 
-/** What was logged of a stage, and what was seen of it in between, as `watch.` metrics. */
-function linesOf({ log, looks }: ReportRun, stage: StageName): LoggedStep[] {
-  const watched = looks
-    .filter(entry => entry.stage === stage)
-    .map<LoggedStep>(({ step, metrics }) => {
-      const seen = Object.entries(metrics).flatMap(([name, value]) =>
-        value === null ? [] : [[`watch.${name}`, value]],
-      );
-      return { stage, step, metrics: Object.fromEntries(seen) as Record<string, number> };
-    });
-  return [...log.filter(line => line.stage === stage), ...watched];
+/** What was logged of a stage, and the looks at it as `look.` metrics. */
+function recordsOf({ log, looks }: ReportRun, stage: StageName): LogRecord[] {
+  const seen = looks.map(({ stage, step, metrics }) => {
+    const named = Object.entries(metrics).map(([name, value]) => [`look.${name}`, value]);
+    return { stage, step, ...Object.fromEntries(named) } as LogRecord;
+  });
+  return [...log, ...seen].filter(record => record.stage === stage);
 }
 
 function curveOf(
-  log: readonly LoggedStep[],
+  log: readonly LogRecord[],
   name: string,
-  label: string,
   bins: number,
   last: number,
   scale: Scale,
-): Curve {
+): Omit<Curve, 'label'> {
   const sums = new Float64Array(bins);
   const counts = new Int32Array(bins);
-  for (const { step, metrics } of log) {
-    const value = metrics[name];
-    if (value === undefined || !Number.isFinite(value)) continue;
+  for (const { step, [name]: value } of log) {
+    if (typeof value !== 'number' || !Number.isFinite(value)) continue;
     const bin = Math.min(bins - 1, Math.max(0, Math.ceil((step * bins) / last) - 1));
     sums[bin]! += value;
     counts[bin]!++;
@@ -199,8 +162,7 @@ function curveOf(
   const means = Array.from(sums, (sum, k) => (counts[k]! > 0 ? sum / counts[k]! : null));
   const round = (value: number | null) =>
     value === null || (scale === 'log' && value <= 0) ? null : Number(value.toPrecision(4));
-  const window = Math.floor(bins / 30);
-  return { label, raw: means.map(round), smooth: movingMean(means, window).map(round) };
+  return { raw: means.map(round), smooth: movingMean(means, Math.floor(bins / 30)).map(round) };
 }
 
 /** The mean of up to `reach` values on either side; at the ends the window shrinks evenly, so that it stays centred. */
@@ -213,33 +175,58 @@ export function movingMean(values: readonly (number | null)[], reach: number): (
   });
 }
 
-/** A plot as a figure: drawn by the page's script, told in words and as a table for everybody else. */
-export function plotFigure({ title, scale, x, curves }: Plot, id: string): Html {
-  const show = (value: number | null | undefined) => {
-    if (value === null || value === undefined) return '–';
-    return scale === 'share' ? `${(100 * value).toFixed(1)} %` : String(Number(value.toPrecision(3)));
-  };
-  const summary = curves
-    .map(
-      ({ label, smooth }) =>
-        `${label} from ${show(smooth.find(v => v !== null))} to ${show(smooth.findLast(v => v !== null))}`,
-    )
-    .join('; ');
-  const rows = Math.min(9, x.length);
-  const picked = Array.from({ length: rows }, (_, k) => Math.round((k * (x.length - 1)) / Math.max(1, rows - 1)));
-  return html`<figure class="plot" id="${id}">
+/** Width and height of a plot, and of the picture around it. */
+const size = [360, 180] as const;
+const viewBox = '-50 -8 424 212';
+
+/** A plot as a figure, told in words and as a table too; the page's script shows the values at the pointer. */
+export function plotFigure({ title, scale, x, curves }: CurvePlot): Html {
+  const percent = (digits: number) => (share: number) => `${(100 * share).toFixed(digits)} %`;
+  const format = scale === 'share' ? percent(1) : threeDigits;
+  const show = (value: number | null | undefined) => (typeof value === 'number' ? format(value) : '–');
+  const points = (values: Curve['raw']) => values.flatMap((y, k) => (y === null ? [] : [[x[k]!, y] as const]));
+  const markup = plotMarkup(
+    {
+      lines: curves.map(({ label, raw, smooth }, k) => ({
+        label,
+        raw: points(raw),
+        points: points(smooth),
+        dashed: k > 3,
+      })),
+      xRange: [0, x.at(-1)!],
+      yScale: scale === 'log' ? 'log' : 'linear',
+      ...(scale === 'share' && { yRange: [0, 1], yTick: percent(0) }),
+    },
+    size,
+  );
+  const known = (values: Curve['raw']) => values.filter(value => value !== null);
+  const summary = curves.map(
+    ({ label, smooth }) => `${label} from ${show(known(smooth)[0])} to ${show(known(smooth).at(-1))}`,
+  );
+  return html`<figure class="plot">
     <figcaption>${title}</figcaption>
-    <div class="canvas" role="img" aria-label="${title}: ${summary}."></div>
-    <script type="application/json">
-      ${jsonForScript({ scale, x, curves })}
-    </script>
-    <details>
-      <summary>as a table</summary>
-      ${table(
-        `${title}, as a table`,
-        ['update', ...curves.map(({ label }) => label)],
-        picked.map(k => [x[k], ...curves.map(({ smooth }) => show(smooth[k]))]),
+    <svg viewBox="${viewBox}" role="img" aria-label="${title}: ${summary.join('; ')}.">
+      ${trusted(markup)}
+      <rect class="cursor" width="1" height="${size[1]}" />
+      <rect class="area" width="${size[0]}" height="${size[1]}" />
+    </svg>
+    <ul class="legend">
+      <li>update <output>${x.at(-1)}</output></li>
+      ${curves.map(
+        ({ label, smooth }, k) =>
+          html`<li style="--line:${lineColour(k)}">${label} <output>${show(known(smooth).at(-1))}</output></li>`,
       )}
-    </details>
+    </ul>
+    <script type="application/json">
+      ${jsonForScript({ x, curves: curves.map(({ label, smooth }) => ({ label, values: smooth.map(value => (value === null ? null : show(value))) })) })}
+    </script>
+    ${fold(
+      'as a table',
+      table(
+        title,
+        ['update', ...curves.map(({ label }) => label)],
+        evenly([...x.keys()], 9).map(k => [x[k], ...curves.map(({ smooth }) => show(smooth[k]))]),
+      ),
+    )}
   </figure>`;
 }

@@ -5,12 +5,12 @@ import type { Device } from '../../core/index.js';
 import type { RunConfig } from '../method/config.js';
 import { FileError } from '../runs/file-error.js';
 import { writeFileAtomic } from '../runs/files.js';
-import { heldOutPuzzles, puzzleKey } from './choose.js';
-import { computedSnapshots, storedSnapshots } from './divergence.js';
-import { chosenPuzzles, pageBeginning, reportPage } from './page.js';
+import { chooseItems, heldOutPuzzles, puzzleKey } from './choose.js';
+import { computedSnapshots, storedSnapshots } from './snapshots.js';
+import { pageBeginning, reportPage } from './page.js';
 import type { PageOptions } from './page.js';
 import type { ShownRun } from './puzzles.js';
-import { readRun } from './run-data.js';
+import { finalResult, readRun } from './run-data.js';
 
 export interface ReportOptions extends PageOptions {
   /** The folders of runs, each with its configuration; puzzles are chosen by what the first one came to. */
@@ -42,13 +42,15 @@ export async function writeReport({ runs: folders, file, device, ...options }: R
   const all = heldOutPuzzles(folders.map(({ config }) => config));
   const [first] = runs;
   if (!first) throw new RangeError('a report needs at least one run');
-  const chosen = chosenPuzzles(first, all, count);
+  const items = (finalResult(first)?.items ?? []).filter(item => all.has(puzzleKey(item)));
+  const looked = new Set(first.looks.flatMap(look => look.items.map(puzzleKey)));
+  const chosen = new Map(chooseItems(items, count, looked).map(item => [puzzleKey(item), all.get(puzzleKey(item))!]));
   const shown: ShownRun[] = [];
   for (const run of runs) {
     const judged = new Set([...run.rows.values()].flatMap(items => items.map(puzzleKey)));
-    const own = new Map([...chosen].filter(([key]) => judged.has(key)));
+    const known = new Map([...chosen].filter(([key]) => judged.has(key)));
     const snapshots =
-      device && own.size > 0 ? await computedSnapshots(run, own, device, warn) : storedSnapshots(run, own);
+      device && known.size > 0 ? await computedSnapshots(run, known, device, warn) : storedSnapshots(run, known);
     shown.push({ run, snapshots });
   }
   const page = reportPage(shown, chosen, all, options);

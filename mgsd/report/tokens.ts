@@ -1,7 +1,7 @@
 /** What a student wrote, as chips: the recap beside the truth, and the divergence from the teacher as a heat strip. */
 import { tokenName, VOCABULARY_SIZE } from '../../models/vocabulary.js';
 import { SPAN_RECAP } from '../method/response.js';
-import type { TokenDivergence } from './divergence.js';
+import type { TokenDivergence } from './snapshots.js';
 import { html } from '../pictures/html.js';
 import type { Html } from '../pictures/html.js';
 

@@ -18,15 +18,20 @@ import type { StoreOptions } from './store.js';
 
 const CONFIG = 'config.json';
 
-/** The folder of a run, locked for this process. */
+/** The folder of a run; `create` and `open` lock it for this process. */
 export class RunFolder extends RunStore {
   readonly path: string;
   readonly #release: () => void;
 
-  private constructor(folder: string, options?: StoreOptions) {
+  private constructor(folder: string, release: () => void, options?: StoreOptions) {
     super(options);
     this.path = folder;
-    this.#release = lockFolder(folder);
+    this.#release = release;
+  }
+
+  /** A run's folder for reading alone, not locked: another process may be training in it. */
+  static read(folder: string, options?: StoreOptions): RunFolder {
+    return new RunFolder(folder, () => {}, options);
   }
 
   /**
@@ -41,7 +46,7 @@ export class RunFolder extends RunStore {
     } catch (error) {
       throw explain(error, 'Cannot make the run folder', folder);
     }
-    const run = new RunFolder(folder, options);
+    const run = new RunFolder(folder, lockFolder(folder), options);
     try {
       if (run.has(CONFIG)) requireEmpty(folder); // another process was quicker, and is done
       run.writeJson(CONFIG, config);
@@ -59,7 +64,7 @@ export class RunFolder extends RunStore {
   static open(folder: string, options?: StoreOptions): RunFolder {
     if (!RunFolder.isRun(folder))
       throw new FileError(`${folder} is not the folder of a run (it has no ${CONFIG}); check the path.`);
-    const run = new RunFolder(folder, options);
+    const run = new RunFolder(folder, lockFolder(folder), options);
     try {
       removeStaleTemporaries(folder);
     } catch (error) {

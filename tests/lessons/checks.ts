@@ -93,7 +93,9 @@ function checkGradcheck({ numericGradient }: typeof Gradcheck): void {
   if (x[0] !== 0.7) throw new Error('x was changed: work on a copy, or put the old value back');
   const ratio = error(1e-2) / error(1e-3);
   if (!(ratio > 50))
-    throw new Error(`a step ten times smaller makes the error only ${ratio.toFixed(0)} times smaller, not a hundred: the difference is not central`); // prettier-ignore
+    throw new Error(
+      `a step ten times smaller makes the error only ${ratio.toFixed(0)} times smaller, not a hundred: the difference is not central`,
+    );
 }
 
 function checkMatmul({ tiledMatmul, tileRows }: typeof Matmul): void {
@@ -103,11 +105,13 @@ function checkMatmul({ tiledMatmul, tileRows }: typeof Matmul): void {
     [10, 3, 4],
     [1, 1, 1],
   ] as const) {
-    // prettier-ignore
     const [a, b] = [numbers(random, m * k), numbers(random, k * n)];
     const right = Array.from({ length: m * n }, (_, at) =>
-      Array.from({ length: k }, (_, l) => a[Math.floor(at / n) * k + l]! * b[l * n + (at % n)]!).reduce((x, y) => x + y, 0),
-    ); // prettier-ignore
+      Array.from({ length: k }, (_, l) => a[Math.floor(at / n) * k + l]! * b[l * n + (at % n)]!).reduce(
+        (x, y) => x + y,
+        0,
+      ),
+    );
     let loads = 0;
     const c = tiledMatmul(
       { m, n, k },
@@ -120,7 +124,9 @@ function checkMatmul({ tiledMatmul, tileRows }: typeof Matmul): void {
     expectClose(`C of ${m} x ${n} x ${k}`, c, right);
     const allowed = Math.ceil(m / tileRows) * k * n;
     if (loads > allowed)
-      throw new Error(`C is right, but B was loaded ${loads} times for ${m} x ${n} x ${k}; ${allowed} would do with ${tileRows} rows at once`); // prettier-ignore
+      throw new Error(
+        `C is right, but B was loaded ${loads} times for ${m} x ${n} x ${k}; ${allowed} would do with ${tileRows} rows at once`,
+      );
   }
 }
 
@@ -128,33 +134,65 @@ function checkAttention({ attentionGradients }: typeof Attention): void {
   const random = new Random(2, 500);
   const [T, D] = [4, 3];
   const rows = (flat: readonly number[]) => Array.from({ length: T }, (_, i) => flat.slice(i * D, (i + 1) * D));
-  const [q, k, v, dout] = Array.from({ length: 4 }, () => numbers(random, T * D, 1.5)) as [number[], number[], number[], number[]]; // prettier-ignore
+  const [q, k, v, dout] = Array.from({ length: 4 }, () => numbers(random, T * D, 1.5)) as [
+    number[],
+    number[],
+    number[],
+    number[],
+  ];
   const loss = (fq: readonly number[], fk: readonly number[], fv: readonly number[]) => {
     const [qs, ks, vs] = [rows(fq), rows(fk), rows(fv)];
     return qs.reduce((total, query, i) => {
       const scores = ks.map(key => key.reduce((sum, value, d) => sum + value * query[d]!, 0) / Math.sqrt(D));
       const p = logSoftmax(scores).map(Math.exp);
-      return total + p.reduce((sum, share, j) => sum + share * vs[j]!.reduce((s, value, d) => s + value * dout[i * D + d]!, 0), 0); // prettier-ignore
+      return (
+        total +
+        p.reduce((sum, share, j) => sum + share * vs[j]!.reduce((s, value, d) => s + value * dout[i * D + d]!, 0), 0)
+      );
     }, 0);
   };
   const { dq, dk, dv } = attentionGradients(rows(q), rows(k), rows(v), rows(dout));
-  expectClose('dV', dv.flat(), slope(x => loss(q, k, x), v), 1e-7); // prettier-ignore
-  expectClose('dQ', dq.flat(), slope(x => loss(x, k, v), q), 1e-7); // prettier-ignore
-  expectClose('dK', dk.flat(), slope(x => loss(q, x, v), k), 1e-7); // prettier-ignore
+  expectClose(
+    'dV',
+    dv.flat(),
+    slope(x => loss(q, k, x), v),
+    1e-7,
+  );
+  expectClose(
+    'dQ',
+    dq.flat(),
+    slope(x => loss(x, k, v), q),
+    1e-7,
+  );
+  expectClose(
+    'dK',
+    dk.flat(),
+    slope(x => loss(q, x, v), k),
+    1e-7,
+  );
 }
 
 function checkLoss({ entropyGradient }: typeof Loss): void {
   const random = new Random(3, 500);
   const entropy = (z: readonly number[]) => -logSoftmax(z).reduce((sum, value) => sum + Math.exp(value) * value, 0);
   for (const z of [numbers(random, 5, 3), numbers(random, 2, 1), [1000, 998, 1001]])
-    expectClose(`dH/dz at z = [${z.map(value => value.toFixed(1)).join(', ')}]`, entropyGradient(z), slope(entropy, z), 1e-6); // prettier-ignore
+    expectClose(
+      `dH/dz at z = [${z.map(value => value.toFixed(1)).join(', ')}]`,
+      entropyGradient(z),
+      slope(entropy, z),
+      1e-6,
+    );
   const q = logSoftmax(numbers(random, 5, 2));
   const z = numbers(random, 5, 2);
   const p = logSoftmax(z).map(Math.exp);
   const kl = p.reduce((sum, share, k) => sum + share * (Math.log(share) - q[k]!), 0);
   const cross = p.reduce((sum, share, k) => sum + share * q[k]!, 0);
   const viaEntropy = entropyGradient(z).map((value, k) => -value - p[k]! * (q[k]! - cross));
-  expectClose('the reverse KL put together from it', viaEntropy, p.map((share, k) => share * (Math.log(share) - q[k]! - kl))); // prettier-ignore
+  expectClose(
+    'the reverse KL put together from it',
+    viaEntropy,
+    p.map((share, k) => share * (Math.log(share) - q[k]! - kl)),
+  );
 }
 
 function checkOptimizer({ adamwStep }: typeof Optimizer): void {
@@ -163,19 +201,29 @@ function checkOptimizer({ adamwStep }: typeof Optimizer): void {
   const n = 6;
   const zeros = () => new Float64Array(n);
   const [param, m, v] = [Float64Array.from(numbers(random, n)), zeros(), zeros()];
-  let state = { parameters: [...param], m: [...m], v: [...v], step: 0, lossScale: 1024 } as Parameters<typeof adamwStep>[0]; // prettier-ignore
+  let state = { parameters: [...param], m: [...m], v: [...v], step: 0, lossScale: 1024 } as Parameters<
+    typeof adamwStep
+  >[0];
   let [beta1Power, beta2Power] = [1, 1];
   for (let step = 1; step <= 10; step++) {
     const grad = numbers(random, n, step);
     if (step === 4) {
       const before = state;
-      state = adamwStep(state, grad.map((g, i) => (i === 2 ? Infinity : g * state.lossScale)), hyper); // prettier-ignore
+      state = adamwStep(
+        state,
+        grad.map((g, i) => (i === 2 ? Infinity : g * state.lossScale)),
+        hyper,
+      );
       expectClose('parameters after a gradient that is not finite', state.parameters, before.parameters, 0);
       expectClose('the moments after it', [...state.m, ...state.v], [...before.m, ...before.v], 0);
       expectClose('step and scale after it', [state.step, state.lossScale], [before.step, before.lossScale / 2], 0);
       continue;
     }
-    state = adamwStep(state, grad.map(g => g * state.lossScale), hyper); // prettier-ignore
+    state = adamwStep(
+      state,
+      grad.map(g => g * state.lossScale),
+      hyper,
+    );
     [beta1Power, beta2Power] = [beta1Power * hyper.beta1, beta2Power * hyper.beta2];
     const update = 1 - beta1Power;
     for (let i = 0; i < n; i++) {
@@ -186,20 +234,31 @@ function checkOptimizer({ adamwStep }: typeof Optimizer): void {
     }
     expectClose(`parameters after ${step} gradients`, state.parameters, param, 1e-9);
   }
-  expectClose('a scale of 1 after a bad gradient', [adamwStep({ ...state, lossScale: 1 }, [NaN, 0, 0, 0, 0, 0], hyper).lossScale], [1], 0); // prettier-ignore
+  expectClose(
+    'a scale of 1 after a bad gradient',
+    [adamwStep({ ...state, lossScale: 1 }, [NaN, 0, 0, 0, 0, 0], hyper).lossScale],
+    [1],
+    0,
+  );
 }
 
 function checkCache({ sampleToken }: typeof Cache): void {
   const random = new Random(5, 500);
   const logits = [1, 0, 2.5, -1];
   const noise = () => Array.from({ length: 4 }, () => (random.integer(2 ** 23) + 0.5) / 2 ** 23);
-  if (sampleToken([3, 5, 5], 0, [0.5, 0.5, 0.5]) !== 1) throw new Error('temperature 0 must take the first of the largest logits'); // prettier-ignore
+  if (sampleToken([3, 5, 5], 0, [0.5, 0.5, 0.5]) !== 1)
+    throw new Error('temperature 0 must take the first of the largest logits');
   for (const temperature of [1, 0.5]) {
     const draws = 40_000;
     const counts = new Float64Array(4);
     for (let i = 0; i < draws; i++) counts[sampleToken(logits, temperature, noise())]!++;
     const p = logSoftmax(logits.map(logit => logit / temperature)).map(Math.exp);
-    expectClose(`shares of the tokens at temperature ${temperature}`, counts.map(count => count / draws), p, 0.012); // prettier-ignore
+    expectClose(
+      `shares of the tokens at temperature ${temperature}`,
+      counts.map(count => count / draws),
+      p,
+      0.012,
+    );
   }
 }
 
@@ -212,9 +271,24 @@ function checkVision({ toPatches }: typeof Vision): void {
 
 function checkStage0({ softTargets }: typeof Stage0): void {
   // 0 -> 1 -> 3 (goal) and 0 -> 2 -> 3 are equally short; 4 is reached but leads nowhere
-  const graph = { goal: 3, next: [[1, 2, 4], [3, 0, -1], [-1, 3, 0], [0, 0, 0], [4, 4, -1]] }; // prettier-ignore
+  const graph = {
+    goal: 3,
+    next: [
+      [1, 2, 4],
+      [3, 0, -1],
+      [-1, 3, 0],
+      [0, 0, 0],
+      [4, 4, -1],
+    ],
+  };
   const targets = softTargets(graph);
-  const right = [[0.5, 0.5, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0]]; // prettier-ignore
+  const right = [
+    [0.5, 0.5, 0],
+    [1, 0, 0],
+    [0, 1, 0],
+    [0, 0, 0],
+    [0, 0, 0],
+  ];
   right.forEach((row, state) => expectClose(`targets in state ${state}`, targets[state] ?? [], row));
 }
 
@@ -250,8 +324,17 @@ function checkOnPolicy({ expectedMistakes }: typeof OnPolicy): void {
       (a, b) => a + b,
       0,
     );
-  for (const [length, error, lost] of [[1, 0.1, 1], [10, 0.05, 1], [10, 0.05, 0.05], [33, 0.01, 0.8]] as const) // prettier-ignore
-    expectClose(`${length} steps, error ${error}, off the path ${lost}`, [expectedMistakes(length, error, lost)], [right(length, error, lost)]); // prettier-ignore
+  for (const [length, error, lost] of [
+    [1, 0.1, 1],
+    [10, 0.05, 1],
+    [10, 0.05, 0.05],
+    [33, 0.01, 0.8],
+  ] as const)
+    expectClose(
+      `${length} steps, error ${error}, off the path ${lost}`,
+      [expectedMistakes(length, error, lost)],
+      [right(length, error, lost)],
+    );
 }
 
 /** By the name that `npm run exercise -- NAME` takes; `solutions/NAME.ts` solves each. */

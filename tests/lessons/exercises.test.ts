@@ -35,14 +35,20 @@ it('checks tell wrong answers from right ones', () => {
     },
     matmul: {
       tileRows: 4,
-      tiledMatmul: ({ m, n, k }: Record<'m' | 'n' | 'k', number>, a: (i: number, l: number) => number, b: (l: number, j: number) => number) =>
+      tiledMatmul: (
+        { m, n, k }: Record<'m' | 'n' | 'k', number>,
+        a: (i: number, l: number) => number,
+        b: (l: number, j: number) => number,
+      ) =>
         Float64Array.from({ length: m * n }, (_, at) => {
           let sum = 0;
           for (let l = 0; l < k; l++) sum += a(Math.floor(at / n), l) * b(l, at % n);
           return sum;
         }),
-    }, // prettier-ignore
-    attention: { attentionGradients: (q: unknown, k: unknown, _v: unknown, dout: unknown) => ({ dq: q, dk: k, dv: dout }) }, // prettier-ignore
+    },
+    attention: {
+      attentionGradients: (q: unknown, k: unknown, _v: unknown, dout: unknown) => ({ dq: q, dk: k, dv: dout }),
+    },
     loss: { entropyGradient: (z: number[]) => z.map(() => 0) },
     optimizer: { adamwStep: (state: { step: number }) => ({ ...state, step: state.step + 1 }) },
     cache: { sampleToken: (logits: number[]) => logits.indexOf(Math.max(...logits)) },

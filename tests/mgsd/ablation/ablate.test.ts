@@ -18,7 +18,17 @@ import { useTemporaryFolder } from '../temporary.js';
 
 const temporary = useTemporaryFolder();
 
-const sets = ['tasks.0.levels=[3]', 'tasks.0.pool.3=60', 'stage0.steps=2', 'stage0.batch=4', 'stage1.steps=3', 'stage1.batch=4', 'stage2.steps=2', 'stage2.batch=2', 'evaluation.puzzles=4']; // prettier-ignore
+const sets = [
+  'tasks.0.levels=[3]',
+  'tasks.0.pool.3=60',
+  'stage0.steps=2',
+  'stage0.batch=4',
+  'stage1.steps=3',
+  'stage1.batch=4',
+  'stage2.steps=2',
+  'stage2.batch=2',
+  'evaluation.puzzles=4',
+];
 const options = [...sets.flatMap(text => ['--set', text]), '--device', 'wasm', '--threads', '1'];
 
 describe('rows', () => {
@@ -31,22 +41,41 @@ describe('rows', () => {
       const row = ablationRows[name];
       const own = rowConfig(row, config, images);
       const last = row.stages.at(-1)!;
-      const used = row.stages.includes('direct') || last === 'stage1' ? own.stage1.steps * own.stage1.batch : plannedImages(own); // prettier-ignore
+      const used =
+        row.stages.includes('direct') || last === 'stage1' ? own.stage1.steps * own.stage1.batch : plannedImages(own);
       if (last !== 'stage0') expect(Math.abs(used - images)).toBeLessThanOrEqual(own.stage1.batch);
       if (name !== 'plan-teacher') expect(own.stage0).toEqual(config.stage0); // the same planner
     }
   });
 
   it('are those of the paper unless others are asked for, and need their runs in an order', () => {
-    const needed: AblationName[] = ['base', 'stage1', 'stage2', 'mgsd', 'off-policy', 'forward-kl', 'sampled', 'oracle', 'direct', 'symbolic']; // prettier-ignore
+    const needed: AblationName[] = [
+      'base',
+      'stage1',
+      'stage2',
+      'mgsd',
+      'off-policy',
+      'forward-kl',
+      'sampled',
+      'oracle',
+      'direct',
+      'symbolic',
+    ];
     expect(ablationNames).toEqual(expect.arrayContaining(needed));
-    const names = (rows: AblationName[]) => plannedRuns('out', rows, [4]).map(({ name, stages }) => [name, stages.at(-1)]);
+    const names = (rows: AblationName[]) =>
+      plannedRuns('out', rows, [4]).map(({ name, stages }) => [name, stages.at(-1)]);
     expect(names(['symbolic', 'base'])).toEqual([['mgsd', 'stage0']]);
-    expect(names(['direct'])).toEqual([['mgsd', 'stage2'], ['direct', 'direct']]); // its number of images is what MGSD uses
-    expect(names(['sampled', 'base'])).toEqual([['mgsd', 'stage0'], ['sampled', 'stage2']]);
+    expect(names(['direct'])).toEqual([
+      ['mgsd', 'stage2'],
+      ['direct', 'direct'],
+    ]); // its number of images is what MGSD uses
+    expect(names(['sampled', 'base'])).toEqual([
+      ['mgsd', 'stage0'],
+      ['sampled', 'stage2'],
+    ]);
     const [run] = plannedRuns('out', ['mgsd'], [4]);
     expect(runConfig(run!, tiny, plannedImages(tiny))).toEqual({ ...tiny, seed: 4 });
-  }); // prettier-ignore
+  });
 
   it('are scaled by the numbers of updates', () => {
     const small = scaled(worlds, 0.1);
@@ -91,9 +120,21 @@ describe('the table', () => {
 
   it('compares over the seeds that all rows have', () => {
     const [first, second] = [seedItems(0.5, 1), seedItems(0.7, 2)];
-    const table = ablationTable(new Map([['mgsd', [first, second]], ['sampled', [second]]])); // prettier-ignore
+    const table = ablationTable(
+      new Map([
+        ['mgsd', [first, second]],
+        ['sampled', [second]],
+      ]),
+    );
     expect(table.map(({ seeds }) => seeds.map(({ seed }) => seed))).toEqual([[2], [2]]);
-    expect(() => ablationTable(new Map([['mgsd', [first]], ['sampled', [second]]]))).toThrow(/no seed/); // prettier-ignore
+    expect(() =>
+      ablationTable(
+        new Map([
+          ['mgsd', [first]],
+          ['sampled', [second]],
+        ]),
+      ),
+    ).toThrow(/no seed/);
   });
 
   it('is Markdown with as many cells in every line, and says how it was made', () => {
@@ -119,7 +160,15 @@ describe('ablate', () => {
   it('shares what runs have in common, counts images, stops, goes on, and ends with the same table', async () => {
     const notes: string[] = [];
     const seen: string[] = [];
-    const common = { config, rows, seeds: [7], device: cpu, model: miniature, command: 'mgsd-lite ablate', onNote: (note: string) => void notes.push(note) }; // prettier-ignore
+    const common = {
+      config,
+      rows,
+      seeds: [7],
+      device: cpu,
+      model: miniature,
+      command: 'mgsd-lite ablate',
+      onNote: (note: string) => void notes.push(note),
+    };
     const straight = await ablate({ ...common, out: temporary.file('a'), observer: stepsOf(seen) });
     expect(seen.filter(stage => stage === 'stage0')).toHaveLength(2); // once for four runs
     expect(seen.filter(stage => stage === 'stage1')).toHaveLength(3 + 5); // of MGSD and forward KL, and the row of its own
@@ -198,7 +247,13 @@ describe('on the command line', () => {
     ]);
     expect(plan.runs.every(({ seconds }) => seconds > 0)).toBe(true);
     expect(fs.existsSync(out)).toBe(false);
-    expect(await run('ablate', '--rows', 'base,magic')).toMatchObject({ code: 2, err: expect.stringMatching(/no row "magic"/) as string }); // prettier-ignore
-    expect(await run('ablate', '--scale', '0')).toMatchObject({ code: 2, err: expect.stringMatching(/above 0/) as string }); // prettier-ignore
+    expect(await run('ablate', '--rows', 'base,magic')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/no row "magic"/) as string,
+    });
+    expect(await run('ablate', '--scale', '0')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/above 0/) as string,
+    });
   });
 });

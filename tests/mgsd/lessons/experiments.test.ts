@@ -22,7 +22,11 @@ describe('experiments', () => {
     const svg = fs.readFileSync(`${out}/${name}.svg`, 'utf8');
     expect(svg).toMatch(/^<svg xmlns[\s\S]*<\/svg>\n$/);
     expect(svg).not.toMatch(/NaN|undefined|Infinity/);
-    expect(JSON.parse(fs.readFileSync(`${out}/${name}.json`, 'utf8'))).toMatchObject({ experiment: name, seed: 1, effort: 0.02 }); // prettier-ignore
+    expect(JSON.parse(fs.readFileSync(`${out}/${name}.json`, 'utf8'))).toMatchObject({
+      experiment: name,
+      seed: 1,
+      effort: 0.02,
+    });
     expect(fs.existsSync(experiments.find(found => found.name === name)!.lesson)).toBe(true);
   });
 
@@ -38,7 +42,9 @@ describe('experiments', () => {
   it('find what the toy is about: one mode by reverse KL, everything by forward KL', async () => {
     const out = temporary.file('modes');
     const { out: text } = await run('experiment', 'modes', '--device', 'cpu', '--json', '--out', out);
-    const { fitted } = JSON.parse(text) as { fitted: { name: string; mean: number; deviation: number; reverseKl: number; forwardKl: number }[] }; // prettier-ignore
+    const { fitted } = JSON.parse(text) as {
+      fitted: { name: string; mean: number; deviation: number; reverseKl: number; forwardKl: number }[];
+    };
     const [reverse, forward] = fitted as [(typeof fitted)[0], (typeof fitted)[0]];
     expect(reverse.mean).toBeCloseTo(-1.4, 1); // the heavier mode
     expect(reverse.deviation).toBeCloseTo(0.35, 1);
@@ -58,7 +64,23 @@ describe('a chart', () => {
   });
 
   it('leaves out what has no place on a logarithmic axis, and escapes its words', () => {
-    const svg = lineChart({ title: 'a < b & "c"', x: 'x', y: 'y', yScale: 'log', lines: [{ label: '<l>', points: [[0, 0], [1, 2], [2, NaN], [3, 4]] }] }); // prettier-ignore
+    const svg = lineChart({
+      title: 'a < b & "c"',
+      x: 'x',
+      y: 'y',
+      yScale: 'log',
+      lines: [
+        {
+          label: '<l>',
+          points: [
+            [0, 0],
+            [1, 2],
+            [2, NaN],
+            [3, 4],
+          ],
+        },
+      ],
+    });
     expect(svg).toContain('a &lt; b &amp; &quot;c&quot;');
     expect(svg).toContain('&lt;l&gt;');
     expect(svg.match(/stroke-linejoin/g)).toHaveLength(1);
@@ -68,7 +90,8 @@ describe('a chart', () => {
 
 describe('looks at a training', () => {
   it('are a handful per stage, the end left to the evaluation', () => {
-    const due = (steps: number) => Array.from({ length: steps + 1 }, (_, step) => step).filter(step => isLookDue(step, steps)); // prettier-ignore
+    const due = (steps: number) =>
+      Array.from({ length: steps + 1 }, (_, step) => step).filter(step => isLookDue(step, steps));
     expect(due(80)).toEqual([10, 20, 30, 40, 50, 60, 70]);
     expect(due(4)).toEqual([1, 2, 3]);
     expect(due(0)).toEqual([]);

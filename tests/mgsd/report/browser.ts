@@ -92,7 +92,11 @@ export class Browser {
       else waiting?.resolve(result);
       return;
     }
-    const { type, entry, request } = params as { type?: string; entry?: { level: string; text: string }; request?: { url: string } }; // prettier-ignore
+    const { type, entry, request } = params as {
+      type?: string;
+      entry?: { level: string; text: string };
+      request?: { url: string };
+    };
     if (method === 'Runtime.exceptionThrown') this.problems.push(JSON.stringify(params));
     if (method === 'Runtime.consoleAPICalled' && type !== 'log') this.problems.push(JSON.stringify(params));
     if (method === 'Log.entryAdded' && entry?.level !== 'info') this.problems.push(entry?.text ?? '');

@@ -6,7 +6,7 @@ import { cellIndexToken } from '../../../models/vocabulary.js';
 import { countOptimalPlans, optimalMoves } from '../../../mgsd/report/board.js';
 import { puzzleKey } from '../../../mgsd/report/choose.js';
 import { movingMean, plotsOf } from '../../../mgsd/report/curves.js';
-import { computedSnapshots, storedSnapshots } from '../../../mgsd/report/divergence.js';
+import { computedSnapshots, storedSnapshots } from '../../../mgsd/report/snapshots.js';
 import { escapeHtml, html, jsonForScript } from '../../../mgsd/pictures/html.js';
 import { readRun } from '../../../mgsd/report/run-data.js';
 import { alignRecap, heat, hottest } from '../../../mgsd/report/tokens.js';
@@ -32,14 +32,19 @@ describe('html', () => {
       fc.property(fc.string({ unit: fc.constantFrom('<', '>', '&', '"', "'", 'a', ';', '\0', '\n') }), text => {
         const escaped = escapeHtml(text);
         expect(escaped).not.toMatch(/[<>"'\0]/);
-        const back = escaped.replace(/&(lt|gt|quot|#39|amp);/g, (_, name: string) => ({ lt: '<', gt: '>', quot: '"', '#39': "'", amp: '&' })[name]!); // prettier-ignore
+        const back = escaped.replace(
+          /&(lt|gt|quot|#39|amp);/g,
+          (_, name: string) => ({ lt: '<', gt: '>', quot: '"', '#39': "'", amp: '&' })[name]!,
+        );
         expect(back).toBe(text.replaceAll('\0', '\ufffd'));
       }),
     );
   });
 
   it('escapes what it is given and keeps what it made', () => {
-    expect(html`<p title="${'"'}">${['<', html`<b>${1}</b>`, null, false, undefined]}</p>`.text).toBe('<p title="&quot;">&lt;<b>1</b></p>'); // prettier-ignore
+    expect(html`<p title="${'"'}">${['<', html`<b>${1}</b>`, null, false, undefined]}</p>`.text).toBe(
+      '<p title="&quot;">&lt;<b>1</b></p>',
+    );
   });
 
   it('writes JSON that ends no script and says the same', () => {
@@ -83,7 +88,11 @@ describe('a recap beside the truth', () => {
 
   it('marks one forgotten hole alone', () => {
     const [a, b, c] = [cellIndexToken(0), cellIndexToken(9), cellIndexToken(18)];
-    expect(alignRecap([a, c], [a, b, c])).toEqual([{ written: a, truth: a }, { written: null, truth: b }, { written: c, truth: c }]); // prettier-ignore
+    expect(alignRecap([a, c], [a, b, c])).toEqual([
+      { written: a, truth: a },
+      { written: null, truth: b },
+      { written: c, truth: c },
+    ]);
   });
 });
 
@@ -155,7 +164,11 @@ describe('curves', () => {
 
   it('are means over equal stretches of a long log', async () => {
     const run = readRun((await makeRun(temporary.file('run'), { unfinished: true })).folder, config, () => {});
-    const log = Array.from({ length: 1500 }, (_, k) => ({ stage: 'stage0' as const, step: k + 1, metrics: { loss: k % 5 === 0 ? NaN : k } })); // prettier-ignore
+    const log = Array.from({ length: 1500 }, (_, k) => ({
+      stage: 'stage0',
+      step: k + 1,
+      loss: k % 5 === 0 ? 'NaN' : k,
+    }));
     const [plot] = plotsOf([{ ...run, log }], 'stage0');
     expect(plot!.x).toEqual(Array.from({ length: 300 }, (_, k) => 5 * (k + 1)));
     expect(plot!.curves[0]!.raw.slice(0, 3)).toEqual([2.5, 7.5, 12.5]); // of 1 2 3 4, of 6 7 8 9, ...
@@ -170,7 +183,7 @@ describe('curves', () => {
       'other elsewhere 3',
     ];
     const metrics = Object.fromEntries(names.map(name => [name, 0.5]));
-    const plots = plotsOf([{ ...run, log: [{ stage: 'stage2', step: 1, metrics }] }], 'stage2');
+    const plots = plotsOf([{ ...run, log: [{ stage: 'stage2', step: 1, note: 'no number', ...metrics }] }], 'stage2');
     expect(plots.map(({ title, scale, curves }) => [title, scale, curves.map(({ label }) => label)])).toEqual([
       ['Rollout success, FrozenLake', 'share', ['3 × 3', '4 × 4']],
       ['Rollout success, Maze', 'share', ['3 × 3']],
@@ -180,27 +193,41 @@ describe('curves', () => {
 
   it('leave out on a logarithmic axis what has no logarithm', async () => {
     const run = readRun((await makeRun(temporary.file('run'), { unfinished: true })).folder, config, () => {});
-    const log = [0, -1, 2].map((loss, k) => ({ stage: 'stage0' as const, step: k + 1, metrics: { loss } }));
+    const log = [0, -1, 2].map((loss, k) => ({ stage: 'stage0', step: k + 1, loss }));
     expect(plotsOf([{ ...run, log }], 'stage0')[0]!.curves[0]!.raw).toEqual([null, null, 2]);
   });
 });
 
 describe('what checkpoints add', () => {
-  const few = new Map(puzzles.slice(0, 5).map(puzzle => [puzzleKey({ world: puzzle.world.name, key: puzzle.world.instanceKey(puzzle.instance) }), puzzle])); // prettier-ignore
+  const few = new Map(
+    puzzles
+      .slice(0, 5)
+      .map(puzzle => [puzzleKey({ world: puzzle.world.name, key: puzzle.world.instanceKey(puzzle.instance) }), puzzle]),
+  );
 
   it('shows the same students as the evaluations at the ends of stages, and others between', async () => {
     const run = readRun((await makeRun(temporary.file('run'), { checkpoints: true })).folder, config, () => {});
     const stored = storedSnapshots(run, few);
-    expect(stored.map(({ stage, items, divergences }) => [stage, items.size, divergences.size])).toEqual([['stage0', 5, 0], ['stage1', 5, 0], ['stage2', 5, 0]]); // prettier-ignore
+    expect(stored.map(({ stage, items, divergences }) => [stage, items.size, divergences.size])).toEqual([
+      ['stage0', 5, 0],
+      ['stage1', 5, 0],
+      ['stage2', 5, 0],
+    ]);
     const computed = await computedSnapshots(run, few, cpu, () => {});
-    expect(computed.map(({ stage, step, divergences }) => [stage, step, divergences.size])).toEqual([['stage0', null, 0], ['stage1', 20, 5], ['stage2', 5, 0], ['stage2', 10, 5]]); // prettier-ignore
+    expect(computed.map(({ stage, step, divergences }) => [stage, step, divergences.size])).toEqual([
+      ['stage0', null, 0],
+      ['stage1', 20, 5],
+      ['stage2', 5, 0],
+      ['stage2', 10, 5],
+    ]);
     expect([computed[1]!.items, computed[3]!.items]).toEqual([stored[1]!.items, stored[2]!.items]);
   });
 
   it('measures the reverse KL that stage 2 minimises, token by token', async () => {
     const run = readRun((await makeRun(temporary.file('run'), { checkpoints: true })).folder, config, () => {});
     const last = (await computedSnapshots(run, few, cpu, () => {})).at(-1)!;
-    const model = async (name: string) => await loadModel(cpu, decodeCheckpoint(readFile(temporary.file(`run/${name}.safetensors`))), { trainable: false }); // prettier-ignore
+    const model = async (name: string) =>
+      await loadModel(cpu, decodeCheckpoint(readFile(temporary.file(`run/${name}.safetensors`))), { trainable: false });
     const [student, teacher] = [await model('checkpoint-stage2-10'), await model('checkpoint-stage0-50')];
     for (const [key, puzzle] of few) {
       const tokens = last.items.get(key)!.response;
@@ -210,7 +237,10 @@ describe('what checkpoints add', () => {
       const rows = seen.outputs.values.length;
       const losses = await cpu.scope(() => {
         const studentLogits = student.forward(cpu.fromHost(seen));
-        const [ones, floor] = [cpu.tensor(new Float32Array(rows).fill(1), [rows]), cpu.tensor([config.stage2.teacherFloor], [1])]; // prettier-ignore
+        const [ones, floor] = [
+          cpu.tensor(new Float32Array(rows).fill(1), [rows]),
+          cpu.tensor([config.stage2.teacherFloor], [1]),
+        ];
         return reverseKl(studentLogits, teacher.forward(cpu.fromHost(known)), ones, floor).read();
       });
       const measured = last.divergences.get(key)!;

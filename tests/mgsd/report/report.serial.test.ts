@@ -41,12 +41,9 @@ describe('in a browser', () => {
     if (!browser) return context.skip(why);
     await browser.open(file, { width, height: 800, dark, touch: width < 800 });
     expect(await browser.evaluate('document.querySelectorAll(".plot").length')).toBeGreaterThan(5);
-    expect(await browser.evaluate('document.querySelectorAll(".more:not([open]) .uplot").length')).toBe(0);
-    await browser.evaluate('document.querySelectorAll(".more").forEach(fold => { fold.open = true; })');
-    await browser.evaluate('new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
-    expect(await browser.evaluate('document.querySelectorAll(".plot .uplot canvas").length')).toBe(
-      await browser.evaluate('document.querySelectorAll(".plot").length'),
-    );
+    await browser.evaluate('document.querySelectorAll("details").forEach(fold => { fold.open = true; })');
+    const undrawn = `[...document.querySelectorAll('.plot')].filter(plot => !plot.querySelector('path[stroke]'))`;
+    expect(await browser.evaluate(`${undrawn}.map(plot => plot.textContent)`)).toEqual([]);
     expect(await browser.evaluate('document.documentElement.scrollWidth')).toBe(width);
     expect(await browser.evaluate('document.title')).toBe('mgsd-lite: run');
     expect(browser.problems).toEqual([]);
@@ -62,9 +59,18 @@ describe('in a browser', () => {
   it('tells of a token by keyboard, one stop for each strip', async context => {
     if (!browser) return context.skip(why);
     await browser.open(file, { width: 400, height: 800 });
-    const shown = () => browser!.evaluate('[...document.querySelectorAll(".tip")].filter(tip => getComputedStyle(tip).visibility === "visible").map(tip => tip.parentElement.firstChild.data)'); // prettier-ignore
-    const names = (await browser.evaluate('[...document.querySelector(".strip").querySelectorAll("button")].map(button => button.firstChild.data)')) as string[]; // prettier-ignore
-    expect(await browser.evaluate('[...document.querySelectorAll(".strip")].every(strip => strip.querySelectorAll("[tabindex=\\"0\\"]").length === 1)')).toBe(true); // prettier-ignore
+    const shown = () =>
+      browser!.evaluate(
+        '[...document.querySelectorAll(".tip")].filter(tip => getComputedStyle(tip).visibility === "visible").map(tip => tip.parentElement.firstChild.data)',
+      );
+    const names = (await browser.evaluate(
+      '[...document.querySelector(".strip").querySelectorAll("button")].map(button => button.firstChild.data)',
+    )) as string[];
+    expect(
+      await browser.evaluate(
+        '[...document.querySelectorAll(".strip")].every(strip => strip.querySelectorAll("[tabindex=\\"0\\"]").length === 1)',
+      ),
+    ).toBe(true);
     expect(await shown()).toEqual([]);
     await browser.evaluate('document.querySelector(".strip button").focus()');
     expect(await shown()).toEqual([names[0]]);
@@ -74,21 +80,27 @@ describe('in a browser', () => {
       ['ArrowLeft', names.length - 2],
       ['Home', 0],
     ] as const) {
-      // prettier-ignore
       await browser.send('Input.dispatchKeyEvent', { type: 'keyDown', key });
       expect(await shown(), key).toEqual([names[at]]);
     }
     expect(browser.problems).toEqual([]);
   });
 
-  it('draws the curves anew when the colours change', async context => {
+  it('shows the values of a plot at the pointer', async context => {
     if (!browser) return context.skip(why);
-    await browser.open(file, { width: 400, height: 800 });
-    const colour = () => browser!.evaluate('document.querySelector(".u-legend .u-series:nth-child(2) .u-marker").style.borderColor'); // prettier-ignore
-    const before = await colour();
-    await browser.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: 'dark' }] });
-    await browser.evaluate('new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
-    expect(await colour()).not.toBe(before);
+    await browser.open(file, { width: 1600, height: 800 });
+    const shown = () =>
+      browser!.evaluate(
+        '[...document.querySelectorAll(".plot")[0].querySelectorAll("output")].map(o => o.textContent)',
+      );
+    expect(await shown()).toEqual(['50', '0.06']);
+    const place = `const area = document.querySelector('.plot .area'); area.scrollIntoView({ block: 'center' }); const box = area.getBoundingClientRect();`;
+    const [left, y] = (await browser.evaluate(`(() => { ${place} return [box.left, box.top + 20]; })()`)) as [
+      number,
+      number,
+    ];
+    await browser.send('Input.dispatchMouseEvent', { type: 'mouseMoved', x: left + 1, y });
+    expect(await shown()).toEqual(['1', '3']);
     expect(browser.problems).toEqual([]);
   });
 });

@@ -44,9 +44,17 @@ describe('mgsd-lite report', () => {
     expect(having(elements, 'puzzle')).toHaveLength(12);
     const titles = elements.filter(({ name, text: title }) => name === 'h3' && title.includes('FrozenLake 3 × 3'));
     expect(titles).toHaveLength(12);
-    expect(elements.filter(({ name, attributes }) => name === 'img' && attributes.get('src')!.startsWith('data:image/png;base64,'))).toHaveLength(12); // prettier-ignore
+    expect(
+      elements.filter(
+        ({ name, attributes }) => name === 'img' && attributes.get('src')!.startsWith('data:image/png;base64,'),
+      ),
+    ).toHaveLength(12);
     expect(having(elements, 'strip')).toHaveLength(24); // after stage 1 and after stage 2
-    expect(having(elements, 'tip').every(({ text: tip }) => /nats\. .*The student wrote .*The teacher, who sees the symbols: /s.test(tip))).toBe(true); // prettier-ignore
+    expect(
+      having(elements, 'tip').every(({ text: tip }) =>
+        /nats\. .*The student wrote .*The teacher, who sees the symbols: /s.test(tip),
+      ),
+    ).toBe(true);
     expect(text).toContain('stage 2, update 5'); // a checkpoint between the ends of stages
     expect(having(elements, 'imagined').length).toBeGreaterThan(0);
   });
@@ -87,11 +95,14 @@ describe('mgsd-lite report', () => {
     const second = await makeRun(temporary.file('two'), { changes: { seed: 7, stage2: { estimator: 'sampled' } } });
     expect((await run('report', first.folder, second.folder, '--no-models')).code).toBe(0);
     const elements = readPage(temporary.file('comparison.html'));
-    const names = elements.filter(({ name, attributes }) => name === 'th' && attributes.get('scope') === 'row');
-    expect(names.filter(({ text }) => text === 'one' || text === 'two')).toHaveLength(2 * 6);
+    const heads = elements.filter(({ name, attributes }) => name === 'th' && attributes.get('scope') === 'row');
+    for (const name of ['one', 'two']) expect(heads.filter(({ text }) => text.endsWith(name))).toHaveLength(6);
     const data = elements.filter(({ attributes }) => attributes.get('type') === 'application/json');
     for (const { text } of data)
-      expect((JSON.parse(text) as { curves: { label: string }[] }).curves.map(({ label }) => label)).toEqual(['one', 'two']); // prettier-ignore
+      expect((JSON.parse(text) as { curves: { label: string }[] }).curves.map(({ label }) => label)).toEqual([
+        'one',
+        'two',
+      ]);
     const cells = elements.filter(({ name }) => name === 'td').map(({ text }) => text);
     expect(cells.join('|')).toContain('1|7|&quot;full&quot;|&quot;sampled&quot;'); // seed, stage2.estimator
   });
@@ -120,7 +131,7 @@ describe('mgsd-lite report', () => {
       description: string;
     };
     expect(description).toMatch(/wasm/);
-    expect(having(elements, 'facts')[0]!.text).toContain(description);
+    expect(textOf(elements)).toContain(description);
   });
 });
 
@@ -138,11 +149,11 @@ describe('what is read of a run', () => {
     expect([...read.rows.keys()]).toEqual(['symbolic']);
     expect(read.table.map(({ name }) => name)).toEqual(['symbolic']);
     expect(read.device).toBeNull();
-    expect(read.log).toHaveLength(51);
-    expect(read.log[3]!.metrics['gradNorm']).toBe(Infinity);
+    expect(read.log.filter(({ stage }) => stage === 'stage0')).toHaveLength(51);
     expect(warnings).toEqual([
       expect.stringMatching(/evaluation-base\.json is left out: it has another form/),
-      expect.stringMatching(/log\.jsonl: 3 damaged lines/),
+      expect.stringMatching(/log\.jsonl: line 51 is damaged/),
+      expect.stringMatching(/log\.jsonl: line 52 is damaged/),
       expect.stringMatching(/device\.json is left out: .* not valid JSON/),
     ]);
     expect(updateSeconds(read, 'stage0')).toBeCloseTo(50); // 64 puzzles an update, 64 a second; the last line has no speed
@@ -164,7 +175,16 @@ describe('the puzzles that are shown', () => {
   it('are different ones, as many as asked for or as there are, in the order of the evaluation', () => {
     fc.assert(
       fc.property(fc.array(outcome, { maxLength: 60 }), fc.integer({ min: 1, max: 20 }), (outcomes, count) => {
-        const items = outcomes.map((flags, k): ItemResult => ({ world: 'frozenlake', key: String(k), layout: '', optimal: false, recapExact: true, reason: flags.success ? 'goal' : 'hole', response: [], ...flags })); // prettier-ignore
+        const items = outcomes.map((flags, k): ItemResult => ({
+          world: 'frozenlake',
+          key: String(k),
+          layout: '',
+          optimal: false,
+          recapExact: true,
+          reason: flags.success ? 'goal' : 'hole',
+          response: [],
+          ...flags,
+        }));
         const chosen = chooseItems(items, count);
         expect(chosen).toHaveLength(Math.min(count, items.length));
         expect(new Set(chosen).size).toBe(chosen.length);
@@ -175,7 +195,18 @@ describe('the puzzles that are shown', () => {
   });
 
   it('are mostly detours, half of them solved, if there are enough of all kinds', () => {
-    const items = Array.from({ length: 200 }, (_, k): ItemResult => ({ world: 'frozenlake', level: 3 + (k % 3), key: String(k), layout: '', detour: k % 10 < 2, success: k % 2 === 0, optimal: false, recapExact: true, reason: k % 2 === 0 ? 'goal' : 'hole', response: [] })); // prettier-ignore
+    const items = Array.from({ length: 200 }, (_, k): ItemResult => ({
+      world: 'frozenlake',
+      level: 3 + (k % 3),
+      key: String(k),
+      layout: '',
+      detour: k % 10 < 2,
+      success: k % 2 === 0,
+      optimal: false,
+      recapExact: true,
+      reason: k % 2 === 0 ? 'goal' : 'hole',
+      response: [],
+    }));
     const chosen = chooseItems(items);
     const count = (is: (item: ItemResult) => boolean) => chosen.filter(is).length;
     expect([chosen.length, count(({ detour }) => detour), count(({ success }) => success)]).toEqual([12, 8, 6]);
@@ -188,7 +219,12 @@ describe('the puzzles that are shown', () => {
     const failed = items.filter(({ success }) => !success);
     expect(groups.reduce((sum, { count }) => sum + count, 0)).toBe(failed.length);
     expect(groups.map(({ count }) => count)).toEqual(groups.map(({ count }) => count).toSorted((a, b) => b - a));
-    const known = new Map(puzzles.map(({ world, instance }) => [puzzleKey({ world: world.name, key: world.instanceKey(instance) }), world.shortestLength(instance)])); // prettier-ignore
+    const known = new Map(
+      puzzles.map(({ world, instance }) => [
+        puzzleKey({ world: world.name, key: world.instanceKey(instance) }),
+        world.shortestLength(instance),
+      ]),
+    );
     const grammar = groups.find(({ reason }) => reason === 'grammar')!;
     const lengths = failed.filter(({ reason }) => reason === 'grammar').map(item => known.get(puzzleKey(item))!);
     expect(grammar.worst.map(item => known.get(puzzleKey(item)))).toEqual(

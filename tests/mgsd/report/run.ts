@@ -94,7 +94,6 @@ export async function makeRun(
       ['stage2', 5, 3],
       ['stage2', 10, 4],
     ] as const)
-      // prettier-ignore
       fs.writeFileSync(path.join(folder, `checkpoint-${stage}-${step}.safetensors`), await checkpoint(seed));
   return { folder, items };
 }

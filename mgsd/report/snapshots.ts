@@ -1,0 +1,185 @@
+/** The student at one moment of its training after another: what it wrote, and at every token its divergence from the teacher. */
+import { divergenceFields, divergenceStats, noGrad, softmax } from '../../core/index.js';
+import type { Device, NumberArray } from '../../core/index.js';
+import { loadModel } from '../../models/index.js';
+import type { VisionLanguageModel } from '../../models/index.js';
+import { evaluate } from '../evaluation/evaluate.js';
+import type { ItemResult } from '../evaluation/evaluate.js';
+import { readCheckpoint } from '../runs/run-folder.js';
+import type { Puzzle } from '../method/puzzles.js';
+import { packTraces } from '../method/packing.js';
+import type { StageName } from '../method/stages/stage.js';
+import type { RowName } from '../evaluation/table.js';
+import { relabelledTrace } from '../method/targets.js';
+import { evenly, puzzleKey } from './choose.js';
+import type { CheckpointFile } from '../runs/store.js';
+import type { ReportRun } from './run-data.js';
+
+/** A token and the probability that a model gives it. */
+export type Guess = readonly [token: number, probability: number];
+
+/** One token of a student's own rollout. */
+export interface TokenDivergence {
+  readonly token: number;
+  /** What the token belongs to, a SPAN_ number. */
+  readonly span: number;
+  /** Reverse KL(student || teacher) over the whole vocabulary at this position, in nats. */
+  readonly reverseKl: number;
+  /** Probability of the written token. */
+  readonly student: number;
+  readonly teacher: number;
+  /** What the teacher, who sees the symbols, would most likely have written here. */
+  readonly teacherGuesses: readonly Guess[];
+  /** What an oracle might have written here. */
+  readonly oracle: readonly number[];
+}
+
+/** The student at one moment of the training. */
+export interface Snapshot {
+  readonly stage: StageName;
+  /** Updates of that stage; null for its end, where the file does not say. */
+  readonly step: number | null;
+  /** Outcomes of the chosen puzzles, by `puzzleKey`. */
+  readonly items: ReadonlyMap<string, ItemResult>;
+  /** By `puzzleKey`; empty without checkpoints. */
+  readonly divergences: ReadonlyMap<string, readonly TokenDivergence[]>;
+}
+
+/** By stage: the row from images that ends it, and how many looks are shown; while it grounds, hardly anything is planned. */
+const shownStages: readonly (readonly [StageName, RowName, looks: number])[] = [
+  ['stage0', 'base', 0],
+  ['stage1', 'stage1', 2],
+  ['stage2', 'mgsd', 8],
+  ['direct', 'direct', 0],
+];
+
+/** Longer than any response to a 5 x 5 board; a rollout that never ends repeats itself anyway. */
+const maximumTokens = 60;
+
+/** The chosen puzzles in the order of the training, as far as evaluations and looks tell: no model is run. */
+export function storedSnapshots(run: ReportRun, puzzles: ReadonlyMap<string, Puzzle>): Snapshot[] {
+  const of = (all: readonly ItemResult[]) =>
+    new Map(all.filter(item => puzzles.has(puzzleKey(item))).map(item => [puzzleKey(item), item]));
+  return shownStages
+    .flatMap<Snapshot>(([stage, row, count]) => {
+      const looks = run.looks.filter(entry => entry.stage === stage && entry.input === 'image');
+      const between = evenly(looks, count).map(({ step, items }) => ({ stage, step, items: of(items) }));
+      const end = { stage, step: null, items: of(run.rows.get(row) ?? []) };
+      return [...between, end].map(snapshot => ({ ...snapshot, divergences: new Map<string, never>() }));
+    })
+    .filter(({ items }) => items.size > 0);
+}
+
+/**
+ * The same with what the checkpoints show: divergences from the teacher at the newest one of each stage, and the students of
+ * stages that have not ended or were never looked at.
+ * @param warn told about checkpoints that cannot be read
+ */
+export async function computedSnapshots(
+  run: ReportRun,
+  puzzles: ReadonlyMap<string, Puzzle>,
+  device: Device,
+  warn: (message: string) => void,
+): Promise<Snapshot[]> {
+  const stored = storedSnapshots(run, puzzles);
+  const load = async ({ path }: CheckpointFile): Promise<VisionLanguageModel | undefined> => {
+    try {
+      return await loadModel(device, readCheckpoint(path), { trainable: false });
+    } catch (error) {
+      warn(`${path} is left out: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  };
+  const planner = run.checkpoints.findLast(({ stage }) => stage === 'stage0');
+  const teacher = planner && (await load(planner));
+  const snapshots: Snapshot[] = [];
+  for (const [stage] of shownStages) {
+    const ofStage = stored.filter(snapshot => snapshot.stage === stage);
+    const end = ofStage.find(({ step }) => step === null);
+    const looks = ofStage.filter(snapshot => snapshot !== end);
+    const files = stage !== 'stage0' ? run.checkpoints.filter(file => file.stage === stage) : [];
+    const newest = files.at(-1);
+    const loaded: Snapshot[] = [];
+    for (const file of looks.length > 0 ? files.slice(-1) : files) {
+      const model = await load(file);
+      if (!model) continue;
+      const items = (file === newest ? end?.items : undefined) ?? (await rollOutGreedily(model, puzzles));
+      const divergences =
+        teacher && file === newest
+          ? await divergencesOf(model, teacher, puzzles, items, run.config.stage2.teacherFloor)
+          : new Map<string, never>();
+      loaded.push({ stage, step: file.step, items, divergences });
+      model.dispose();
+    }
+    const isLoaded = loaded.some(({ items }) => items === end?.items);
+    snapshots.push(...looks, ...loaded, ...(end && !isLoaded ? [end] : []));
+  }
+  teacher?.dispose();
+  return snapshots;
+}
+
+async function rollOutGreedily(
+  model: VisionLanguageModel,
+  puzzles: ReadonlyMap<string, Puzzle>,
+): Promise<Map<string, ItemResult>> {
+  const groups = [...puzzles.values()].map(puzzle => {
+    const { world, instance } = puzzle;
+    return { world, level: instance.size, puzzles: [puzzle], byDifficulty: [] };
+  });
+  const items = await evaluate(model, groups, { input: 'image' });
+  return new Map(items.map(item => [puzzleKey(item), item]));
+}
+
+/** One forward pass each of student (image) and teacher (symbols) over the student's own rollouts. */
+async function divergencesOf(
+  student: VisionLanguageModel,
+  teacher: VisionLanguageModel,
+  puzzles: ReadonlyMap<string, Puzzle>,
+  items: ReadonlyMap<string, ItemResult>,
+  teacherFloor: number,
+): Promise<Map<string, TokenDivergence[]>> {
+  const responses = [...items].map(([key, { response }]) => [key, response.slice(0, maximumTokens)] as const);
+  const traces = responses.map(([key, tokens]) => relabelledTrace(puzzles.get(key)!, tokens));
+  const written = responses.flatMap(([, tokens]) => tokens);
+  if (written.length === 0) return new Map();
+  const { device } = student;
+  const [studentShares, teacherShares, stats] = await device.scope(() =>
+    noGrad(() => {
+      const seen = student.forward(device.fromHost(packTraces(traces, 'image', student))); // (N, V)
+      const known = teacher.forward(device.fromHost(packTraces(traces, 'symbolic', teacher))); // (N, V)
+      const tokens = new Int32Array(seen.shape[0]!); // (N), zeros for the padding
+      tokens.set(written);
+      const floor = device.tensor([teacherFloor], [1]);
+      const measured = divergenceStats(seen, known, student.indices(tokens), floor); // (N, fields)
+      return Promise.all([softmax(seen).read(), softmax(known).read(), measured.read()]);
+    }),
+  );
+  const V = student.config.vocabulary;
+  const kl = divergenceFields.indexOf('reverseKl');
+  let next = 0;
+  return new Map(
+    responses.map(([key, tokens], s) => [
+      key,
+      tokens.map((token, t) => {
+        const row = next++;
+        return {
+          token,
+          span: traces[s]!.spans[t]!,
+          reverseKl: Math.max(0, stats[row * divergenceFields.length + kl]!), // rounding
+          student: studentShares[row * V + token]!,
+          teacher: teacherShares[row * V + token]!,
+          teacherGuesses: likeliest(teacherShares.subarray(row * V, (row + 1) * V)),
+          oracle: traces[s]!.targets[t]!,
+        };
+      }),
+    ]),
+  );
+}
+
+/** The likeliest tokens, at most three, and only those of at least one percent. */
+function likeliest(probabilities: NumberArray): Guess[] {
+  return Array.from(probabilities, (probability, token): Guess => [token, probability])
+    .filter(([, probability]) => probability >= 0.01)
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, 3);
+}
