@@ -1,7 +1,7 @@
 /**
- * The ablation: for every seed the method's own run, then one for each row that differs from it. Runs of one seed share what is
- * the same: a stage that another run has been through with the same settings is taken over, not trained again. A run that is
- * complete is not begun again, so the same command goes on where it was stopped.
+ * The ablation: for every seed the method's own run, then one for each row that differs from it. Runs of one seed share
+ * what is the same: a stage that another run has been through with the same settings is taken over, not trained again.
+ * A run that is complete is not begun again, so the same command goes on where it was stopped.
  *
  *     OUT/seed1/mgsd, OUT/seed1/forward-kl, ...   folders of runs, as `train` makes them
  *     OUT/ablation.json, OUT/ablation.md          the table, renewed after every run
@@ -188,7 +188,10 @@ function usedImages(folder: string, stages: readonly StageName[]): number {
   return images;
 }
 
-/** What the method's run has used in stages 1 and 2 if it is through, extensions by the gate included; else what is planned. */
+/**
+ * What the method's run has used in stages 1 and 2 if it is through, extensions by the gate included; else what is
+ * planned.
+ */
 function methodImages(seed: number, { out, config }: AblateOptions): number {
   const folder = path.join(out, `seed${seed}`, methodRun);
   const isThrough = fs.existsSync(evaluationFile(folder, 'mgsd'));

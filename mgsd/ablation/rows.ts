@@ -1,6 +1,6 @@
 /**
- * The rows of the ablation table: what each changes about a run, and which evaluation it shows. Every row sees as many images in
- * stages 1 and 2 together as the method does, and starts from the same stage 0.
+ * The rows of the ablation table: what each changes about a run, and which evaluation it shows. Every row sees as many
+ * images in stages 1 and 2 together as the method does, and starts from the same stage 0.
  */
 import { resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
@@ -96,7 +96,9 @@ export type AblationName = keyof typeof rows;
 export const ablationRows: Readonly<Record<AblationName, AblationRow>> = rows;
 export const ablationNames = Object.keys(rows) as readonly AblationName[];
 
-/** Images that stages 1 and 2 are planned to use: every sequence of stage 2 counts. Extensions by the gate come on top. */
+/**
+ * Images that stages 1 and 2 are planned to use: every sequence of stage 2 counts. Extensions by the gate come on top.
+ */
 export function plannedImages({ stage1, stage2 }: RunConfig): number {
   return stage1.steps * stage1.batch + stage2.steps * stage2.batch;
 }

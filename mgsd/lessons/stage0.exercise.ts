@@ -9,8 +9,8 @@ export interface Graph {
 }
 
 /**
- * What the planner should say in every state: each action that begins a shortest way to the goal has the same probability, all
- * others 0. States at the goal, or without a way to it, have zeros only.
+ * What the planner should say in every state: each action that begins a shortest way to the goal has the same
+ * probability, all others 0. States at the goal, or without a way to it, have zeros only.
  * @returns targets[state][action]
  */
 export function softTargets(graph: Graph): number[][] {

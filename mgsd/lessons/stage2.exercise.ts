@@ -4,7 +4,9 @@ import { yourTurn } from '../../kernels/your-turn.exercise.js';
 /**
  * The estimate of d KL(p || q) / d z from one token that was drawn from p = softmax(z), as a policy gradient: minus the
  * advantage log q_y - log p_y + baseline, times d log p_y / d z.
- * @param z logits of the student, (V) @param logQ log-probabilities of the teacher, (V) @param token the one that was drawn
+ * @param z logits of the student, (V)
+ * @param logQ log-probabilities of the teacher, (V)
+ * @param token the one that was drawn
  * @returns (V); its mean over tokens drawn from p is the exact gradient, whatever the baseline
  */
 export function sampledGradient(

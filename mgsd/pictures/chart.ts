@@ -51,8 +51,8 @@ ${body}
 }
 
 /**
- * Round numbers in a range: 1, 2 or 5 times a power of ten apart; on a logarithmic axis up to seven powers of ten, if it has
- * at least two.
+ * Round numbers in a range: 1, 2 or 5 times a power of ten apart; on a logarithmic axis up to seven powers of ten, if
+ * it has at least two.
  */
 export function ticksOf(low: number, high: number, scale: Scale): number[] {
   if (scale === 'log') {
@@ -65,7 +65,8 @@ export function ticksOf(low: number, high: number, scale: Scale): number[] {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * (rough / power > 5 ? 10 : rough / power > 2 ? 5 : rough / power > 1 ? 2 : 1);
   const ticks: number[] = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) ticks.push(k * step + 0); // + 0: no -0
+  const [first, last] = [Math.ceil(low / step - 1e-9), high / step + 1e-9];
+  for (let k = first; k <= last; k++) ticks.push(k * step + 0); // + 0: no -0
   return ticks;
 }
 
@@ -85,8 +86,8 @@ export function threeDigits(value: number): string {
 }
 
 /**
- * Ticks and lines, as the inside of an SVG element. The plot's area is at (0, 0), its ticks stand left of it and below. Points
- * that are not finite, or not above 0 on a logarithmic axis, are left out.
+ * Ticks and lines, as the inside of an SVG element. The plot's area is at (0, 0), its ticks stand left of it and below.
+ * Points that are not finite, or not above 0 on a logarithmic axis, are left out.
  */
 export function plotMarkup(plot: Plot, [width, height]: readonly [number, number]): string {
   const { lines, xScale = 'linear', yScale = 'linear', yTick = threeDigits } = plot;

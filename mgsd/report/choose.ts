@@ -72,8 +72,8 @@ export interface FailureGroup {
 }
 
 /**
- * Failures by reason, the most frequent first. The worst are those that left the optimal plans earliest (by share of the
- * shortest plan), on the easiest puzzles.
+ * Failures by reason, the most frequent first. The worst are those that left the optimal plans earliest (by share of
+ * the shortest plan), on the easiest puzzles.
  * @param puzzles the puzzles of the items; items whose puzzle is not there are counted but not shown
  * @param shown how many of each reason
  */

@@ -200,6 +200,7 @@ export function plotFigure({ title, scale, x, curves }: CurvePlot): Html {
     size,
   );
   const known = (values: Curve['raw']) => values.filter(value => value !== null);
+  const values = curves.map(({ label, smooth }) => ({ label, values: smooth.map(y => (y === null ? null : show(y))) }));
   const summary = curves.map(
     ({ label, smooth }) => `${label} from ${show(known(smooth)[0])} to ${show(known(smooth).at(-1))}`,
   );
@@ -218,7 +219,7 @@ export function plotFigure({ title, scale, x, curves }: CurvePlot): Html {
       )}
     </ul>
     <script type="application/json">
-      ${jsonForScript({ x, curves: curves.map(({ label, smooth }) => ({ label, values: smooth.map(value => (value === null ? null : show(value))) })) })}
+      ${jsonForScript({ x, curves: values })}
     </script>
     ${fold(
       'as a table',

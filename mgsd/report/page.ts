@@ -45,7 +45,8 @@ export function reportPage(
   const present = sections.filter(([, , content]) => content !== null);
   const script = asset('script.js');
   const hash = createHash('sha256').update(script).digest('base64'); // no other script can run
-  const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`;
+  const sources = `img-src data:; style-src 'unsafe-inline'; script-src 'sha256-${hash}'`;
+  const policy = `default-src 'none'; ${sources}; base-uri 'none'; form-action 'none'`;
   const body = html`<head>
       <meta charset="utf-8" />
       <meta http-equiv="Content-Security-Policy" content="${policy}" />
@@ -184,7 +185,7 @@ function puzzleSection(shown: readonly ShownRun[], chosen: ReadonlyMap<string, P
       <li>${sample(['casing', 0.15], ['line', 0.08])} the student's plan; a cross where it fails</li>
       <li><del>(0,1)</del> written, but not there</li>
       <li><ins>(0,2)</ins> there, but not written</li>
-      ${measured && html`<li>reverse KL 0 <span class="ramp"></span> ${hottest} nats and more; the plan begins at the bar</li>`}
+      ${measured && html`<li>reverse KL 0 <span class="ramp"></span> ${hottest} nats or more</li>`}
     </ul>
     <div class="grid wide">${[...chosen.values()].map((puzzle, k) => puzzleCard(puzzle, k + 1, shown))}</div>`;
 }

@@ -122,7 +122,10 @@ function planFigure(attempt: Attempt, picture: string, whose: string): Html {
   const { puzzle, reading } = attempt;
   const { world, instance } = puzzle;
   const [shortest, plans] = [world.shortestLength(instance), countOptimalPlans(puzzle)];
-  const label = `Plan ${world.formatAnswer(reading.actions)}: ${outcome(attempt)}. The shortest plans have ${shortest} moves, as ${world.formatAnswer(world.referencePlan(instance))}.`;
+  const example = world.formatAnswer(world.referencePlan(instance));
+  const label =
+    `Plan ${world.formatAnswer(reading.actions)}: ${outcome(attempt)}. ` +
+    `The shortest plans have ${shortest} moves, as ${example}.`;
   const optimal = `${plans === 1 ? 'One plan is' : `${plans} plans are`} optimal (${shortest} moves).`;
   return figure(
     board(puzzle, { picture, plan: reading.actions, label }),
@@ -139,7 +142,7 @@ function imaginedBoard({ puzzle: { world }, item, reading: { actions, recap } }:
   const label = `The board as the student wrote it down, row by row: ${boardText(world, instance).join(' / ')}`;
   return figure(
     board({ world, instance }, { plan: actions, optimal: false, label }),
-    `The board as it wrote it down, ${whose}: not the real one. On this one its plan ${success ? 'would succeed' : 'fails too'}.`,
+    `The board as it wrote it down, ${whose}: not the real one. Here its plan ${success ? 'would succeed' : 'fails too'}.`,
     'imagined',
   );
 }
@@ -150,7 +153,7 @@ function recapBlock({ item: { recapExact }, reading: { grammar }, recap, wrong, 
     wrong === 0 ? (recapExact ? 'all of it right' : 'right, but never closed') : `${differ} from the truth`;
   return html`<h4>What it wrote down, ${moment}: ${verdict}</h4>
     ${recapList(recap)}
-    ${grammar.ok ? null : html`<p class="note">The grammar breaks at token ${grammar.position + 1}: ${grammar.reason}.</p>`}`;
+    ${!grammar.ok && html`<p class="note">Ungrammatical at token ${grammar.position + 1}: ${grammar.reason}.</p>`}`;
 }
 
 function heatStrips(attempts: readonly SnapshotAttempt[]): Html | null {

@@ -64,7 +64,7 @@ function requireReplaceable(file: string): void {
   if (!found) return;
   if (found.isFile() && beginningOf(file) === pageBeginning) return;
   throw new FileError(
-    `${file} is there already and is no report of this program: choose another name with --out; nothing was overwritten.`,
+    `${file} is there already and is not a report: choose another name with --out; nothing was overwritten.`,
   );
 }
 

@@ -1,4 +1,4 @@
-/** What a report needs of a run's folder. The run may still be training: nothing is locked, and what is missing yet is left out. */
+/** Reads a run's folder for a report. The run may still be training: nothing is locked, missing files are left out. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
@@ -103,7 +103,7 @@ export function updateSeconds({ log, config }: ReportRun, stage: StageName): num
   return speeds.reduce((sum, speed) => sum + (speed > 0 ? batchOf(config, stage) / speed : 0), 0);
 }
 
-/** What a run has come to: the row after its last stage, from images, and its outcomes; undefined before any evaluation. */
+/** The row after a run's last stage, from images, with its outcomes; undefined before the first evaluation. */
 export function finalResult({ rows }: ReportRun): { row: RowName; items: readonly ItemResult[] } | undefined {
   const row = (['mgsd', 'direct', 'stage1', 'base', 'symbolic'] as const).find(name => rows.has(name));
   return row && { row, items: rows.get(row)! };

@@ -22,7 +22,7 @@
     const choose = chosen => buttons.forEach(button => (button.tabIndex = button === chosen ? 0 : -1));
     choose(buttons[0]);
     strip.addEventListener('focusin', event => choose(event.target));
-    strip.addEventListener('click', event => event.target.closest('button')?.focus()); // Safari does not do it by itself
+    strip.addEventListener('click', event => event.target.closest('button')?.focus()); // for Safari
     strip.addEventListener('keydown', event => {
       const step = { ArrowRight: 1, ArrowLeft: -1, Home: -buttons.length, End: buttons.length }[event.key];
       if (step === undefined) return;

@@ -1,4 +1,6 @@
-/** The student at one moment of its training after another: what it wrote, and at every token its divergence from the teacher. */
+/**
+ * Students at several moments of the training: what they wrote, and their divergence from the teacher at each token.
+ */
 import { divergenceFields, divergenceStats, noGrad, softmax } from '../../core/index.js';
 import type { Device, NumberArray } from '../../core/index.js';
 import { loadModel } from '../../models/index.js';
@@ -45,7 +47,7 @@ export interface Snapshot {
   readonly divergences: ReadonlyMap<string, readonly TokenDivergence[]>;
 }
 
-/** By stage: the row from images that ends it, and how many looks are shown; while it grounds, hardly anything is planned. */
+/** By stage: the row from images that ends it, and how many looks are shown. Little is planned during grounding. */
 const shownStages: readonly (readonly [StageName, RowName, looks: number])[] = [
   ['stage0', 'base', 0],
   ['stage1', 'stage1', 2],
@@ -71,8 +73,8 @@ export function storedSnapshots(run: ReportRun, puzzles: ReadonlyMap<string, Puz
 }
 
 /**
- * The same with what the checkpoints show: divergences from the teacher at the newest one of each stage, and the students of
- * stages that have not ended or were never looked at.
+ * The same with what the checkpoints show: divergences from the teacher at the newest one of each stage, and the
+ * students of stages that have not ended or were never looked at.
  * @param warn told about checkpoints that cannot be read
  */
 export async function computedSnapshots(

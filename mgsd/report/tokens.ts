@@ -12,8 +12,8 @@ export interface RecapDifference {
 }
 
 /**
- * Aligns a recap with the truth by the least number of changed, surplus and missing tokens (Levenshtein distance), so that
- * one forgotten hole does not make all that follows look wrong.
+ * Aligns a recap with the truth by the least number of changed, surplus and missing tokens (Levenshtein distance), so
+ * that one forgotten hole does not make all that follows look wrong.
  */
 export function alignRecap(written: readonly number[], truth: readonly number[]): RecapDifference[] {
   const width = truth.length + 1;

@@ -2,7 +2,8 @@
 import { yourTurn } from '../../kernels/your-turn.exercise.js';
 
 /**
- * A token from softmax(logits / temperature) by the Gumbel-max trick; the largest logit, the first of equals, for temperature 0.
+ * A token from softmax(logits / temperature) by the Gumbel-max trick; the largest logit, the first of equals, for
+ * temperature 0.
  * @param uniform one number in (0, 1) per logit
  */
 export function sampleToken(logits: readonly number[], temperature: number, uniform: readonly number[]): number {

@@ -1,6 +1,6 @@
 /**
- * Whether an exercise was solved, one check per lesson. A check throws an error that says what is wrong; `npm run exercise`
- * runs it on the file in the lesson's folder, and the tests on that file and on a solution.
+ * Whether an exercise was solved, one check per lesson. A check throws an error that says what is wrong; `npm run
+ * exercise` runs it on the file in the lesson's folder, and the tests on that file and on a solution.
  */
 import type * as Tape from '../../core/lessons/tape.exercise.js';
 import type * as Gradcheck from '../../core/lessons/gradcheck.exercise.js';

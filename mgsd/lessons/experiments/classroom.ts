@@ -1,4 +1,4 @@
-/** A model and boards so small that a whole training fits into a lesson: 3 x 3 boards of 24 pixels, 0.2 M parameters. */
+/** A model and boards small enough to train within a lesson: 3 x 3 boards of 24 pixels, 0.2 M parameters. */
 import { AdamW, Random } from '../../../core/index.js';
 import type { Device } from '../../../core/index.js';
 import { decodeCheckpoint, loadModel, noDecayGroups, VisionLanguageModel } from '../../../models/index.js';
@@ -69,7 +69,10 @@ export function openClassroom(device: Device, config: RunConfig): Classroom {
 
 type StageMaker = (setting: StageSetting) => Stage;
 
-/** A model after all updates of a stage: a copy of `from`, or fresh weights. @param after called after each update, from 1 */
+/**
+ * A model after all updates of a stage: a copy of `from`, or fresh weights.
+ * @param after called after each update, from 1
+ */
 async function train(
   { device, training }: Classroom,
   config: RunConfig,
@@ -152,7 +155,11 @@ export interface Rollouts {
   readonly traces: readonly TrainingTrace[];
 }
 
-/** @param stream of the random numbers that choose the boards @param look how they are drawn; @param sampling default greedy */
+/**
+ * @param stream of the random numbers that choose the boards
+ * @param look how they are drawn;
+ * @param sampling default greedy
+ */
 export async function pretrainedRollouts(
   { device, seed }: ExperimentOptions,
   count: number,

@@ -56,7 +56,9 @@ function drawToken(logP: Float64Array, u: number): number {
   return logP.length - 1;
 }
 
-/** The estimate from one token y: advantage (log q_y - log p_y [+ KL]) times the gradient of -log p_y, added to `sum`. */
+/**
+ * The estimate from one token y: advantage (log q_y - log p_y [+ KL]) times the gradient of -log p_y, added to `sum`.
+ */
 function addEstimate(sum: Float64Array, { logP, logQ }: Position, token: number, baseline: number): void {
   const advantage = logQ[token]! - logP[token]! + baseline;
   for (let k = 0; k < sum.length; k++) sum[k]! += advantage * (Math.exp(logP[k]!) - Number(k === token));

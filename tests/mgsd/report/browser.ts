@@ -150,6 +150,6 @@ export class Browser {
     this.#session = undefined;
     await this.send('Browser.close');
     await ended;
-    fs.rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }); // its helpers end a little later
+    fs.rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }); // helpers end later
   }
 }

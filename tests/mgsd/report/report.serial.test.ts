@@ -1,4 +1,4 @@
-/** The report in a real browser, headless: nothing on the console, no request out, no sideways scrolling, curves drawn. */
+/** The report in a headless browser: no console output, no requests, no sideways scrolling, curves drawn. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import fs from 'node:fs';
 import os from 'node:os';

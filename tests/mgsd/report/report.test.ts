@@ -64,7 +64,7 @@ describe('mgsd-lite report', () => {
     expect((await run('report', folder, '--no-models')).code).toBe(0);
     const page = fs.readFileSync(path.join(folder, 'report.html'), 'utf8');
     const elements = readHtml(page);
-    expect(textOf(elements)).toContain('&lt;/script&gt;&lt;img src=&quot;http://evil.example/x&quot;'); // the reason, the metric
+    expect(textOf(elements)).toContain('&lt;/script&gt;&lt;img src=&quot;http://evil.example/x&quot;');
     expect(page).not.toContain('<img src="http');
     const data = elements.filter(({ attributes }) => attributes.get('type') === 'application/json');
     const plots = data.map(({ text }) => JSON.parse(text) as { curves: { label: string }[] });
@@ -156,7 +156,7 @@ describe('what is read of a run', () => {
       expect.stringMatching(/log\.jsonl: line 52 is damaged/),
       expect.stringMatching(/device\.json is left out: .* not valid JSON/),
     ]);
-    expect(updateSeconds(read, 'stage0')).toBeCloseTo(50); // 64 puzzles an update, 64 a second; the last line has no speed
+    expect(updateSeconds(read, 'stage0')).toBeCloseTo(50); // 64 puzzles an update at 64 a second
   });
 
   it('keeps rows over other puzzles out of the table', async () => {

@@ -1,4 +1,4 @@
-/** The folder of a run as a training leaves it, made up in a moment: plans of every kind, and texts that want to be markup. */
+/** Makes up a run's folder as training leaves it, with plans of every kind and text that must not become markup. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { resolveConfig } from '../../../mgsd/method/config.js';
