@@ -139,6 +139,26 @@ export function defineKernel<const B extends string, const P extends string>(ker
   return kernel;
 }
 
+const buffersOf = (access: Access) =>
+  ({
+    float: { access, kind: 'float' },
+    wide: { access, kind: 'wide' },
+    index: { access, kind: 'index' },
+  }) as const satisfies Readonly<Record<Kind, BufferSpec>>;
+
+/** Buffers by access and kind, as in `x: reads.float`. */
+export const reads = buffersOf('read');
+export const writes = buffersOf('write');
+export const updates = buffersOf('update');
+
+/** Fills a buffer of a test case with random values. */
+export const uniform = (minimum: number, maximum: number): Fill => ({ kind: 'uniform', minimum, maximum });
+/** Fills a buffer of a test case with these values, from the start again if they are too few. */
+export const given = (values: ArrayLike<number>): Fill => ({ kind: 'values', values });
+/** Fills a buffer of a test case with a value for every position. */
+export const givenEach = (length: number, value: (i: number) => number): Fill =>
+  given(Array.from({ length }, (_, i) => value(i)));
+
 /** Params that are sizes or strides. */
 export function sizes<const Name extends string>(...names: readonly Name[]): Readonly<Record<Name, 'u32'>> {
   return Object.fromEntries(names.map(name => [name, 'u32'])) as Record<Name, 'u32'>;

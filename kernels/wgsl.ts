@@ -116,16 +116,22 @@ function independentLanes({ profile }: WgslTarget, work: 'little' | 'much'): num
   return profile === 'software' && work === 'much' ? 8 : 64;
 }
 
+interface LaneOptions {
+  /** Goes in front of `main`. */
+  readonly declarations?: string;
+  readonly work?: 'little' | 'much';
+}
+
 /**
- * A pass in which lane `i` of `count(params)` works on its own. `code` sees `i`; `total` is the same count in WGSL,
- * `declarations` go in front of `main`.
+ * A pass in which lane `i` of `count(params)` works on its own. `code` sees `i`; `total` is the same count in
+ * WGSL.
  */
 export function lanePass(
   target: WgslTarget,
   count: (params: Params) => number,
   total: string,
   code: string,
-  { declarations = '', work = 'little' }: { readonly declarations?: string; readonly work?: 'little' | 'much' } = {},
+  { declarations = '', work = 'little' }: LaneOptions = {},
 ): WgslPass {
   const lanes = independentLanes(target, work);
   return {
@@ -222,9 +228,8 @@ export function rowsByWidth(
   code: (width: Width) => string,
   declarations: (width: Width) => string = () => '',
 ): readonly WgslPass[] {
-  return byWidth(
-    p => p['cols']! % 4 === 0,
-    w => rowPass(target, `${rowBounds(w)}\n  ${code(w)}`, { declarations: declarations(w) }),
+  return byWidth(multiplesOfFour('cols'), w =>
+    rowPass(target, `${rowBounds(w)}\n  ${code(w)}`, { declarations: declarations(w) }),
   );
 }
 
@@ -245,6 +250,33 @@ export function byWidth(aligned: (params: Params) => boolean, write: (width: Wid
     };
   });
 }
+
+/** True where all of these params are multiples of four. */
+export const multiplesOfFour =
+  (...names: readonly string[]) =>
+  (params: Params): boolean =>
+    names.every(name => params[name]! % 4 === 0);
+
+/**
+ * `byWidth` of lanes that have one value each: as many lanes as the product of the params in `sizes`, over the width.
+ * @param code sees `i`, the number of the value
+ */
+export function lanesByWidth(
+  target: WgslTarget,
+  sizes: readonly string[],
+  aligned: (params: Params) => boolean,
+  code: (width: Width) => string,
+  options?: LaneOptions,
+): readonly WgslPass[] {
+  const total = sizes.map(name => `params.${name}`).join(' * ');
+  const count = (p: Params) => sizes.reduce((product, name) => product * p[name]!, 1);
+  return byWidth(aligned, w => lanePass(target, p => count(p) / w.size, `${total} / ${w.size}u`, code(w), options));
+}
+
+/** WGSL: indices `i0`..`i3` of element `e` of a contiguous tensor [d0, d1, d2, d3]. */
+export const unravel = `let i3 = e % params.d3; let r2 = e / params.d3;
+  let i2 = r2 % params.d2; let r1 = r2 / params.d2;
+  let i1 = r1 % params.d1; let i0 = r1 / params.d1;`;
 
 /** What differs between the vec4 and the single-element form of a text. */
 export interface Width {

@@ -7,7 +7,7 @@
  * kernel serves a training pass (queries and keys are the same rows), a prefill, and a decode step (one query against
  * the rows of a cache).
  */
-import { defineKernel, sizes } from '../kernel.js';
+import { defineKernel, sizes, given, reads, uniform, writes } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import type { NumberArray } from '../dtype.js';
 import { attentionGradWgsl, attentionWgsl } from './attention.wgsl.js';
@@ -57,13 +57,7 @@ export const attentionKernel = defineKernel({
     'out[query, head, headDim] = softmax(scale * q k^T + mask) v per sequence and head; lse[query, head] = log of the ' +
     'sum of exponentials. q: row stride strideQ, column head * headDim; k and v: row stride strideKv, columns offsetK and ' +
     'offsetV + head * headDim. A query without visible keys gives zeros and lse 0',
-  buffers: {
-    q: { access: 'read', kind: 'float' },
-    kv: { access: 'read', kind: 'float' },
-    table: { access: 'read', kind: 'index' },
-    out: { access: 'write', kind: 'float' },
-    lse: { access: 'write', kind: 'wide' },
-  },
+  buffers: { q: reads.float, kv: reads.float, table: reads.index, out: writes.float, lse: writes.wide },
   params: {
     ...sizes('sequences', 'heads', 'headDim', 'strideQ', 'strideKv', 'offsetK', 'offsetV', 'maxQueries', 'maxKeys'),
     scale: 'f32',
@@ -125,11 +119,7 @@ export const attentionKernel = defineKernel({
         lse: queryRows * heads,
       },
       // f32 resolves a probability only as well as its score: keep scores within about 100
-      fills: {
-        table: { kind: 'values', values: table },
-        q: { kind: 'uniform', minimum: -4, maximum: 4 },
-        kv: { kind: 'uniform', minimum: -4, maximum: 4 },
-      },
+      fills: { table: given(table), q: uniform(-4, 4), kv: uniform(-4, 4) },
     };
   },
   tolerance: 1e-5,
@@ -141,21 +131,8 @@ export const attentionGradKernel = defineKernel({
   summary:
     'dqkv[rows, 3, heads, headDim] from qkv (same layout), out and dout[rows, heads, headDim] and lse[rows, heads] of a ' +
     'self-attention pass; every row must belong to exactly one sequence',
-  buffers: {
-    qkv: { access: 'read', kind: 'float' },
-    table: { access: 'read', kind: 'index' },
-    out: { access: 'read', kind: 'float' },
-    lse: { access: 'read', kind: 'wide' },
-    dout: { access: 'read', kind: 'float' },
-    dqkv: { access: 'write', kind: 'float' },
-  },
-  params: {
-    sequences: 'u32',
-    heads: 'u32',
-    headDim: 'u32',
-    maxQueries: 'u32',
-    scale: 'f32',
-  },
+  buffers: { qkv: reads.float, table: reads.index, out: reads.float, lse: reads.wide, dout: reads.float, dqkv: writes.float },
+  params: { sequences: 'u32', heads: 'u32', headDim: 'u32', maxQueries: 'u32', scale: 'f32' },
   // FlashAttention's backward (Dao et al. 2022, arXiv 2205.14135, appendix B.2): P is recomputed from lse, and
   // delta = rowsum(dO * O) replaces the row sum of the softmax gradient.
   reference({ qkv, table, out, lse, dout, dqkv }, { sequences, heads, headDim, scale }) {
@@ -218,10 +195,10 @@ export const attentionGradKernel = defineKernel({
         dqkv: queryRows * 3 * width,
       },
       fills: {
-        table: { kind: 'values', values: table },
+        table: given(table),
         // exp(score - lse) must stay a probability: keep scores small and lse above them
-        qkv: { kind: 'uniform', minimum: -1, maximum: 1 },
-        lse: { kind: 'uniform', minimum: Math.sqrt(headDim), maximum: Math.sqrt(headDim) + 2 },
+        qkv: uniform(-1, 1),
+        lse: uniform(Math.sqrt(headDim), Math.sqrt(headDim) + 2),
       },
     };
   },

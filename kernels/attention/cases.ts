@@ -3,6 +3,7 @@
  * with the reference, and the pass that ran with the one meant. The same form as the cases of matrix products.
  */
 import type { DType } from '../dtype.js';
+import { given, uniform } from '../kernel.js';
 import type { Example, Kernel, WgslTarget } from '../kernel.js';
 import { attentionGradKernel, attentionKernel } from './attention.js';
 import { gpuHeadDims } from './attention.wgsl.js';
@@ -102,7 +103,7 @@ function forwardExample(headDim: number): Example<string, string> {
       out: rows * width,
       lse: rows * heads,
     },
-    fills: { table: { kind: 'values', values: table() } },
+    fills: { table: given(table()) },
   };
 }
 
@@ -119,10 +120,10 @@ function backwardExample(headDim: number): Example<string, string> {
       dqkv: rows * 3 * width,
     },
     fills: {
-      table: { kind: 'values', values: table() },
+      table: given(table()),
       // exp(score - lse) must stay a probability: keep scores small and lse above them
-      qkv: { kind: 'uniform', minimum: -1, maximum: 1 },
-      lse: { kind: 'uniform', minimum: Math.sqrt(headDim) + 3, maximum: Math.sqrt(headDim) + 4 },
+      qkv: uniform(-1, 1),
+      lse: uniform(Math.sqrt(headDim) + 3, Math.sqrt(headDim) + 4),
     },
   };
 }

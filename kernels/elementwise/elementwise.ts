@@ -3,7 +3,7 @@
  * the range on which it is tested. `unary_<name>`: y = f(x). `binary_<name>`: y = f(a, b) on equal shapes.
  * `broadcast_<name>`: the same with strides, where a stride of 0 repeats an operand along a dimension.
  */
-import { ceilDivide, defineKernel, sizes } from '../kernel.js';
+import { ceilDivide, defineKernel, reads, sizes, uniform, writes } from '../kernel.js';
 import type { Draw, Fill } from '../kernel.js';
 import { binaryWgsl, broadcastWgsl, unaryWgsl } from './elementwise.wgsl.js';
 
@@ -12,7 +12,7 @@ interface UnaryRow {
   /** A WGSL expression of `x: f32`; may call the functions of math.wgsl.ts. */
   readonly wgsl: string;
   /** Where the function is tested, when not on the whole range. */
-  readonly domain?: readonly [number, number];
+  readonly domain?: Fill;
 }
 
 const sqrtTwoOverPi = Math.sqrt(2 / Math.PI);
@@ -26,10 +26,10 @@ function sigmoid(x: number): number {
 export const unaryTable = {
   copy: { reference: x => x, wgsl: 'x' },
   neg: { reference: x => -x, wgsl: '-x' },
-  exp: { reference: Math.exp, wgsl: 'exp(x)', domain: [-20, 10] },
-  log: { reference: Math.log, wgsl: 'log(x)', domain: [1e-3, 100] },
-  sqrt: { reference: Math.sqrt, wgsl: 'sqrt(x)', domain: [0, 100] },
-  reciprocal: { reference: x => 1 / x, wgsl: '1.0 / x', domain: [0.1, 100] },
+  exp: { reference: Math.exp, wgsl: 'exp(x)', domain: uniform(-20, 10) },
+  log: { reference: Math.log, wgsl: 'log(x)', domain: uniform(1e-3, 100) },
+  sqrt: { reference: Math.sqrt, wgsl: 'sqrt(x)', domain: uniform(0, 100) },
+  reciprocal: { reference: x => 1 / x, wgsl: '1.0 / x', domain: uniform(0.1, 100) },
   square: { reference: x => x * x, wgsl: 'x * x' },
   tanh: { reference: Math.tanh, wgsl: 'accurate_tanh(x)' },
   sigmoid: { reference: sigmoid, wgsl: 'logistic(x)' },
@@ -46,7 +46,7 @@ interface BinaryRow {
   /** A WGSL expression of `a: f32` and `b: f32`. */
   readonly wgsl: string;
   /** Where `b` is tested, when not on the whole range. */
-  readonly domain?: readonly [number, number];
+  readonly domain?: Fill;
   /** See `Kernel.tolerance`; 1e-6 if not given. */
   readonly tolerance?: number;
 }
@@ -62,7 +62,7 @@ export const binaryTable = {
   add: { reference: (a, b) => a + b, wgsl: 'a + b' },
   sub: { reference: (a, b) => a - b, wgsl: 'a - b' },
   mul: { reference: (a, b) => a * b, wgsl: 'a * b' },
-  div: { reference: (a, b) => a / b, wgsl: 'a / b', domain: [0.1, 100] },
+  div: { reference: (a, b) => a / b, wgsl: 'a / b', domain: uniform(0.1, 100) },
   max: { reference: Math.max, wgsl: 'max(a, b)' },
   min: { reference: Math.min, wgsl: 'min(a, b)' },
   /** 1 where equal, else 0. */
@@ -72,9 +72,9 @@ export const binaryTable = {
   /** Gradient a of relu's output, b = that output. */
   relu_grad: { reference: (a, b) => (b > 0 ? a : 0), wgsl: 'select(0.0, a, b > 0.0)' },
   /** Gradient a of tanh's output, b = that output. */
-  tanh_grad: { reference: (a, b) => a * (1 - b * b), wgsl: 'a * (1.0 - b * b)', domain: [-1, 1] },
+  tanh_grad: { reference: (a, b) => a * (1 - b * b), wgsl: 'a * (1.0 - b * b)', domain: uniform(-1, 1) },
   /** Gradient a of sigmoid's output, b = that output. */
-  sigmoid_grad: { reference: (a, b) => a * b * (1 - b), wgsl: 'a * b * (1.0 - b)', domain: [0, 1] },
+  sigmoid_grad: { reference: (a, b) => a * b * (1 - b), wgsl: 'a * b * (1.0 - b)', domain: uniform(0, 1) },
   /** Gradient a of gelu's output, b = gelu's input. */
   gelu_grad: {
     reference: geluGradient,
@@ -88,19 +88,17 @@ export type UnaryName = keyof typeof unaryTable;
 /** Names in `binaryTable`. */
 export type BinaryName = keyof typeof binaryTable;
 
-function uniform(domain: readonly [number, number] | undefined): Fill | undefined {
-  return domain && { kind: 'uniform', minimum: domain[0], maximum: domain[1] };
-}
-
 /** Elements per unit of parallel work: large enough to hide the cost of handing it to a thread. */
 const elementsPerUnit = 4096;
+
+const exampleLength = (draw: Draw) => draw.pick([1, 3, 33, 64, 1000, draw.integer(1, 5000)]);
 
 function defineUnary(name: UnaryName) {
   const row: UnaryRow = unaryTable[name];
   return defineKernel({
     name: `unary_${name}`,
     summary: `y[i] = ${name}(x[i]) for n elements; converts between float types on the way`,
-    buffers: { x: { access: 'read', kind: 'float' }, y: { access: 'write', kind: 'float' } },
+    buffers: { x: reads.float, y: writes.float },
     params: { n: 'u32' },
     reference({ x, y }, { n }) {
       for (let i = 0; i < n; i++) y[i] = row.reference(x[i]!);
@@ -109,9 +107,8 @@ function defineUnary(name: UnaryName) {
     wasm: ({ n }) => ({ passes: [{ fn: `unary_${name}`, units: ceilDivide(n, elementsPerUnit) }] }),
     wgsl: target => unaryWgsl(row.wgsl, target),
     example(draw: Draw) {
-      const n = draw.pick([1, 3, 33, 64, 1000, draw.integer(1, 5000)]);
-      const fill = uniform(row.domain);
-      return { params: { n }, lengths: { x: n, y: n }, ...(fill && { fills: { x: fill } }) };
+      const n = exampleLength(draw);
+      return { params: { n }, lengths: { x: n, y: n }, ...(row.domain && { fills: { x: row.domain } }) };
     },
     tolerance: 1e-6,
   });
@@ -122,11 +119,7 @@ function defineBinary(name: BinaryName) {
   return defineKernel({
     name: `binary_${name}`,
     summary: `y[i] = ${name}(a[i], b[i]) for n elements`,
-    buffers: {
-      a: { access: 'read', kind: 'float' },
-      b: { access: 'read', kind: 'float' },
-      y: { access: 'write', kind: 'float' },
-    },
+    buffers: { a: reads.float, b: reads.float, y: writes.float },
     params: { n: 'u32' },
     reference({ a, b, y }, { n }) {
       for (let i = 0; i < n; i++) y[i] = row.reference(a[i]!, b[i]!);
@@ -138,9 +131,8 @@ function defineBinary(name: BinaryName) {
     }),
     wgsl: target => binaryWgsl(row.wgsl, target),
     example(draw: Draw) {
-      const n = draw.pick([1, 3, 33, 64, 1000, draw.integer(1, 5000)]);
-      const fill = uniform(row.domain);
-      return { params: { n }, lengths: { a: n, b: n, y: n }, ...(fill && { fills: { b: fill } }) };
+      const n = exampleLength(draw);
+      return { params: { n }, lengths: { a: n, b: n, y: n }, ...(row.domain && { fills: { b: row.domain } }) };
     },
     tolerance: row.tolerance ?? 1e-6,
   });
@@ -153,11 +145,7 @@ function defineBroadcast(name: BinaryName) {
     summary:
       `y[i0,i1,i2,i3] = ${name}(a[i . strideA], b[i . strideB]) over a shape of four dimensions (leading ones padded with 1); ` +
       'y is contiguous; a stride of 0 broadcasts',
-    buffers: {
-      a: { access: 'read', kind: 'float' },
-      b: { access: 'read', kind: 'float' },
-      y: { access: 'write', kind: 'float' },
-    },
+    buffers: { a: reads.float, b: reads.float, y: writes.float },
     params: sizes('d0', 'd1', 'd2', 'd3', 'a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'b2', 'b3'),
     reference({ a, b, y }, p) {
       let i = 0;
@@ -179,26 +167,22 @@ function defineBroadcast(name: BinaryName) {
     example(draw: Draw) {
       const dims = [draw.integer(1, 3), draw.integer(1, 5), draw.integer(1, 9), draw.pick([1, 4, 33, 64])] as const;
       const [d0, d1, d2, d3] = dims;
-      const strides = () => {
-        const out = [0, 0, 0, 0];
+      /** Strides of an operand that repeats along some dimensions, and its length. */
+      const operand = <Name extends string>(name: Name) => {
+        const strides: Record<string, number> = {};
         let length = 1;
-        for (let k = 3; k >= 0; k--) {
-          if (draw.pick([true, true, false])) {
-            out[k] = length;
-            length *= dims[k]!;
-          }
+        for (const k of [3, 2, 1, 0] as const) {
+          const varies = draw.pick([true, true, false]);
+          strides[`${name}${k}`] = varies ? length : 0;
+          if (varies) length *= dims[k];
         }
-        return { strides: out as [number, number, number, number], length };
+        return { strides: strides as Record<`${Name}${0 | 1 | 2 | 3}`, number>, length };
       };
-      const left = strides();
-      const right = strides();
-      const [a0, a1, a2, a3] = left.strides;
-      const [b0, b1, b2, b3] = right.strides;
-      const fill = uniform(row.domain);
+      const [a, b] = [operand('a'), operand('b')];
       return {
-        params: { d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 },
-        lengths: { a: left.length, b: right.length, y: d0 * d1 * d2 * d3 },
-        ...(fill && { fills: { b: fill } }),
+        params: { d0, d1, d2, d3, ...a.strides, ...b.strides },
+        lengths: { a: a.length, b: b.length, y: d0 * d1 * d2 * d3 },
+        ...(row.domain && { fills: { b: row.domain } }),
       };
     },
     tolerance: row.tolerance ?? 1e-6,

@@ -1,7 +1,7 @@
 /** WGSL of the elementwise kernels: four elements per lane, the last few one by one. */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass, WgslTarget } from '../kernel.js';
-import { lanePass } from '../wgsl.js';
+import { byWidth, lanePass, multiplesOfFour, unravel } from '../wgsl.js';
 import { mathFunctions } from './math.wgsl.js';
 
 type Params = Readonly<Record<string, number>>;
@@ -47,36 +47,26 @@ export function binaryWgsl(expression: string, target: WgslTarget): readonly Wgs
  */
 export function broadcastWgsl(expression: string, target: WgslTarget): readonly WgslPass[] {
   const runs = (p: Params, x: string) =>
-    p[`${x}3`] === 0 || (p[`${x}3`] === 1 && [0, 1, 2].every(d => p[`${x}${d}`]! % 4 === 0));
-  const aligned = (p: Params) => p['d3']! % 4 === 0 && runs(p, 'a') && runs(p, 'b');
-  const size = (p: Params) => p['d0']! * p['d1']! * p['d2']! * p['d3']!;
-  const total = 'params.d0 * params.d1 * params.d2 * params.d3';
-  const index = `let i3 = e % params.d3; let r2 = e / params.d3;
-  let i2 = r2 % params.d2; let r1 = r2 / params.d2;
-  let i1 = r1 % params.d1; let i0 = r1 / params.d1;
-  let at_a = i0 * params.a0 + i1 * params.a1 + i2 * params.a2 + i3 * params.a3;
-  let at_b = i0 * params.b0 + i1 * params.b1 + i2 * params.b2 + i3 * params.b3;`;
+    p[`${x}3`] === 0 || (p[`${x}3`] === 1 && multiplesOfFour(`${x}0`, `${x}1`, `${x}2`)(p));
   const four = (x: string) => `fn four_${x}(at: u32) -> vec4f {
   if (params.${x}3 == 0u) { return vec4f(load_${x}(at)); }
   return load4_${x}(at / 4u);
 }`;
-  const vector = lanePass(
-    target,
-    p => (aligned(p) ? size(p) / 4 : 0),
-    `${total} / 4u`,
-    `let e = 4u * i;
-  ${index}
-  store4_y(i, f4(four_a(at_a), four_b(at_b)));`,
-    { declarations: [binaryFunction(expression), four('a'), four('b')].join('\n') },
+  return byWidth(
+    p => p['d3']! % 4 === 0 && runs(p, 'a') && runs(p, 'b'),
+    w => {
+      const value = w.size === 4 ? 'f4(four_a(at_a), four_b(at_b))' : 'f(load_a(at_a), load_b(at_b))';
+      return lanePass(
+        target,
+        p => (p['d0']! * p['d1']! * p['d2']! * p['d3']!) / w.size,
+        `params.d0 * params.d1 * params.d2 * params.d3 / ${w.size}u`,
+        `let e = ${w.size}u * i;
+  ${unravel}
+  let at_a = i0 * params.a0 + i1 * params.a1 + i2 * params.a2 + i3 * params.a3;
+  let at_b = i0 * params.b0 + i1 * params.b1 + i2 * params.b2 + i3 * params.b3;
+  ${w.store}_y(i, ${value});`,
+        { declarations: [binaryFunction(expression), ...(w.size === 4 ? ['a', 'b'].map(four) : [])].join('\n') },
+      );
+    },
   );
-  const scalar = lanePass(
-    target,
-    p => (aligned(p) ? 0 : size(p)),
-    total,
-    `let e = i;
-  ${index}
-  store_y(i, f(load_a(at_a), load_b(at_b)));`,
-    { declarations: binaryFunction(expression) },
-  );
-  return [vector, scalar];
 }

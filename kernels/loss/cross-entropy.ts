@@ -2,24 +2,17 @@
  * Cross-entropy from logits, one row per token, and its gradient in the same pass: the kernel has the probabilities in
  * hand, so the backward pass only scales what it wrote. lesson.md derives the formulas.
  */
-import { defineKernel } from '../kernel.js';
-import { exampleRows, logSoftmaxRow, rowParams } from '../softmax/row.js';
+import { defineKernel, givenEach, reads, uniform, writes } from '../kernel.js';
+import { logSoftmaxRow, rowExample, rowKernel } from '../softmax/row.js';
 import { crossEntropyTokensWgsl, crossEntropyWgsl } from './cross-entropy.wgsl.js';
 
 /** Cross-entropy of logits [rows, cols] with any target distribution, and its gradient in the same pass. */
 export const crossEntropyKernel = defineKernel({
-  name: 'cross_entropy',
+  ...rowKernel('cross_entropy', { flops: 8, elements: 3 }),
   summary:
     'loss[i] = -weight[i] * sum_k target[i,k] * log softmax(logits[i])[k]; ' +
     'grad = weight[i] * (sum(target[i]) * softmax(logits[i]) - target[i]) = d loss / d logits',
-  buffers: {
-    logits: { access: 'read', kind: 'float' },
-    target: { access: 'read', kind: 'wide' },
-    weight: { access: 'read', kind: 'wide' },
-    loss: { access: 'write', kind: 'wide' },
-    grad: { access: 'write', kind: 'float' },
-  },
-  params: rowParams,
+  buffers: { logits: reads.float, target: reads.wide, weight: reads.wide, loss: writes.wide, grad: writes.float },
   reference({ logits, target, weight, loss, grad }, { rows, cols }) {
     for (let i = 0; i < rows; i++) {
       const logP = logSoftmaxRow(logits, i, cols);
@@ -34,20 +27,12 @@ export const crossEntropyKernel = defineKernel({
         grad[i * cols + k] = weight[i]! * (mass * Math.exp(logP[k]!) - target[i * cols + k]!);
     }
   },
-  cost: ({ rows, cols }) => ({ flops: 8 * rows * cols, elements: 3 * rows * cols }),
-  wasm: ({ rows }) => ({ passes: [{ fn: 'cross_entropy', units: rows }] }),
   wgsl: crossEntropyWgsl,
-  example(draw) {
-    const { rows, cols, size } = exampleRows(draw);
-    return {
-      params: { rows, cols },
+  example: draw =>
+    rowExample(draw, (rows, size) => ({
       lengths: { logits: size, target: size, weight: rows, loss: rows, grad: size },
-      fills: {
-        target: { kind: 'uniform', minimum: 0, maximum: 1 },
-        weight: { kind: 'uniform', minimum: -1, maximum: 1 },
-      },
-    };
-  },
+      fills: { target: uniform(0, 1), weight: uniform(-1, 1) },
+    })),
   tolerance: 1e-5,
 });
 
@@ -57,18 +42,11 @@ export const crossEntropyKernel = defineKernel({
  * targets on wasm.
  */
 export const crossEntropyTokensKernel = defineKernel({
-  name: 'cross_entropy_tokens',
+  ...rowKernel('cross_entropy_tokens', { flops: 6, elements: 2 }),
   summary:
     'loss[i] = -weight[i] * log softmax(logits[i])[tokens[i]]; grad_k = weight[i] * (softmax(logits[i])_k - [k = tokens[i]]); ' +
     'both 0 where the token is outside 0..cols - 1',
-  buffers: {
-    logits: { access: 'read', kind: 'float' },
-    tokens: { access: 'read', kind: 'index' },
-    weight: { access: 'read', kind: 'wide' },
-    loss: { access: 'write', kind: 'wide' },
-    grad: { access: 'write', kind: 'float' },
-  },
-  params: rowParams,
+  buffers: { logits: reads.float, tokens: reads.index, weight: reads.wide, loss: writes.wide, grad: writes.float },
   reference({ logits, tokens, weight, loss, grad }, { rows, cols }) {
     for (let i = 0; i < rows; i++) {
       const logP = logSoftmaxRow(logits, i, cols);
@@ -78,19 +56,11 @@ export const crossEntropyTokensKernel = defineKernel({
       for (let k = 0; k < cols; k++) grad[i * cols + k] = w * (Math.exp(logP[k]!) - (k === token ? 1 : 0));
     }
   },
-  cost: ({ rows, cols }) => ({ flops: 6 * rows * cols, elements: 2 * rows * cols }),
-  wasm: ({ rows }) => ({ passes: [{ fn: 'cross_entropy_tokens', units: rows }] }),
   wgsl: crossEntropyTokensWgsl,
-  example(draw) {
-    const { rows, cols, size } = exampleRows(draw);
-    return {
-      params: { rows, cols },
+  example: draw =>
+    rowExample(draw, (rows, size, cols) => ({
       lengths: { logits: size, tokens: rows, weight: rows, loss: rows, grad: size },
-      fills: {
-        tokens: { kind: 'values', values: Array.from({ length: rows }, () => draw.integer(-1, cols)) },
-        weight: { kind: 'uniform', minimum: -1, maximum: 1 },
-      },
-    };
-  },
+      fills: { tokens: givenEach(rows, () => draw.integer(-1, cols)), weight: uniform(-1, 1) },
+    })),
   tolerance: 1e-5,
 });

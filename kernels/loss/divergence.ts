@@ -13,10 +13,8 @@
  * on rows of 128 and 6.3 on rows of 151936 (`node dist/bench/fused.js`, bench/results/fused-wasm.json), so the extra
  * walk is not what takes the time.
  */
-import type { NumberArray } from '../dtype.js';
-import { defineKernel } from '../kernel.js';
-import type { Draw } from '../kernel.js';
-import { exampleRows, logSoftmaxRow, rowParams } from '../softmax/row.js';
+import { defineKernel, given, reads, uniform, writes } from '../kernel.js';
+import { logSoftmaxRow, rowExample, rowKernel } from '../softmax/row.js';
 import { forwardKlWgsl, reverseKlWgsl } from './divergence.wgsl.js';
 
 /** One row: returns the divergence, and leaves d divergence / d student logits in `slope`. */
@@ -42,70 +40,40 @@ function forwardKl(logP: Float64Array, logQ: Float64Array, slope: Float64Array):
  * `floor[0]` bounds log q from below: a small teacher is so sure of itself that unlikely tokens would otherwise
  * dominate. `weight` is 0 for rows that do not count.
  */
-export const divergenceBuffers = {
-  student: { access: 'read', kind: 'float' },
-  teacher: { access: 'read', kind: 'float' },
-  weight: { access: 'read', kind: 'wide' },
-  floor: { access: 'read', kind: 'wide' },
-  loss: { access: 'write', kind: 'wide' },
-  grad: { access: 'write', kind: 'float' },
-} as const;
-
-/** Ends the summary of a divergence. */
-export const whereDivergence =
-  'p = softmax(student[i]), log q = max(log softmax(teacher[i]), floor[0]), q = exp(log q)';
-
-/** loss[rows] and grad[rows, cols], row by row. */
-export function divergeRows(
-  { student, teacher, weight, floor, loss, grad }: Readonly<Record<keyof typeof divergenceBuffers, NumberArray>>,
-  { rows, cols }: { readonly rows: number; readonly cols: number },
-  divergence: RowDivergence,
-): void {
-  const slope = new Float64Array(cols);
-  for (let i = 0; i < rows; i++) {
-    const logP = logSoftmaxRow(student, i, cols);
-    const logQ = logSoftmaxRow(teacher, i, cols).map(value => Math.max(value, floor[0]!));
-    loss[i] = weight[i]! * divergence(logP, logQ, slope);
-    for (let k = 0; k < cols; k++) grad[i * cols + k] = weight[i]! * slope[k]!;
-  }
-}
-
-/** Rows of logits of student and teacher, with a floor that bites or does not. */
-function divergenceExample(draw: Draw) {
-  const { rows, cols, size } = exampleRows(draw);
-  return {
-    params: { rows, cols },
-    lengths: { student: size, teacher: size, weight: rows, floor: 1, loss: rows, grad: size },
-    fills: {
-      weight: { kind: 'uniform', minimum: 0, maximum: 1 },
-      floor: { kind: 'values', values: [draw.pick([-12, -1000])] },
-    },
-  } as const;
-}
-
-function defineDivergence(
-  name: 'reverse_kl' | 'forward_kl',
-  formula: string,
-  divergence: RowDivergence,
-  wgsl: typeof reverseKlWgsl,
-) {
+function defineDivergence(name: string, formula: string, divergence: RowDivergence, wgsl: typeof reverseKlWgsl) {
   return defineKernel({
-    name: `distillation_${name}`,
-    summary: `${formula}; ${whereDivergence}`,
-    buffers: divergenceBuffers,
-    params: rowParams,
-    reference: (buffers, params) => divergeRows(buffers, params, divergence),
-    cost: ({ rows, cols }) => ({ flops: 16 * rows * cols, elements: 3 * rows * cols }),
-    wasm: ({ rows }) => ({ passes: [{ fn: `distillation_${name}`, units: rows }] }),
+    ...rowKernel(name, { flops: 16, elements: 3 }),
+    summary: `${formula}; p = softmax(student[i]), log q = max(log softmax(teacher[i]), floor[0]), q = exp(log q)`,
+    buffers: {
+      student: reads.float,
+      teacher: reads.float,
+      weight: reads.wide,
+      floor: reads.wide,
+      loss: writes.wide,
+      grad: writes.float,
+    },
+    reference({ student, teacher, weight, floor, loss, grad }, { rows, cols }) {
+      const slope = new Float64Array(cols);
+      for (let i = 0; i < rows; i++) {
+        const logP = logSoftmaxRow(student, i, cols);
+        const logQ = logSoftmaxRow(teacher, i, cols).map(value => Math.max(value, floor[0]!));
+        loss[i] = weight[i]! * divergence(logP, logQ, slope);
+        for (let k = 0; k < cols; k++) grad[i * cols + k] = weight[i]! * slope[k]!;
+      }
+    },
     wgsl,
-    example: divergenceExample,
+    example: draw =>
+      rowExample(draw, (rows, size) => ({
+        lengths: { student: size, teacher: size, weight: rows, floor: 1, loss: rows, grad: size },
+        fills: { weight: uniform(0, 1), floor: given([draw.pick([-12, -1000])]) },
+      })),
     tolerance: 1e-5,
   });
 }
 
 /** weight * KL(p || q) of every row, and its gradient to the student's logits. */
 export const reverseKlKernel = defineDivergence(
-  'reverse_kl',
+  'distillation_reverse_kl',
   'loss[i] = weight[i] * KL(p || q) = weight[i] * sum_k p_k (log p_k - log q_k), grad_k = weight[i] * p_k ((log p_k - log q_k) - KL)',
   reverseKl,
   reverseKlWgsl,
@@ -113,7 +81,7 @@ export const reverseKlKernel = defineDivergence(
 
 /** weight * KL(q || p) of every row, and its gradient to the student's logits. */
 export const forwardKlKernel = defineDivergence(
-  'forward_kl',
+  'distillation_forward_kl',
   'loss[i] = weight[i] * KL(q || p) = weight[i] * sum_k q_k (log q_k - log p_k), grad_k = weight[i] * (p_k sum(q) - q_k)',
   forwardKl,
   forwardKlWgsl,

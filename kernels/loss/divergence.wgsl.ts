@@ -2,7 +2,7 @@
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { rowsByWidth } from '../wgsl.js';
 import type { Width } from '../wgsl.js';
-import { likeliestOfStudent, logSumExp } from './rows.wgsl.js';
+import { logSumExp } from './rows.wgsl.js';
 
 /**
  * A divergence is small where its terms nearly cancel, so it is summed from terms that cannot be negative: with
@@ -18,17 +18,31 @@ fn kl_term(d: ${w.value}, p: ${w.value}, q: ${w.value}) -> ${w.value} { // q h(d
 const distances = (w: Width) => `let log_p = ${w.load}_student(j) - lse_student;
     let log_q = max(${w.load}_teacher(j) - lse_teacher, ${w.value}(lowest));`;
 
-/**
- * With d = log p - log q, the gradient needs d - KL = (d - c) - sum p (d - c) for any c. Taking c at the student's
- * likeliest token keeps all digits where the student is sure of itself: there d and KL are large and nearly equal.
- */
-export function reverseKlWgsl(target: WgslTarget): readonly WgslPass[] {
-  return rowsByWidth(
+/** Passes that leave `kl` in every lane and write the gradient of a row. */
+const divergence = (target: WgslTarget, code: (w: Width) => string): readonly WgslPass[] =>
+  rowsByWidth(
     target,
     w => `${logSumExp('student', w)}
   ${logSumExp('teacher', w)}
   let lowest = load_floor(0u);
-  ${likeliestOfStudent}
+  let weight = load_weight(row);
+  ${code(w)}
+  if (leader) { store_loss(row, weight * kl); }`,
+    stableTerms,
+  );
+
+/**
+ * With d = log p - log q, the gradient needs d - KL = (d - c) - sum p (d - c) for any c. Taking c at the student's
+ * likeliest token keeps all digits where the student is sure of itself: there d and KL are large and nearly equal.
+ */
+export const reverseKlWgsl = (target: WgslTarget): readonly WgslPass[] =>
+  divergence(
+    target,
+    w => `var likeliest = 0xffffffffu;
+  for (var k = row * params.cols + first; k < (row + 1u) * params.cols; k += step) {
+    if (load_student(k) == maximum_student) { likeliest = min(likeliest, k); }
+  }
+  let at = row_min_index(likeliest, lane); // the first of equals
   let c = (maximum_student - lse_student) - max(load_teacher(at) - lse_teacher, lowest);
   var total = ${w.value}(0.0);
   for (var j = begin; j < end; j += step) {
@@ -36,7 +50,6 @@ export function reverseKlWgsl(target: WgslTarget): readonly WgslPass[] {
     total += exp(log_p) * (log_p - log_q - c);
   }
   let excess = row_sum(${w.sum('total')}, lane);
-  let weight = load_weight(row);
   var terms = ${w.value}(0.0);
   for (var j = begin; j < end; j += step) {
     ${distances(w)}
@@ -44,19 +57,13 @@ export function reverseKlWgsl(target: WgslTarget): readonly WgslPass[] {
     ${w.store}_grad(j, weight * p * (log_p - log_q - c - excess));
     terms += kl_term(log_p - log_q, p, exp(log_q)) - (exp(log_q) - exp(${w.load}_teacher(j) - lse_teacher));
   }
-  let kl = row_sum(${w.sum('terms')}, lane);
-  if (leader) { store_loss(row, weight * kl); }`,
-    stableTerms,
+  let kl = row_sum(${w.sum('terms')}, lane);`,
   );
-}
 
-export function forwardKlWgsl(target: WgslTarget): readonly WgslPass[] {
-  return rowsByWidth(
+export const forwardKlWgsl = (target: WgslTarget): readonly WgslPass[] =>
+  divergence(
     target,
-    w => `${logSumExp('student', w)}
-  ${logSumExp('teacher', w)}
-  let lowest = load_floor(0u);
-  var total = ${w.value}(0.0);
+    w => `var total = ${w.value}(0.0);
   var masses = ${w.value}(0.0);
   for (var j = begin; j < end; j += step) {
     ${distances(w)}
@@ -66,12 +73,8 @@ export function forwardKlWgsl(target: WgslTarget): readonly WgslPass[] {
   }
   let kl = row_sum(${w.sum('total')}, lane);
   let mass = row_sum(${w.sum('masses')}, lane);
-  let weight = load_weight(row);
   for (var j = begin; j < end; j += step) {
     ${distances(w)}
     ${w.store}_grad(j, weight * (exp(log_p) * mass - exp(log_q)));
-  }
-  if (leader) { store_loss(row, weight * kl); }`,
-    stableTerms,
+  }`,
   );
-}

@@ -20,10 +20,3 @@ export function logSumExp(x: string, w: Width): string {
   }
   let lse_${x} = maximum_${x} + log(row_sum(${w.sum(`exponentials_${x}`)}, lane));`;
 }
-
-/** WGSL: `at` is the index of the student's likeliest token, the first of equals; needs `maximum_student`. */
-export const likeliestOfStudent = `var likeliest = 0xffffffffu;
-  for (var k = row * params.cols + first; k < (row + 1u) * params.cols; k += step) {
-    if (load_student(k) == maximum_student) { likeliest = min(likeliest, k); }
-  }
-  let at = row_min_index(likeliest, lane);`;

@@ -1,6 +1,6 @@
 /** What is logged about student and teacher, row by row. */
-import { defineKernel } from '../kernel.js';
-import { exampleRows, logSoftmaxRow, rowParams } from '../softmax/row.js';
+import { defineKernel, given, givenEach, reads, writes } from '../kernel.js';
+import { logSoftmaxRow, rowExample, rowKernel } from '../softmax/row.js';
 import { divergenceStatsWgsl } from './statistics.wgsl.js';
 
 /** What `divergence_stats` writes per row, in this order. */
@@ -23,16 +23,9 @@ export const divergenceFields = [
 
 /** Both KLs, entropies, agreement and log-probabilities per row, without gradient. */
 export const divergenceStatsKernel = defineKernel({
-  name: 'divergence_stats',
+  ...rowKernel('divergence_stats', { flops: 20, elements: 2 }),
   summary: `stats[rows, ${divergenceFields.length}] = ${divergenceFields.join(', ')} of every row, p = softmax(student), q = softmax(teacher)`,
-  buffers: {
-    student: { access: 'read', kind: 'float' },
-    teacher: { access: 'read', kind: 'float' },
-    tokens: { access: 'read', kind: 'index' },
-    floor: { access: 'read', kind: 'wide' },
-    stats: { access: 'write', kind: 'wide' },
-  },
-  params: rowParams,
+  buffers: { student: reads.float, teacher: reads.float, tokens: reads.index, floor: reads.wide, stats: writes.wide },
   reference({ student, teacher, tokens, floor, stats }, { rows, cols }) {
     const argmax = (x: Float64Array) => x.indexOf(x.reduce((a, b) => Math.max(a, b), -Infinity));
     for (let i = 0; i < rows; i++) {
@@ -57,22 +50,17 @@ export const divergenceStatsKernel = defineKernel({
       );
     }
   },
-  cost: ({ rows, cols }) => ({ flops: 20 * rows * cols, elements: 2 * rows * cols }),
-  wasm: ({ rows }) => ({ passes: [{ fn: 'divergence_stats', units: rows }] }),
   wgsl: divergenceStatsWgsl,
-  example(draw) {
-    const { rows, cols, size } = exampleRows(draw);
-    return {
-      params: { rows, cols },
+  example: draw =>
+    rowExample(draw, (rows, size, cols) => ({
       lengths: { student: size, teacher: size, tokens: rows, floor: 1, stats: rows * divergenceFields.length },
       fills: {
         // distinct multiples of 1/8 apart, so that no backend rounds its way to another argmax or across the floor
-        student: { kind: 'values', values: Array.from({ length: size }, (_, i) => ((i * 37) % 509) / 64 - 4) },
-        teacher: { kind: 'values', values: Array.from({ length: size }, (_, i) => ((i * 61) % 499) / 32 - 8) },
-        tokens: { kind: 'values', values: Array.from({ length: rows }, () => draw.integer(0, cols - 1)) },
-        floor: { kind: 'values', values: [draw.pick([-12.003, -1000])] },
+        student: givenEach(size, i => ((i * 37) % 509) / 64 - 4),
+        teacher: givenEach(size, i => ((i * 61) % 499) / 32 - 8),
+        tokens: givenEach(rows, () => draw.integer(0, cols - 1)),
+        floor: given([draw.pick([-12.003, -1000])]),
       },
-    };
-  },
+    })),
   tolerance: 1e-5,
 });

@@ -3,7 +3,7 @@
  * Variants are named after BLAS: `nn` A[m,k] B[k,n]; `nt` A[m,k] B[n,k]; `tn` A[k,m] B[k,n].
  * The backward pass of Y = X W needs all three: Y is nn, dX = dY W^T is nt, dW = X^T dY is tn.
  */
-import { ceilDivide, defineKernel } from '../kernel.js';
+import { ceilDivide, defineKernel, reads, writes } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { matmulWgsl } from './matmul.wgsl.js';
 import type { TuningRow } from './tuning.js';
@@ -32,13 +32,7 @@ export function defineMatmul(variant: MatmulVariant, rows?: readonly TuningRow[]
     summary:
       `c[batch, m, n] = ${activation === 'relu' ? 'relu' : ''}(op(a) op(b)${hasBias ? ' + bias[n]' : ''})` +
       `${hasResidual ? ' + residual[batch, m, n]' : ''}, layout ${layout}; a batch stride of 0 shares an operand`,
-    buffers: {
-      a: { access: 'read', kind: 'float' },
-      b: { access: 'read', kind: 'float' },
-      bias: { access: 'read', kind: 'float' },
-      residual: { access: 'read', kind: 'float' },
-      c: { access: 'write', kind: 'float' },
-    },
+    buffers: { a: reads.float, b: reads.float, bias: reads.float, residual: reads.float, c: writes.float },
     params: { m: 'u32', n: 'u32', k: 'u32', batch: 'u32', strideA: 'u32', strideB: 'u32' },
     reference({ a, b, bias, residual, c }, { m, n, k, batch, strideA, strideB }) {
       for (let z = 0; z < batch; z++)

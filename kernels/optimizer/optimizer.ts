@@ -9,7 +9,7 @@
  * halves it after an overflow, and doubles it after `growthInterval` updates without one.
  */
 import type { NumberArray } from '../dtype.js';
-import { ceilDivide, defineKernel } from '../kernel.js';
+import { ceilDivide, defineKernel, given, reads, uniform, updates, writes } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { adamwWgsl, optimizerPrepareWgsl, sumSquaresWgsl } from './optimizer.wgsl.js';
 
@@ -17,7 +17,7 @@ import { adamwWgsl, optimizerPrepareWgsl, sumSquaresWgsl } from './optimizer.wgs
 export const sumSquaresKernel = defineKernel({
   name: 'sum_squares',
   summary: 'partial[c] = sum of x[i]^2 over chunk c of `chunk` elements',
-  buffers: { x: { access: 'read', kind: 'float' }, partial: { access: 'write', kind: 'wide' } },
+  buffers: { x: reads.float, partial: writes.wide },
   params: { n: 'u32', chunk: 'u32' },
   reference({ x, partial }, { n, chunk }) {
     for (let c = 0; c * chunk < n; c++) {
@@ -76,11 +76,7 @@ export const optimizerPrepareKernel = defineKernel({
     'lossScale, clip = min(1, maxNorm / norm) / lossScale (1 / lossScale if maxNorm is 0); a norm that is not finite sets finite = 0 ' +
     'and counts as skipped. With a growthInterval above 0 such a step halves lossScale (not below 1), and as many good ones in a ' +
     'row double it (not above maxLossScale)',
-  buffers: {
-    partial: { access: 'read', kind: 'wide' },
-    hyper: { access: 'read', kind: 'wide' },
-    state: { access: 'update', kind: 'wide' },
-  },
+  buffers: { partial: reads.wide, hyper: reads.wide, state: updates.wide },
   params: { count: 'u32' },
   reference({ partial, hyper, state }, { count }) {
     let sum = 0;
@@ -116,7 +112,7 @@ export const optimizerPrepareKernel = defineKernel({
       params: { count },
       lengths: { partial: count, hyper: hyperFields.length, state: stateFields.length },
       fills: {
-        partial: { kind: 'values', values: Array.from({ length: count }, (_, i) => (i === 0 ? broken : 1 / (i + 1))) },
+        partial: given(Array.from({ length: count }, (_, i) => (i === 0 ? broken : 1 / (i + 1)))),
         hyper: {
           kind: 'values',
           values: [1e-3, 0.9, 0.98, 1e-8, 0.01, draw.pick([0, 1, 100]), draw.pick([0, 1, 4]), 2 ** 16],
@@ -133,14 +129,7 @@ export const optimizerPrepareKernel = defineKernel({
 
 type Eight = readonly [number, number, number, number, number, number, number, number];
 
-const adamwBuffers = {
-  param: { access: 'update', kind: 'wide' },
-  grad: { access: 'read', kind: 'wide' },
-  m: { access: 'update', kind: 'wide' },
-  v: { access: 'update', kind: 'wide' },
-  hyper: { access: 'read', kind: 'wide' },
-  state: { access: 'read', kind: 'wide' },
-} as const;
+const adamwBuffers = { param: updates.wide, grad: reads.wide, m: updates.wide, v: updates.wide, hyper: reads.wide, state: reads.wide } as const;
 
 type AdamwBuffers = Readonly<Record<keyof typeof adamwBuffers, NumberArray>>;
 
@@ -167,12 +156,7 @@ function adamwExample(draw: Draw) {
   return {
     params: { offset, n },
     lengths: { param: size, grad: size, m: size, v: size, hyper: hyperFields.length, state: stateFields.length },
-    fills: {
-      m: { kind: 'uniform', minimum: -1, maximum: 1 },
-      v: { kind: 'uniform', minimum: 0, maximum: 1 },
-      hyper: { kind: 'values', values: [1e-2, 0.9, 0.98, 1e-8, 0.01, 1, 0, 1] },
-      state: { kind: 'values', values: [3, 0, draw.pick([1, 1, 0]), 2, 0.5, 0.9 ** 3, 0.98 ** 3, 1, 0] },
-    },
+    fills: { m: uniform(-1, 1), v: uniform(0, 1), hyper: given([1e-2, 0.9, 0.98, 1e-8, 0.01, 1, 0, 1]), state: given([3, 0, draw.pick([1, 1, 0]), 2, 0.5, 0.9 ** 3, 0.98 ** 3, 1, 0]) },
   } as const;
 }
 
@@ -196,7 +180,7 @@ export const adamwKernel = defineKernel({
 export const adamwCopyKernel = defineKernel({
   name: 'adamw_copy',
   summary: 'adamw, and copy[i] = param[offset + i] for i < n: what matrix products read where they compute in f16',
-  buffers: { ...adamwBuffers, copy: { access: 'update', kind: 'float' } },
+  buffers: { ...adamwBuffers, copy: updates.float },
   params: { offset: 'u32', n: 'u32' },
   reference(buffers, params) {
     adamwReference(buffers, params);

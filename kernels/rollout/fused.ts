@@ -12,7 +12,7 @@
  * 310 and 469 layer by layer (bench/results/rollout-wasm.json), 1099 and 1277 against 926 and 869 on a software adapter
  * (rollout-webgpu.json). It is meant for GPUs, and not measured on one yet.
  */
-import { ceilDivide, defineKernel } from '../kernel.js';
+import { ceilDivide, defineKernel, given, reads, uniform, updates, writes } from '../kernel.js';
 import { drawToken, exampleControl } from '../random/random.js';
 import { decodeAttendWgsl, decodeDrawWgsl, decodeLinearWgsl } from './fused.wgsl.js';
 import { addRows, attendLast, linearRow, normRow } from './reference.js';
@@ -30,15 +30,7 @@ export const decodeLinearKernel = defineKernel({
     'y = finish(norm(x) weight + bias): x (rows, inputs), weight (inputs, outputs), y (rows, outputs). normalise: layer norm of x ' +
     'with gain and shift, else x as it is; relu; add: residual (rows, outputs), behind the rest. inputs and outputs are multiples ' +
     'of four. Buffers that are not used may be any',
-  buffers: {
-    x: { access: 'read', kind: 'float' },
-    gain: { access: 'read', kind: 'float' },
-    shift: { access: 'read', kind: 'float' },
-    weight: { access: 'read', kind: 'float' },
-    bias: { access: 'read', kind: 'float' },
-    residual: { access: 'read', kind: 'float' },
-    y: { access: 'write', kind: 'float' },
-  },
+  buffers: { x: reads.float, gain: reads.float, shift: reads.float, weight: reads.float, bias: reads.float, residual: reads.float, y: writes.float },
   params: { rows: 'u32', inputs: 'u32', outputs: 'u32', normalise: 'u32', relu: 'u32', add: 'u32', eps: 'f32' },
   reference({ x, gain, shift, weight, bias, residual, y }, { rows, inputs, outputs, normalise, relu, add, eps }) {
     for (let row = 0; row < rows; row++) {
@@ -80,7 +72,7 @@ export const decodeLinearKernel = defineKernel({
         y: rows * outputs,
       },
       // with a spread that the norm's eps is small against
-      fills: { x: { kind: 'uniform', minimum: -1, maximum: 1 } },
+      fills: { x: uniform(-1, 1) },
     };
   },
   tolerance: 2e-5,
@@ -93,15 +85,7 @@ export const decodeAttendKernel = defineKernel({
     'y = attention(qkv) weight + bias + residual for one row per sequence: qkv (rows, 3 * width), weight (width, width), residual and ' +
     'y (rows, width). The keys and values go to row prefixes[s] + column of the sequence in the cache (rows * capacity, 2 * width), ' +
     'and attention reads the rows up to that one. width / heads must be a multiple of four',
-  buffers: {
-    qkv: { access: 'read', kind: 'float' },
-    prefixes: { access: 'read', kind: 'index' },
-    weight: { access: 'read', kind: 'float' },
-    bias: { access: 'read', kind: 'float' },
-    residual: { access: 'read', kind: 'float' },
-    cache: { access: 'update', kind: 'float' },
-    y: { access: 'write', kind: 'float' },
-  },
+  buffers: { qkv: reads.float, prefixes: reads.index, weight: reads.float, bias: reads.float, residual: reads.float, cache: updates.float, y: writes.float },
   params: { rows: 'u32', capacity: 'u32', width: 'u32', heads: 'u32', column: 'u32' },
   reference({ qkv, prefixes, weight, bias, residual, cache, y }, { rows, capacity, width, heads, column }) {
     for (let s = 0; s < rows; s++) {
@@ -137,11 +121,7 @@ export const decodeAttendKernel = defineKernel({
         cache: rows * capacity * 2 * width,
         y: rows * width,
       },
-      fills: {
-        qkv: { kind: 'uniform', minimum: -1, maximum: 1 },
-        cache: { kind: 'uniform', minimum: -1, maximum: 1 },
-        prefixes: { kind: 'values', values: Array.from({ length: rows }, (_, s) => prefix + ((s * 5) % 8)) },
-      },
+      fills: { qkv: uniform(-1, 1), cache: uniform(-1, 1), prefixes: given(Array.from({ length: rows }, (_, s) => prefix + ((s * 5) % 8))) },
     };
   },
   tolerance: 2e-5,
@@ -155,25 +135,8 @@ export const decodeDrawKernel = defineKernel({
     'every token. Then, unless column is the last of `stride`, x[s] = vector of tokens[s, column] + that of position t = column + 1 (+ ' +
     'those of row and column of the cell slots[s, t], where slotted and not negative). vectors: tokens (vocabulary, width), rows and ' +
     'columns of cells (8, width) each, then positions (stride or more, width). width must be a multiple of four',
-  buffers: {
-    logits: { access: 'read', kind: 'float' },
-    sampling: { access: 'read', kind: 'wide' },
-    control: { access: 'read', kind: 'index' },
-    vectors: { access: 'read', kind: 'float' },
-    slots: { access: 'read', kind: 'index' },
-    done: { access: 'update', kind: 'index' },
-    tokens: { access: 'update', kind: 'index' },
-    x: { access: 'update', kind: 'float' },
-  },
-  params: {
-    rows: 'u32',
-    vocabulary: 'u32',
-    width: 'u32',
-    column: 'u32',
-    stride: 'u32',
-    draw: 'u32',
-    slotted: 'u32',
-  },
+  buffers: { logits: reads.float, sampling: reads.wide, control: reads.index, vectors: reads.float, slots: reads.index, done: updates.index, tokens: updates.index, x: updates.float },
+  params: { rows: 'u32', vocabulary: 'u32', width: 'u32', column: 'u32', stride: 'u32', draw: 'u32', slotted: 'u32' },
   reference({ logits, sampling, control, vectors, slots, done, tokens, x }, params) {
     const { rows, vocabulary, width, column, stride, draw, slotted } = params;
     const [slotRows, slotCols, positions] = [0, slotColumns, 2 * slotColumns].map(row => (vocabulary + row) * width);
@@ -226,15 +189,15 @@ export const decodeDrawKernel = defineKernel({
       },
       fills: {
         // far enough apart that f32 and f64 logarithms pick the same token
-        logits: { kind: 'values', values: Array.from({ length: size }, (_, i) => ((i * 37) % 509) / 32) },
+        logits: given(Array.from({ length: size }, (_, i) => ((i * 37) % 509) / 32)),
         sampling: {
           kind: 'values',
           values: [draw.pick([0, 1, 0.5]), ...Array.from({ length: vocabulary }, (_, k) => (k % 7 === 3 ? -1e30 : 0))],
         },
         control: exampleControl(draw, vocabulary),
-        slots: { kind: 'values', values: Array.from({ length: rows * stride }, (_, i) => ((i * 7) % 65) - 1) },
-        done: { kind: 'values', values: Array.from({ length: rows }, () => draw.pick([0, 0, 1])) },
-        tokens: { kind: 'values', values: Array.from({ length: rows * stride }, (_, i) => (i * 11) % vocabulary) },
+        slots: given(Array.from({ length: rows * stride }, (_, i) => ((i * 7) % 65) - 1)),
+        done: given(Array.from({ length: rows }, () => draw.pick([0, 0, 1]))),
+        tokens: given(Array.from({ length: rows * stride }, (_, i) => (i * 11) % vocabulary)),
       },
     };
   },

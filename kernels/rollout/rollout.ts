@@ -9,7 +9,7 @@
  * layer 310 and 469 ms, in fused launches 419 and 424, so 201 and 271. On a software adapter (rollout-webgpu.json) it
  * did not pay: 926 and 869 ms layer by layer, 2633 and 902 so.
  */
-import { ceilDivide, defineKernel } from '../kernel.js';
+import { ceilDivide, defineKernel, given, reads, uniform, updates } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { drawToken } from '../random/random.js';
 import { addRows, attendLast, linearRow, normRow } from './reference.js';
@@ -88,30 +88,8 @@ export const rolloutKernel = defineKernel({
     'runs all layers against the cache (layers, sequences * capacity, 2 * width; keys first), whose row prefix + column it ' +
     'writes, and draws from the logits as sample_tokens does. width / heads must be a multiple of four. tables: token ' +
     'vectors, then head vectors, (2, vocabulary, width). sampling: temperature, then the bias of every token',
-  buffers: {
-    weights: { access: 'read', kind: 'float' },
-    tables: { access: 'read', kind: 'float' },
-    sampling: { access: 'read', kind: 'wide' },
-    control: { access: 'read', kind: 'index' },
-    plan: { access: 'read', kind: 'index' },
-    cache: { access: 'update', kind: 'float' },
-    done: { access: 'update', kind: 'index' },
-    tokens: { access: 'update', kind: 'index' },
-  },
-  params: {
-    sequences: 'u32',
-    capacity: 'u32',
-    layers: 'u32',
-    width: 'u32',
-    heads: 'u32',
-    vocabulary: 'u32',
-    column: 'u32',
-    steps: 'u32',
-    stride: 'u32',
-    lists: 'u32',
-    layerStride: 'u32',
-    eps: 'f32',
-  },
+  buffers: { weights: reads.float, tables: reads.float, sampling: reads.wide, control: reads.index, plan: reads.index, cache: updates.float, done: updates.index, tokens: updates.index },
+  params: { sequences: 'u32', capacity: 'u32', layers: 'u32', width: 'u32', heads: 'u32', vocabulary: 'u32', column: 'u32', steps: 'u32', stride: 'u32', lists: 'u32', layerStride: 'u32', eps: 'f32' },
   reference({ weights, tables, sampling, control, plan, cache, done, tokens }, params) {
     const { sequences, capacity, layers, width, heads, vocabulary, column, steps, stride, lists, layerStride } = params;
     const fields = rolloutLayerFields.length;
@@ -252,9 +230,9 @@ function rolloutExample(draw: Draw) {
       tokens: sequences * stride,
     },
     fills: {
-      weights: { kind: 'uniform', minimum: -scale, maximum: scale },
-      tables: { kind: 'uniform', minimum: -scale, maximum: scale },
-      cache: { kind: 'uniform', minimum: -1, maximum: 1 },
+      weights: uniform(-scale, scale),
+      tables: uniform(-scale, scale),
+      cache: uniform(-1, 1),
       // temperature, then what decides between tokens: far enough apart that rounding picks the same one
       sampling: {
         kind: 'values',
@@ -263,9 +241,9 @@ function rolloutExample(draw: Draw) {
           ...Array.from({ length: vocabulary }, (_, k) => (k % 7 === 3 ? -1e30 : ((k * 37) % 101) * 2)),
         ],
       },
-      control: { kind: 'values', values: [noise, 3, draw.integer(0, 1000), draw.integer(0, vocabulary - 1), 0] },
-      plan: { kind: 'values', values: plan },
-      done: { kind: 'values', values: Array.from({ length: sequences }, () => draw.pick([0, 0, 1])) },
+      control: given([noise, 3, draw.integer(0, 1000), draw.integer(0, vocabulary - 1), 0]),
+      plan: given(plan),
+      done: given(Array.from({ length: sequences }, () => draw.pick([0, 0, 1]))),
       tokens: {
         kind: 'values',
         values: Array.from({ length: sequences * stride }, (_, i) => (i * 11 + noise) % vocabulary),

@@ -2,7 +2,7 @@
  * Moves whole rows by index: embeddings, positions, image features into their places, rows to the head, keys and values
  * into the cache.
  */
-import { ceilDivide, defineKernel } from '../kernel.js';
+import { ceilDivide, defineKernel, given, reads, updates, writes } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { gatherRowsWgsl, scatterAddRowsWgsl, scatterRowsWgsl } from './rows.wgsl.js';
 
@@ -14,11 +14,7 @@ function exampleIndices(draw: Draw, count: number, tableRows: number): number[] 
 export const gatherRowsKernel = defineKernel({
   name: 'gather_rows',
   summary: 'y[rows, cols]: y[i] = table[index[i]], zeros where the index is negative',
-  buffers: {
-    table: { access: 'read', kind: 'float' },
-    index: { access: 'read', kind: 'index' },
-    y: { access: 'write', kind: 'float' },
-  },
+  buffers: { table: reads.float, index: reads.index, y: writes.float },
   params: { rows: 'u32', cols: 'u32' },
   reference({ table, index, y }, { rows, cols }) {
     for (let i = 0; i < rows; i++)
@@ -34,7 +30,7 @@ export const gatherRowsKernel = defineKernel({
     return {
       params: { rows, cols },
       lengths: { table: tableRows * cols, index: rows, y: rows * cols },
-      fills: { index: { kind: 'values', values: exampleIndices(draw, rows, tableRows) } },
+      fills: { index: given(exampleIndices(draw, rows, tableRows)) },
     };
   },
   tolerance: 0,
@@ -47,11 +43,7 @@ const columnsPerUnit = 16;
 export const scatterAddRowsKernel = defineKernel({
   name: 'scatter_add_rows',
   summary: 'table[tableRows, cols] = sum of x[i] over the rows i whose index names that table row, in the order of i',
-  buffers: {
-    x: { access: 'read', kind: 'float' },
-    index: { access: 'read', kind: 'index' },
-    table: { access: 'write', kind: 'float' },
-  },
+  buffers: { x: reads.float, index: reads.index, table: writes.float },
   params: { rows: 'u32', cols: 'u32', tableRows: 'u32' },
   reference({ x, index, table }, { rows, cols, tableRows }) {
     const sums = new Float64Array(tableRows * cols);
@@ -74,7 +66,7 @@ export const scatterAddRowsKernel = defineKernel({
     return {
       params: { rows, cols, tableRows },
       lengths: { x: rows * cols, index: rows, table: tableRows * cols },
-      fills: { index: { kind: 'values', values: exampleIndices(draw, rows, tableRows) } },
+      fills: { index: given(exampleIndices(draw, rows, tableRows)) },
     };
   },
   tolerance: 5e-6,
@@ -86,11 +78,7 @@ export const scatterRowsKernel = defineKernel({
   summary:
     'y[index[i], 0..cols] = x[i, offset..offset+cols] for rows with an index >= 0, all different; x has `stride` columns; ' +
     'other rows of y keep their values',
-  buffers: {
-    x: { access: 'read', kind: 'float' },
-    index: { access: 'read', kind: 'index' },
-    y: { access: 'update', kind: 'float' },
-  },
+  buffers: { x: reads.float, index: reads.index, y: updates.float },
   params: { rows: 'u32', cols: 'u32', stride: 'u32', offset: 'u32' },
   reference({ x, index, y }, { rows, cols, stride, offset }) {
     for (let i = 0; i < rows; i++)
@@ -109,7 +97,7 @@ export const scatterRowsKernel = defineKernel({
     return {
       params: { rows, cols, stride, offset },
       lengths: { x: rows * stride, index: rows, y: (rows + 2) * cols },
-      fills: { index: { kind: 'values', values: targets } },
+      fills: { index: given(targets) },
     };
   },
   tolerance: 0,

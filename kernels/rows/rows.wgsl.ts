@@ -1,52 +1,42 @@
 /** WGSL of moving and summing rows by index. */
 import type { WgslPass, WgslTarget } from '../kernel.js';
-import { byWidth, lanePass } from '../wgsl.js';
+import { lanesByWidth, multiplesOfFour } from '../wgsl.js';
 
 export function gatherRowsWgsl(target: WgslTarget): readonly WgslPass[] {
-  return byWidth(
-    p => p['cols']! % 4 === 0,
-    w =>
-      lanePass(
-        target,
-        p => (p['rows']! * p['cols']!) / w.size,
-        `params.rows * params.cols / ${w.size}u`,
-        `let cols = params.cols / ${w.size}u;
+  return lanesByWidth(
+    target,
+    ['rows', 'cols'],
+    multiplesOfFour('cols'),
+    w => `let cols = params.cols / ${w.size}u;
   let at = load_index(i / cols);
   var value = ${w.value}(0.0);
   if (at >= 0) { value = ${w.load}_table(u32(at) * cols + i % cols); }
   ${w.store}_y(i, value);`,
-      ),
   );
 }
 
 export function scatterRowsWgsl(target: WgslTarget): readonly WgslPass[] {
-  return byWidth(
-    p => ['cols', 'stride', 'offset'].every(name => p[name]! % 4 === 0),
-    w =>
-      lanePass(
-        target,
-        p => (p['rows']! * p['cols']!) / w.size,
-        `params.rows * params.cols / ${w.size}u`,
-        `let cols = params.cols / ${w.size}u;
+  return lanesByWidth(
+    target,
+    ['rows', 'cols'],
+    multiplesOfFour('cols', 'stride', 'offset'),
+    w => `let cols = params.cols / ${w.size}u;
   let row = i / cols;
   let at = load_index(row);
-  if (at >= 0) { ${w.store}_y(u32(at) * cols + i % cols, ${w.load}_x((row * params.stride + params.offset) / ${w.size}u + i % cols)); }`,
-      ),
+  let from = (row * params.stride + params.offset) / ${w.size}u + i % cols;
+  if (at >= 0) { ${w.store}_y(u32(at) * cols + i % cols, ${w.load}_x(from)); }`,
   );
 }
 
 export function scatterAddRowsWgsl(target: WgslTarget): readonly WgslPass[] {
-  const inMemory = target.profile === 'software' && target.dtypes['table'] === 'f32';
-  return byWidth(
-    p => p['cols']! % 4 === 0,
-    w =>
-      inMemory
-        ? // A lane owns some columns of the whole table and adds row after row into memory: few lanes, but the least work.
-          lanePass(
-            target,
-            p => p['cols']! / w.size,
-            `params.cols / ${w.size}u`,
-            `let cols = params.cols / ${w.size}u;
+  const aligned = multiplesOfFour('cols');
+  // A lane owns some columns of the whole table and adds row after row into memory: few lanes, but the least work.
+  if (target.profile === 'software' && target.dtypes['table'] === 'f32')
+    return lanesByWidth(
+      target,
+      ['cols'],
+      aligned,
+      w => `let cols = params.cols / ${w.size}u;
   for (var r = 0u; r < params.tableRows; r++) { ${w.store}_table(r * cols + i, ${w.value}(0.0)); }
   for (var row = 0u; row < params.rows; row++) {
     let at = load_index(row);
@@ -55,20 +45,19 @@ export function scatterAddRowsWgsl(target: WgslTarget): readonly WgslPass[] {
       ${w.store}_table(to, ${w.load}_table(to) + ${w.load}_x(row * cols + i));
     }
   }`,
-            { work: 'much' },
-          )
-        : // A lane owns some columns of one table row and reads all indices: no atomics, a fixed order, f32 sums.
-          lanePass(
-            target,
-            p => (p['tableRows']! * p['cols']!) / w.size,
-            `params.tableRows * params.cols / ${w.size}u`,
-            `let cols = params.cols / ${w.size}u;
+      { work: 'much' },
+    );
+  // A lane owns some columns of one table row and reads all indices: no atomics, a fixed order, f32 sums.
+  return lanesByWidth(
+    target,
+    ['tableRows', 'cols'],
+    aligned,
+    w => `let cols = params.cols / ${w.size}u;
   let wanted = i32(i / cols);
   var total = ${w.value}(0.0);
   for (var row = 0u; row < params.rows; row++) {
     if (load_index(row) == wanted) { total += ${w.load}_x(row * cols + i % cols); }
   }
   ${w.store}_table(i, total);`,
-          ),
   );
 }

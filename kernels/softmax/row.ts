@@ -1,9 +1,24 @@
 /** What softmax, the losses and attention share: one row of logits, in f64. */
 import type { NumberArray } from '../dtype.js';
-import type { Draw } from '../kernel.js';
+import type { Cost, Draw, Example } from '../kernel.js';
 
-/** Params of a kernel over the rows of [rows, cols]. */
-export const rowParams = { rows: 'u32', cols: 'u32' } as const;
+/**
+ * What the kernels over the rows of [rows, cols] share: a unit of work is a row.
+ * @param cost of an element
+ */
+export const rowKernel = (name: string, cost: Cost) =>
+  ({
+    name,
+    params: { rows: 'u32', cols: 'u32' },
+    cost: ({ rows, cols }: RowsAndCols) => ({ flops: cost.flops * rows * cols, elements: cost.elements * rows * cols }),
+    wasm: ({ rows }: RowsAndCols) => ({ passes: [{ fn: name, units: rows }] }),
+  }) as const;
+
+/** Sizes of a matrix [rows, cols]. */
+export interface RowsAndCols {
+  readonly rows: number;
+  readonly cols: number;
+}
 
 /**
  * Logarithm of the sum of exponentials of `count` numbers from `start` on. The maximum is taken out first, so nothing
@@ -23,9 +38,12 @@ export function logSoftmaxRow(z: NumberArray, row: number, cols: number): Float6
   return Float64Array.from(z.subarray(row * cols, (row + 1) * cols), value => value - lse);
 }
 
-/** Sizes for a test: few and many rows, columns that are and are not a multiple of four. */
-export function exampleRows(draw: Draw) {
+/** A call for a test: few and many rows, columns that are and are not a multiple of four. */
+export function rowExample<B extends string>(
+  draw: Draw,
+  buffers: (rows: number, size: number, cols: number) => Pick<Example<B, never>, 'lengths' | 'fills'>,
+): Example<B, keyof RowsAndCols> {
   const rows = draw.pick([1, 2, 9, 33]);
   const cols = draw.pick([1, 3, 16, 65, 128]);
-  return { rows, cols, size: rows * cols };
+  return { params: { rows, cols }, ...buffers(rows, rows * cols, cols) };
 }

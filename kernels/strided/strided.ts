@@ -2,7 +2,7 @@
  * Copies between a contiguous buffer and a strided view of another one, in up to four dimensions: transposes, slices
  * and concatenations, where a view is not enough.
  */
-import { ceilDivide, defineKernel, sizes } from '../kernel.js';
+import { ceilDivide, defineKernel, sizes, reads, updates, writes } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { stridedWgsl } from './strided.wgsl.js';
 const params = sizes('d0', 'd1', 'd2', 'd3', 's0', 's1', 's2', 's3', 'offset');
@@ -59,7 +59,7 @@ const rows = (p: StridedParams) => p.d0 * p.d1 * p.d2;
 export const stridedReadKernel = defineKernel({
   name: 'strided_read',
   summary: 'y[i0,i1,i2,i3] = x[offset + i . strides]; y is contiguous',
-  buffers: { x: { access: 'read', kind: 'float' }, y: { access: 'write', kind: 'float' } },
+  buffers: { x: reads.float, y: writes.float },
   params,
   reference({ x, y }, p) {
     forEachElement(p, (contiguous, strided) => (y[contiguous] = x[strided]!));
@@ -78,7 +78,7 @@ export const stridedReadKernel = defineKernel({
 export const stridedWriteKernel = defineKernel({
   name: 'strided_write',
   summary: 'y[offset + i . strides] = x[i0,i1,i2,i3]; x is contiguous, other elements of y keep their values',
-  buffers: { x: { access: 'read', kind: 'float' }, y: { access: 'update', kind: 'float' } },
+  buffers: { x: reads.float, y: updates.float },
   params,
   reference({ x, y }, p) {
     forEachElement(p, (contiguous, strided) => (y[strided] = x[contiguous]!));

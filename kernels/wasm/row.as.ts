@@ -10,16 +10,15 @@ export const sumBlock = 4096;
 /** Sum of n elements, in four interleaved partial sums per block. */
 export function rowSum(x: usize, n: i32): f32 {
   let total: f32 = 0;
-  for (let from: i32 = 0; from < n; from += sumBlock) total += blockSum(at(x, from), min(sumBlock, n - from));
+  for (let from: i32 = 0; from < n; from += sumBlock) {
+    const stop = min(n, from + sumBlock);
+    let sum = f32x4.splat(0);
+    let j = from;
+    for (; j <= stop - 4; j += 4) sum = f32x4.add(sum, v128.load(at(x, j)));
+    if (j < stop) sum = f32x4.add(sum, v128.and(v128.load(at(x, j)), laneMask(stop - j)));
+    total += sumLanes(sum);
+  }
   return total;
-}
-
-function blockSum(x: usize, n: i32): f32 {
-  let sum = f32x4.splat(0);
-  let j: i32 = 0;
-  for (; j <= n - 4; j += 4) sum = f32x4.add(sum, v128.load(at(x, j)));
-  if (j < n) sum = f32x4.add(sum, v128.and(v128.load(at(x, j)), laneMask(n - j)));
-  return sumLanes(sum);
 }
 
 /** Largest of n elements, -infinity if there is none; NaN is passed over. */
@@ -32,45 +31,38 @@ export function rowMax(x: usize, n: i32): f32 {
   return maxLanes(max);
 }
 
-/** y = exp(x - max) for n elements, max being no less than any of them; returns the sum of y. */
-export function expRow(y: usize, x: usize, max: f32, n: i32): f32 {
+/** Sum of exp(x - max) of n elements, max being no less than any of them; if it stores, y = exp(x - max). */
+@inline
+function sumExp(stores: bool, y: usize, x: usize, max: f32, n: i32): f32 {
+  const largest = f32x4.splat(max);
   let total: f32 = 0;
-  for (let from: i32 = 0; from < n; from += sumBlock)
-    total += expBlock(at(y, from), at(x, from), max, min(sumBlock, n - from));
+  for (let from: i32 = 0; from < n; from += sumBlock) {
+    const stop = min(n, from + sumBlock);
+    let sum = f32x4.splat(0);
+    let j = from;
+    for (; j <= stop - 4; j += 4) {
+      const e = expDown4(f32x4.sub(v128.load(at(x, j)), largest));
+      if (stores) v128.store(at(y, j), e);
+      sum = f32x4.add(sum, e);
+    }
+    if (j < stop) {
+      const e = expDown4(f32x4.sub(v128.load(at(x, j)), largest));
+      if (stores) storeLanes(at(y, j), e, stop - j);
+      sum = f32x4.add(sum, v128.and(e, laneMask(stop - j)));
+    }
+    total += sumLanes(sum);
+  }
   return total;
 }
 
-function expBlock(y: usize, x: usize, max: f32, n: i32): f32 {
-  const largest = f32x4.splat(max);
-  let sum = f32x4.splat(0);
-  let j: i32 = 0;
-  for (; j <= n - 4; j += 4) {
-    const e = expDown4(f32x4.sub(v128.load(at(x, j)), largest));
-    v128.store(at(y, j), e);
-    sum = f32x4.add(sum, e);
-  }
-  if (j < n) {
-    const e = expDown4(f32x4.sub(v128.load(at(x, j)), largest));
-    storeLanes(at(y, j), e, n - j);
-    sum = f32x4.add(sum, v128.and(e, laneMask(n - j)));
-  }
-  return sumLanes(sum);
+/** y = exp(x - max) for n elements; returns the sum of y. */
+export function expRow(y: usize, x: usize, max: f32, n: i32): f32 {
+  return sumExp(true, y, x, max, n);
 }
 
 /** Sum of exp(x - max) of n elements. */
 export function expSum(x: usize, max: f32, n: i32): f32 {
-  let total: f32 = 0;
-  for (let from: i32 = 0; from < n; from += sumBlock) total += blockExpSum(at(x, from), max, min(sumBlock, n - from));
-  return total;
-}
-
-function blockExpSum(x: usize, max: f32, n: i32): f32 {
-  const largest = f32x4.splat(max);
-  let sum = f32x4.splat(0);
-  let j: i32 = 0;
-  for (; j <= n - 4; j += 4) sum = f32x4.add(sum, expDown4(f32x4.sub(v128.load(at(x, j)), largest)));
-  if (j < n) sum = f32x4.add(sum, v128.and(expDown4(f32x4.sub(v128.load(at(x, j)), largest)), laneMask(n - j)));
-  return sumLanes(sum);
+  return sumExp(false, 0, x, max, n);
 }
 
 /** Position of the first of n elements that equals `value`; 0 if there is none. */
