@@ -23,8 +23,8 @@ export function scatterRowsWgsl(target: WgslTarget): readonly WgslPass[] {
     w => `let cols = params.cols / ${w.size}u;
   let row = i / cols;
   let at = load_index(row);
-  let from = (row * params.stride + params.offset) / ${w.size}u + i % cols;
-  if (at >= 0) { ${w.store}_y(u32(at) * cols + i % cols, ${w.load}_x(from)); }`,
+  let source = (row * params.stride + params.offset) / ${w.size}u + i % cols;
+  if (at >= 0) { ${w.store}_y(u32(at) * cols + i % cols, ${w.load}_x(source)); }`,
   );
 }
 
