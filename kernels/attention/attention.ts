@@ -131,7 +131,14 @@ export const attentionGradKernel = defineKernel({
   summary:
     'dqkv[rows, 3, heads, headDim] from qkv (same layout), out and dout[rows, heads, headDim] and lse[rows, heads] of a ' +
     'self-attention pass; every row must belong to exactly one sequence',
-  buffers: { qkv: reads.float, table: reads.index, out: reads.float, lse: reads.wide, dout: reads.float, dqkv: writes.float },
+  buffers: {
+    qkv: reads.float,
+    table: reads.index,
+    out: reads.float,
+    lse: reads.wide,
+    dout: reads.float,
+    dqkv: writes.float,
+  },
   params: { sequences: 'u32', heads: 'u32', headDim: 'u32', maxQueries: 'u32', scale: 'f32' },
   // FlashAttention's backward (Dao et al. 2022, arXiv 2205.14135, appendix B.2): P is recomputed from lse, and
   // delta = rowsum(dO * O) replaces the row sum of the softmax gradient.

@@ -129,7 +129,14 @@ export const optimizerPrepareKernel = defineKernel({
 
 type Eight = readonly [number, number, number, number, number, number, number, number];
 
-const adamwBuffers = { param: updates.wide, grad: reads.wide, m: updates.wide, v: updates.wide, hyper: reads.wide, state: reads.wide } as const;
+const adamwBuffers = {
+  param: updates.wide,
+  grad: reads.wide,
+  m: updates.wide,
+  v: updates.wide,
+  hyper: reads.wide,
+  state: reads.wide,
+} as const;
 
 type AdamwBuffers = Readonly<Record<keyof typeof adamwBuffers, NumberArray>>;
 
@@ -156,7 +163,12 @@ function adamwExample(draw: Draw) {
   return {
     params: { offset, n },
     lengths: { param: size, grad: size, m: size, v: size, hyper: hyperFields.length, state: stateFields.length },
-    fills: { m: uniform(-1, 1), v: uniform(0, 1), hyper: given([1e-2, 0.9, 0.98, 1e-8, 0.01, 1, 0, 1]), state: given([3, 0, draw.pick([1, 1, 0]), 2, 0.5, 0.9 ** 3, 0.98 ** 3, 1, 0]) },
+    fills: {
+      m: uniform(-1, 1),
+      v: uniform(0, 1),
+      hyper: given([1e-2, 0.9, 0.98, 1e-8, 0.01, 1, 0, 1]),
+      state: given([3, 0, draw.pick([1, 1, 0]), 2, 0.5, 0.9 ** 3, 0.98 ** 3, 1, 0]),
+    },
   } as const;
 }
 

@@ -30,7 +30,15 @@ export const decodeLinearKernel = defineKernel({
     'y = finish(norm(x) weight + bias): x (rows, inputs), weight (inputs, outputs), y (rows, outputs). normalise: layer norm of x ' +
     'with gain and shift, else x as it is; relu; add: residual (rows, outputs), behind the rest. inputs and outputs are multiples ' +
     'of four. Buffers that are not used may be any',
-  buffers: { x: reads.float, gain: reads.float, shift: reads.float, weight: reads.float, bias: reads.float, residual: reads.float, y: writes.float },
+  buffers: {
+    x: reads.float,
+    gain: reads.float,
+    shift: reads.float,
+    weight: reads.float,
+    bias: reads.float,
+    residual: reads.float,
+    y: writes.float,
+  },
   params: { rows: 'u32', inputs: 'u32', outputs: 'u32', normalise: 'u32', relu: 'u32', add: 'u32', eps: 'f32' },
   reference({ x, gain, shift, weight, bias, residual, y }, { rows, inputs, outputs, normalise, relu, add, eps }) {
     for (let row = 0; row < rows; row++) {
@@ -85,7 +93,15 @@ export const decodeAttendKernel = defineKernel({
     'y = attention(qkv) weight + bias + residual for one row per sequence: qkv (rows, 3 * width), weight (width, width), residual and ' +
     'y (rows, width). The keys and values go to row prefixes[s] + column of the sequence in the cache (rows * capacity, 2 * width), ' +
     'and attention reads the rows up to that one. width / heads must be a multiple of four',
-  buffers: { qkv: reads.float, prefixes: reads.index, weight: reads.float, bias: reads.float, residual: reads.float, cache: updates.float, y: writes.float },
+  buffers: {
+    qkv: reads.float,
+    prefixes: reads.index,
+    weight: reads.float,
+    bias: reads.float,
+    residual: reads.float,
+    cache: updates.float,
+    y: writes.float,
+  },
   params: { rows: 'u32', capacity: 'u32', width: 'u32', heads: 'u32', column: 'u32' },
   reference({ qkv, prefixes, weight, bias, residual, cache, y }, { rows, capacity, width, heads, column }) {
     for (let s = 0; s < rows; s++) {
@@ -121,7 +137,11 @@ export const decodeAttendKernel = defineKernel({
         cache: rows * capacity * 2 * width,
         y: rows * width,
       },
-      fills: { qkv: uniform(-1, 1), cache: uniform(-1, 1), prefixes: given(Array.from({ length: rows }, (_, s) => prefix + ((s * 5) % 8))) },
+      fills: {
+        qkv: uniform(-1, 1),
+        cache: uniform(-1, 1),
+        prefixes: given(Array.from({ length: rows }, (_, s) => prefix + ((s * 5) % 8))),
+      },
     };
   },
   tolerance: 2e-5,
@@ -135,7 +155,16 @@ export const decodeDrawKernel = defineKernel({
     'every token. Then, unless column is the last of `stride`, x[s] = vector of tokens[s, column] + that of position t = column + 1 (+ ' +
     'those of row and column of the cell slots[s, t], where slotted and not negative). vectors: tokens (vocabulary, width), rows and ' +
     'columns of cells (8, width) each, then positions (stride or more, width). width must be a multiple of four',
-  buffers: { logits: reads.float, sampling: reads.wide, control: reads.index, vectors: reads.float, slots: reads.index, done: updates.index, tokens: updates.index, x: updates.float },
+  buffers: {
+    logits: reads.float,
+    sampling: reads.wide,
+    control: reads.index,
+    vectors: reads.float,
+    slots: reads.index,
+    done: updates.index,
+    tokens: updates.index,
+    x: updates.float,
+  },
   params: { rows: 'u32', vocabulary: 'u32', width: 'u32', column: 'u32', stride: 'u32', draw: 'u32', slotted: 'u32' },
   reference({ logits, sampling, control, vectors, slots, done, tokens, x }, params) {
     const { rows, vocabulary, width, column, stride, draw, slotted } = params;

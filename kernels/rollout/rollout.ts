@@ -88,8 +88,30 @@ export const rolloutKernel = defineKernel({
     'runs all layers against the cache (layers, sequences * capacity, 2 * width; keys first), whose row prefix + column it ' +
     'writes, and draws from the logits as sample_tokens does. width / heads must be a multiple of four. tables: token ' +
     'vectors, then head vectors, (2, vocabulary, width). sampling: temperature, then the bias of every token',
-  buffers: { weights: reads.float, tables: reads.float, sampling: reads.wide, control: reads.index, plan: reads.index, cache: updates.float, done: updates.index, tokens: updates.index },
-  params: { sequences: 'u32', capacity: 'u32', layers: 'u32', width: 'u32', heads: 'u32', vocabulary: 'u32', column: 'u32', steps: 'u32', stride: 'u32', lists: 'u32', layerStride: 'u32', eps: 'f32' },
+  buffers: {
+    weights: reads.float,
+    tables: reads.float,
+    sampling: reads.wide,
+    control: reads.index,
+    plan: reads.index,
+    cache: updates.float,
+    done: updates.index,
+    tokens: updates.index,
+  },
+  params: {
+    sequences: 'u32',
+    capacity: 'u32',
+    layers: 'u32',
+    width: 'u32',
+    heads: 'u32',
+    vocabulary: 'u32',
+    column: 'u32',
+    steps: 'u32',
+    stride: 'u32',
+    lists: 'u32',
+    layerStride: 'u32',
+    eps: 'f32',
+  },
   reference({ weights, tables, sampling, control, plan, cache, done, tokens }, params) {
     const { sequences, capacity, layers, width, heads, vocabulary, column, steps, stride, lists, layerStride } = params;
     const fields = rolloutLayerFields.length;
