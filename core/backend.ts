@@ -15,7 +15,9 @@ export interface Capabilities {
   readonly driver: string;
   /** True if kernels run far below the processor's speed: the cpu reference, and a "GPU" emulated on the processor. */
   readonly software: boolean;
-  /** True if `launch` returns before the work is done, so that a read costs a round trip to a device that may be lost. */
+  /**
+   * True if `launch` returns before the work is done, so that a read costs a round trip to a device that may be lost.
+   */
   readonly asynchronous: boolean;
   /** True if it is faster to repeat recorded launches than to launch anew. */
   readonly replays: boolean;
@@ -26,8 +28,8 @@ export interface Capabilities {
   /** Threads that share the work of a kernel. */
   readonly threads: number;
   /**
-   * Further facts by name, for people (`mgsd-lite info`) and for choosing kernels: subgroup size, matrix configurations,
-   * toggles that took effect, SIMD level.
+   * Further facts by name, for people (`mgsd-lite info`) and for choosing kernels: subgroup size, matrix
+   * configurations, toggles that took effect, SIMD level.
    */
   readonly features: Readonly<Record<string, string | number | boolean>>;
 }
@@ -81,19 +83,19 @@ export interface Backend {
   /** Copies bytes out after everything launched before; the copy is the caller's. */
   read(allocation: Allocation, byteOffset: number, bytes: number): Promise<ArrayBuffer>;
   /**
-   * Runs `kernel` on operands in the order of `kernel.buffers` and params in the order of `kernel.params`. Launches take
-   * effect in order; an asynchronous device returns before the work is done.
+   * Runs `kernel` on operands in the order of `kernel.buffers` and params in the order of `kernel.params`. Launches
+   * take effect in order; an asynchronous device returns before the work is done.
    */
   launch(kernel: Kernel, operands: readonly Operand[], params: readonly number[]): void;
   /**
-   * Prepares launches whose operands stay where they are until `dispose`. Backends that gain nothing by it leave it out:
-   * their launches are repeated one by one.
+   * Prepares launches whose operands stay where they are until `dispose`. Backends that gain nothing by it leave it
+   * out: their launches are repeated one by one.
    */
   prepare?(launches: readonly Launch[]): Replay;
   /**
-   * Times launches by the device's own clock until it is called with undefined. Times arrive after their launches, at the
-   * latest with `finish`. Returns false if the device has no such clock. Synchronous backends leave it out: the caller can
-   * time their launches.
+   * Times launches by the device's own clock until it is called with undefined. Times arrive after their launches, at
+   * the latest with `finish`. Returns false if the device has no such clock. Synchronous backends leave it out: the
+   * caller can time their launches.
    */
   timeLaunches?(timer: LaunchTimer | undefined): boolean;
   /** Resolves when everything launched so far is done; rejects with the first error since the last call. */

@@ -1,7 +1,7 @@
 /**
- * Holds a backend to the references: random valid calls of a kernel (shapes, strides, indices drawn by the kernel's own
- * `example`), run on the backend and by the reference in f64, must agree. The tests draw calls with fast-check, which shrinks what
- * fails; a program without development tools draws them from a seed.
+ * Holds a backend to the references: random valid calls of a kernel (shapes, strides, indices drawn by the kernel's
+ * own `example`), run on the backend and by the reference in f64, must agree. The tests draw calls with fast-check,
+ * which shrinks what fails; a program without development tools draws them from a seed.
  */
 import { decodeElements, encodeElements } from '../kernels/index.js';
 import type { Draw, DType, Example, Kernel, NumberArray } from '../kernels/index.js';
@@ -46,7 +46,10 @@ export function conformanceCase(
   return { example, inputs, dtypes };
 }
 
-/** A linear congruential sequence (Numerical Recipes' constants): good enough to fill buffers, and independent of our kernels. */
+/**
+ * A linear congruential sequence (Numerical Recipes' constants): good enough to fill buffers, and independent of our
+ * kernels.
+ */
 function uniformSequence(start: number): () => number {
   let state = (start * 2654435761 + 12345) >>> 0;
   return () => {
@@ -107,7 +110,8 @@ export async function backendOutputs(
 
 /**
  * Where a buffer differs from what the reference says, in one line; undefined if nowhere.
- * @param relative allowed difference, relative to the largest magnitude in the buffer; one rounding of `dtype` comes on top
+ * @param relative allowed difference, relative to the largest magnitude in the buffer; one rounding of `dtype` comes
+ *   on top
  */
 export function difference(
   actual: NumberArray,

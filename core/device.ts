@@ -81,8 +81,8 @@ export interface StepObserver {
 /** Switches for finding faults; all off by default. */
 export interface DeviceOptions {
   /**
-   * For tests: memory is filled with NaN before it is first used and when it is freed, so whoever reads what nobody wrote, or
-   * what is gone, gets NaN; shapes and the extent of every operand are checked.
+   * For tests: memory is filled with NaN before it is first used and when it is freed, so whoever reads what nobody
+   * wrote, or what is gone, gets NaN; shapes and the extent of every operand are checked.
    */
   readonly checks?: boolean;
 }
@@ -123,7 +123,10 @@ export class Device {
     this.capabilities = backend.capabilities;
   }
 
-  /** A contiguous tensor with unspecified content, for kernels to write. @throws Error if the dtype is not offered here. */
+  /**
+   * A contiguous tensor with unspecified content, for kernels to write.
+   * @throws Error if the dtype is not offered here.
+   */
   empty(shape: Shape, dtype: DType = 'f32', label = 'empty'): Tensor {
     if (!this.capabilities.dtypes.includes(dtype))
       throw new Error(
@@ -168,7 +171,8 @@ export class Device {
   }
 
   /**
-   * A tensor with the values of a host array; of a tree of them (plain objects, arrays, undefined), the same tree of tensors.
+   * A tensor with the values of a host array; of a tree of them (plain objects, arrays, undefined), the same tree of
+   * tensors.
    * @throws Error for leaves of any other kind
    */
   fromHost<const T extends object>(tree: T): Tensors<T> {
@@ -259,45 +263,43 @@ export class Device {
   }
 
   /**
-   * Runs `body` and frees every tensor made in it, except those in its result (a tensor, or arrays and plain objects of
-   * them), which pass to the enclosing scope. With an async body, the scope ends when the promise settles; scopes nest like
-   * calls, so do not interleave two async ones.
+   * Runs `body` and frees every tensor made in it, except those in its result (a tensor, or arrays and plain objects
+   * of them), which pass to the enclosing scope. With an async body, the scope ends when the promise settles; scopes
+   * nest like calls, so do not interleave two async ones.
    */
   scope<T>(body: () => T): T {
     const storages = new Set<Storage>();
     this.#scopes.push(storages);
+    const end = (outcome?: unknown) => this.#endScope(storages, outcome);
     let result: T;
     try {
       result = body();
     } catch (error) {
-      this.#endScope(storages, undefined);
+      end();
       throw error;
     }
-    if (result instanceof Promise) {
-      return result.then(
-        (value: unknown) => {
-          this.#endScope(storages, value);
-          return value;
-        },
-        (error: unknown) => {
-          this.#endScope(storages, undefined);
-          throw error;
-        },
-      ) as T;
+    if (!(result instanceof Promise)) {
+      end(result);
+      return result;
     }
-    this.#endScope(storages, result);
-    return result;
+    const done = (value: unknown) => {
+      end(value);
+      return value;
+    };
+    const failed = (error: unknown) => {
+      end();
+      throw error;
+    };
+    return result.then(done, failed) as T;
   }
 
   #endScope(storages: Set<Storage>, result: unknown): void {
-    const at = this.#scopes.lastIndexOf(storages);
-    this.#scopes.splice(at, 1);
+    this.#scopes.splice(this.#scopes.lastIndexOf(storages), 1);
     const parent = this.#scopes.at(-1);
     const kept = this.storagesOf(result);
-    for (const storage of storages) {
-      if (!kept.has(storage)) this.free(storage);
-      else parent?.add(storage);
-    }
+    for (const storage of storages)
+      if (kept.has(storage)) parent?.add(storage);
+      else this.free(storage);
   }
 
   /** The memory behind all tensors of a tree of arrays and plain objects. */

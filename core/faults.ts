@@ -1,4 +1,7 @@
-/** Faults of a device that a program may want to tell from mistakes: what had been computed on it is lost or not to be trusted. */
+/**
+ * Faults of a device that a program may want to tell from mistakes: what had been computed on it is lost or not to be
+ * trusted.
+ */
 
 export type DeviceFault =
   /** The GPU is gone (driver reset, taken away, destroyed), and its memory with it. */

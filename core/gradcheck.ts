@@ -1,4 +1,7 @@
-/** Compares analytic gradients with central finite differences in f64. A public tool: use it on your own ops and losses. */
+/**
+ * Compares analytic gradients with central finite differences in f64. A public tool: use it on your own ops and
+ * losses.
+ */
 import { formatShape } from './shape.js';
 import type { Tensor } from './tensor.js';
 
@@ -94,7 +97,10 @@ export async function gradcheck(
   return { ok: perInput.every(({ error }) => error <= tolerance), worst, perInput, checked };
 }
 
-/** At most `count` of the indices below `length`, by the golden ratio: even steps would stay within a few columns of a matrix. */
+/**
+ * At most `count` of the indices below `length`, by the golden ratio: even steps would stay within a few columns of a
+ * matrix.
+ */
 function spread(length: number, count: number): Set<number> {
   if (count >= length) return new Set(Array.from({ length }, (_, i) => i));
   const ratio = (Math.sqrt(5) - 1) / 2;

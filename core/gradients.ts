@@ -1,6 +1,7 @@
 /**
- * Gradients under way in a backward pass: for each node of the tape, the sum of what its users have sent so far. Gradients may
- * share memory (views, and ops that hand theirs on), so the pass counts them, and frees memory with the last one in it.
+ * Gradients under way in a backward pass: for each node of the tape, the sum of what its users have sent so far.
+ * Gradients may share memory (views, and ops that hand theirs on), so the pass counts them, and frees memory with the
+ * last one in it.
  */
 import type { DType } from '../kernels/index.js';
 import type { Storage } from './device.js';
@@ -9,9 +10,9 @@ import type { TapeNode } from './tape.js';
 import type { Tensor } from './tensor.js';
 
 /**
- * The dtype of d(loss)/d(`tensor`): that of the tensor, with two exceptions. At a trainable leaf in f16 it is f32, since the
- * gradient is a sum over rows and goes to an optimiser with f32 weights. At the result of a cast it is that of the cast's
- * source, which the cast would convert it to anyway.
+ * The dtype of d(loss)/d(`tensor`): that of the tensor, with two exceptions. At a trainable leaf in f16 it is f32,
+ * since the gradient is a sum over rows and goes to an optimiser with f32 weights. At the result of a cast it is that
+ * of the cast's source, which the cast would convert it to anyway.
  */
 export function gradientDType(tensor: Tensor): DType {
   const { node } = tensor;

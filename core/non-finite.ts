@@ -1,18 +1,18 @@
 /**
- * Where NaN and infinities come from: a computation is done again, and every result of every launch is looked at. The looking
- * is done on the device (two small launches and one number for each result), so nothing large is copied to the host.
+ * Where NaN and infinities come from: a computation is done again, and every result of every launch is looked at. The
+ * looking is done on the device (two small launches and one number for each result), so nothing large is copied to
+ * the host.
  */
 import {
   broadcastKernels,
-  bytesPerElement,
   ceilDivide,
   scatterRowsKernel,
   stridedWriteKernel,
   sumSquaresKernel,
 } from '../kernels/index.js';
 import type { DType, Kernel, NumberArray } from '../kernels/index.js';
-import type { Allocation } from './backend.js';
 import type { Device } from './device.js';
+import { wideDType } from './primitives.js';
 import type { Shape } from './shape.js';
 import { runningOp } from './tape.js';
 import type { Tensor } from './tensor.js';
@@ -31,19 +31,22 @@ export interface NonFinite {
 }
 
 interface Look extends NonFinite {
-  /** Byte offset of its flag. */
-  readonly flag: number;
+  /** Where its flag lies. */
+  readonly block: Tensor;
+  readonly at: number;
 }
 
-/** Flags lie where WebGPU lets a binding begin. */
-const flagBytes = 256;
+/** Elements from one flag to the next: bindings of WebGPU begin at multiples of 256 bytes. */
+const flagStride = 64;
 const flagsPerBlock = 1024;
 const chunk = 4096;
 /** After this factor finite values, their squares, sums of those and squares of the sums do not overflow. */
-const scale: Readonly<Record<'f32' | 'f64', number>> = { f32: 1e-36, f64: 1e-300 };
-const scaleKernel = broadcastKernels.mul;
+const scale = { f32: 1e-36, f64: 1e-300 } as const;
 
-/** They copy into a part of a tensor whose other parts may not have been written yet; what is copied has been looked at. */
+/**
+ * They copy into a part of a tensor whose other parts may not have been written yet; what is copied has been looked
+ * at.
+ */
 const partialCopies: ReadonlySet<string> = new Set([scatterRowsKernel.name, stridedWriteKernel.name]);
 
 /** Whether all numbers are finite. */
@@ -53,7 +56,8 @@ export function allFinite(values: NumberArray): boolean {
 }
 
 /**
- * Runs `body` and finds the first launch that wrote a number which is not finite, `body`'s own asynchronous parts included.
+ * Runs `body` and finds the first launch that wrote a number which is not finite, `body`'s own asynchronous parts
+ * included.
  * @returns undefined if all results were finite; and what `body` returned
  */
 export async function firstNonFinite<T>(
@@ -62,7 +66,11 @@ export async function firstNonFinite<T>(
 ): Promise<{ readonly found: NonFinite | undefined; readonly result: T }> {
   const flags = new Flags(device);
   const before = device.resultObserver;
-  device.resultObserver = (kernel, tensors) => flags.look(kernel, tensors);
+  device.resultObserver = function observe(kernel, tensors) {
+    device.resultObserver = undefined; // looking launches kernels too
+    flags.look(kernel, tensors);
+    device.resultObserver = observe;
+  };
   try {
     const result = await body();
     device.resultObserver = before;
@@ -76,10 +84,9 @@ export async function firstNonFinite<T>(
 /** A number per result, on the device: finite if the result is. */
 class Flags {
   readonly #device: Device;
-  readonly #blocks: Allocation[] = [];
   readonly #looks: Look[] = [];
-  /** One number, for each dtype that was met. */
-  readonly #factors = new Map<DType, Allocation>();
+  /** Blocks of flags and factors, by what they are. */
+  readonly #kept = new Map<string, Tensor>();
 
   constructor(device: Device) {
     this.#device = device;
@@ -87,66 +94,59 @@ class Flags {
 
   look(kernel: Kernel, tensors: Readonly<Record<string, Tensor>>): void {
     if (partialCopies.has(kernel.name)) return;
-    const inputs = Object.keys(kernel.buffers).flatMap(name =>
-      kernel.buffers[name]!.access === 'write' ? [] : [{ name, tensor: tensors[name]! }],
+    const buffers = Object.entries(kernel.buffers);
+    const inputs = buffers.flatMap(([name, { access }]) =>
+      access === 'write' ? [] : [{ name, tensor: tensors[name]! }],
     );
-    for (const [buffer, { access, kind }] of Object.entries(kernel.buffers)) {
+    for (const [buffer, { access, kind }] of buffers) {
       const tensor = tensors[buffer]!;
       // A cache is filled little by little, so there is no telling what lies in the rest of it.
       if (access === 'read' || kind === 'index' || tensor.size === 0 || buffer === 'cache') continue;
-      const at = this.#looks.length;
-      if (at % flagsPerBlock === 0) this.#blocks.push(this.#device.backend.allocate(flagBytes * flagsPerBlock));
       const { shape, dtype } = tensor;
-      const flag = (at % flagsPerBlock) * flagBytes;
-      this.#looks.push({ op: runningOp(), kernel: kernel.name, buffer, shape, dtype, inputs, flag });
-      this.#sum(tensor, this.#blocks.at(-1)!, flag);
+      const number = this.#looks.length;
+      const at = (number % flagsPerBlock) * flagStride;
+      const block = this.#keep(`flags ${wideDType(tensor)} ${Math.floor(number / flagsPerBlock)}`, () =>
+        this.#device.empty([flagsPerBlock * flagStride], wideDType(tensor), 'flags'),
+      );
+      this.#looks.push({ op: runningOp(), kernel: kernel.name, buffer, shape, dtype, inputs, block, at });
+      this.#sum(tensor, block.view([1], [1], at));
     }
   }
 
   /** flag = sum over the tensor of (value * scale)^2, in two passes: NaN or infinite if any value is. */
-  #sum(tensor: Tensor, block: Allocation, flag: number): void {
-    const { backend } = this.#device;
-    const x = this.#device.operand(tensor);
-    const wide: DType = tensor.dtype === 'f64' ? 'f64' : 'f32';
-    const n = tensor.size;
-    const chunks = ceilDivide(n, chunk);
-    const factor = { allocation: this.#factor(wide), dtype: wide, byteOffset: 0, length: 1 };
-    const scaled = { allocation: backend.allocate(n * bytesPerElement[wide]), dtype: wide, byteOffset: 0, length: n };
-    const partial = { allocation: backend.allocate(chunks * bytesPerElement[wide]), dtype: wide, byteOffset: 0, length: chunks }; // prettier-ignore
-    const launch = (kernel: unknown, operands: Parameters<typeof backend.launch>[1], params: readonly number[]) =>
-      backend.launch(kernel as Kernel, operands, params);
-    launch(scaleKernel, [x, factor, scaled], [1, 1, 1, n, 0, 0, 0, 1, 0, 0, 0, 0]);
-    launch(sumSquaresKernel, [scaled, partial], [n, chunk]);
-    const sum = { allocation: block, dtype: wide, byteOffset: flag, length: 1 };
-    launch(sumSquaresKernel, [partial, sum], [chunks, chunks]);
-    for (const { allocation } of [scaled, partial]) backend.free(allocation);
+  #sum(x: Tensor, flag: Tensor): void {
+    const { device, size } = x;
+    const dtype = wideDType(x);
+    const factor = this.#keep(`factor ${dtype}`, () => device.tensor([scale[dtype]], [1], { dtype }));
+    device.scope(() => {
+      const scaled = device.empty([size], dtype, 'flags');
+      const partial = device.empty([ceilDivide(size, chunk)], dtype, 'flags');
+      const strides = { a0: 0, a1: 0, a2: 0, a3: 1, b0: 0, b1: 0, b2: 0, b3: 0 };
+      device.launch(
+        broadcastKernels.mul,
+        { a: x, b: factor, y: scaled },
+        { d0: 1, d1: 1, d2: 1, d3: size, ...strides },
+      );
+      device.launch(sumSquaresKernel, { x: scaled, partial }, { n: size, chunk });
+      device.launch(sumSquaresKernel, { x: partial, partial: flag }, { n: partial.size, chunk: partial.size });
+    });
   }
 
-  #factor(dtype: DType): Allocation {
-    let factor = this.#factors.get(dtype);
-    if (!factor) {
-      factor = this.#device.backend.allocate(16);
-      const values = dtype === 'f64' ? Float64Array.of(scale.f64, 0) : Float32Array.of(scale.f32, 0, 0, 0);
-      this.#device.backend.write(factor, 0, values);
-      this.#factors.set(dtype, factor);
-    }
-    return factor;
+  #keep(name: string, make: () => Tensor): Tensor {
+    const known = this.#kept.get(name);
+    if (known) return known;
+    const made = this.#device.keep(make());
+    this.#kept.set(name, made);
+    return made;
   }
 
   async first(): Promise<NonFinite | undefined> {
-    for (const [b, block] of this.#blocks.entries()) {
-      const looks = this.#looks.slice(b * flagsPerBlock, (b + 1) * flagsPerBlock);
-      const bytes = new DataView(await this.#device.backend.read(block, 0, flagBytes * looks.length));
-      const found = looks.find(
-        ({ flag, dtype }) =>
-          !Number.isFinite(dtype === 'f64' ? bytes.getFloat64(flag, true) : bytes.getFloat32(flag, true)),
-      );
-      if (found) return found;
-    }
-    return undefined;
+    const flags = new Map<Tensor, NumberArray>();
+    for (const block of new Set(this.#looks.map(look => look.block))) flags.set(block, await block.read());
+    return this.#looks.find(({ block, at }) => !Number.isFinite(flags.get(block)![at]));
   }
 
   dispose(): void {
-    for (const allocation of [...this.#blocks, ...this.#factors.values()]) this.#device.backend.free(allocation);
+    for (const tensor of this.#kept.values()) this.#device.free(tensor);
   }
 }

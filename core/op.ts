@@ -1,6 +1,6 @@
 /**
- * An op is one row: its shape rule, forward pass, gradient, tolerance and test domain stand together, and a row without a
- * gradient does not compile. Everything that is differentiable in this project goes through `applyOp`.
+ * An op is one row: its shape rule, forward pass, gradient, tolerance and test domain stand together, and a row
+ * without a gradient does not compile. Everything that is differentiable in this project goes through `applyOp`.
  */
 import type { DType, Draw } from '../kernels/index.js';
 import type { Device } from './device.js';
@@ -23,7 +23,10 @@ export interface GradientContext<Inputs extends readonly Tensor[], A, Saved exte
   readonly grad: Tensor;
   /** Which inputs need a gradient; others may be skipped. */
   readonly wanted: { readonly [I in keyof Inputs]: boolean };
-  /** The gradient that the first input has had so far from other uses of it, for rows that `addArrived`; undefined if none. */
+  /**
+   * The gradient that the first input has had so far from other uses of it, for rows that `addArrived`; undefined if
+   * none.
+   */
   readonly arrived: Tensor | undefined;
   readonly attributes: A;
 }
@@ -52,8 +55,8 @@ export interface OpExample<A> {
 }
 
 /**
- * An op: shape rule, forward pass, gradient, tolerance and test domain in one place. `Inputs` and `Saved` are tuples, such as
- * `[x: Tensor, w: Tensor]`.
+ * An op: shape rule, forward pass, gradient, tolerance and test domain in one place. `Inputs` and `Saved` are tuples,
+ * such as `[x: Tensor, w: Tensor]`.
  */
 export interface OpRow<Inputs extends readonly Tensor[], A = None, Saved extends readonly Tensor[] = readonly []> {
   readonly name: string;
@@ -95,7 +98,10 @@ export function applyOp<Inputs extends readonly Tensor[], A, Saved extends reado
   return output;
 }
 
-/** @throws Error unless `tensor` has the dtype of `main`, or is f32 beside an f16 one: kernels read both, and sum in f32. */
+/**
+ * @throws Error unless `tensor` has the dtype of `main`, or is f32 beside an f16 one: kernels read both, and sum in
+ * f32.
+ */
 export function requireSameOrWide(what: string, main: Tensor, name: string, tensor: Tensor): void {
   if (tensor.dtype !== main.dtype && tensor.dtype !== wideDType(main))
     throw new Error(

@@ -21,8 +21,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens a device. `auto` takes a real GPU, else wasm: a GPU that is emulated on the processor is slower than wasm, so it
- * must be asked for by name.
+ * Opens a device. `auto` takes a real GPU, else wasm: a GPU that is emulated on the processor is slower than wasm, so
+ * it must be asked for by name.
  * @throws Error with remedies if the device that was asked for is not there
  */
 export async function openDevice(choice: DeviceChoice = 'auto', options: OpenOptions = {}): Promise<Device> {

@@ -1,6 +1,7 @@
 /**
- * AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) with clipping by global norm over the flat buffers of `Parameters`.
- * Every number that changes is read from device memory; a step whose gradient is not finite leaves everything as it was.
+ * AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) with clipping by global norm over the flat buffers of
+ * `Parameters`. Every number that changes is read from device memory; a step whose gradient is not finite leaves
+ * everything as it was.
  */
 import {
   adamwCopyKernel,
@@ -19,8 +20,8 @@ import type { BackwardOptions } from './tape.js';
 import type { Tensor } from './tensor.js';
 
 /**
- * Dynamic loss scaling, on the device alone: gradients are multiplied by a power of two so that they do not vanish in f16, and
- * divided by it in the update. See kernels/optimizer.
+ * Dynamic loss scaling, on the device alone: gradients are multiplied by a power of two so that they do not vanish in
+ * f16, and divided by it in the update. See kernels/optimizer.
  */
 export interface LossScaling {
   /** Default 2^15. */
@@ -94,7 +95,10 @@ export class AdamW {
       this.#hyper.set(group, device.keep(device.zeros([hyperFields.length], { dtype: flat.dtype })));
   }
 
-  /** What gradients are multiplied by on their way through f16: one number on the device; undefined without loss scaling. */
+  /**
+   * What gradients are multiplied by on their way through f16: one number on the device; undefined without loss
+   * scaling.
+   */
   get lossScale(): Tensor | undefined {
     return this.lossScaling && this.#state.view([], [], stateFields.indexOf('lossScale'));
   }
@@ -102,13 +106,12 @@ export class AdamW {
   /** d(loss)/d(parameter) for all of them, times the loss scale if there is one: what `step` wants to find. */
   backward(loss: Tensor, options: Omit<BackwardOptions, 'grad' | 'lossScale'> = {}): void {
     const { lossScale } = this;
-    if (!lossScale) loss.backward(options);
-    else loss.backward({ ...options, lossScale });
+    loss.backward(lossScale ? { ...options, lossScale } : options);
   }
 
   /**
-   * One update from the gradients that `backward` of this optimiser has left at the parameters, which are cleared. Parameters without a
-   * gradient get zero. @param learningRates per group; a group with 0 (or none) is frozen
+   * One update from the gradients that `backward` of this optimiser has left at the parameters, which are cleared.
+   * Parameters without a gradient get zero. @param learningRates per group; a group with 0 (or none) is frozen
    */
   step(learningRates: Readonly<Record<string, number>>): void {
     this.setRates(learningRates);
@@ -116,8 +119,8 @@ export class AdamW {
   }
 
   /**
-   * The half of `step` that the host does: learning rates, and all other numbers that could change, go to the device. Returns the
-   * names of the groups that are not frozen, which is all of it that decides the launches of `update`.
+   * The half of `step` that the host does: learning rates, and all other numbers that could change, go to the device.
+   * Returns the names of the groups that are not frozen, which is all of it that decides the launches of `update`.
    */
   setRates(learningRates: Readonly<Record<string, number>>): string {
     const { options, parameters } = this;
@@ -140,7 +143,10 @@ export class AdamW {
     return [...this.#active].join(' ');
   }
 
-  /** The half of `step` that the device does, with the rates that were set last: launches only, so that it can be recorded. */
+  /**
+   * The half of `step` that the device does, with the rates that were set last: launches only, so that it can be
+   * recorded.
+   */
   update(): void {
     const { parameters } = this;
     const { device, flat } = parameters;
@@ -189,7 +195,10 @@ export class AdamW {
     device.write(this.#grads.view([length], [1], offset), new Float32Array(length));
   }
 
-  /** One number for each of `stateFields`: step, skipped, finite, norm before clipping, ..., loss scale. Read it when convenient. */
+  /**
+   * One number for each of `stateFields`: step, skipped, finite, norm before clipping, ..., loss scale. Read it when
+   * convenient.
+   */
   get state(): Tensor {
     return this.#state;
   }

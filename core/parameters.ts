@@ -1,6 +1,7 @@
 /**
- * Parameters of a model: named views into one flat buffer, sorted by group, so that the optimiser treats all of them in a
- * few launches and a checkpoint is one transfer. For mixed precision, some groups have a copy in f16 beside the f32 weights.
+ * Parameters of a model: named views into one flat buffer, sorted by group, so that the optimiser treats all of them
+ * in a few launches and a checkpoint is one transfer. For mixed precision, some groups have a copy in f16 beside the
+ * f32 weights.
  */
 import type { DType } from '../kernels/index.js';
 import type { Device } from './device.js';
@@ -34,13 +35,17 @@ export interface ParametersOptions {
   /** False for frozen weights. Default true. */
   readonly trainable?: boolean;
   /**
-   * Groups that are operands of matrix products in f16: `get` gives a copy in f16 of them, which is refreshed whenever the
-   * weights change (by AdamW in the same launch). The weights themselves stay f32, and so do gradients. Default: none.
+   * Groups that are operands of matrix products in f16: `get` gives a copy in f16 of them, which is refreshed
+   * whenever the weights change (by AdamW in the same launch). The weights themselves stay f32, and so do gradients.
+   * Default: none.
    */
   readonly halfGroups?: readonly string[];
 }
 
-/** Views begin on multiples of 256 bytes, the alignment of a WebGPU binding: so many elements of f32, or of f16 if there are copies. */
+/**
+ * Views begin on multiples of 256 bytes, the alignment of a WebGPU binding: so many elements of f32, or of f16 if
+ * there are copies.
+ */
 const alignment = { f32: 64, f16: 128 };
 
 /** Named f32 views into one flat buffer, in groups that lie side by side. */

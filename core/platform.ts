@@ -1,6 +1,6 @@
 /**
- * What the engine asks of the machine and the runtime under it. This is the one file of the engine that knows whether it runs
- * in Node or in a browser; backends that start threads or load Dawn are chosen in open.ts.
+ * What the engine asks of the machine and the runtime under it. This is the one file of the engine that knows whether
+ * it runs in Node or in a browser; backends that start threads or load Dawn are chosen in open.ts.
  */
 const { process: node, navigator: browser } = globalThis as {
   readonly process?: NodeJS.Process;
@@ -33,7 +33,9 @@ export function nextTurn(): Promise<void> {
   });
 }
 
-/** SHA-256 of these bytes one after another, in hexadecimal; undefined in a browser, which has it only asynchronously. */
+/**
+ * SHA-256 of these bytes one after another, in hexadecimal; undefined in a browser, which has it only asynchronously.
+ */
 export function sha256(parts: Iterable<Uint8Array>): string | undefined {
   const hash = crypto?.createHash('sha256');
   for (const part of parts) hash?.update(part);

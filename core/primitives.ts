@@ -1,6 +1,6 @@
 /**
- * Tensor computations without history: what ops and their gradients are made of. They choose the kernel for the shapes and
- * strides at hand and allocate the result.
+ * Tensor computations without history: what ops and their gradients are made of. They choose the kernel for the
+ * shapes and strides at hand and allocate the result.
  */
 import {
   binaryKernels,
@@ -26,7 +26,7 @@ import type { Shape } from './shape.js';
 import type { Tensor } from './tensor.js';
 
 /** f64 where the tensor is f64, else f32: the dtype of statistics, losses and other things that f16 cannot hold. */
-export function wideDType(tensor: Tensor): DType {
+export function wideDType(tensor: Tensor): 'f32' | 'f64' {
   return tensor.dtype === 'f64' ? 'f64' : 'f32';
 }
 
@@ -107,7 +107,10 @@ export function reduceAxis(name: ReductionName, x: Tensor, axis: number, dtype: 
   return y;
 }
 
-/** Sums a broadcast result back to the shape of the operand it came from: the gradient of broadcasting. @param dtype of the sums */
+/**
+ * Sums a broadcast result back to the shape of the operand it came from: the gradient of broadcasting.
+ * @param dtype of the sums
+ */
 export function sumTo(x: Tensor, shape: Shape, dtype: DType = x.dtype): Tensor {
   if (sameShape(x.shape, shape)) return converted(x, dtype);
   const lead = x.rank - shape.length;
@@ -143,8 +146,8 @@ export interface MatmulEpilogue {
 }
 
 /**
- * c[batch, m, n] = a[batch, m, k] b[batch, k, n] for 3-d operands with equal batch, or a b with b[k, n] shared. Transposed views
- * cost nothing without an epilogue: the kernel's layout absorbs one of them.
+ * c[batch, m, n] = a[batch, m, k] b[batch, k, n] for 3-d operands with equal batch, or a b with b[k, n] shared.
+ * Transposed views cost nothing without an epilogue: the kernel's layout absorbs one of them.
  */
 export function matmulRaw(a: Tensor, b: Tensor, epilogue: MatmulEpilogue = {}): Tensor {
   const { bias, activation = 'none', residual, dtype = a.dtype } = epilogue;

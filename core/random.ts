@@ -1,6 +1,7 @@
 /**
- * The host's side of the counter-based generator: the same numbers as the kernels of kernels/random, at (seed, stream, step,
- * index). Everything random in a run hangs on its seed and these counters, so a resumed run draws what the straight run drew.
+ * The host's side of the counter-based generator: the same numbers as the kernels of kernels/random, at (seed,
+ * stream, step, index). Everything random in a run hangs on its seed and these counters, so a resumed run draws what
+ * the straight run drew.
  */
 import { pcg4d, uniformFromBits } from '../kernels/index.js';
 

@@ -11,7 +11,10 @@ export interface CosineSchedule {
   readonly floor: number;
 }
 
-/** Linear warm-up, then half a cosine down to `floor * peak` (Loshchilov & Hutter 2017, arXiv 1608.03983). `step` counts from 0. */
+/**
+ * Linear warm-up, then half a cosine down to `floor * peak` (Loshchilov & Hutter 2017, arXiv 1608.03983). `step`
+ * counts from 0.
+ */
 export function cosineLearningRate(step: number, { peak, warmup, steps, floor }: CosineSchedule): number {
   if (step < warmup) return (peak * (step + 1)) / warmup;
   const progress = Math.min(1, (step - warmup) / Math.max(1, steps - warmup));

@@ -1,6 +1,6 @@
 /**
- * Ragged batches without padding: sequences of different lengths lie one after another in the rows of a tensor, and a table
- * tells attention where each begins. All other layers work row by row and never need to know.
+ * Ragged batches without padding: sequences of different lengths lie one after another in the rows of a tensor, and a
+ * table tells attention where each begins. All other layers work row by row and never need to know.
  */
 import { sequenceFields } from '../kernels/index.js';
 import type { Device, HostArray } from './device.js';

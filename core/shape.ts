@@ -1,4 +1,7 @@
-/** Shapes, strides and broadcasting. Sizes and strides count elements; dimensions are listed slowest first (row-major). */
+/**
+ * Shapes, strides and broadcasting. Sizes and strides count elements; dimensions are listed slowest first
+ * (row-major).
+ */
 
 export type Shape = readonly number[];
 
@@ -63,7 +66,10 @@ export function broadcastShapes(a: Shape, b: Shape, what: string): number[] {
   });
 }
 
-/** Strides that read a tensor of `shape` and `strides` as if it had the broadcast shape `to`: 0 along repeated dimensions. */
+/**
+ * Strides that read a tensor of `shape` and `strides` as if it had the broadcast shape `to`: 0 along repeated
+ * dimensions.
+ */
 export function broadcastStrides(shape: Shape, strides: Shape, to: Shape): number[] {
   const shift = to.length - shape.length;
   return to.map((n, k) => (k < shift || (shape[k - shift] === 1 && n !== 1) ? 0 : strides[k - shift]!));

@@ -1,6 +1,7 @@
 /**
- * The tape. Every op on a tensor that needs a gradient leaves a node with its inputs and what it saved. `backward` visits the
- * nodes in reverse order of creation, which is a topological order, and asks each op for the gradients of its inputs.
+ * The tape. Every op on a tensor that needs a gradient leaves a node with its inputs and what it saved. `backward`
+ * visits the nodes in reverse order of creation, which is a topological order, and asks each op for the gradients of
+ * its inputs.
  */
 import { gradientDType, Gradients } from './gradients.js';
 import type { AnyOp } from './op.js';
@@ -71,8 +72,8 @@ export interface BackwardOptions {
   /** d(loss)/d(this tensor); default 1, for a scalar. */
   readonly grad?: Tensor;
   /**
-   * One number on the device that scales all gradients, so that those in f16 do not vanish. `AdamW.backward` passes its own
-   * and divides by it in the update. f16 weights require it.
+   * One number on the device that scales all gradients, so that those in f16 do not vanish. `AdamW.backward` passes
+   * its own and divides by it in the update. f16 weights require it.
    */
   readonly lossScale?: Tensor;
   /** Keep the graph for another backward; its gradients add up. */
@@ -160,7 +161,10 @@ function savedBy({ op, saved }: TapeNode): readonly Tensor[] {
   );
 }
 
-/** The gradient of input `i` as its op computed it, in the dtype it should have. @throws Error if the op broke its contract */
+/**
+ * The gradient of input `i` as its op computed it, in the dtype it should have.
+ * @throws Error if the op broke its contract
+ */
 function checked({ op, inputs }: TapeNode, i: number, gradient: Tensor | undefined): Tensor {
   const input = inputs[i]!;
   const broken = (what: string) => new Error(`op ${op.name}: the gradient of input ${i} ${what}`);

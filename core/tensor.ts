@@ -2,6 +2,7 @@
 import { bytesPerElement, decodeElements } from '../kernels/index.js';
 import type { DType, NumberArray } from '../kernels/index.js';
 import type { Device, Storage } from './device.js';
+import { contiguous } from './primitives.js';
 import { contiguousStrides, formatShape, isContiguous, sizeOf } from './shape.js';
 import type { Shape } from './shape.js';
 import { backward } from './tape.js';
@@ -65,27 +66,20 @@ export class Tensor {
 
   /** The values, in row-major order of the shape, as soon as the device has computed them. f16 arrives as f32. */
   async read(): Promise<NumberArray> {
-    const allocation = this.device.allocationOf(this);
-    this.device.trace?.readBack(this);
-    const size = bytesPerElement[this.dtype];
-    const extent = this.size === 0 ? 0 : 1 + this.shape.reduce((last, n, k) => last + (n - 1) * this.strides[k]!, 0);
-    const start = Math.floor((this.offset * size) / 16) * 16; // backends transfer whole words
-    const end = Math.min(allocation.bytes, Math.ceil(((this.offset + extent) * size) / 16) * 16);
-    const bytes = await this.device.backend.read(allocation, start, end - start);
-    const dense = decodeElements(bytes, this.dtype, this.offset * size - start, extent);
-    if (this.isContiguous) return dense;
-    const out = new (dense.constructor as new (length: number) => NumberArray)(this.size);
-    const walk = (dimension: number, from: number, to: number): number => {
-      if (dimension === this.rank) {
-        out[to] = dense[from]!;
-        return to + 1;
-      }
-      for (let i = 0; i < this.shape[dimension]!; i++)
-        to = walk(dimension + 1, from + i * this.strides[dimension]!, to);
-      return to;
-    };
-    walk(0, 0, 0);
-    return out;
+    const { device, dtype } = this;
+    const allocation = device.allocationOf(this);
+    device.trace?.readBack(this);
+    if (!this.isContiguous) {
+      const copy = contiguous(this);
+      const values = copy.read();
+      device.free(copy); // what takes its memory next is queued behind the read
+      return await values;
+    }
+    const offset = this.offset * bytesPerElement[dtype];
+    const start = Math.floor(offset / 16) * 16; // backends transfer whole words
+    const end = Math.min(allocation.bytes, Math.ceil((offset + this.size * bytesPerElement[dtype]) / 16) * 16);
+    const bytes = await device.backend.read(allocation, start, end - start);
+    return decodeElements(bytes, dtype, offset - start, this.size);
   }
 
   /** The value of a tensor with one element. */

@@ -2,7 +2,10 @@
 import type { HostArray } from './device.js';
 import type { Tensor } from './tensor.js';
 
-/** The tree `T` of host arrays with tensors in their place; `undefined` and integers stay. What cannot be uploaded is `never`. */
+/**
+ * The tree `T` of host arrays with tensors in their place; `undefined` and integers stay. What cannot be uploaded is
+ * `never`.
+ */
 export type Tensors<T> = T extends HostArray
   ? Tensor
   : T extends undefined | number
@@ -12,7 +15,8 @@ export type Tensors<T> = T extends HostArray
       : never;
 
 /**
- * A copy of a tree with its leaves replaced. A leaf is whatever is neither a plain object nor an array, and whatever `isLeaf` says.
+ * A copy of a tree with its leaves replaced. A leaf is whatever is neither a plain object nor an array, and whatever
+ * `isLeaf` says.
  * @param replace is given the leaf and its path, such as `student.tokens` or `images[2]`
  */
 export function mapTree(
@@ -30,8 +34,8 @@ export function mapTree(
 }
 
 /**
- * `mapTree` on trees whose leaves are host arrays, undefined, or integers: sizes that decide what is launched, such as the longest
- * sequence of a batch. Those stay as they are.
+ * `mapTree` on trees whose leaves are host arrays, undefined, or integers: sizes that decide what is launched, such
+ * as the longest sequence of a batch. Those stay as they are.
  * @throws Error for any other leaf, with its path
  */
 export function mapHostArrays(tree: unknown, replace: (array: HostArray) => unknown): unknown {

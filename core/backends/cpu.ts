@@ -10,7 +10,9 @@ interface CpuAllocation extends Allocation {
   readonly data: ArrayBuffer;
 }
 
-/** A view for f64, f32 and i32, which the reference writes in place; for f16 a decoded copy, to be encoded afterwards. */
+/**
+ * A view for f64, f32 and i32, which the reference writes in place; for f16 a decoded copy, to be encoded afterwards.
+ */
 function openOperand({ allocation, dtype, byteOffset, length }: Operand): NumberArray {
   const { data } = allocation as CpuAllocation;
   switch (dtype) {

@@ -1,6 +1,7 @@
 /**
- * The dry backend: it counts and does nothing. A training step that is run on it asks for exactly the memory that it would ask
- * for on the device whose capabilities are given, so what a configuration needs is known before any of it is taken.
+ * The dry backend: it counts and does nothing. A training step that is run on it asks for exactly the memory that it
+ * would ask for on the device whose capabilities are given, so what a configuration needs is known before any of it
+ * is taken.
  */
 import type { Allocation, Backend, Capabilities } from '../backend.js';
 

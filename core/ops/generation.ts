@@ -1,6 +1,8 @@
-/** What generation needs beside the ops with gradients: cache rows, attention over a cache, sampling. Nothing here is recorded. */
+/**
+ * What generation needs beside the ops with gradients: cache rows, attention over a cache, sampling. Nothing here is
+ * recorded.
+ */
 import {
-  attentionKernel,
   decodeAttendKernel,
   decodeDrawKernel,
   decodeLinearKernel,
@@ -9,9 +11,10 @@ import {
   scatterRowsKernel,
 } from '../../kernels/index.js';
 import type { DType } from '../../kernels/index.js';
-import { contiguous, wideDType } from '../primitives.js';
+import { contiguous } from '../primitives.js';
 import { rowsAndCols, sizeAt } from '../shape.js';
 import type { Tensor } from '../tensor.js';
+import { attend } from './network.js';
 
 /** cache[rows[i]] = keys and values of qkv[i]: qkv (R, 3C), cache (capacity, 2C), rows i32 (R), all different. */
 export function writeCacheRows(cache: Tensor, qkv: Tensor, rows: Tensor): void {
@@ -29,28 +32,12 @@ export interface CacheView {
   readonly maxKeys: number;
 }
 
-/** Attention of new rows to cached ones: queries from qkv (R, 3C), keys and values from cache (capacity, 2C) -> (R, C). */
-export function attentionOverCache(qkv: Tensor, cache: Tensor, { heads, table, maxKeys }: CacheView): Tensor {
-  const { device } = qkv;
-  const { rows, cols } = rowsAndCols(qkv.shape);
-  const width = cols / 3;
-  const out = device.empty([rows, width], qkv.dtype, 'attentionOverCache');
-  const lse = device.empty([rows, heads], wideDType(qkv), 'attentionOverCache lse');
-  const headDim = width / heads;
-  const params = {
-    sequences: sizeAt(table.shape, 0),
-    heads,
-    headDim,
-    strideQ: 3 * width,
-    strideKv: 2 * width,
-    offsetK: 0,
-    offsetV: width,
-    maxQueries: 1,
-    maxKeys,
-    scale: 1 / Math.sqrt(headDim),
-  };
-  device.launch(attentionKernel, { q: contiguous(qkv), kv: cache, table, out, lse }, params);
-  return out;
+/**
+ * Attention of new rows to cached ones: queries from qkv (R, 3C), keys and values from cache (capacity, 2C) -> (R,
+ * C). A sequence has one query.
+ */
+export function attentionOverCache(qkv: Tensor, cache: Tensor, view: CacheView): Tensor {
+  return attend(contiguous(qkv), cache, { ...view, maxQueries: 1 }).out;
 }
 
 /** What sampling reads and writes on the device: noise coordinates, temperature, and which sequences have ended. */
@@ -111,7 +98,9 @@ export interface RolloutShape {
   readonly layerStride: number;
 }
 
-/** Samples tokens[:, column .. column + steps - 1] of all sequences that have not ended, each from the one before it. */
+/**
+ * Samples tokens[:, column .. column + steps - 1] of all sequences that have not ended, each from the one before it.
+ */
 export function rollout(state: RolloutState, shape: RolloutShape, column: number, steps: number): void {
   const { rows: sequences, cols: stride } = rowsAndCols(state.tokens.shape);
   const vocabulary = state.sampling.size - 1;
@@ -159,7 +148,9 @@ export interface DecodeAttend {
   readonly residual: Tensor;
 }
 
-/** Keys and values of qkv (B, 3C) to the cache, attention over it, out projection, + residual in one launch -> (B, C). */
+/**
+ * Keys and values of qkv (B, 3C) to the cache, attention over it, out projection, + residual in one launch -> (B, C).
+ */
 export function decodeAttend(qkv: Tensor, { capacity, heads, ...tensors }: DecodeAttend, column: number): Tensor {
   const { residual } = tensors;
   const { rows, cols: width } = rowsAndCols(residual.shape);

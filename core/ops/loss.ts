@@ -7,8 +7,10 @@ import {
   forwardKlKernel,
   reverseKlKernel,
 } from '../../kernels/index.js';
+import type { Draw, Kernel } from '../../kernels/index.js';
+import type { Device } from '../device.js';
 import { applyOp, defineOp, requireSameDType } from '../op.js';
-import type { None } from '../op.js';
+import type { ExampleInput, None } from '../op.js';
 import { binary, contiguous, wideDType } from '../primitives.js';
 import { formatShape, rowsAndCols, sameShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
@@ -30,161 +32,138 @@ function requireMatrixAndWeights(what: string, logits: Tensor, others: readonly 
 function requireTokens(what: string, logits: Tensor, tokens: Tensor): void {
   if (tokens.dtype !== 'i32' || tokens.rank !== 1 || tokens.shape[0] !== logits.shape[0])
     throw new Error(
-      `${what}: needs one i32 token per row, got ${tokens.dtype} ${formatShape(tokens.shape)} for ${formatShape(logits.shape)}`,
+      `${what}: needs one i32 token per row, got ${tokens.dtype} ${formatShape(tokens.shape)} for ` +
+        formatShape(logits.shape),
     );
 }
 
-/** The saved gradient per row, times what flows in from above. */
-function scaleRows(saved: Tensor, grad: Tensor): Tensor {
-  const g = contiguous(grad);
-  return binary('mul', saved, g.view([g.size, 1]));
+/** Logits [rows, cols], what they are compared with, and weights [rows]. Only the logits get a gradient. */
+type Inputs = [logits: Tensor, target: Tensor, weight: Tensor];
+
+/** What one loss has of its own. */
+interface Loss<A, B extends string> {
+  readonly name: string;
+  /** Gives the loss of every row and its gradient at once. */
+  readonly kernel: Kernel<B, 'rows' | 'cols'>;
+  /** @throws Error that says what is wrong with the inputs */
+  readonly check: (inputs: Inputs) => void;
+  /** By the names of the kernel's buffers. */
+  readonly operands: (inputs: Inputs, attributes: A) => Readonly<Record<Exclude<B, 'loss' | 'grad'>, Tensor>>;
+  readonly example: (
+    rows: number,
+    cols: number,
+    draw: Draw,
+    device: Device,
+  ) => { readonly target: ExampleInput; readonly attributes: A };
+  /** The smallest weight of the examples. */
+  readonly leastWeight: number;
+}
+
+function lossOp<A, B extends string>({ name, kernel, check, operands, example, leastWeight }: Loss<A, B>) {
+  return defineOp<Inputs, A, [gradient: Tensor]>({
+    name,
+    shape(inputs) {
+      check(inputs);
+      return [inputs[2].size];
+    },
+    forward(inputs, attributes, shape) {
+      const [logits] = inputs;
+      const { device } = logits;
+      const loss = device.empty(shape, wideDType(logits), name);
+      const grad = device.empty(logits.shape, logits.dtype, `${name} gradient`);
+      const tensors: Record<string, Tensor> = { loss, grad };
+      for (const [key, x] of Object.entries<Tensor>(operands(inputs, attributes))) tensors[key] = contiguous(x);
+      if (logits.size > 0) device.launch(kernel, tensors as Record<B, Tensor>, rowsAndCols(logits.shape));
+      return { output: loss, saved: [grad] };
+    },
+    // the saved gradient of each row, times what flows in from above
+    gradient: ({ grad, saved: [dz] }) => [
+      binary('mul', dz, contiguous(grad).view([grad.size, 1])),
+      undefined,
+      undefined,
+    ],
+    tolerance: 1e-5,
+    example(draw, device) {
+      const [rows, cols] = [draw.pick([1, 4]), draw.pick([2, 7])];
+      const { target, attributes } = example(rows, cols, draw, device);
+      const weight: ExampleInput = { shape: [rows], range: [leastWeight, 1], constant: true };
+      return { inputs: [{ shape: [rows, cols] }, { ...target, constant: true }, weight], attributes };
+    },
+  });
 }
 
 /** What a divergence needs beside student, teacher and weights. */
 export interface DistillationAttributes {
+  /** [1], in f32 (f64): the least log-probability of the teacher. */
   readonly floor: Tensor;
 }
 
-function distillationOp(divergence: 'reverse_kl' | 'forward_kl') {
-  return defineOp<[student: Tensor, teacher: Tensor, weight: Tensor], DistillationAttributes, [gradient: Tensor]>({
-    name: divergence,
-    shape([student, teacher, weight]) {
-      requireSameDType(divergence, [student, teacher]);
-      requireMatrixAndWeights(divergence, student, [teacher], weight);
-      return [weight.size];
+function divergenceOp(name: 'reverse_kl' | 'forward_kl') {
+  return lossOp<DistillationAttributes, 'student' | 'teacher' | 'weight' | 'floor' | 'loss' | 'grad'>({
+    name,
+    kernel: name === 'reverse_kl' ? reverseKlKernel : forwardKlKernel,
+    check([student, teacher, weight]) {
+      requireSameDType(name, [student, teacher]);
+      requireMatrixAndWeights(name, student, [teacher], weight);
     },
-    forward([student, teacher, weight], { floor }, shape) {
-      const { device } = student;
-      const { rows, cols } = rowsAndCols(student.shape);
-      const loss = device.empty(shape, wideDType(student), divergence);
-      const grad = device.empty(student.shape, student.dtype, `${divergence} gradient`);
-      const operands = {
-        student: contiguous(student),
-        teacher: contiguous(teacher),
-        weight: contiguous(weight),
-        floor,
-        loss,
-        grad,
-      };
-      if (rows > 0)
-        device.launch(divergence === 'reverse_kl' ? reverseKlKernel : forwardKlKernel, operands, { rows, cols });
-      return { output: loss, saved: [grad] };
-    },
-    gradient: ({ grad, saved: [dz] }) => [scaleRows(dz, grad), undefined, undefined],
-    tolerance: 1e-5,
-    example(draw, device) {
-      const [rows, cols] = [draw.pick([1, 4]), draw.pick([2, 7])];
-      const floor = device.tensor([draw.pick([-1000, -2.5])], [1], { dtype: 'f64' });
-      return {
-        inputs: [
-          { shape: [rows, cols] },
-          { shape: [rows, cols], constant: true },
-          { shape: [rows], range: [0, 1], constant: true },
-        ],
-        attributes: { floor },
-      };
-    },
+    operands: ([student, teacher, weight], { floor }) => ({ student, teacher, weight, floor }),
+    example: (rows, cols, draw, device) => ({
+      target: { shape: [rows, cols] },
+      attributes: { floor: device.tensor([draw.pick([-1000, -2.5])], [1], { dtype: 'f64' }) },
+    }),
+    leastWeight: 0,
   });
 }
 
 /** Rows of the losses: logits in, one f32 value per row out (f64 for f64). */
 export const lossOps = {
   /** Inputs logits[rows, cols], target[rows, cols], weight[rows]. */
-  crossEntropy: defineOp<[logits: Tensor, target: Tensor, weight: Tensor], None, [gradient: Tensor]>({
+  crossEntropy: lossOp<None, 'logits' | 'target' | 'weight' | 'loss' | 'grad'>({
     name: 'crossEntropy',
-    shape([logits, target, weight]) {
-      requireMatrixAndWeights('crossEntropy', logits, [target], weight);
-      return [weight.size];
-    },
-    forward([logits, target, weight], _, shape) {
-      const { device } = logits;
-      const { rows, cols } = rowsAndCols(logits.shape);
-      const loss = device.empty(shape, wideDType(logits), 'crossEntropy');
-      const grad = device.empty(logits.shape, logits.dtype, 'crossEntropy gradient');
-      const operands = {
-        logits: contiguous(logits),
-        target: contiguous(target),
-        weight: contiguous(weight),
-        loss,
-        grad,
-      };
-      if (rows > 0) device.launch(crossEntropyKernel, operands, { rows, cols });
-      return { output: loss, saved: [grad] };
-    },
-    gradient: ({ grad, saved: [dz] }) => [scaleRows(dz, grad), undefined, undefined],
-    tolerance: 1e-5,
-    example: draw => {
-      const [rows, cols] = [draw.pick([1, 4]), draw.pick([2, 7])];
-      return {
-        inputs: [
-          { shape: [rows, cols] },
-          { shape: [rows, cols], range: [0, 1], constant: true },
-          { shape: [rows], range: [-1, 1], constant: true },
-        ],
-        attributes: {},
-      };
-    },
+    kernel: crossEntropyKernel,
+    check: ([logits, target, weight]) => requireMatrixAndWeights('crossEntropy', logits, [target], weight),
+    operands: ([logits, target, weight]) => ({ logits, target, weight }),
+    example: (rows, cols) => ({ target: { shape: [rows, cols], range: [0, 1] }, attributes: {} }),
+    leastWeight: -1,
   }),
   /** Inputs logits[rows, cols], tokens i32 [rows], weight[rows]. */
-  tokenCrossEntropy: defineOp<[logits: Tensor, tokens: Tensor, weight: Tensor], None, [gradient: Tensor]>({
+  tokenCrossEntropy: lossOp<None, 'logits' | 'tokens' | 'weight' | 'loss' | 'grad'>({
     name: 'tokenCrossEntropy',
-    shape([logits, tokens, weight]) {
+    kernel: crossEntropyTokensKernel,
+    check([logits, tokens, weight]) {
       requireTokens('tokenCrossEntropy', logits, tokens);
       requireMatrixAndWeights('tokenCrossEntropy', logits, [], weight);
-      return [weight.size];
     },
-    forward([logits, tokens, weight], _, shape) {
-      const { device } = logits;
-      const { rows, cols } = rowsAndCols(logits.shape);
-      const loss = device.empty(shape, wideDType(logits), 'tokenCrossEntropy');
-      const grad = device.empty(logits.shape, logits.dtype, 'tokenCrossEntropy gradient');
-      const operands = {
-        logits: contiguous(logits),
-        tokens: contiguous(tokens),
-        weight: contiguous(weight),
-        loss,
-        grad,
-      };
-      if (rows > 0) device.launch(crossEntropyTokensKernel, operands, { rows, cols });
-      return { output: loss, saved: [grad] };
-    },
-    gradient: ({ grad, saved: [dz] }) => [scaleRows(dz, grad), undefined, undefined],
-    tolerance: 1e-5,
-    example: draw => {
-      const [rows, cols] = [draw.pick([1, 4]), draw.pick([2, 7])];
+    operands: ([logits, tokens, weight]) => ({ logits, tokens, weight }),
+    example(rows, cols, draw) {
       const values = Array.from({ length: rows }, () => draw.integer(-1, cols));
-      return {
-        inputs: [
-          { shape: [rows, cols] },
-          { shape: [rows], dtype: 'i32', values, constant: true },
-          { shape: [rows], range: [-1, 1], constant: true },
-        ],
-        attributes: {},
-      };
+      return { target: { shape: [rows], dtype: 'i32', values }, attributes: {} };
     },
+    leastWeight: -1,
   }),
-  reverseKl: distillationOp('reverse_kl'),
-  forwardKl: distillationOp('forward_kl'),
+  reverseKl: divergenceOp('reverse_kl'),
+  forwardKl: divergenceOp('forward_kl'),
 } as const;
 
 /**
  * -weight * sum(target * log softmax(logits)) per row: logits[rows, vocabulary] float, target[rows, vocabulary] and
- * weight[rows] f32 (f64 with f64 logits) -> [rows]. Targets may be any distribution; weights may be negative, which makes
- * this the policy-gradient loss too: one-hot targets and weight = advantage.
+ * weight[rows] f32 (f64 with f64 logits) -> [rows]. Targets may be any distribution. Weights may be negative, which
+ * makes this the policy-gradient loss too: one-hot targets and weight = advantage.
  */
 export const crossEntropy = (logits: Tensor, target: Tensor, weight: Tensor): Tensor =>
   applyOp(lossOps.crossEntropy, [logits, target, weight], {});
 
 /**
- * -weight * log softmax(logits)[token] per row: logits[rows, vocabulary] float, tokens i32 [rows], weight[rows] f32 (f64) -> [rows].
- * A token outside the vocabulary (-1, or -100 as elsewhere) counts nothing. Weights may be advantages, see `crossEntropy`.
+ * -weight * log softmax(logits)[token] per row: logits[rows, vocabulary] float, tokens i32 [rows], weight[rows] f32
+ * (f64) -> [rows]. A token outside the vocabulary (-1, or -100 as elsewhere) counts nothing. Weights may be
+ * advantages, see `crossEntropy`.
  */
 export const tokenCrossEntropy = (logits: Tensor, tokens: Tensor, weight: Tensor): Tensor =>
   applyOp(lossOps.tokenCrossEntropy, [logits, tokens, weight], {});
 
 /**
- * weight * KL(student || teacher) per row over the whole vocabulary: logits [rows, vocabulary] of both -> [rows]. No gradient
- * flows into the teacher. `floor` [1] bounds the teacher's log-probabilities from below.
+ * weight * KL(student || teacher) per row over the whole vocabulary: logits [rows, vocabulary] of both -> [rows]. No
+ * gradient flows into the teacher. `floor` [1] bounds the teacher's log-probabilities from below.
  */
 export const reverseKl = (student: Tensor, teacher: Tensor, weight: Tensor, floor: Tensor): Tensor =>
   applyOp(lossOps.reverseKl, [student, teacher, weight], { floor });

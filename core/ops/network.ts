@@ -60,7 +60,10 @@ function softmaxOp(name: 'softmax' | 'logSoftmax'): OpRow<[x: Tensor]> {
   });
 }
 
-/** Ops that multiply matrices or normalise write their result in another dtype on demand, at no cost: f32 sums are rounded once. */
+/**
+ * Ops that multiply matrices or normalise write their result in another dtype on demand, at no cost: f32 sums are
+ * rounded once.
+ */
 export interface OutputOptions {
   /** Of the result; default that of the first operand. */
   readonly dtype?: DType;
@@ -73,6 +76,12 @@ export interface LinearOptions extends OutputOptions {
   readonly residual?: Tensor;
 }
 
+/** All rows of `x` [..., cols], as a matrix. */
+function asMatrix(x: Tensor): Tensor {
+  const { rows, cols } = rowsAndCols(x.shape);
+  return x.rank === 2 ? x : contiguous(x).view([rows, cols]);
+}
+
 /** Heads, and where the sequences lie in the packed rows. */
 export interface AttentionAttributes {
   readonly heads: number;
@@ -80,6 +89,36 @@ export interface AttentionAttributes {
   readonly table: Tensor;
   /** Longest sequence in rows. */
   readonly maxLength: number;
+}
+
+/** Sequences of queries and of keys, as the attention kernel takes them. */
+export interface Attend {
+  readonly heads: number;
+  /** i32 [sequences, 6]; see kernels/attention. */
+  readonly table: Tensor;
+  /** The most queries and keys of a sequence. */
+  readonly maxQueries: number;
+  readonly maxKeys: number;
+}
+
+/**
+ * qkv[rows, 3 width], kv[keys, ... width of k, width of v], which may be qkv itself -> out[rows, width], lse[rows,
+ * heads].
+ */
+export function attend(qkv: Tensor, kv: Tensor, { heads, ...sequences }: Attend): { out: Tensor; lse: Tensor } {
+  const { device } = qkv;
+  const { rows, cols } = rowsAndCols(qkv.shape);
+  const width = cols / 3;
+  const headDim = width / heads;
+  const { table, maxQueries, maxKeys } = sequences;
+  const out = device.empty([rows, width], qkv.dtype, 'attention');
+  const lse = device.empty([rows, heads], wideDType(qkv), 'attention lse');
+  const strideKv = sizeAt(kv.shape, -1);
+  const offsets = { offsetK: strideKv - 2 * width, offsetV: strideKv - width };
+  const params = { sequences: sizeAt(table.shape, 0), heads, headDim, strideQ: cols, strideKv, ...offsets };
+  const scale = 1 / Math.sqrt(headDim);
+  device.launch(attentionKernel, { q: qkv, kv, table, out, lse }, { ...params, maxQueries, maxKeys, scale });
+  return { out, lse };
 }
 
 /** Rows of the ops that layers are made of: products, norms, softmax, attention, gathers. */
@@ -105,39 +144,17 @@ export const networkOps = {
     // C = A B  =>  dA = dC B^T, dB = A^T dC; dC is an operand now, so it takes their dtype
     gradient({ grad, inputs: [a, b], wanted }) {
       const g = converted(contiguous(grad), a.dtype);
-      const shared = b.rank === 2 && a.rank > 2;
-      const flat = (x: Tensor) => {
-        const { rows, cols } = rowsAndCols(x.shape);
-        return contiguous(x).view([rows, cols]);
-      };
-      const [forA, forB] = [{ dtype: gradientDType(a) }, { dtype: gradientDType(b) }];
+      const [left, right] = b.rank === 2 ? [asMatrix(a), asMatrix(g)] : [a, g]; // a shared b sums over all batches
       return [
-        wanted[0] ? matmulRaw(g, transposeView(b), forA) : undefined,
-        wanted[1]
-          ? shared
-            ? matmulRaw(transposeView(flat(a)), flat(g), forB)
-            : matmulRaw(transposeView(a), g, forB)
-          : undefined,
+        wanted[0] ? matmulRaw(g, transposeView(b), { dtype: gradientDType(a) }) : undefined,
+        wanted[1] ? matmulRaw(transposeView(left), right, { dtype: gradientDType(b) }) : undefined,
       ];
     },
     tolerance: 1e-6,
     example: draw => {
       const [m, k, n] = [draw.pick([1, 3, 4]), draw.pick([1, 2, 5]), draw.pick([1, 3, 6])];
-      const [a, b] = draw.pick([
-        [
-          [m, k],
-          [k, n],
-        ],
-        [
-          [2, m, k],
-          [2, k, n],
-        ],
-        [
-          [2, m, k],
-          [k, n],
-        ],
-      ]);
-      return { inputs: [{ shape: a }, { shape: b }], attributes: {} };
+      const batch = draw.pick([[], [2]]);
+      return { inputs: [{ shape: [...batch, m, k] }, { shape: [...draw.pick([batch, []]), k, n] }], attributes: {} };
     },
   }),
   /** Inputs x[rows, in], w[in, out], b[out] and perhaps residual[rows, out]. */
@@ -179,20 +196,16 @@ export const networkOps = {
     tolerance: 1e-6,
     example: draw => {
       const [rows, i, o] = [draw.pick([1, 5, 9]), draw.pick([1, 3, 8]), draw.pick([1, 4, 7])];
-      const [residual, activation] = draw.pick([
-        [false, 'none'],
-        [true, 'none'],
-        [false, 'relu'],
-      ] as const);
-      const bias = activation === 'relu' ? ([20, 30] as const) : ([-1, 1] as const); // far from relu's kink
+      const more = draw.pick(['nothing', 'residual', 'relu']);
+      const bias = more === 'relu' ? ([20, 30] as const) : ([-1, 1] as const); // far from relu's kink
       return {
         inputs: [
           { shape: [rows, i] },
           { shape: [i, o] },
           { shape: [o], range: bias },
-          ...(residual ? [{ shape: [rows, o] }] : []),
+          ...(more === 'residual' ? [{ shape: [rows, o] }] : []),
         ],
-        attributes: { activation },
+        attributes: { activation: more === 'relu' ? 'relu' : 'none' },
       };
     },
   }),
@@ -268,26 +281,9 @@ export const networkOps = {
         );
       return [sizeAt(qkv.shape, 0), width];
     },
-    forward([qkv], { heads, table, maxLength }, shape) {
-      const { device } = qkv;
-      const { rows, cols: width } = rowsAndCols(shape);
-      const headDim = width / heads;
-      const out = device.empty([rows, width], qkv.dtype, 'attention');
-      const lse = device.empty([rows, heads], wideDType(qkv), 'attention lse');
+    forward([qkv], { heads, table, maxLength }) {
       const source = contiguous(qkv);
-      const params = {
-        sequences: sizeAt(table.shape, 0),
-        heads,
-        headDim,
-        strideQ: 3 * width,
-        strideKv: 3 * width,
-        offsetK: width,
-        offsetV: 2 * width,
-        maxQueries: maxLength,
-        maxKeys: maxLength,
-        scale: 1 / Math.sqrt(headDim),
-      };
-      device.launch(attentionKernel, { q: source, kv: source, table, out, lse }, params);
+      const { out, lse } = attend(source, source, { heads, table, maxQueries: maxLength, maxKeys: maxLength });
       return { output: out, saved: [lse] };
     },
     gradient({ grad, inputs: [qkv], output, saved: [lse], attributes: { heads, table, maxLength } }) {
@@ -350,8 +346,8 @@ export const networkOps = {
 export const matmul = (a: Tensor, b: Tensor, options: OutputOptions = {}): Tensor =>
   applyOp(networkOps.matmul, [a, b], options);
 /**
- * activation(x w + b) + residual in one kernel: x[rows, in], w[in, out], b[out] -> [rows, out]. x and w have the same float
- * dtype; b may be f32 beside f16; the residual has the dtype of the result.
+ * activation(x w + b) + residual in one kernel: x[rows, in], w[in, out], b[out] -> [rows, out]. x and w have the same
+ * float dtype; b may be f32 beside f16; the residual has the dtype of the result.
  */
 export const linear = (
   x: Tensor,
@@ -364,8 +360,8 @@ export const softmax = (x: Tensor): Tensor => applyOp(networkOps.softmax, [x], {
 /** Logarithm of softmax over the last dimension. */
 export const logSoftmax = (x: Tensor): Tensor => applyOp(networkOps.logSoftmax, [x], {});
 /**
- * Layer normalisation over the last dimension (arXiv 1607.06450): x[..., cols], gamma[cols], beta[cols], eps 1e-5 by default.
- * Statistics are f32; gamma and beta may be f32 beside an f16 x.
+ * Layer normalisation over the last dimension (arXiv 1607.06450): x[..., cols], gamma[cols], beta[cols], eps 1e-5 by
+ * default. Statistics are f32; gamma and beta may be f32 beside an f16 x.
  */
 export const layerNorm = (
   x: Tensor,
@@ -374,10 +370,13 @@ export const layerNorm = (
   { eps = 1e-5, dtype = x.dtype }: OutputOptions & { readonly eps?: number } = {},
 ): Tensor => applyOp(networkOps.layerNorm, [x, gamma, beta], { eps, dtype });
 /**
- * Multi-head self-attention over packed sequences with a prefix mask: qkv[rows, 3 * width] -> [rows, width]. Every row must
- * belong to exactly one sequence of the table (see `SequenceTable`).
+ * Multi-head self-attention over packed sequences with a prefix mask: qkv[rows, 3 * width] -> [rows, width]. Every
+ * row must belong to exactly one sequence of the table (see `SequenceTable`).
  */
 export const attention = (qkv: Tensor, attributes: AttentionAttributes): Tensor =>
   applyOp(networkOps.attention, [qkv], attributes);
-/** Rows of table[tableRows, cols] by index i32[rows]; zeros where the index is negative. The gradient sums in a fixed order. */
+/**
+ * Rows of table[tableRows, cols] by index i32[rows]; zeros where the index is negative. The gradient sums in a fixed
+ * order.
+ */
 export const gatherRows = (table: Tensor, index: Tensor): Tensor => applyOp(networkOps.gatherRows, [table, index], {});

@@ -1,5 +1,6 @@
 /** Sums, means and maxima along axes. */
 import { applyOp, defineOp } from '../op.js';
+import type { OpRow } from '../op.js';
 import { binary, contiguous, reduceAxis } from '../primitives.js';
 import { broadcastStrides, normalizeAxis, sizeAt } from '../shape.js';
 import type { Tensor } from '../tensor.js';
@@ -8,6 +9,12 @@ import type { Tensor } from '../tensor.js';
 export interface Axes {
   /** Ascending. */
   readonly axes: readonly number[];
+}
+
+interface Reduction {
+  readonly forward: (x: Tensor, axes: readonly number[]) => Tensor;
+  /** dL/dx from dL/dy, x and y. */
+  readonly gradient: (grad: Tensor, x: Tensor, y: Tensor, axes: readonly number[]) => Tensor;
 }
 
 function dropAxes(shape: readonly number[], axes: readonly number[]): number[] {
@@ -31,44 +38,37 @@ function expand(y: Tensor, x: Tensor, axes: readonly number[]): Tensor {
   return kept.view(x.shape, broadcastStrides(kept.shape, kept.strides, x.shape));
 }
 
+function reduceOp(name: string, { forward, gradient }: Reduction): OpRow<[x: Tensor], Axes> {
+  return defineOp({
+    name,
+    shape: ([x], { axes }) => dropAxes(x.shape, axes),
+    forward: ([x], { axes }) => ({ output: forward(x, axes) }),
+    gradient: ({ grad, inputs: [x], output, attributes: { axes } }) => [gradient(grad, x, output, axes)],
+    tolerance: 1e-6,
+    example: draw => ({
+      inputs: [{ shape: [3, 2, 4] }],
+      attributes: { axes: draw.pick([[0], [1], [2], [0, 2], [1, 2], [0, 1, 2]]) },
+    }),
+  });
+}
+
 /** Rows of the reductions; sums of f16 are kept in f32 on the way. */
 export const reduceOps = {
-  sum: defineOp<[x: Tensor], Axes>({
-    name: 'sum',
-    shape: ([x], { axes }) => dropAxes(x.shape, axes),
-    forward: ([x], { axes }) => ({ output: reduce('sum', x, axes) }),
-    gradient: ({ grad, inputs: [x], attributes: { axes } }) => [expand(grad, x, axes)],
-    tolerance: 1e-6,
-    example: draw => ({
-      inputs: [{ shape: [3, 2, 4] }],
-      attributes: { axes: draw.pick([[0], [1], [2], [0, 2], [0, 1, 2]]) },
-    }),
+  sum: reduceOp('sum', {
+    forward: (x, axes) => reduce('sum', x, axes),
+    gradient: (grad, x, _, axes) => expand(grad, x, axes),
   }),
-  mean: defineOp<[x: Tensor], Axes>({
-    name: 'mean',
-    shape: ([x], { axes }) => dropAxes(x.shape, axes),
-    forward: ([x], { axes }) => ({ output: scale(reduce('sum', x, axes), 1 / axesSize(x, axes)) }),
-    gradient: ({ grad, inputs: [x], attributes: { axes } }) => [expand(scale(grad, 1 / axesSize(x, axes)), x, axes)],
-    tolerance: 1e-6,
-    example: draw => ({
-      inputs: [{ shape: [3, 2, 4] }],
-      attributes: { axes: draw.pick([[0], [1], [2], [1, 2], [0, 1, 2]]) },
-    }),
+  mean: reduceOp('mean', {
+    forward: (x, axes) => scale(reduce('sum', x, axes), 1 / axesSize(x, axes)),
+    gradient: (grad, x, _, axes) => expand(scale(grad, 1 / axesSize(x, axes)), x, axes),
   }),
-  /** The gradient goes to every element that equals the maximum, as in the subgradient of most frameworks' amax, undivided. */
-  max: defineOp<[x: Tensor], Axes>({
-    name: 'max',
-    shape: ([x], { axes }) => dropAxes(x.shape, axes),
-    forward: ([x], { axes }) => ({ output: reduce('max', x, axes) }),
-    gradient({ grad, inputs: [x], output, attributes: { axes } }) {
-      const isMaximum = binary('equal', x, contiguous(expand(output, x, axes)));
-      return [binary('mul', isMaximum, contiguous(expand(grad, x, axes)))];
+  /** The gradient goes undivided to every element that equals the maximum, as in most frameworks' `amax`. */
+  max: reduceOp('max', {
+    forward: (x, axes) => reduce('max', x, axes),
+    gradient(grad, x, y, axes) {
+      const isMaximum = binary('equal', x, contiguous(expand(y, x, axes)));
+      return binary('mul', isMaximum, contiguous(expand(grad, x, axes)));
     },
-    tolerance: 1e-6,
-    example: draw => ({
-      inputs: [{ shape: [3, 2, 4] }],
-      attributes: { axes: draw.pick([[0], [1], [2], [0, 2], [0, 1, 2]]) },
-    }),
   }),
 } as const;
 

@@ -180,5 +180,3 @@ export const concat = (inputs: readonly Tensor[], axis = 0): Tensor => {
 };
 /** Repeats dimensions of size 1, as a view. */
 export const broadcastTo = (x: Tensor, shape: Shape): Tensor => applyOp(shapeOps.broadcastTo, [x], { shape });
-/** A contiguous tensor with the same values: itself, or a copy without history cut. */
-export const materialize = (x: Tensor): Tensor => reshape(x, x.shape);

@@ -1,7 +1,7 @@
 /**
- * Record and replay. A training step does the same launches again and again; only numbers change, and those lie in device
- * memory. So a step runs eagerly, as it is written, and while it runs its launches are written down; from then on they are
- * repeated without the TypeScript in between: no tensors made, no tape, no memory allocated.
+ * Record and replay. A training step does the same launches again and again; only numbers change, and those lie in
+ * device memory. So a step runs eagerly, as it is written, and while it runs its launches are written down; from then
+ * on they are repeated without the TypeScript in between: no tensors made, no tape, no memory allocated.
  *
  *     const recorder = new Recorder(device);
  *     for (...) {
@@ -15,9 +15,9 @@
  *       console.log(await loss.item());
  *     }
  *
- * The rule: what changes from step to step goes in through the inputs (or lies in tensors made outside, like parameters); what
- * else the host writes within the step is taken for a constant. A step is traced twice and the traces are compared before
- * one is trusted, so a number that was left inside is an error and not a wrong result.
+ * The rule: what changes from step to step goes in through the inputs (or lies in tensors made outside, like
+ * parameters); what else the host writes within the step is taken for a constant. A step is traced twice and the
+ * traces are compared before one is trusted, so a number that was left inside is an error and not a wrong result.
  */
 import type { Device, Storage } from '../device.js';
 import { Recording } from './recording.js';
@@ -80,12 +80,13 @@ export class Recorder {
   /**
    * Runs a step: eagerly the first two times that a key and these shapes are seen, replayed from then on.
    *
-   * A recording's result is the same tensors in every replay: read them before the next step. Steps are run eagerly while the device is
-   * observed, so that an observer sees every launch.
+   * A recording's result is the same tensors in every replay: read them before the next step. Steps are run eagerly
+   * while the device is observed, so that an observer sees every launch.
    * @param key whatever decides which launches `body` does, apart from the inputs' nesting and shapes
-   * @param inputs a tree of plain objects and arrays with host arrays as leaves. Integers in it are sizes: another one is another
-   *   recording. Undefined stands for what is not there
-   * @param body is given the same tree with tensors; must be synchronous; returns tensors, or arrays and plain objects of them
+   * @param inputs a tree of plain objects and arrays with host arrays as leaves. Integers in it are sizes: another
+   *   one is another recording. Undefined stands for what is not there
+   * @param body is given the same tree with tensors; must be synchronous; returns tensors, or arrays and plain
+   *   objects of them
    * @throws Error if the step cannot be replayed: it reads back, keeps a tensor, or has a number in it that changes
    */
   run<const I extends object, O>(key: string, inputs: I, body: (inputs: Tensors<I>) => O): O {

@@ -1,11 +1,11 @@
 /**
- * A recording: a traced step with a place in memory for every buffer, ready to run again. Buffers whose lifetimes do not overlap
- * share memory ("greedy by size", Pisarchyk & Lee 2020, arXiv 2001.03288, section 4.2), and so do the recordings of one recorder,
- * since only one of them runs at a time.
+ * A recording: a traced step with a place in memory for every buffer, ready to run again. Buffers whose lifetimes do
+ * not overlap share memory ("greedy by size", Pisarchyk & Lee 2020, arXiv 2001.03288, section 4.2), and so do the
+ * recordings of one recorder, since only one of them runs at a time.
  *
- * A step's 55 copies of gradients into the optimiser's buffer are replayed like any launch. Computing gradients right there instead
- * was tried: 151 launches in place of 206 in an update of stage 0 (tiny), and 0 to 1 % less processor time on wasm and on the
- * software adapter (60 and 40 pairs). Not measured on a GPU.
+ * A step's 55 copies of gradients into the optimiser's buffer are replayed like any launch. Computing gradients right
+ * there instead was tried: 151 launches in place of 206 in an update of stage 0 (tiny), and 0 to 1 % less processor
+ * time on wasm and on the software adapter (60 and 40 pairs). Not measured on a GPU.
  */
 import { bytesPerElement } from '../../kernels/index.js';
 import { namedParams } from '../backend.js';
@@ -30,8 +30,9 @@ interface Lifetime {
 }
 
 /**
- * Which slot each buffer gets: the largest buffers first, each into the smallest slot that holds it and is free throughout its life; -1
- * where a new slot of the buffer's size is needed, which later (smaller) buffers share as slot `sizes.length`, and so on.
+ * Which slot each buffer gets: the largest buffers first, each into the smallest slot that holds it and is free
+ * throughout its life; -1 where a new slot of the buffer's size is needed, which later (smaller) buffers share as
+ * slot `sizes.length`, and so on.
  * @param sizes bytes of the slots there are
  */
 export function assignSlots(

@@ -1,6 +1,6 @@
 /**
- * What a step did, launch by launch: the raw material of a recording. While a step runs eagerly the device tells a trace of every
- * tensor it makes, every value the host writes and every kernel it launches.
+ * What a step did, launch by launch: the raw material of a recording. While a step runs eagerly the device tells a
+ * trace of every tensor it makes, every value the host writes and every kernel it launches.
  */
 import type { DType, Kernel } from '../../kernels/index.js';
 import type { Operand } from '../backend.js';
@@ -17,7 +17,8 @@ export interface TracedBuffer {
   readonly label: string;
   /**
    * `input`: written by the host before every step. `constant`: written by the host within the step, always the same.
-   * `output`: part of the step's result. `outside`: made before the step (parameters, optimiser state). `temporary`: the rest.
+   * `output`: part of the step's result. `outside`: made before the step (parameters, optimiser state). `temporary`:
+   * the rest.
    */
   role: 'input' | 'constant' | 'output' | 'outside' | 'temporary';
   /** Of `constant`: what the host wrote, from which byte on. */
@@ -118,7 +119,9 @@ export interface TraceDifference {
   readonly text: string;
 }
 
-/** The first difference between two traces of what should be the same step; undefined if one can stand for the other. */
+/**
+ * The first difference between two traces of what should be the same step; undefined if one can stand for the other.
+ */
 export function compareTraces(a: Trace, b: Trace): TraceDifference | undefined {
   const structure = (text: string): TraceDifference => ({ valuesOnly: false, text });
   if (a.launches.length !== b.launches.length)

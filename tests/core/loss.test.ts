@@ -1,4 +1,7 @@
-/** Losses beyond what the op table is checked for: tokens against one-hot targets, long rows, and calls that make no sense. */
+/**
+ * Losses beyond what the op table is checked for: tokens against one-hot targets, long rows, and calls that make no
+ * sense.
+ */
 import { describe, expect, it } from 'vitest';
 import { crossEntropy, openDevice, reverseKl, sum, tokenCrossEntropy } from '../../core/index.js';
 import type { Device, DType, Tensor } from '../../core/index.js';

@@ -26,7 +26,9 @@ function makeTensor(device: Device, values: ArrayLike<number>, shape: Shape, dty
     .view(shape, [...strides.slice(0, -2), strides.at(-1)!, strides.at(-2)!]);
 }
 
-/** Attributes made for the reference, on another device: tensors move, f64 becomes f32 (and a cast to f64 one to f16). */
+/**
+ * Attributes made for the reference, on another device: tensors move, f64 becomes f32 (and a cast to f64 one to f16).
+ */
 async function moveAttributes(attributes: unknown, device: Device): Promise<Record<string, unknown>> {
   const moved: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(attributes as object)) {
@@ -84,7 +86,10 @@ function expectNear(actual: ArrayLike<number>, expected: ArrayLike<number>, tole
 /** Relative to the largest element of the buffer. Sums of some 40 products, so a few dozen roundings of 6e-8. */
 const tolerances = { f32: 1e-5, f16: 2e-3 } as const;
 
-/** Declares the tests; `open` is called once, before them. It may return why there is no device: the tests are then skipped. */
+/**
+ * Declares the tests; `open` is called once, before them. It may return why there is no device: the tests are then
+ * skipped.
+ */
 export function describeOps(title: string, open: () => Promise<Device | string>, runs = 10): void {
   describe(title, () => {
     let device: Device | string;

@@ -13,7 +13,10 @@ const options = { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.1, maxN
 const steps = 10;
 const rateAt = (step: number) => 0.05 / (step + 1);
 
-/** Gradients of a step by name. Step 3 holds a NaN, step 6 an infinity; those of step 7 and 8 are far longer than maxNorm. */
+/**
+ * Gradients of a step by name. Step 3 holds a NaN, step 6 an infinity; those of step 7 and 8 are far longer than
+ * maxNorm.
+ */
 function gradientsAt(step: number): Map<string, Float32Array> {
   const random = new Random(9, 1, step);
   const size = step >= 7 ? 30 : 0.2;
@@ -31,7 +34,10 @@ interface Slot {
   v: number[];
 }
 
-/** AdamW as in the paper's algorithm 2, with clipping by global norm before it, in plain loops; skips what is not finite. */
+/**
+ * AdamW as in the paper's algorithm 2, with clipping by global norm before it, in plain loops; skips what is not
+ * finite.
+ */
 class PlainAdamW {
   readonly slots = new Map<string, Slot>();
   taken = 0;
@@ -104,7 +110,8 @@ describe.each(['cpu', 'wasm'] as const)('AdamW on %s', name => {
     const start = await parameters.save();
     let clipped = 0;
     for (let step = 0; step < steps; step++) {
-      const rates = { decayed: rateAt(step), plain: 2 * rateAt(step), frozen: step === 5 ? rateAt(step) : 0 }; // thawed once
+      const rate = rateAt(step);
+      const rates = { decayed: rate, plain: 2 * rate, frozen: step === 5 ? rate : 0 }; // thawed once
       const before = await optimizer.save();
       update(tested, gradientsAt(step), rates);
       plain.step(gradientsAt(step), rates);

@@ -102,6 +102,7 @@ describe('Random', () => {
       counts.set(items.join(''), (counts.get(items.join('')) ?? 0) + 1);
     }
     expect([...counts.keys()].sort()).toEqual(['123', '132', '213', '231', '312', '321']);
-    for (const count of counts.values()) expect(Math.abs(count - 1000)).toBeLessThan(4 * 29); // deviation sqrt(6000 * 1/6 * 5/6)
+    const deviation = Math.sqrt((6000 * 5) / 36);
+    for (const count of counts.values()) expect(Math.abs(count - 1000)).toBeLessThan(4 * deviation);
   });
 });

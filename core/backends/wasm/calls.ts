@@ -1,23 +1,18 @@
-/** From a kernel and its params to calls of the WebAssembly library, cut into pieces for the threads. Made once for every shape. */
-import type { Kernel, WasmProgram } from '../../../kernels/index.js';
+/**
+ * From a kernel and its params to calls of the WebAssembly library, cut into pieces for the threads. Made once for
+ * every shape.
+ */
+import type { Kernel, WasmPass } from '../../../kernels/index.js';
 import { namedParams } from '../../backend.js';
 import type { Job } from './threads.js';
 
 /** A kernel with certain params, ready to run. */
 export interface Call {
   readonly params: readonly number[];
+  /** Params and constants as 32-bit words: they follow the addresses of the buffers. */
+  readonly words: Int32Array;
   readonly jobs: readonly Job[];
-  readonly constants: readonly number[];
   readonly sharedScratch: number;
-}
-
-/** What is known about a kernel, however it is called. */
-export interface Prepared {
-  readonly buffers: number;
-  /** True where a param is f32. */
-  readonly floats: readonly boolean[];
-  /** The latest calls, most recent first: a training step launches the same shapes again and again. */
-  readonly calls: Call[];
 }
 
 /** Speeds of one thread, roughly; they only decide whether a kernel is worth sharing, and into how many pieces. */
@@ -30,7 +25,8 @@ export class Calls {
   readonly #functions: ReadonlyMap<string, number>;
   readonly #threads: number;
   readonly #shareFrom: number;
-  readonly #prepared = new Map<Kernel, Prepared>();
+  /** The latest calls, most recent first: a training step launches the same shapes again and again. */
+  readonly #known = new Map<Kernel, Call[]>();
 
   /**
    * @param functions of the library, and their numbers
@@ -42,46 +38,38 @@ export class Calls {
     this.#shareFrom = shareFrom;
   }
 
-  prepare(kernel: Kernel): Prepared {
-    let prepared = this.#prepared.get(kernel);
-    if (!prepared) {
-      const floats = Object.values(kernel.params).map(type => type === 'f32');
-      prepared = { buffers: Object.keys(kernel.buffers).length, floats, calls: [] };
-      this.#prepared.set(kernel, prepared);
-    }
-    return prepared;
-  }
-
-  /** @param prepared of this kernel */
-  find(kernel: Kernel, { calls }: Prepared, params: readonly number[]): Call {
-    search: for (let p = 0; p < calls.length; p++) {
-      const call = calls[p]!;
+  find(kernel: Kernel, params: readonly number[]): Call {
+    let calls = this.#known.get(kernel);
+    if (!calls) this.#known.set(kernel, (calls = []));
+    search: for (let c = 0; c < calls.length; c++) {
+      const call = calls[c]!;
       for (let i = 0; i < params.length; i++) if (call.params[i] !== params[i]) continue search;
       return call;
     }
     const named = namedParams(kernel, params);
     const { flops, elements } = kernel.cost(named);
-    const call = this.#make(
-      params,
-      kernel.wasm(named),
-      flops / flopsPerMicrosecond + elements / elementsPerMicrosecond,
-    );
+    const microseconds = flops / flopsPerMicrosecond + elements / elementsPerMicrosecond;
+    const { passes, constants = [], sharedScratch = 0 } = kernel.wasm(named);
+    const words = Int32Array.from([...params, ...constants]);
+    const floats = new Float32Array(words.buffer);
+    Object.values(kernel.params).forEach((type, i) => {
+      if (type === 'f32') floats[i] = params[i]!;
+    });
+    const jobs = passes.map(pass => this.#job(pass, microseconds));
+    const call = { params: [...params], words, jobs, sharedScratch };
     if (calls.length >= callsKept) calls.pop();
     calls.unshift(call);
     return call;
   }
 
-  /** Splits passes into pieces for the threads; `microseconds` is what one thread would take for all of them. */
-  #make(params: readonly number[], program: WasmProgram, microseconds: number): Call {
-    const jobs = program.passes.map(({ fn, units, threadScratch = 0 }): Job => {
-      const index = this.#functions.get(fn);
-      if (index === undefined)
-        throw new Error(`the WebAssembly library has no function ${fn}: build it again with \`npm run build\``);
-      // Small launches cost more to hand around than they save. What is decided here never changes a result.
-      const worthwhile = microseconds < this.#shareFrom ? 1 : Math.max(2, Math.ceil(microseconds / pieceMicroseconds));
-      const pieces = Math.min(units, worthwhile, 16 * this.#threads);
-      return { fn: index, units, pieces, threadScratch: Math.ceil(threadScratch / 64) * 64 };
-    });
-    return { params: [...params], jobs, constants: program.constants ?? [], sharedScratch: program.sharedScratch ?? 0 };
+  /** Splits a pass into pieces for the threads. @param microseconds that one thread would take for the whole kernel */
+  #job({ fn, units, threadScratch = 0 }: WasmPass, microseconds: number): Job {
+    const index = this.#functions.get(fn);
+    if (index === undefined)
+      throw new Error(`the WebAssembly library has no function ${fn}: build it again with \`npm run build\``);
+    // Small launches cost more to hand around than they save. What is decided here never changes a result.
+    const worthwhile = microseconds < this.#shareFrom ? 1 : Math.max(2, Math.ceil(microseconds / pieceMicroseconds));
+    const pieces = Math.min(units, worthwhile, 16 * this.#threads);
+    return { fn: index, units, pieces, threadScratch: Math.ceil(threadScratch / 64) * 64 };
   }
 }

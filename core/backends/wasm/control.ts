@@ -1,12 +1,17 @@
 /**
- * How threads share the work of a kernel: the words of shared memory through which the main thread publishes a job and all
- * threads, itself included, claim pieces of it. One job at a time; the main thread waits for its end before the next.
+ * How threads share the work of a kernel: the words of shared memory through which the main thread publishes a job
+ * and all threads, itself included, claim pieces of it. One job at a time; the main thread waits for its end before
+ * the next.
  *
- * A worker that was asleep, or stopped by the operating system, may look at a job long after it is over. It can do no harm: a piece is claimed
- * by exchanging a ticket that carries the number of the job, and an exchange for an old job fails.
+ * A worker that was asleep, or stopped by the operating system, may look at a job long after it is over. It can do no
+ * harm: a piece is claimed by exchanging a ticket that carries the number of the job, and an exchange for an old job
+ * fails.
  */
 
-/** Positions in the Int32Array over the control block; words that different threads write lie on cache lines of their own. */
+/**
+ * Positions in the Int32Array over the control block; words that different threads write lie on cache lines of their
+ * own.
+ */
 export const words = {
   /** Number of the current job; threads wait for it to change. */
   generation: 0,
@@ -55,8 +60,8 @@ export function kernelFunctions(instance: WebAssembly.Instance): { names: string
 }
 
 /**
- * Claims and runs pieces of job `generation` until none is left (or the job is over). An exception is thrown on after its piece
- * was counted as done, so that nobody waits for it.
+ * Claims and runs pieces of job `generation` until none is left (or the job is over). An exception is thrown on after
+ * its piece was counted as done, so that nobody waits for it.
  */
 export function runPieces(
   control: Int32Array,

@@ -1,6 +1,7 @@
 /** Finds, chooses and compiles the WebAssembly kernel library. */
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
+import { runtime } from '../../platform.js';
 
 /** `relaxed` has fused multiply-add (relaxed SIMD); `plain` runs everywhere. */
 export type SimdLevel = 'relaxed' | 'plain';
@@ -12,11 +13,11 @@ const dist = import.meta.url.endsWith('.ts') ? '../../../dist/' : '../../../';
 export const workerScript = new URL(`${dist}core/backends/wasm/worker.js`, import.meta.url);
 
 // (module (func (result v128) (f32x4.relaxed_madd (i8x16.splat (i32.const 1)) ... ...)))
-// prettier-ignore
-const relaxedProbe = Uint8Array.of(
+const relaxedProbe = new Uint8Array([
   0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b, 0x03, 0x02, 0x01, 0x00,
-  0x0a, 0x13, 0x01, 0x11, 0x00, 0x41, 0x01, 0xfd, 0x0f, 0x41, 0x01, 0xfd, 0x0f, 0x41, 0x01, 0xfd, 0x0f, 0xfd, 0x85, 0x02, 0x0b,
-);
+  0x0a, 0x13, 0x01, 0x11, 0x00, 0x41, 0x01, 0xfd, 0x0f, 0x41, 0x01, 0xfd, 0x0f, 0x41, 0x01, 0xfd, 0x0f, 0xfd, 0x85,
+  0x02, 0x0b,
+]);
 
 /** Whether this runtime has relaxed SIMD; Node 20 has it behind a flag that may be set while running. */
 export function supportsRelaxedSimd(): boolean {
@@ -30,7 +31,7 @@ export async function loadLibrary(simd?: SimdLevel): Promise<{ module: WebAssemb
   const relaxed = simd !== 'plain' && supportsRelaxedSimd();
   if (simd === 'relaxed' && !relaxed)
     throw new Error(
-      `relaxed SIMD was asked for, but Node ${process.version} does not have it: leave the option out to use plain SIMD`,
+      `relaxed SIMD was asked for, but ${runtime} does not have it: leave the option out to use plain SIMD`,
     );
   const file = new URL(`${dist}kernels/kernels${relaxed ? '-relaxed' : ''}.wasm`, import.meta.url);
   let bytes: Uint8Array;

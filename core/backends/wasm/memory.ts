@@ -3,7 +3,10 @@
 /** WebAssembly counts memory in these. */
 export const pageBytes = 65_536;
 
-/** The memory, with room to grow up to `maxBytes`: by default all that can be addressed, or as much of it as can be reserved. */
+/**
+ * The memory, with room to grow up to `maxBytes`: by default all that can be addressed, or as much of it as can be
+ * reserved.
+ */
 export function makeMemory(maxBytes?: number): { memory: WebAssembly.Memory; maxBytes: number } {
   let maximum = Math.floor((maxBytes ?? 2 ** 32) / pageBytes);
   for (;;)

@@ -1,6 +1,7 @@
 /**
- * Repeating launches on the wasm backend: argument blocks lie ready in the memory, one per launch, and a run is a flat loop over kernel
- * calls. Per call that leaves handing it to the threads: what it costs is measured by bench/replay.ts.
+ * Repeating launches on the wasm backend: argument blocks lie ready in the memory, one per launch, and a run is a
+ * flat loop over kernel calls. Per call that leaves handing it to the threads: what it costs is measured by
+ * bench/replay.ts.
  */
 import type { Launch, Replay } from '../../backend.js';
 import type { Job, Threads } from './threads.js';

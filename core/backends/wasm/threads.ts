@@ -88,7 +88,10 @@ export class Threads {
     });
   }
 
-  /** Runs a job to its end on all threads. `scratch` is the memory of thread 0, the next thread's lies job.threadScratch behind. */
+  /**
+   * Runs a job to its end on all threads. `scratch` is the memory of thread 0, the next thread's lies
+   * job.threadScratch behind.
+   */
   run(job: Job, args: number, scratch: number): void {
     if (this.#failure !== undefined) throw this.#died(this.#failure);
     const pieces = Math.min(job.pieces, maximumPieces);

@@ -1,6 +1,7 @@
 /**
- * The wasm backend: the kernels' WebAssembly library over one shared memory, on all processors. A launch runs to its end before
- * it returns, so reads find their data at once; the main thread works too. The default where there is no GPU.
+ * The wasm backend: the kernels' WebAssembly library over one shared memory, on all processors. A launch runs to its
+ * end before it returns, so reads find their data at once; the main thread works too. The default where there is no
+ * GPU.
  */
 import type { Worker } from 'node:worker_threads';
 import { bytesPerElement } from '../../../kernels/index.js';
@@ -15,16 +16,21 @@ import { loadLibrary, workerScript } from './library.js';
 import type { SimdLevel } from './library.js';
 import { makeMemory, pageBytes } from './memory.js';
 import { Calls } from './calls.js';
-import type { Call, Prepared } from './calls.js';
+import type { Call } from './calls.js';
 import { WasmReplay } from './replay.js';
 import { Threads } from './threads.js';
 
 export interface WasmOptions {
-  /** Threads that share a kernel's work, the calling one included; all processors by default. With 1, no worker is started. */
+  /**
+   * Threads that share a kernel's work, the calling one included; all processors by default. With 1, no worker is
+   * started.
+   */
   readonly threads?: number;
   /** `plain` to do without fused multiply-add; the best the runtime has by default. */
   readonly simd?: SimdLevel;
-  /** Upper bound of the memory in bytes; by default 4 GiB, all that WebAssembly can address, or what can be reserved. */
+  /**
+   * Upper bound of the memory in bytes; by default 4 GiB, all that WebAssembly can address, or what can be reserved.
+   */
   readonly maxBytes?: number;
   /** A kernel is shared between threads if one thread would need longer than this, by estimate; 6 by default. */
   readonly shareFromMicroseconds?: number;
@@ -57,7 +63,6 @@ export class WasmBackend implements Backend {
   readonly #calls: Calls;
   #bytes!: Uint8Array<SharedArrayBuffer>;
   #integers!: Int32Array;
-  #floats!: Float32Array;
   readonly #sharedScratch = { address: 0, bytes: 0 };
   readonly #threadScratch = { address: 0, bytes: 0 };
 
@@ -159,21 +164,8 @@ export class WasmBackend implements Backend {
   }
 
   launch(kernel: Kernel, operands: readonly Operand[], params: readonly number[]): void {
-    let half = false;
-    for (const { dtype } of operands) {
-      if (dtype === 'f16') half = true;
-      else if (dtype === 'f64')
-        throw new Error(
-          `${kernel.name}: the wasm backend has no f64; convert to f32, or use the cpu backend for gradient checks`,
-        );
-    }
-    if (half) this.#launchHalf(kernel, operands, params);
-    else {
-      const addresses = operands.map(({ allocation, byteOffset, length }) =>
-        this.#addressOf(allocation, byteOffset, 4 * length),
-      );
-      this.#run(kernel, addresses, params);
-    }
+    if (operands.some(({ dtype }) => dtype === 'f16')) this.#launchHalf(kernel, operands, params);
+    else this.#run(kernel, this.#addresses(operands), params);
   }
 
   async finish(): Promise<void> {
@@ -197,15 +189,9 @@ export class WasmBackend implements Backend {
     return new WasmReplay(
       launches,
       ({ kernel, operands, params }) => {
-        const addresses = operands.map(({ allocation, byteOffset, length }) =>
-          this.#addressOf(allocation, byteOffset, 4 * length),
-        );
-        const prepared = this.#calls.prepare(kernel);
-        const call = this.#calls.find(kernel, prepared, params);
+        const call = this.#calls.find(kernel, params);
         this.#reserveScratch(call);
-        const words = new Int32Array(addresses.length + params.length + call.constants.length);
-        this.#fillBlock(words, new Float32Array(words.buffer), 0, prepared, call, addresses, params);
-        return { jobs: call.jobs, words };
+        return { jobs: call.jobs, words: Int32Array.from([...this.#addresses(operands), ...call.words]) };
       },
       {
         words: () => new Int32Array(this.#memory.buffer),
@@ -219,41 +205,17 @@ export class WasmBackend implements Backend {
   }
 
   #run(kernel: Kernel, addresses: readonly number[], params: readonly number[]): void {
-    const prepared = this.#calls.prepare(kernel);
-    if (addresses.length !== prepared.buffers || params.length !== prepared.floats.length)
-      throw new Error(
-        `${kernel.name} takes ${prepared.buffers} buffers and ${prepared.floats.length} params, ` +
-          `not ${addresses.length} and ${params.length}`,
-      );
-    const call = this.#calls.find(kernel, prepared, params);
+    const call = this.#calls.find(kernel, params);
     this.#reserveScratch(call); // first: it may make the memory grow, which renews the views
-    const end = this.#fillBlock(this.#integers, this.#floats, argsAddress >> 2, prepared, call, addresses, params);
-    this.#integers[end] = this.#sharedScratch.address;
+    const block = argsAddress >> 2;
+    this.#integers.set(addresses, block);
+    this.#integers.set(call.words, block + addresses.length);
+    this.#integers[block + addresses.length + call.words.length] = this.#sharedScratch.address;
     try {
       for (const job of call.jobs) this.#threads.run(job, argsAddress, this.#threadScratch.address);
     } catch (error) {
       throw this.#explained(error, kernel, params);
     }
-  }
-
-  /** Writes buffers, params and constants one after another; returns where the address of the shared scratch memory belongs. */
-  #fillBlock(
-    integers: Int32Array,
-    floats: Float32Array,
-    start: number,
-    { floats: isFloat }: Prepared,
-    { constants }: Call,
-    addresses: readonly number[],
-    params: readonly number[],
-  ): number {
-    let at = start;
-    for (let i = 0; i < addresses.length; i++) integers[at++] = addresses[i]!;
-    for (let i = 0; i < params.length; i++) {
-      if (isFloat[i]!) floats[at++] = params[i]!;
-      else integers[at++] = params[i]!;
-    }
-    for (let i = 0; i < constants.length; i++) integers[at++] = constants[i]!;
-    return at;
   }
 
   #reserveScratch({ jobs, sharedScratch }: Call): void {
@@ -279,8 +241,8 @@ export class WasmBackend implements Backend {
   }
 
   /**
-   * f16 operands are decoded to f32 in front of the kernel, and what it writes is encoded again: slower than f32, but the same
-   * numbers as on a device that stores f16 and computes in f32.
+   * f16 operands are decoded to f32 in front of the kernel, and what it writes is encoded again: slower than f32, but
+   * the same numbers as on a device that stores f16 and computes in f32.
    */
   #launchHalf(kernel: Kernel, operands: readonly Operand[], params: readonly number[]): void {
     const accesses = Object.values(kernel.buffers).map(spec => spec.access);
@@ -312,6 +274,11 @@ export class WasmBackend implements Backend {
       argsAddress,
       0,
     );
+  }
+
+  /** Of operands with elements of four bytes. */
+  #addresses(operands: readonly Operand[]): number[] {
+    return operands.map(({ allocation, byteOffset, length }) => this.#addressOf(allocation, byteOffset, 4 * length));
   }
 
   #addressOf(allocation: Allocation, byteOffset: number, bytes: number): number {
@@ -350,7 +317,6 @@ export class WasmBackend implements Backend {
     const buffer = this.#memory.buffer as SharedArrayBuffer;
     this.#bytes = new Uint8Array(buffer);
     this.#integers = new Int32Array(buffer, 0, heapAddress / 4);
-    this.#floats = new Float32Array(buffer, 0, heapAddress / 4);
   }
 }
 

@@ -1,4 +1,7 @@
-/** The script of a worker thread of the wasm backend: waits for jobs, takes its share, and sleeps when none has come for a while. */
+/**
+ * The script of a worker thread of the wasm backend: waits for jobs, takes its share, and sleeps when none has come
+ * for a while.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { kernelFunctions, runPieces, words } from './control.js';
 
@@ -10,7 +13,9 @@ export interface WorkerStart {
   readonly control: number;
   /** Number of this thread, from 1; the main thread is 0. */
   readonly thread: number;
-  /** How long to look for the next job before sleeping: within a training step they follow each other in microseconds. */
+  /**
+   * How long to look for the next job before sleeping: within a training step they follow each other in microseconds.
+   */
   readonly spinMilliseconds: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The open batch of the webgpu backend: what was launched and not submitted yet, in one command encoder and, as far as copies and
- * time stamps allow, one compute pass.
+ * The open batch of the webgpu backend: what was launched and not submitted yet, in one command encoder and, as far
+ * as copies and time stamps allow, one compute pass.
  */
 import type { Faults } from './faults.js';
 import type { Block } from './memory.js';
@@ -12,7 +12,10 @@ import type { Timestamps } from './timestamps.js';
 const worthwhile = 64;
 /** Launches that are submitted even if two batches are under way already. */
 const longest = 2048;
-/** Batches under way beyond which launches gather instead: a deep queue makes everything wait longer, and gains nothing. */
+/**
+ * Batches under way beyond which launches gather instead: a deep queue makes everything wait longer, and gains
+ * nothing.
+ */
 const mostInFlight = 2;
 
 export class Batch {

@@ -1,6 +1,6 @@
 /**
- * Opens a WebGPU device through Dawn's bindings for Node (the `webgpu` package), with the features that compute needs switched
- * on, and finds out what it got.
+ * Opens a WebGPU device through Dawn's bindings for Node (the `webgpu` package), with the features that compute needs
+ * switched on, and finds out what it got.
  */
 import type * as Dawn from 'webgpu';
 import type { WgslMachine, WgslProfile } from '../../../kernels/index.js';
@@ -13,15 +13,19 @@ export interface WebGpuOptions {
   /** Part of the adapter's name, where a machine has several; MGSD_ADAPTER if not given. */
   readonly adapter?: string;
   /**
-   * Dawn's toggles. `debug` keeps its bounds checks in shaders and clears workgroup memory, and validates the generated code;
-   * `production` (default) does not.
+   * Dawn's toggles. `debug` keeps its bounds checks in shaders and clears workgroup memory, and validates the
+   * generated code; `production` (default) does not.
    */
   readonly mode?: 'production' | 'debug';
   /** How kernels are written: chosen from the adapter if not given. Tests run `alu` kernels on software adapters. */
   readonly profile?: WgslProfile;
-  /** Finds out by experiment which toggles took effect, and lists it among the capabilities' features. Default false. */
+  /**
+   * Finds out by experiment which toggles took effect, and lists it among the capabilities' features. Default false.
+   */
   readonly probe?: boolean;
-  /** Dawn's backend, the platform's best if not given. `null` computes nothing: it checks shaders without an adapter. */
+  /**
+   * Dawn's backend, the platform's best if not given. `null` computes nothing: it checks shaders without an adapter.
+   */
   readonly backend?: 'vulkan' | 'metal' | 'd3d12' | 'null';
 }
 
@@ -43,8 +47,9 @@ const wantedFeatures: readonly string[] = [
 ];
 
 /**
- * Dawn's toggles (their meaning: Toggles.cpp in Dawn's sources). f16 on NVIDIA is held back by default on drivers before 615;
- * subgroup matrices count as unsafe because the extension is experimental; time stamps are rounded to 65 microseconds by default.
+ * Dawn's toggles (their meaning: Toggles.cpp in Dawn's sources). f16 on NVIDIA is held back by default on drivers
+ * before 615; subgroup matrices count as unsafe because the extension is experimental; time stamps are rounded to 65
+ * microseconds by default.
  */
 function toggles(mode: 'production' | 'debug'): { readonly on: readonly string[]; readonly off: readonly string[] } {
   const always = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia', 'use_vulkan_memory_model'];
@@ -52,7 +57,9 @@ function toggles(mode: 'production' | 'debug'): { readonly on: readonly string[]
   return { on: [...always, ...checks], off: ['timestamp_quantization'] };
 }
 
-/** Dawn works on memory that belongs to the object of `create`: once that is collected, the process crashes or hangs. */
+/**
+ * Dawn works on memory that belongs to the object of `create`: once that is collected, the process crashes or hangs.
+ */
 function keepForever(instance: GPU): void {
   const key = Symbol.for('mgsd-lite.webgpu.instances');
   const holder = globalThis as unknown as Record<symbol, GPU[] | undefined>;

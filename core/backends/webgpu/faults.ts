@@ -1,4 +1,7 @@
-/** What goes wrong on a GPU is known only later: shaders that do not compile, memory that is not there, a device that is lost. */
+/**
+ * What goes wrong on a GPU is known only later: shaders that do not compile, memory that is not there, a device that
+ * is lost.
+ */
 import { DeviceError } from '../../faults.js';
 import { nextTurn } from '../../platform.js';
 import { settle } from './wait.js';
@@ -45,7 +48,10 @@ export class Faults {
     if (this.#closed) throw new Error('This webgpu backend was closed.');
   }
 
-  /** Remembers a check until it is known; its error is thrown by the next wait, before others if it is their cause (`first`). */
+  /**
+   * Remembers a check until it is known; its error is thrown by the next wait, before others if it is their cause
+   * (`first`).
+   */
   track(check: Promise<void>, first = false): void {
     const known = check
       .catch((reason: unknown) => {

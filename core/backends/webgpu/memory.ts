@@ -1,97 +1,13 @@
-/**
- * Device memory of the webgpu backend. Making a buffer costs microseconds, a clear on first use and work for the garbage
- * collector, so freed buffers are kept and handed out again. That is safe while launches that use them are still queued: a queue
- * runs in order, so whoever gets the buffer next comes later.
- */
-
-import { DeviceError } from '../../faults.js';
+/** GPU buffers, the bind groups that name them, and the ring of buffers that reads go through. */
 
 /** A GPU buffer and what the backend knows about it. */
 export interface Block {
-  /** Unique within the process, never used again. */
+  /** Unique within the backend, never used again. */
   readonly id: number;
   readonly buffer: GPUBuffer;
   readonly bytes: number;
   /** Number of the last batch of launches that used it. */
   batch: number;
-}
-
-/**
- * Sizes are rounded up to one of eight steps per power of two: at most 12.5 % is wasted, and sequences of different
- * length share buffers.
- */
-export function sizeClass(bytes: number): number {
-  if (bytes <= 256) return 256;
-  const step = Math.max(256, 2 ** (Math.floor(Math.log2(bytes)) - 3));
-  return Math.ceil(bytes / step) * step;
-}
-
-export interface PoolOptions {
-  /** Most bytes of free buffers to keep. */
-  readonly keepBytes: number;
-  /** Largest buffer. */
-  readonly maxBytes: number;
-  create(bytes: number): GPUBuffer;
-  /** Called before a buffer is destroyed: commands that use it must have been submitted. */
-  beforeDestroy(block: Block): void;
-}
-
-let nextId = 1;
-
-export class BufferPool {
-  readonly #options: PoolOptions;
-  readonly #free = new Map<number, Block[]>();
-  /** Bytes handed out. */
-  liveBytes = 0;
-  /** Bytes of free buffers. */
-  keptBytes = 0;
-  /** Buffers ever made: constant in a steady state. */
-  created = 0;
-
-  constructor(options: PoolOptions) {
-    this.#options = options;
-  }
-
-  take(bytes: number): Block {
-    const size = Math.min(sizeClass(bytes), Math.floor(this.#options.maxBytes / 16) * 16);
-    if (bytes > size)
-      throw new DeviceError(
-        'memory',
-        `A buffer of ${megabytes(bytes)} is more than this adapter can bind (${megabytes(size)}): use a smaller batch, shorter ` +
-          'sequences or f16.',
-      );
-    this.liveBytes += size;
-    const kept = this.#free.get(size)?.pop();
-    if (kept) {
-      this.keptBytes -= size;
-      return kept;
-    }
-    this.created++;
-    return { id: nextId++, buffer: this.#options.create(size), bytes: size, batch: -1 };
-  }
-
-  give(block: Block): void {
-    const { bytes } = block;
-    this.liveBytes -= bytes;
-    this.keptBytes += bytes;
-    const list = this.#free.get(bytes);
-    if (list) list.push(block);
-    else this.#free.set(bytes, [block]);
-    if (this.keptBytes > this.#options.keepBytes) this.trim(this.#options.keepBytes / 2);
-  }
-
-  /** Destroys free buffers, those of the sizes that were asked for first, until at most `bytes` are kept. */
-  trim(bytes: number): void {
-    for (const [size, list] of this.#free) {
-      while (list.length > 0 && this.keptBytes > bytes) {
-        const block = list.shift()!;
-        this.keptBytes -= size;
-        this.#options.beforeDestroy(block);
-        block.buffer.destroy();
-      }
-      if (list.length === 0) this.#free.delete(size);
-    }
-  }
 }
 
 export function megabytes(bytes: number): string {
@@ -106,7 +22,10 @@ export interface Binding {
   readonly size: number;
 }
 
-/** Bind groups by layout and buffers; the oldest are dropped beyond `capacity`, and those of a buffer when it is destroyed. */
+/**
+ * Bind groups by layout and buffers; the oldest are dropped beyond `capacity`, and those of a buffer when it is
+ * destroyed.
+ */
 export class BindGroupCache {
   readonly #device: GPUDevice;
   readonly #capacity: number;
@@ -187,7 +106,7 @@ export class StagingRing {
   }
 
   take(bytes: number): { readonly bytes: number; readonly buffer: GPUBuffer } {
-    const size = sizeClass(bytes);
+    const size = 2 ** Math.ceil(Math.log2(Math.max(256, bytes)));
     const at = this.#idle.findIndex(staging => staging.bytes === size);
     if (at >= 0) return this.#idle.splice(at, 1)[0]!;
     return { bytes: size, buffer: this.#create(size) };

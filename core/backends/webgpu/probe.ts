@@ -1,6 +1,7 @@
 /**
- * Looking for a GPU from a process of its own. Dawn and Vulkan loaders write warnings of their own to the terminal when there
- * is none, and a broken driver may take its process down with it: neither should happen to a run that was never going to use one.
+ * Looking for a GPU from a process of its own. Dawn and Vulkan loaders write warnings of their own to the terminal
+ * when there is none, and a broken driver may take its process down with it: neither should happen to a run that was
+ * never going to use one.
  */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +15,8 @@ export interface WebGpuProbe {
   readonly error?: string;
 }
 
-// The compiled script, from dist/core/backends/webgpu or, when tests run this file as TypeScript, from core/backends/webgpu.
+// The compiled script, from dist/core/backends/webgpu or, when tests run this file as TypeScript, from
+// core/backends/webgpu.
 const dist = import.meta.url.endsWith('.ts') ? '../../../dist/core/backends/webgpu/' : './';
 const script = fileURLToPath(new URL(`${dist}probe-main.js`, import.meta.url));
 

@@ -98,12 +98,8 @@ export class Programs {
       throw new Error(
         `kernel ${kernel.name} takes ${names.length} buffers (${names.join(', ')}), got ${operands.length}`,
       );
-    const dtypes: Record<string, DType> = {};
-    names.forEach((name, i) => {
-      dtypes[name] = operands[i]!.dtype;
-      this.#checkDtype(kernel, name, dtypes[name]);
-    });
-    const passes = kernel.wgsl(this.#target(dtypes));
+    const target = { ...this.target, dtypes: Object.fromEntries(names.map((name, i) => [name, operands[i]!.dtype])) };
+    const passes = kernel.wgsl(target);
     const bound = new Set(passes.flatMap(pass => boundBuffers(kernel, pass)));
     const operand = [...bound].filter(position => position < names.length);
     const immediates = new ArrayBuffer(4 * Object.keys(kernel.params).length);
@@ -112,7 +108,7 @@ export class Programs {
       kernel,
       params: Object.entries(kernel.params),
       immediates: { bytes: immediates, words: new Uint32Array(immediates), floats: new Float32Array(immediates) },
-      passes: passes.map((pass, i) => this.#buildPass(kernel, pass, dtypes, pass.variant ?? String(i))),
+      passes: passes.map((pass, i) => this.#buildPass(kernel, pass, target, pass.variant ?? String(i))),
       written: operand.filter(written),
       onlyRead: operand.filter(position => !written(position)),
       usesScratch: bound.has(names.length),
@@ -120,27 +116,14 @@ export class Programs {
     };
   }
 
-  #target(dtypes: Readonly<Record<string, DType>>): WgslTarget {
-    return { ...this.target, dtypes };
-  }
-
-  #checkDtype(kernel: Kernel, name: string, dtype: DType): void {
-    const { kind } = kernel.buffers[name]!;
-    const problem = (text: string) => new Error(`kernel ${kernel.name}, buffer ${name}: ${text}`);
-    if (dtype === 'f64') throw problem('WGSL has no f64; use f32 here, or the cpu backend for gradient checks');
-    const allowed = kind === 'index' ? ['i32'] : kind === 'wide' ? ['f32'] : ['f32', 'f16'];
-    if (!allowed.includes(dtype)) throw problem(`is ${dtype}, but must be ${allowed.join(' or ')}`);
-  }
-
-  #buildPass(kernel: Kernel, pass: WgslPass, dtypes: Readonly<Record<string, DType>>, variant: string): PassProgram {
+  #buildPass(kernel: Kernel, pass: WgslPass, target: WgslTarget, variant: string): PassProgram {
     const bound = boundBuffers(kernel, pass);
     const layout = this.#layout(kernel, pass, bound);
     const label = `${kernel.name} (${variant})`;
     let pipeline: GPUComputePipeline | undefined;
     let failure: Error | undefined;
     const compile = () => {
-      const code = wgslModule(kernel, pass, this.#target(dtypes));
-      const { compiled, check } = this.#compile(label, layout.pipeline, code);
+      const { compiled, check } = this.#compile(label, layout.pipeline, wgslModule(kernel, pass, target));
       this.#track(
         check.catch((error: unknown) => {
           failure = error as Error;

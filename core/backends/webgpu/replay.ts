@@ -1,7 +1,8 @@
 /**
- * Repeating launches on the webgpu backend. WebGPU has no command buffers that can be submitted twice, so what is kept is a flat list
- * of the calls that recording takes. The calls are what it costs: each crosses into Dawn, which checks it. So a call whose setting is
- * the one before is left out, and settings are in the form that crosses fastest (bench/replay.ts measures the forms).
+ * Repeating launches on the webgpu backend. WebGPU has no command buffers that can be submitted twice, so what is
+ * kept is a flat list of the calls that recording takes. The calls are what it costs: each crosses into Dawn, which
+ * checks it. So a call whose setting is the one before is left out, and settings are in the form that crosses fastest
+ * (bench/replay.ts measures the forms).
  */
 import type { Block } from './memory.js';
 import type { PassProgram } from './programs.js';

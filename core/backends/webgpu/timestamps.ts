@@ -1,6 +1,7 @@
 /**
- * Times of single launches, from the adapter's own clock. Every launch gets a pass of its own, since a pass is the smallest thing that
- * WebGPU times: so neighbours that could run side by side do not, and a profiled step takes longer than a plain one.
+ * Times of single launches, from the adapter's own clock. Every launch gets a pass of its own, since a pass is the
+ * smallest thing that WebGPU times: so neighbours that could run side by side do not, and a profiled step takes
+ * longer than a plain one.
  */
 import type { Kernel } from '../../../kernels/index.js';
 import type { LaunchTimer } from '../../backend.js';
@@ -51,7 +52,10 @@ export class Timestamps {
     return { querySet: this.#set, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 };
   }
 
-  /** Ends a batch: called with its encoder before it is finished; the function returned is to be called after it was submitted. */
+  /**
+   * Ends a batch: called with its encoder before it is finished; the function returned is to be called after it was
+   * submitted.
+   */
   close(encoder: GPUCommandEncoder): () => Promise<void> {
     const launches = this.#launches;
     const bytes = 8 * this.#stamps;

@@ -1,6 +1,7 @@
 /**
- * Whether Dawn's toggles did what they were asked to: unknown and refused ones are ignored silently, and there is no way to list
- * those in force, so each is judged by its effect. Two tiny shaders run for it; `mgsd-lite info` shows the result.
+ * Whether Dawn's toggles did what they were asked to: unknown and refused ones are ignored silently, and there is no
+ * way to list those in force, so each is judged by its effect. Two tiny shaders run for it; `mgsd-lite info` shows
+ * the result.
  */
 import { settle } from './wait.js';
 
@@ -26,9 +27,9 @@ export async function probeToggles(probed: ProbedDevice): Promise<ToggleEffects>
 }
 
 /**
- * Reads behind the end of an array in workgroup memory, but inside of the structure that it is part of. A check makes it the
- * array's last element, 4; without one it is what lies there. (Storage buffers tell nothing: where the driver checks their
- * bounds itself, Dawn's shaders never do.)
+ * Reads behind the end of an array in workgroup memory, but inside of the structure that it is part of. A check makes
+ * it the array's last element, 4; without one it is what lies there. (Storage buffers tell nothing: where the driver
+ * checks their bounds itself, Dawn's shaders never do.)
  */
 async function boundsChecks({ device, usage, software }: ProbedDevice): Promise<string> {
   const out = device.createBuffer({ size: 4, usage: usage.STORAGE | usage.COPY_SRC });

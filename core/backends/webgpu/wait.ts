@@ -4,9 +4,10 @@ import { nextTurn } from '../../platform.js';
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Resolves as `promise` does. Dawn for Node polls from the event loop while anything is pending, which keeps one core busy. A
- * software adapter needs that core for its own threads: with `sleep`, the main thread sleeps between polls, for up to a
- * millisecond (on two cores this doubles the speed of long waits; a timer does not help, since Dawn polls beside it).
+ * Resolves as `promise` does. Dawn for Node polls from the event loop while anything is pending, which keeps one core
+ * busy. A software adapter needs that core for its own threads: with `sleep`, the main thread sleeps between polls,
+ * for up to a millisecond (on two cores this doubles the speed of long waits; a timer does not help, since Dawn polls
+ * beside it).
  */
 export async function settle<T>(promise: Promise<T>, sleep: boolean): Promise<T> {
   if (!sleep) return await promise;

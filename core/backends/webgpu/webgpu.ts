@@ -12,7 +12,7 @@ import { Batch } from './batch.js';
 import { openDevice } from './device.js';
 import type { OpenedDevice, WebGpuOptions } from './device.js';
 import { Faults } from './faults.js';
-import { BindGroupCache, BufferPool, megabytes, StagingRing } from './memory.js';
+import { BindGroupCache, megabytes, StagingRing } from './memory.js';
 import type { Binding, Block } from './memory.js';
 import { Programs } from './programs.js';
 import type { KernelTarget, PassProgram, Program, Selection } from './programs.js';
@@ -33,13 +33,6 @@ class WebGpuAllocation implements Allocation {
   }
 }
 
-export interface CacheLimits {
-  /** Bind groups to keep. */
-  readonly bindGroups: number;
-  /** Bytes of free buffers to keep for the next tensor. */
-  readonly keepBytes: number;
-}
-
 /** Opens a device and makes a backend of it. */
 export async function openWebGpuBackend(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
   return new WebGpuBackend(await openDevice(options));
@@ -50,39 +43,29 @@ export class WebGpuBackend implements Backend {
   /** What kernels are written for here. */
   readonly target: KernelTarget;
   readonly #device: GPUDevice;
-  readonly #pool: BufferPool;
   readonly #groups: BindGroupCache;
   readonly #programs: Programs;
   readonly #staging: StagingRing;
   readonly #scratch: ScratchRing;
   /** Of the buffers behind tensors. */
   readonly #usage: number;
+  #buffers = 0;
+  #liveBytes = 0;
 
   readonly #batch: Batch;
   readonly #faults: Faults;
   /** While launches are prepared, what they would record goes here instead. */
   #recording: Recording | undefined;
 
-  constructor(
-    { device, usage, profile, machine, capabilities }: OpenedDevice,
-    limits: CacheLimits = { bindGroups: 8192, keepBytes: 2 ** 30 },
-  ) {
+  /** @param bindGroups to keep */
+  constructor({ device, usage, profile, machine, capabilities }: OpenedDevice, bindGroups = 8192) {
     this.capabilities = capabilities;
     this.#device = device;
     this.#faults = new Faults(device, capabilities.software);
     this.#batch = new Batch(device, this.#faults);
     this.#usage = usage.STORAGE | usage.COPY_SRC | usage.COPY_DST;
-    this.#pool = new BufferPool({
-      keepBytes: limits.keepBytes,
-      maxBytes: capabilities.maxBufferBytes,
-      create: bytes => this.#createBuffer(bytes, this.#usage),
-      beforeDestroy: block => {
-        this.#groups.forget(block);
-        if (block.batch === this.#batch.number) this.flush();
-      },
-    });
-    this.#scratch = new ScratchRing(this.#pool, capabilities.maxBufferBytes);
-    this.#groups = new BindGroupCache(device, limits.bindGroups);
+    this.#scratch = new ScratchRing(bytes => this.#take(bytes), capabilities.maxBufferBytes);
+    this.#groups = new BindGroupCache(device, bindGroups);
     this.#staging = new StagingRing(bytes => this.#createBuffer(bytes, usage.MAP_READ | usage.COPY_DST));
     this.#programs = new Programs(device, { profile, machine }, check => this.#faults.track(check, true));
     this.target = this.#programs.target;
@@ -91,11 +74,10 @@ export class WebGpuBackend implements Backend {
   /** Counters that stand still in a steady state, and memory in bytes. */
   get statistics() {
     return {
-      buffersCreated: this.#pool.created,
+      buffersCreated: this.#buffers,
       bindGroupsCreated: this.#groups.created,
       bindGroups: this.#groups.size,
-      liveBytes: this.#pool.liveBytes,
-      keptBytes: this.#pool.keptBytes,
+      liveBytes: this.#liveBytes,
       batches: this.#batch.number,
     };
   }
@@ -107,7 +89,7 @@ export class WebGpuBackend implements Backend {
 
   allocate(bytes: number): Allocation {
     this.#faults.assertUsable();
-    return new WebGpuAllocation(this.#pool.take(bytes));
+    return new WebGpuAllocation(this.#take(bytes));
   }
 
   /** Asks the driver for it and gives it back at once: WebGPU does not tell how much there is. */
@@ -116,7 +98,7 @@ export class WebGpuBackend implements Backend {
     const largest = Math.floor(this.capabilities.maxBufferBytes / 16) * 16;
     const buffers: GPUBuffer[] = [];
     this.#device.pushErrorScope('out-of-memory');
-    for (let left = bytes - this.#pool.keptBytes; left > 0; left -= largest)
+    for (let left = bytes; left > 0; left -= largest)
       buffers.push(
         this.#device.createBuffer({ size: Math.ceil(Math.min(left, largest) / 16) * 16, usage: this.#usage }),
       );
@@ -128,7 +110,7 @@ export class WebGpuBackend implements Backend {
   free(allocation: Allocation): void {
     const freed = own(allocation);
     if (!freed.block) return;
-    this.#pool.give(freed.block);
+    this.#destroy(freed.block);
     freed.block = undefined;
   }
 
@@ -187,8 +169,8 @@ export class WebGpuBackend implements Backend {
     this.#faults.assertUsable();
     const program = this.#programs.get(kernel, operands);
     const named = namedParams(kernel, params);
-    let bound = this.#separateReads(program, operands);
-    if (program.usesScratch) bound = this.#withScratch(program, bound, named);
+    const { bound: separate, copies } = this.#separateReads(program, operands);
+    const bound = program.usesScratch ? this.#withScratch(program, separate, named) : separate;
     const { bytes, words, floats } = program.immediates;
     program.params.forEach(([, type], i) => {
       if (type === 'u32') words[i] = params[i]!;
@@ -201,6 +183,7 @@ export class WebGpuBackend implements Backend {
       const workgroups = pass.workgroups(named);
       if (workgroups.every(count => count > 0)) this.#encode(program, pass, bound, immediates, workgroups);
     }
+    for (const copy of copies) this.#destroy(copy);
     if (!this.#recording) this.#batch.submitIfWorthwhile();
   }
 
@@ -220,7 +203,7 @@ export class WebGpuBackend implements Backend {
         recording.count();
       },
       dispose: () => {
-        for (const block of recording.owned.splice(0)) this.#pool.give(block);
+        for (const block of recording.owned.splice(0)) this.#destroy(block);
       },
     };
   }
@@ -264,17 +247,20 @@ export class WebGpuBackend implements Backend {
   }
 
   /**
-   * WebGPU refuses a buffer that one launch both writes and only reads, even in different places. Such a read is served from a
-   * copy.
+   * WebGPU refuses a buffer that one launch both writes and only reads, even in different places. Such a read is
+   * served from a copy.
    */
-  #separateReads(program: Program, operands: readonly Operand[]): readonly Operand[] {
+  #separateReads(
+    program: Program,
+    operands: readonly Operand[],
+  ): { bound: readonly Operand[]; copies: readonly Block[] } {
     let result = operands;
     const copies: Block[] = [];
     for (const position of program.onlyRead) {
       const operand = operands[position]!;
       if (!program.written.some(other => operands[other]!.allocation === operand.allocation)) continue;
       const size = Math.max(16, Math.ceil((operand.length * program.elementBytes[position]!) / 16) * 16);
-      const copy = this.#pool.take(size);
+      const copy = this.#take(size);
       const from = blockOf(operand.allocation, program.kernel.name);
       if (this.#recording) this.#recording.copy({ from, fromOffset: operand.byteOffset, to: copy, bytes: size });
       else {
@@ -284,8 +270,7 @@ export class WebGpuBackend implements Backend {
       }
       result = result.with(position, { ...operand, allocation: new WebGpuAllocation(copy), byteOffset: 0 });
     }
-    for (const copy of copies) this.#pool.give(copy); // whoever takes one next is queued behind this launch
-    return result;
+    return { bound: result, copies };
   }
 
   timeLaunches(timer: LaunchTimer | undefined): boolean {
@@ -318,17 +303,39 @@ export class WebGpuBackend implements Backend {
     }
   }
 
+  /** A buffer of at least `bytes`. Devices pool what they free, so none is kept here. */
+  #take(bytes: number): Block {
+    const size = Math.max(16, Math.ceil(bytes / 16) * 16);
+    const most = this.capabilities.maxBufferBytes;
+    if (size > most)
+      throw new DeviceError(
+        'memory',
+        `A buffer of ${megabytes(size)} is more than this adapter can bind (${megabytes(most)}): use a smaller batch, ` +
+          'shorter sequences or f16.',
+      );
+    this.#liveBytes += size;
+    return { id: this.#buffers++, buffer: this.#createBuffer(size, this.#usage), bytes: size, batch: -1 };
+  }
+
+  /** Destroys a buffer after submitting the launches that use it. */
+  #destroy(block: Block): void {
+    if (block.batch === this.#batch.number) this.flush();
+    this.#liveBytes -= block.bytes;
+    this.#groups.forget(block);
+    block.buffer.destroy();
+  }
+
   #createBuffer(size: number, usage: number): GPUBuffer {
     this.#device.pushErrorScope('out-of-memory');
     const buffer = this.#device.createBuffer({ size, usage });
     const problem = this.#device.popErrorScope();
-    const { liveBytes, keptBytes } = this.#pool;
+    const inUse = this.#liveBytes;
     const check = async () => {
       if (await problem)
         throw new DeviceError(
           'memory',
-          `No device memory for ${megabytes(size)} more (${megabytes(liveBytes)} in use, ${megabytes(keptBytes)} kept for reuse): ` +
-            'use a smaller batch, shorter sequences or f16.',
+          `No device memory for ${megabytes(size)} more (${megabytes(inUse)} in use): use a smaller batch, shorter ` +
+            'sequences or f16.',
         );
     };
     this.#faults.track(check());

@@ -89,8 +89,9 @@ describe('threads of the wasm backend', () => {
     const operand = { allocation: backend.allocate(4 * n), dtype: 'f32', byteOffset: 0, length: n } as const;
     const exp = unaryKernels.exp as unknown as Kernel;
     backend.launch(exp, [operand, operand], [n]);
-    // Ends the worker in the middle of a job, without a turn of the event loop in which its exit could be noticed. Which
-    // piece it holds then, if any, is chance: without one the others are done by this thread, and the exit is noticed later.
+    // Ends the worker in the middle of a job, without a turn of the event loop in which its exit could be noticed.
+    // Which piece it holds then, if any, is chance: without one the others are done by this thread, and the exit is
+    // noticed later.
     const gone = backend.workers[0]!.terminate();
     const launchAll = async () => {
       for (let i = 0; i < 20; i++) backend.launch(exp, [operand, operand], [n]);

@@ -50,7 +50,8 @@ it('lists matrices and subgroups only where the device has the features', () => 
     maxComputeInvocationsPerWorkgroup: 1024,
     maxComputeWorkgroupSizeX: 512,
   } as GPUSupportedLimits;
-  const adapter = { ...info('nvidia', 'hopper', '', 'H100'), subgroupMatrixConfigs: machines.hopper.matrices } as unknown as GPUAdapterInfo; // prettier-ignore
+  const subgroupMatrixConfigs = machines.hopper.matrices;
+  const adapter = { ...info('nvidia', 'hopper', '', 'H100'), subgroupMatrixConfigs } as unknown as GPUAdapterInfo;
   const matrices = 'chromium-experimental-subgroup-matrix';
   const { hopper } = machines;
   expect(describeMachine(adapter, { features: new Set(['subgroups', matrices]), limits })).toEqual({

@@ -1,4 +1,7 @@
-/** What can be checked without any adapter: every module compiles on Dawn's null backend, and errors say what is wrong. */
+/**
+ * What can be checked without any adapter: every module compiles on Dawn's null backend, and errors say what is
+ * wrong.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebGpuBackend } from '../../../core/backends/webgpu/webgpu.js';
 import { loadDawn, openDevice } from '../../../core/backends/webgpu/device.js';
@@ -14,7 +17,9 @@ beforeAll(async () => {
 });
 afterAll(() => opened.device.destroy());
 
-/** The dtypes of all buffers where floats are `float`; `mixed` alternates f16 and f32, as conversions between them do. */
+/**
+ * The dtypes of all buffers where floats are `float`; `mixed` alternates f16 and f32, as conversions between them do.
+ */
 function dtypesOf(kernel: Kernel, float: 'f32' | 'f16' | 'mixed'): Record<string, DType> {
   const dtypes: Record<string, DType> = {};
   let half = true;
@@ -77,11 +82,9 @@ describe('errors', () => {
     await backend.finish(); // reported once
   });
 
-  it('refuse f64, dtypes that a buffer cannot hold, freed buffers and misplaced views', () => {
+  it('refuse freed buffers and misplaced views', () => {
     const backend = new WebGpuBackend(opened);
     const copy = unaryKernels.copy as unknown as Kernel;
-    expect(() => backend.launch(copy, operandsOf(backend, 'f64'), [4])).toThrow('WGSL has no f64');
-    expect(() => backend.launch(copy, operandsOf(backend, 'i32'), [4])).toThrow('must be f32 or f16');
     expect(() => backend.launch(copy, operandsOf(backend, 'f32').slice(1), [4])).toThrow(
       'takes 2 buffers (x, y), got 1',
     );

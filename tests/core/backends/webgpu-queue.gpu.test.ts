@@ -105,7 +105,7 @@ describeWithAdapter('queue', () => {
     backend.free(control);
   });
 
-  it('reuses freed memory while launches that use it are queued, and makes nothing new in a steady state', async () => {
+  it('frees memory while launches that use it are queued', async () => {
     const result = backend.allocate(64);
     const round = (value: number) => {
       const x = backend.allocate(4096);
@@ -116,25 +116,23 @@ describeWithAdapter('queue', () => {
       backend.launch(copy, [view(y, 4), view(result, 4)], [4]);
       backend.free(y);
     };
-    for (let i = 0; i < 10; i++) round(i);
-    const before = backend.statistics;
+    const before = backend.statistics.liveBytes;
     for (let i = 0; i < 100; i++) round(i);
     expect(await floats(result, 4)).toEqual([198, 198, 198, 198]);
-    const after = backend.statistics;
-    expect(after.buffersCreated).toBe(before.buffersCreated);
-    expect(after.bindGroupsCreated).toBe(before.bindGroupsCreated);
-    expect(after.liveBytes).toBe(before.liveBytes);
+    expect(backend.statistics.liveBytes).toBe(before);
   });
 
   it('keeps a bounded number of bind groups, and none of a buffer that is gone', async () => {
-    const small = new WebGpuBackend(opened, { bindGroups: 8, keepBytes: 8192 });
-    const buffers = Array.from({ length: 20 }, () => small.allocate(1024));
-    for (const buffer of buffers) fill(small, buffer, 4, 1);
+    const small = new WebGpuBackend(opened, 8);
+    const buffers = Array.from({ length: 21 }, () => small.allocate(1024));
+    const [source, ...targets] = buffers;
+    for (const target of targets) small.launch(copy, [view(source!, 4), view(target, 4)], [4]);
     expect(small.statistics.bindGroupsCreated).toBe(20);
     expect(small.statistics.bindGroups).toBeLessThanOrEqual(8);
-    for (const buffer of buffers) small.free(buffer); // most are destroyed, with launches still in the open batch
-    expect(small.statistics.keptBytes).toBeLessThanOrEqual(8192);
-    expect(small.statistics.bindGroups).toBeLessThan(8);
+    small.free(targets.at(-1)!); // its launch is still in the open batch
+    expect(small.statistics.bindGroups).toBeGreaterThan(0);
+    for (const buffer of buffers) small.free(buffer);
+    expect(small.statistics).toMatchObject({ bindGroups: 0, liveBytes: 0 });
     await small.finish();
   });
 
@@ -154,7 +152,8 @@ describeWithAdapter('queue', () => {
   });
 
   it('reports what goes wrong on the device at the next wait, once', async () => {
-    opened.device.createBuffer({ size: 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE }); // not allowed together
+    // usages that are not allowed together
+    opened.device.createBuffer({ size: 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE });
     await expect(backend.finish()).rejects.toThrow(/usage/i);
     expect(takeUncapturedErrors()).toHaveLength(1);
     await backend.finish();

@@ -16,7 +16,10 @@ async function findProblem(): Promise<string | undefined> {
 
 const problem = await findProblem();
 
-/** `describe`, where there is an adapter; else one test that is skipped with the reason, or fails if MGSD_REQUIRE_WEBGPU=1. */
+/**
+ * `describe`, where there is an adapter; else one test that is skipped with the reason, or fails if
+ * MGSD_REQUIRE_WEBGPU=1.
+ */
 export function describeWithAdapter(title: string, suite: () => void): void {
   if (problem === undefined) describe(title, suite);
   else

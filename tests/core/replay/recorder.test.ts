@@ -135,7 +135,8 @@ describe('a recorder', () => {
     expect(key).toContain('targets:f32[9,5]');
     const lines = formatRecording(trace).split('\n');
     expect(lines[0]).toMatch(/^kernel +operands +FLOP +bytes$/);
-    expect(lines.find(line => line.startsWith('matmul_nn_bias'))).toMatch(/\[9, 8\] \[8, 24\] .* 3456 +\d+$/); // 2 * 9 * 8 * 24
+    // 2 * 9 * 8 * 24 = 3456
+    expect(lines.find(line => line.startsWith('matmul_nn_bias'))).toMatch(/\[9, 8\] \[8, 24\] .* 3456 +\d+$/);
     expect(lines.at(-1)).toMatch(new RegExp(`^${trace.launches.length} launches +\\d+ +\\d+$`));
     recorder.dispose();
   });

@@ -1,4 +1,7 @@
-/** What recording and replaying must keep on every backend: a small network with attention, trained through a recorder or without. */
+/**
+ * What recording and replaying must keep on every backend: a small network with attention, trained through a recorder
+ * or without.
+ */
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import {
   AdamW,
