@@ -1,7 +1,7 @@
 /**
- * What data costs beside training: drawing the pools of a run, and for every update drawing puzzles, rendering them,
- * cutting the images into patches and writing traces, as a share of a step of stage 1. Median of many batches, after
- * one of warm-up. `npm run bench:data -- --preset worlds --threads 1`
+ * Cost of data beside training: drawing the pools once; then, for each update, drawing puzzles, rendering, cutting
+ * patches and writing traces, as a share of a stage 1 step. Median over many batches after one warm-up batch. `npm run
+ * bench:data -- --preset worlds --threads 1`
  */
 import { parseArgs } from 'node:util';
 import { AdamW, describeDevice, openDevice, Random } from '../core/index.js';

@@ -1,6 +1,6 @@
 /**
- * Loss kernels by length of a row, and what fusing is worth: layer norm's gradient with the residual's added, in turns
- * with the same in two kernels.
+ * Loss kernels by row length, and the gain from fusing: layer norm's gradient plus the residual's in one kernel,
+ * interleaved with the same in two.
  *
  *   node dist/bench/fused.js --device wasm --threads 1 --json bench/results/fused-wasm.json
  */
@@ -19,10 +19,7 @@ import { benchOptions, openBenchDevice, writeResult } from './harness.js';
 const options = benchOptions();
 const opened = await openBenchDevice(options);
 
-/**
- * Milliseconds: of the processor where one thread does all the work, so that others on the machine count little; else
- * of the clock.
- */
+/** Milliseconds of CPU time where one thread does all the work, so that other load counts little; else of wall time. */
 const cpuAlone = opened.capabilities.threads === 1 && !opened.capabilities.asynchronous;
 function now(): number {
   const { user, system } = process.cpuUsage();
@@ -39,7 +36,7 @@ function values(device: Device, shape: readonly number[], scale: number, seed: n
   );
 }
 
-/** A loss kernel over 2^21 logits in rows of this length: nanoseconds per logit. */
+/** Nanoseconds per logit of a loss kernel over 2^21 logits in rows of this length. */
 async function rowTime(kernel: 'cross_entropy_tokens' | 'distillation_reverse_kl', cols: number): Promise<number> {
   const device = new Device(opened.backend);
   const rows = Math.max(8, Math.round(2 ** 21 / cols));
@@ -80,7 +77,7 @@ for (const cols of [128, 2048, 32768, 151936]) {
   rowTimes.push({ cols, crossEntropyTokens: tokens, reverseKl: reverse });
 }
 
-/** Layer norm's gradient and the residual's: one kernel, or that of the norm and an addition. */
+/** Layer norm's gradient plus the residual's: one fused kernel against the norm's kernel and an addition. */
 async function normGradient(rows: number, cols: number) {
   const device = new Device(opened.backend);
   return await device.scope(async () => {

@@ -1,10 +1,10 @@
 /**
- * Everything that there is to find out on a machine with a GPU, in one go and in a few minutes: what the adapter
- * offers, whether every kernel is right on it, what it can do at most, how near our products, attention, training steps
- * and rollouts come, a real short run, and the same work in PyTorch. `npm run bench:gpu`
+ * Everything worth measuring on a machine with a GPU, in a few minutes: what the adapter offers, whether every kernel
+ * is correct on it, its ceilings, how close our products, attention, training steps and rollouts come to them, a short
+ * real run, and the same work in PyTorch. `npm run bench:gpu`
  *
- * Each part is a process of its own with a time limit and writes what it has as soon as it has it, so a part that hangs
- * or takes the driver down costs no more than itself.
+ * Each part is its own process with a time limit and saves results as they arrive, so a part that hangs or crashes the
+ * driver loses only its own.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -90,7 +90,7 @@ const programs: Readonly<Record<Part, (scale: GpuScale) => Promise<unknown>>> = 
 
 /** `mgsd-lite train` as a user would start it. */
 async function realRun(chosen: GpuScale): Promise<unknown> {
-  const program = new URL('../mgsd/cli/main.js', import.meta.url).href; // the launcher is no part of what a build makes
+  const program = new URL('../mgsd/cli/main.js', import.meta.url).href; // the build does not make the launcher
   const script = `process.exitCode = await (await import(${JSON.stringify(program)})).main(process.argv.slice(1));`;
   const start = performance.now();
   const out = path.join(folder, 'run');
@@ -167,7 +167,7 @@ const day: GpuDay = {
   problems: {},
 };
 
-/** Takes up what a part has written, finished or not. */
+/** Collects what a part has written, finished or not. */
 function collect(part: Part): void {
   if (existsSync(fileOf(part))) day.parts[part] = JSON.parse(readFileSync(fileOf(part), 'utf8')) as never;
   write(path.join(folder, 'gpu-day.json'), `${JSON.stringify(day, undefined, 1)}\n`);

@@ -1,7 +1,4 @@
-/**
- * What every benchmark here has in common: opening the device, measuring with a final fence, printing, JSON, and the
- * README's text.
- */
+/** Shared by all benchmarks: opening the device, timing with a final fence, printing, JSON, and the README's text. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -13,13 +10,13 @@ import { withBlock } from './readme.js';
 export interface BenchOptions {
   readonly device: DeviceChoice;
   readonly threads: number | undefined;
-  /** Where the raw numbers go; undefined: nowhere. */
+  /** Where to write the raw numbers; undefined: nowhere. */
   readonly json: string | undefined;
-  /** Write what came out into bench/README.md, too. */
+  /** Also write a summary into bench/README.md. */
   readonly readme: boolean;
-  /** How long each thing is measured; each bench has its own default. */
+  /** Seconds for each measurement; each bench has its own default. */
   readonly seconds: number | undefined;
-  /** Rounds of those benches that have them. */
+  /** Rounds, for benches that have them. */
   readonly rounds: number | undefined;
 }
 
@@ -65,8 +62,8 @@ export interface Timing {
 }
 
 /**
- * Time of `launch`, which may only enqueue work: `repeat` launches and a fence make one sample, after a warm-up.
- * @param repeat enough that the fence does not count
+ * Times `launch`, which may only enqueue work: a sample is `repeat` launches and a fence, after a warm-up.
+ * @param repeat enough that the fence is negligible
  */
 export async function time(device: Device, launch: () => unknown, repeat = 1, seconds = 0.3): Promise<Timing> {
   const sample = async () => {
@@ -85,25 +82,24 @@ export async function time(device: Device, launch: () => unknown, repeat = 1, se
   };
 }
 
-/** What `time` says, of samples in milliseconds that somebody else took. */
+/** The same as `time`, from samples in milliseconds measured elsewhere. */
 export function timingOf(samples: readonly number[]): Timing {
   const sorted = samples.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!;
   return { median: at(0.5), p25: at(0.25), p75: at(0.75), best: sorted[0]!, samples: sorted.length };
 }
 
-/** Half of the samples lie within this, as a share of the median. */
+/** Interquartile range, as a share of the median. */
 export const spreadOf = ({ median, p25, p75 }: Timing) => (p75 - p25) / median;
 
-/** The command that is running, as one would type it. */
+/** The running command, as typed. */
 export function commandLine(): string {
   const args = process.argv.slice(2).map(arg => (/[ ,;()]/.test(arg) ? `"${arg}"` : arg));
   return ['node', path.relative('.', process.argv[1]!), ...args].join(' ');
 }
 
 /**
- * Writes a result with what is needed to judge it: machine, runtime, date, command. Tables go into a Markdown file of
- * the same name beside it.
+ * Writes a result with its context: machine, runtime, date, command. Tables go into a Markdown file of the same name.
  */
 export function writeResult(file: string | undefined, device: Device, results: unknown, markdown?: string): void {
   if (!file) return;
@@ -125,7 +121,7 @@ export function writeResult(file: string | undefined, device: Device, results: u
   console.log(`written to ${beside}`);
 }
 
-/** The machine of a measurement, for a sentence. */
+/** Describes the machine within a sentence. */
 export function machineOf({ capabilities: { name, threads, features } }: Pick<Device, 'capabilities'>): string {
   const simd = features['simd'] === undefined ? '' : `, ${String(features['simd'])} SIMD`;
   return `${name}, ${threads} thread${threads === 1 ? '' : 's'}${simd}`;

@@ -1,7 +1,6 @@
 /**
- * What the host pays for a launch: eagerly, replayed, and, on webgpu, the calls into Dawn that are the floor of it.
- * Dawn's `null` backend does all that Dawn does on the host and nothing on a device, so there the host's part stands
- * alone.
+ * Host cost of a launch: eager, replayed and, on webgpu, the bare calls into Dawn, which are its lower bound. Dawn's
+ * `null` backend does all of Dawn's host work and none of the device's, so it isolates the host's part.
  */
 import { openDevice } from '../core/backends/webgpu/device.js';
 import { WebGpuBackend } from '../core/backends/webgpu/webgpu.js';
@@ -14,14 +13,14 @@ export interface Cost {
   readonly best: number;
 }
 
-/** Median and best of samples in milliseconds, without the first ten, as microseconds of each of `count` parts. */
+/** Median and best in microseconds per part, from samples of `count` parts in milliseconds; drops the first ten. */
 export function costOf(samples: readonly number[], count: number): Cost {
   const steady = samples.slice(10).toSorted((a, b) => a - b);
   const each = (milliseconds: number) => (1000 * milliseconds) / count;
   return { median: each(steady[steady.length >> 1]!), best: each(steady[0]!) };
 }
 
-/** A device on which nothing is computed. */
+/** A device that computes nothing. */
 export async function openNullDevice(): Promise<Device> {
   return new Device(new WebGpuBackend(await openDevice({ backend: 'null' })));
 }
@@ -29,8 +28,8 @@ export async function openNullDevice(): Promise<Device> {
 const launches = 512;
 
 /**
- * Time of this thread per launch in a chain of kernels that have next to nothing to do, submission included.
- * @param computes false on a device whose results are not to be looked at
+ * Time of this thread per launch in a chain of trivial kernels, submission included.
+ * @param computes false on a device whose results are meaningless
  */
 export async function chainCost(device: Device, computes: boolean) {
   const chain = (x: Tensor) => {
@@ -67,7 +66,7 @@ var<immediate> params: Params;
   if (id.x < params.n) { y[id.x] = x[id.x] + ${k}.0 * params.factor; }
 }`;
 
-/** Time of the calls into Dawn that one dispatch takes, by which of its settings change, on the null backend. */
+/** Time of the calls into Dawn for one dispatch, by which of its settings change, on the null backend. */
 export async function dawnCalls() {
   const { device, usage } = await openDevice({ backend: 'null' });
   const group = device.createBindGroupLayout({

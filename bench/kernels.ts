@@ -1,9 +1,9 @@
 /**
- * Every kernel of a training step and of a rollout, as the default run launches it, beside what the machine can do at
- * most: a roofline table. `npm run bench -- --device wasm --json bench/results/kernels-wasm.json --readme`
+ * Roofline table: every kernel of a training step and a rollout, as the default run launches it, beside what the
+ * machine can do at most. `npm run bench -- --device wasm --json bench/results/kernels-wasm.json --readme`
  *
- * The launches are taken from real steps with what their operands held; each is checked against the reference, then
- * timed alone.
+ * Launches and operand values are captured from real steps. Each launch is checked against the reference, then timed
+ * alone.
  */
 import { median, number, table } from './gpu/format.js';
 import {
@@ -29,7 +29,7 @@ import type { Device } from '../core/index.js';
 interface Row {
   readonly kernel: string;
   readonly params: Readonly<Record<string, number>>;
-  /** Launches per step, by what does them; empty for products that are only there to compare. */
+  /** Launches per step, by caller; empty for products listed for comparison only. */
   readonly calls: Readonly<Record<string, number>>;
   readonly timing: Timing;
   readonly gflops: number;
@@ -44,11 +44,11 @@ interface Row {
   readonly share?: number;
 }
 
-/** A sample is this long at least, so that the fence at its end does not count. */
+/** Minimum milliseconds per sample, so that the fence at its end is negligible. */
 const sampleMilliseconds = { wasm: 0.5, webgpu: 3, cpu: 0 } as const;
 /** Relative errors above this are wrong results: the kernels' own tolerances are smaller. */
 const largestError = 2e-3;
-/** Draws that another rounding decides differently, at most. */
+/** Largest accepted share of tokens that rounding draws differently. */
 const largestShareOfDraws = 0.02;
 
 /** Milliseconds of a launch, roughly. */
@@ -63,7 +63,7 @@ async function quickest(device: Device, launch: () => void): Promise<number> {
   return least;
 }
 
-/** Launches that count or end something begin every sample from the same state. */
+/** Launches that update counters or end sequences start every sample from the same state. */
 async function timeFromStart(device: Device, loaded: Loaded, seconds: number): Promise<Timing> {
   const samples: number[] = [];
   for (let spent = 0; spent < 1000 * seconds || samples.length < 12;) {
@@ -185,7 +185,7 @@ function totalsOf(rows: readonly Row[]): Total[] {
   });
 }
 
-/** True for a hundredth of the time of some step, and for what stands beside the steps. */
+/** True for launches with at least 1 % of some step, and for those outside the steps. */
 function isNoteworthy({ calls, timing }: Row): boolean {
   const shares = Object.entries(calls).map(
     ([what, n]) => (n * timing.median) / totals.find(total => total.what === what)!.milliseconds,

@@ -11,7 +11,7 @@ const size = 256;
 
 type Multiply = (a: Float32Array, b: Float32Array, c: Float32Array, n: number) => void;
 
-/** Rung 1: the definition. B is read down its columns, a new line of the cache for every element. */
+/** Rung 1: the definition. B is read down its columns, a new cache line for every element. */
 const naive: Multiply = (a, b, c, n) => {
   for (let i = 0; i < n; i++)
     for (let j = 0; j < n; j++) {
@@ -32,8 +32,7 @@ const rowwise: Multiply = (a, b, c, n) => {
 };
 
 /**
- * Rung 3: a register tile. Four rows and two columns of C are kept in variables: eight products for six loads, no
- * store.
+ * Rung 3: a register tile. Four rows and two columns of C stay in variables: eight products for six loads, no store.
  */
 const tiled: Multiply = (a, b, c, n) => {
   for (let i = 0; i < n; i += 4)
@@ -67,7 +66,7 @@ interface Rung {
   readonly milliseconds: number;
 }
 
-/** The best of several runs: what the code can do when nothing else runs. */
+/** Best of several runs: what the code can do on an idle machine. */
 async function best(body: () => Promise<void> | void, runs: number): Promise<number> {
   let least = Infinity;
   for (let run = 0; run < runs; run++) {

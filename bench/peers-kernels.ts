@@ -1,4 +1,4 @@
-/** The kernels that engines are compared by: those of the training step of transformer.ts, and square products. */
+/** Kernels for comparing engines: those of the training step in transformer.ts, and square products. */
 import { sizes } from './transformer.js';
 
 export interface PeerKernel {
@@ -9,9 +9,9 @@ export interface PeerKernel {
   readonly n?: number;
   readonly k?: number;
   readonly operands: readonly { readonly shape: readonly [number, number]; readonly fill?: 'squares' | 'oneHot' }[];
-  /** Calls of a sample, the same for every engine: enough that the fence does not count. */
+  /** Calls per sample, equal for every engine: enough that the fence is negligible. */
   readonly repeat: number;
-  /** Operations, or bytes that must be read and written at least. */
+  /** Operations, or the least bytes to read and write. */
   readonly work: number;
   readonly unit: 'GFLOP/s' | 'GB/s';
 }
@@ -53,7 +53,7 @@ export function peerKernels(isSoftwareGpu: boolean): PeerKernel[] {
     product('nt', rows, width, 4 * width, flopsPerSample),
     product('tn', width, 4 * width, rows, flopsPerSample),
     { name: 'softmax 2048x512', kind: 'softmax', operands: [wide], ...bytes(2 * 2048 * 512) },
-    // the others forward and backward, as a training step needs them: operands are dy and the inputs
+    // the rest forward and backward, as in a training step: operands are dy and the inputs
     {
       name: `layer norm and gradients ${rows}x${width}`,
       kind: 'layerNorm',

@@ -1,6 +1,6 @@
 /**
- * Our part of `bench:peers`: the same task as every peer's, on one of our backends. `node dist/bench/peers-ours.js TASK
- * BACKEND THREADS`
+ * Our side of `bench:peers`: every peer's task on one of our backends. `node dist/bench/peers-ours.js TASK BACKEND
+ * THREADS`
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -27,10 +27,10 @@ interface Tasks {
 }
 
 const [folder = '', backend = 'wasm', threads = '1'] = process.argv.slice(2);
-// The peers' programs are no part of the build: they are plain JavaScript with packages of their own.
+// The peers' programs are not built: they are plain JavaScript with their own packages.
 const shared = pathToFileURL(path.resolve(import.meta.dirname, '../../bench/peers/task.mjs')).href;
 const peers = (await import(shared)) as Tasks;
-readFileSync(path.join(folder, 'task.json')); // a wrong folder: said before a device is opened
+readFileSync(path.join(folder, 'task.json')); // fail on a wrong folder before opening a device
 const device = await openDevice(backend as DeviceChoice, { threads: Number(threads) });
 const transformer = new Transformer(device);
 const { batch, length, heads } = sizes;
@@ -71,7 +71,7 @@ const kinds: Readonly<Record<string, (...operands: Tensor[]) => readonly Tensor[
     return [sum(losses!), ...gradients];
   },
   adamw(param, grad, m, v) {
-    // in place, as a training step does it: what it returns are its operands
+    // in place, as in a training step: returns its operands
     device.launch(adamwKernel, { param: param, grad: grad, m: m, v: v, hyper, state }, { offset: 0, n: param.size });
     return [param, m, v];
   },

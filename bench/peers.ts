@@ -1,11 +1,11 @@
 /**
- * Us beside other engines, on one machine in one run: the training step of bench/transformer.ts, and its kernels:
- * matrix products in all three layouts, square and of the step's shapes, softmax, layer norm, GELU, attention and
- * cross-entropy forward and backward, AdamW. Every engine is a fresh process, they take turns, and ratios are formed
- * within a round.
+ * Comparison with other engines on one machine in one run: the training step of bench/transformer.ts, and its kernels:
+ * matrix products in all three layouts (square and in the step's shapes), softmax, layer norm, GELU, attention and
+ * cross-entropy forward and backward, AdamW. Every engine runs in a fresh process, engines take turns, and ratios are
+ * formed within a round.
  *
- * `npm run bench:peers -- --json bench/results/peers-wasm.json --readme`, and `--group webgpu` for the engines on
- * WebGPU; the peers are installed into bench/peers at the first call.
+ * `npm run bench:peers -- --json bench/results/peers-wasm.json --readme`, and `--group webgpu` for engines on WebGPU;
+ * the first call installs the peers into bench/peers.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -41,9 +41,9 @@ interface EngineSpec {
   readonly name: string;
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Native code, or reference: shown, not counted as a peer. */
+  /** Native code, or a reference: shown, but not counted as a peer. */
   readonly native?: boolean;
-  /** Parts that it takes part in; all if not given. */
+  /** Parts it takes part in; all by default. */
   readonly parts?: readonly string[];
 }
 
@@ -95,11 +95,11 @@ const engines = wanted.map(name => {
 
 const chosenKernels = peerKernels(values.group === 'webgpu').filter(({ name }) => name.includes(values.kernels ?? ''));
 
-/** Training steps whose losses are compared, in the first round; later ones only warm up with as many as they need. */
+/** Training steps whose losses are compared in the first round; later rounds only warm up. */
 const checkedSteps = 11;
 const warmUpSteps = 3;
 
-/** Sizes, weights, tokens and what to do, as files that every engine reads. */
+/** Writes sizes, weights, tokens and the task as files for every engine. */
 async function writeTask(folder: string, stepsBefore: number): Promise<void> {
   const device = new Device(new CpuBackend());
   const parameters = new Parameters(device, transformerSpecs());
@@ -147,7 +147,7 @@ interface EngineResult {
   readonly kernels: Readonly<Record<string, KernelResult>>;
 }
 
-/** One process; undefined, with a line that says why, where the engine does not run here. */
+/** Runs one process; undefined, after printing why, where the engine does not run here. */
 function runEngine({ name, command, env }: EngineSpec, folder: string): EngineResult | undefined {
   const [program, ...args] = command.map(part => (part === '{task}' ? folder : part));
   const options = { encoding: 'utf8', env: { ...process.env, ...env }, timeout: 600_000, maxBuffer: 2 ** 26 } as const;
@@ -286,7 +286,7 @@ const kernelTable = chosenKernels.map(({ name, work, unit }) => ({
 }));
 const isPeer = ({ name, native = false }: EngineSpec) =>
   !native && !name.startsWith('mgsd-lite') && !name.endsWith('(1 thread)');
-/** How much longer we take than the fastest engine that is no native code; below 1 where we are the fastest. */
+/** Our time over that of the fastest engine that is not native code; below 1 where we are fastest. */
 const slowest = kernelTable.flatMap(({ name, cells }) => {
   const times = shown
     .filter(isPeer)

@@ -1,6 +1,6 @@
 /**
- * The pictures of the lessons: `npm run pictures` writes them beside the texts. What is measured comes from committed
- * results or is computed here; those of the experiments come from `mgsd-lite experiment NAME --out FOLDER`.
+ * Pictures for the lessons: `npm run pictures` writes them beside the texts, from committed results or computed here.
+ * Those of the experiments come from `mgsd-lite experiment NAME --out FOLDER`.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -59,7 +59,7 @@ function tape(): string {
   return svgDocument('The tape of a squared error', [810, 330], parts.join('\n'));
 }
 
-/** Error of finite differences against the step, for central and one-sided ones, in f64. */
+/** Error of finite differences against the step size, central and one-sided, in f64. */
 async function gradcheckPicture(): Promise<string> {
   const device = await openDevice('cpu');
   const x = device.tensor([0.3, -1.1, 0.8], [3], { dtype: 'f64' }).trainable();
@@ -146,7 +146,7 @@ function optimizer(): string {
   });
 }
 
-/** Who sees whom: a prompt of five, a response of six. */
+/** Which token attends to which: a prompt of five, a response of six. */
 function mask(): string {
   const [prompt, response, side] = [5, 6, 26];
   const rows = prompt + response;
@@ -226,8 +226,8 @@ interface CurveResult {
 }
 
 /**
- * How the short run on all twelve boards learnt (bench/results/small-short.json): means over worlds, one stage after
- * another.
+ * Learning curves of the short run on all twelve boards (bench/results/small-short.json): means over worlds, stage by
+ * stage.
  */
 function twelveBoards(): string {
   const { config, results } = JSON.parse(
@@ -264,7 +264,7 @@ const world = createFrozenLake();
 /** A 4 x 4 board with two ways around a hole. Cells are 8 * row + col. */
 const board = createInstance(4, 24, 11, [10, 17]);
 
-/** What the vision encoder gets: 48 x 48 pixels in 36 patches, whose borders are not those of the cells. */
+/** Input of the vision encoder: 48 x 48 pixels in 36 patches, whose borders differ from those of the cells. */
 function vision(): string {
   const { imageSize, patchSize } = modelPresets.tiny;
   const per = imageSize / patchSize;

@@ -1,6 +1,6 @@
 /**
- * Takes the final weights of a run, without the optimiser's state, as the model that the package brings along.
- * `node dist/bench/pretrained.js runs/NAME` writes mgsd/pretrained/tiny.safetensors.
+ * Makes the final weights of a run, without the optimizer's state, the package's pretrained model. `node
+ * dist/bench/pretrained.js runs/NAME` writes mgsd/pretrained/tiny.safetensors.
  */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';

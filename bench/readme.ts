@@ -1,8 +1,8 @@
-/** The paragraphs of bench/README.md that a bench writes itself, so that they say what was measured last. */
+/** The paragraphs of bench/README.md that benches rewrite with their latest result. */
 
 /**
- * The document with `text` between the lines `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
- * @throws Error if they are not there
+ * Replaces the text between the lines `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
+ * @throws Error if they are missing
  */
 export function withBlock(document: string, name: string, text: string): string {
   const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];

@@ -1,8 +1,7 @@
 /**
- * What WebAssembly gains over the references, kernel by kernel: both run the same call in turns, one thread each, and
- * must agree. Times are of the processor, in this process, so that others on the machine count little. This is the
- * first and the last rung of the ladder in every kernel's header that names this file; products have more, see
- * ladder.ts.
+ * Gain of WebAssembly over the references, kernel by kernel: both run the same call in turns on one thread each, and
+ * must agree. Times are CPU times of this process, so that other load on the machine counts little. Kernel headers that
+ * name this file quote its figures; products have more rungs, see ladder.ts.
  *
  *   node dist/bench/reference.js --json bench/results/reference-wasm.json
  */
@@ -93,13 +92,13 @@ const cases: Readonly<Record<string, Example<string, string>>> = {
   },
 };
 
-/** Of a sample. */
+/** Least CPU time of a sample. */
 const leastMilliseconds = 20;
 
 const options = benchOptions();
 const device = await openDevice('wasm', { threads: 1 });
 
-/** Median milliseconds of the reference and of WebAssembly, a call of one after calls of the other. */
+/** Median milliseconds of the reference and of WebAssembly, in alternating samples. */
 async function compare(kernel: Kernel, example: Example<string, string>) {
   const test = conformanceCase(kernel, example, 'f32', 1, 1);
   const problem = await checkCase(device.backend, kernel, test);

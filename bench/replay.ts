@@ -1,9 +1,10 @@
 /**
- * What recording a step is worth: the host's time per launch, eager and replayed, in a chain of trivial kernels and in
- * a training step of stage 0; that step both ways, in turns; and what padding to buckets costs against how many
- * recordings it saves. On webgpu the host's time is also taken on Dawn's null backend: on a software adapter, the
- * device's threads want the same processors. `npm run build && node dist/bench/replay.js --device wasm --json
- * bench/results/replay-wasm.json`
+ * Gain from recording a step: host time per launch, eager and replayed, in a chain of trivial kernels and in a stage 0
+ * step; that step both ways, in turns; and the cost of padding to buckets against the number of recordings it saves. On
+ * webgpu the host time is also taken on Dawn's null backend, because the threads of a software adapter compete for the
+ * same processors.
+ *
+ *   npm run build && node dist/bench/replay.js --device wasm --json bench/results/replay-wasm.json
  */
 import { AdamW, Random } from '../core/index.js';
 import type { Device } from '../core/index.js';
@@ -36,8 +37,7 @@ function tracesOf(stage: 'stage0' | 'stage1', step: number) {
 }
 
 /**
- * Eager and replayed updates of stage 0 on the same padded batches, in turns, and then the host's part of replayed ones
- * alone.
+ * Eager and replayed updates of stage 0 on the same padded batches, in turns; then the host's part of replayed ones.
  */
 async function steps(on: Device, computes: boolean) {
   const student = new VisionLanguageModel(on, modelPresets.tiny).initialize(config.seed);
@@ -54,7 +54,7 @@ async function steps(on: Device, computes: boolean) {
     on.scope(async () => {
       const start = performance.now();
       const { metrics } = updates.step(rates, batches[i % 4]!, batch => ({ loss: supervisedLoss(student, batch) }));
-      // inputs are uploaded, everything is launched; on webgpu nobody has waited yet
+      // inputs uploaded, everything launched; on webgpu nothing awaited yet
       const host = performance.now() - start;
       const { loss } = await metrics;
       if (computes && !Number.isFinite(loss)) throw new Error('a loss that is not finite');
@@ -109,7 +109,7 @@ async function withoutDevice() {
   return { chain, step, calls: await dawnCalls() };
 }
 
-/** Shapes that 200 batches have, and rows that are padding, for several widths of a bucket. */
+/** Distinct shapes in 200 batches and the share of padding rows, for several bucket widths. */
 function buckets(stage: 'stage0' | 'stage1') {
   const input = stage === 'stage0' ? 'symbolic' : 'image';
   const batches = Array.from({ length: 200 }, (_, step) => packSequences(tracesOf(stage, step), input, model.config));

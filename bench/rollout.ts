@@ -1,6 +1,6 @@
 /**
- * Times the ways to decode beside each other: sampled responses of the default model, 64 at a time, as stage 2 rolls
- * them out. `npm run bench:rollout -- --device wasm --json bench/results/rollout-wasm.json`
+ * Compares the ways to decode: sampled responses of the default model, 64 at a time, as in stage 2. `npm run
+ * bench:rollout -- --device wasm --json bench/results/rollout-wasm.json`
  */
 import { modelPresets, VisionLanguageModel } from '../models/index.js';
 import type { DecodePath } from '../models/index.js';
@@ -29,7 +29,7 @@ const prompts = Array.from({ length: 64 }, () => [
 const maxTokens = 48;
 const paths = ['steps', 'fused', 'rollout'] as const satisfies readonly DecodePath[];
 
-/** Adds to the logit of the end of a sequence: fresh weights rarely end one. */
+/** Added to the end-of-sequence logit: fresh weights rarely end a response. */
 async function raiseEnd(by: number): Promise<void> {
   const bias = await model.parameters.get('decoder.head.bias').read();
   await model.parameters.load(new Map([['decoder.head.bias', bias.map((b, id) => (id === vocabulary.EOS ? by : b))]]));

@@ -64,7 +64,7 @@ export function fit(what: string, rows: readonly ScalingRow[]): Exponent {
   };
 }
 
-/** What a reader needs to see why the time does not go with the operations. */
+/** Explains why the time does not follow the operations. */
 export function explain({ what, time, operations, families: byFamily }: Exponent, rows: readonly ScalingRow[]): string {
   const rate = (row: ScalingRow) => row.flops / median(row.milliseconds) / 1e6;
   const parts = Object.entries(byFamily).map(

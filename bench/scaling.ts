@@ -1,11 +1,11 @@
 /**
- * How the time of a training step grows with batch, width, depth and length, each varied by itself: exponents of time
- * fitted in logarithms, beside those of the operations. `npm run bench:scaling -- --device wasm --json
- * bench/results/scaling-wasm.json --readme`
+ * Growth of a training step's time with batch, width, depth and length, one at a time: exponents fitted in log space,
+ * beside those of the operations. `npm run bench:scaling -- --device wasm --json bench/results/scaling-wasm.json
+ * --readme`
  *
- * All sizes are measured once per round, one after another, so that a slow moment of the machine falls on all of them;
- * the exponents come from the medians over rounds, and what single rounds would say is their range. Where operations do
- * not explain the time, the exponents of the kernels by family do.
+ * Every size is measured once per round, so that a slow moment of the machine hits all of them. Exponents come from
+ * medians over rounds; single rounds give their range. Where operations do not explain the time, exponents by kernel
+ * family do.
  */
 import type { Device } from '../core/index.js';
 import { median, number, table } from './gpu/format.js';
@@ -39,7 +39,7 @@ async function familyTimes(device: Device, transformer: Transformer): Promise<Re
   return times;
 }
 
-/** One size in one round: a step recorded anew, then repeated. */
+/** One size in one round: records a step, then repeats it. */
 async function visit(device: Device, row: ScalingRow, chosen: Sizes, seconds: number): Promise<void> {
   const transformer = new Transformer(device, chosen);
   const losses: number[] = [];

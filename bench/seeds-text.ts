@@ -1,4 +1,4 @@
-/** Tables of several seeds as Markdown, put between the marks of a document. */
+/** Tables over several seeds as Markdown, placed between the marks of a document. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { RunConfig } from '../mgsd/method/config.js';
@@ -7,16 +7,16 @@ import { rowTitles } from '../mgsd/evaluation/table.js';
 import type { RowName, TableRow } from '../mgsd/evaluation/table.js';
 import { createWorldByName } from '../mgsd/worlds/registry.js';
 
-/** Success from images by `world level`, where training and test differ by more than the puzzle. */
+/** Success from images by `world level`, where test boards differ from training in more than the puzzle. */
 export interface Shift {
-  /** The sizes of training in other colours and shapes. */
+  /** Training sizes in other colours and shapes. */
   readonly heldOutLook: Readonly<Record<string, number>>;
-  /** One size larger than any of training; and what the planner does there with symbols, which bounds it. */
+  /** One size larger than any in training; and the planner's success there from symbols, an upper bound. */
   readonly larger: Readonly<Record<string, number>>;
   readonly largerSymbolic: Readonly<Record<string, number>>;
 }
 
-/** One look at the same few held-out puzzles while a run was learning: shares by world. */
+/** Evaluation on the same few held-out puzzles during training: shares by world. */
 export interface CurvePoint {
   readonly stage: string;
   /** Updates of that stage before the look. */
@@ -28,7 +28,7 @@ export interface CurvePoint {
 
 export interface SeedResult {
   readonly seed: number;
-  /** From data to table, without the baseline; undefined if the run was put together from several sittings. */
+  /** From data to table, without the baseline; undefined if the run took several sittings. */
   readonly minutes: number | undefined;
   readonly threads?: number;
   readonly rows: readonly TableRow[];
@@ -36,7 +36,7 @@ export interface SeedResult {
   readonly curve?: readonly CurvePoint[];
 }
 
-/** Mean in bold and every seed behind it, in percent; a dash where some seed has none. */
+/** Mean in bold and every seed after it, in percent; a dash where a seed lacks it. */
 function across(shares: readonly (number | undefined)[]): string {
   const known = shares.flatMap(share => share ?? []);
   if (known.length === 0 || known.length < shares.length) return '–';
@@ -128,7 +128,7 @@ export function resultTables(results: readonly SeedResult[]): string {
   return parts.join('\n\n');
 }
 
-/** How far a run had come when, by world. */
+/** Learning curve of a run, by world. */
 function curveTable(curve: readonly CurvePoint[], worlds: readonly string[]): string {
   const percent = (share: number | undefined) => (share === undefined ? '–' : (100 * share).toFixed(0));
   return table(
@@ -166,7 +166,7 @@ export function insertResults(file: string, mark: string, results: ResultsOfSeed
 }
 
 /**
- * Replaces what stands between `<!-- MARK:begin -->` and `<!-- MARK:end -->` in the file.
+ * Replaces the text between `<!-- MARK:begin -->` and `<!-- MARK:end -->` in the file.
  * @throws Error without the marks
  */
 export function insertBlock(file: string, mark: string, block: string): void {
@@ -178,10 +178,7 @@ export function insertBlock(file: string, mark: string, block: string): void {
   writeFileAtomic(file, `${text.slice(0, from + begin.length)}\n\n${block}\n\n${text.slice(to)}`);
 }
 
-/**
- * Minutes of a run for every number of threads that was tried, fewest minutes first; nothing where none was timed
- * whole.
- */
+/** Minutes per run for each number of threads tried, fewest minutes first; empty where no run was timed whole. */
 function durations(results: readonly SeedResult[], cores: number, processor: string): string {
   const taken = results.flatMap(({ minutes, threads }) => (minutes === undefined ? [] : { minutes, threads }));
   if (taken.length === 0) return '';

@@ -101,7 +101,7 @@ async function runSeed(seed: number): Promise<SeedResult> {
   return result;
 }
 
-/** The looks that were taken at the same few held-out puzzles on the way. */
+/** Evaluations on the same few held-out puzzles during training. */
 function curveOf(folder: RunFolder): CurvePoint[] {
   return parseLooks(folder.readLines(looksFile)).map(({ stage, step, input, items }) => ({
     stage,
@@ -120,10 +120,7 @@ function curveOf(folder: RunFolder): CurvePoint[] {
   }));
 }
 
-/**
- * What the student does with boards drawn in the held-out look, and with boards one size larger than any that it has
- * seen, if there are.
- */
+/** Success on boards in the held-out look, and on boards one size larger than any in training, if there are. */
 async function measureShift(config: RunConfig, device: Device, folder: RunFolder): Promise<Shift> {
   const student = await loadModel(device, finalCheckpoint(folder, 'stage2', config), { trainable: false });
   const planner = await loadModel(device, finalCheckpoint(folder, 'stage0', config), { trainable: false });
@@ -155,7 +152,7 @@ const successes = (items: readonly ItemResult[]) =>
     ({ success }) => success,
   );
 
-/** Share of items for which something holds, by a name of theirs. */
+/** Share of items that satisfy `holds`, by name. */
 function shares<T>(items: readonly T[], nameOf: (item: T) => string, holds: (item: T) => boolean) {
   return Object.fromEntries(
     [...new Set(items.map(nameOf))].map(name => {
@@ -165,7 +162,7 @@ function shares<T>(items: readonly T[], nameOf: (item: T) => string, holds: (ite
   );
 }
 
-/** Without the details of every world and board size: those are in the run's own table.json. */
+/** Without details by world and board size: those are in the run's own table.json. */
 function briefly(result: SeedResult): object {
   const brief = (rates: Readonly<Record<string, Rates>>) =>
     Object.fromEntries(

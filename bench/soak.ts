@@ -1,7 +1,6 @@
 /**
- * The soak test: `npm run soak`, or parts of it by `node dist/bench/soak.js --part kills`. Each part runs in a process
- * of its own, with forced garbage collection; the report goes to bench/results/soak.json and says at its end whether
- * all is well.
+ * The soak test: `npm run soak`, or parts of it by `node dist/bench/soak.js --part kills`. Each part is its own process
+ * with forced garbage collection; the report goes to bench/results/soak.json and ends with a verdict.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

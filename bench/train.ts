@@ -1,9 +1,9 @@
 /**
- * Times the steps of the three stages as training runs them (batches in buckets, updates recorded and replayed, two in
- * flight), and what a step of stage 2 is made of. `npm run bench:train -- --device wasm --json
- * bench/results/train-wasm.json --readme`
+ * Times steps of the three stages as training runs them (bucketed batches, recorded and replayed updates, two in
+ * flight), and the parts of a stage 2 step. `npm run bench:train -- --device wasm --json bench/results/train-wasm.json
+ * --readme`
  *
- * The model is the one that comes with the package, so its rollouts end where a trained student's do.
+ * The model is the package's pretrained one, so its rollouts end where a trained student's do.
  */
 import { matmul, noGrad } from '../core/index.js';
 import type { Device } from '../core/index.js';
@@ -28,28 +28,26 @@ import type { Workload } from './workload.js';
 
 interface StepRow {
   readonly what: string;
-  /** Of a step: the mean of the different batches of a round. */
+  /** Per step: the mean over the different batches of a round. */
   readonly timing: Timing;
   /** Per step, by what the kernels must do. */
   readonly gflop: number;
   readonly launches: number;
   readonly gflops: number;
   readonly samplesPerSecond: number;
-  /**
-   * Tokens that are learned from, prompts included, without and with padding; tokens that were drawn, for a rollout.
-   */
+  /** Trained tokens, prompts included, without and with padding; for a rollout, drawn tokens. */
   readonly tokensPerSecond: number;
   readonly computedTokensPerSecond: number;
-  /** GFLOP/s over those of the best square product, and over those of arithmetic on registers alone. */
+  /** GFLOP/s relative to the best square product, and to arithmetic on registers alone. */
   readonly ofProducts: number;
   readonly ofArithmetic: number | undefined;
 }
 
-/** Different batches of a round: as many shapes as a run meets in a row. */
+/** Different batches per round: as many shapes as a run meets in a row. */
 const batches = 8;
 /** As in training (mgsd/runs/train.ts). */
 const stepsInFlight = 2;
-/** Rounds that the recorder needs: every shape twice eagerly, and once replayed. */
+/** Rounds until every shape is replayed: each runs twice eagerly first. */
 const warmUp = 3;
 
 const options = benchOptions();
@@ -146,7 +144,7 @@ interface Parts {
   readonly limit: number;
 }
 
-/** Rollouts and scoring alone, on the same batches; what a step takes beyond them is its update. */
+/** Rollouts and scoring alone, on the same batches; the rest of a step is its update. */
 async function partsOfStage2({ config, teacher, stages: [, , stage2] }: Workload): Promise<Parts> {
   const lengths: number[] = [];
   const once = async (step: number) => {

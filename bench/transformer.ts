@@ -1,7 +1,7 @@
 /**
- * The training step that engines are compared by: a GPT-like decoder of 0.84 million parameters (width 128, 4 layers, 4
- * heads, vocabulary 128) on 16 sequences of 128 tokens, f32, AdamW without clipping. Weights and tokens come from our
- * counter-based random numbers, so that every engine starts from the same ones and must print the same losses.
+ * The training step for comparing engines: a GPT-like decoder of 0.84 million parameters (width 128, 4 layers, 4 heads,
+ * vocabulary 128) on 16 sequences of 128 tokens, f32, AdamW without clipping. Weights and tokens come from our
+ * counter-based random numbers, so every engine starts from the same ones and must print the same losses.
  */
 import {
   add,
@@ -31,7 +31,7 @@ export interface Sizes {
   readonly vocabulary: number;
 }
 
-/** What engines are compared by. */
+/** Sizes of the comparison. */
 export const sizes: Sizes = { batch: 16, length: 128, width: 128, layers: 4, heads: 4, vocabulary: 128 };
 export const adamw = { learningRate: 1e-3, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, decay: 0.01 } as const;
 
@@ -69,8 +69,7 @@ export function transformerSpecs({ width: d, layers, vocabulary, length }: Sizes
 }
 
 /**
- * The fixed batch: each token follows from the one before with chance 3/4, so that there is something to learn. (B * T)
- * each
+ * The fixed batch: each token determines the next with chance 3/4, so that there is something to learn. (B * T) each.
  */
 export function transformerTokens({ batch, length, vocabulary }: Sizes = sizes): {
   readonly inputs: Int32Array;
@@ -147,7 +146,7 @@ export class Transformer {
     return sum(crossEntropy(reshape(logits, [batch * length, vocabulary]), this.#targets, this.#weights)); // scalar
   }
 
-  /** One training step. @returns its loss, as soon as the device knows it */
+  /** One training step. @returns its loss, as soon as it is known */
   step(): Promise<number> {
     this.#optimizer.setRates({ all: adamw.learningRate });
     return this.#device.scope(() => {

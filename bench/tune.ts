@@ -1,8 +1,8 @@
 /**
- * Measures every tile of matrix multiplication that the adapter at hand can run, on shapes of every bucket, and writes
- * the fastest of each into the tuning table: `npm run bench:tune`, then look at the difference and commit it. Nothing
- * is written on a software adapter, or with `--dry`; `--bucket few-rows` measures one bucket, `--profile alu` leaves
- * matrices out, and `--scale 8` divides all shapes by eight, for trying the command out.
+ * Measures every matrix multiplication tile that the adapter can run, on shapes of every bucket, and writes the fastest
+ * of each into the tuning table: `npm run bench:tune`, then review and commit the difference. Writes nothing on a
+ * software adapter or with `--dry`. `--bucket few-rows` measures one bucket, `--profile alu` leaves matrix units out,
+ * and `--scale 8` divides all shapes by eight, to try the command out.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -29,9 +29,7 @@ const file = 'kernels/matmul/tuning-measured.ts';
 
 /** Tokens of a batch: 64 sequences of an image and its text. */
 const tokens = 11136;
-/**
- * m, n, k for each bucket, as they occur in decoding, in a decoder of width 256 and 512, and in its weights' gradients.
- */
+/** m, n, k for each bucket, as in decoding, in decoders of width 256 and 512, and in their weight gradients. */
 const shapes: Readonly<Record<Bucket, readonly (readonly [number, number, number])[]>> = {
   'few-rows': [[32, 2048, 512]],
   small: [[1024, 128, 512]],
@@ -61,7 +59,7 @@ const matrix = (
   warpN: number,
 ): MatrixTile => ({ kind, m, n, depth, warpM, warpN });
 
-/** What the table has by hand, and tiles around it. */
+/** Hand-picked entries of the table, and tiles around them. */
 const candidates: readonly Tile[] = [
   alu(16, 64, 32, 4, 4),
   alu(32, 32, 16, 4, 4),
@@ -111,7 +109,7 @@ interface Choice {
 
 const known = new Map<string, Record<'a' | 'b' | 'bias' | 'residual' | 'c', Tensor>>();
 
-/** Operands of a shape, made once: filling them on the host takes longer than multiplying them. */
+/** Operands of a shape, cached: filling them on the host takes longer than multiplying them. */
 function operandsOf(device: Device, m: number, n: number, k: number, dtype: 'f32' | 'f16') {
   const key = [m, n, k, dtype].join();
   let operands = known.get(key);
@@ -128,10 +126,7 @@ function operandsOf(device: Device, m: number, n: number, k: number, dtype: 'f32
   return operands;
 }
 
-/**
- * GFLOP/s of one tile on the shapes of a bucket: operations over the sum of the medians. Undefined if another way was
- * taken.
- */
+/** GFLOP/s of one tile on the shapes of a bucket: operations over summed medians; undefined if another variant ran. */
 async function measureRow(
   device: Device,
   backend: WebGpuBackend,

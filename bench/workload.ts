@@ -1,7 +1,7 @@
 /**
- * What the default run does, for benches: its configuration, puzzles of its distribution, and the three stages on the
- * model that comes with the package, whose responses end where a trained student's do. (One with fresh weights runs
- * into the length limit, and its rollout costs several times as much as a real one.)
+ * Workload of the default run, for benches: its configuration, puzzles of its distribution, and the three stages on the
+ * pretrained model, whose responses end where a trained student's do. (Fresh weights run into the length limit, and
+ * their rollouts cost several times as much.)
  */
 import { AdamW } from '../core/index.js';
 import type { Device } from '../core/index.js';
@@ -21,7 +21,7 @@ import type { Stage } from '../mgsd/method/stages/stage.js';
 
 export interface Workload {
   readonly config: RunConfig;
-  /** 500 boards of each size. Batches take their sizes in the same shares from pools of any extent. */
+  /** 500 boards of each size; batches mix sizes in the same shares whatever the size of the pool. */
   readonly groups: readonly PuzzleGroup[];
   /** Trained through all stages. */
   readonly student: VisionLanguageModel;
@@ -31,7 +31,7 @@ export interface Workload {
   readonly stages: readonly [Stage, Stage, DistillationStage];
 }
 
-/** Everything on this device; ends with the device. */
+/** Builds everything on this device; freed with the device. */
 export async function openWorkload(device: Device): Promise<Workload> {
   const config = resolveConfig('tiny');
   const groups = trainingGroups(config, 500);

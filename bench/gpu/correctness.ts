@@ -1,7 +1,7 @@
 /**
- * Every kernel against its reference, in f32 and f16, as a run would compile it (`production`) and with Dawn's bounds
- * checks (`debug`); f32 and f16 side by side too, as in mixed precision. Then every way of products and attention that
- * the adapter can run, whether its tuning table takes it or not.
+ * Every kernel against its reference in f32, f16 and mixed precision, both as a run compiles it (`production`) and with
+ * Dawn's bounds checks (`debug`). Then every variant of products and attention that the adapter can run, whether or not
+ * its tuning table picks it.
  */
 import { openDevice } from '../../core/backends/webgpu/device.js';
 import { WebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
@@ -12,10 +12,10 @@ import type { GpuScale } from './scale.js';
 
 export interface CorrectnessReport {
   readonly mode: 'production' | 'debug';
-  /** What was checked: the kernels of a dtype, or the ways of multiplying of a profile. */
+  /** What was checked: the kernels of a dtype, or the variants of a profile. */
   readonly what: string;
   readonly checked: number;
-  /** One line for each kernel or way that differs or fails. */
+  /** One line for each kernel or variant that differs or fails. */
   readonly problems: readonly string[];
 }
 
@@ -53,9 +53,7 @@ async function checkRegistry(
   };
 }
 
-/**
- * Every tile that the adapter can run, on the shapes that select it; another way than the one meant is a problem too.
- */
+/** Every tile that the adapter can run, on shapes that select it; picking another variant is a problem too. */
 async function checkWays(
   backend: WebGpuBackend,
   mode: Mode,

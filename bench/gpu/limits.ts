@@ -1,7 +1,6 @@
 /**
- * What the machine can do at most, measured with shaders that do one thing each: how fast launches follow each other,
- * how fast memory is copied, how fast the arithmetic and the matrix units run on registers alone. Kernels are judged
- * against these.
+ * Ceilings of the machine, each measured by a shader that does one thing: launch latency, copy bandwidth, arithmetic on
+ * registers, matrix units. Kernels are judged against these.
  */
 import { openDevice } from '../../core/backends/webgpu/device.js';
 import type { OpenedDevice } from '../../core/backends/webgpu/device.js';
@@ -13,7 +12,7 @@ export interface Limits {
   /** Microseconds per launch when each needs the result of the one before, and when none does. */
   readonly dependentLaunch: number;
   readonly independentLaunch: number;
-  /** Microseconds of host time to encode and submit one of them. */
+  /** Microseconds of host time to encode and submit one launch. */
   readonly hostPerLaunch: number;
   /** GB/s, bytes read and written, of a vec4 copy. */
   readonly copy: number;
@@ -46,7 +45,7 @@ export function compile({ device }: Pick<OpenedDevice, 'device'>, code: string):
 }
 
 interface Shortest {
-  /** Milliseconds until the work was done, and of those the host's. */
+  /** Milliseconds until the work was done, and the host's share of them. */
   readonly total: number;
   readonly host: number;
 }
@@ -85,9 +84,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   for (var i = id.x; i < arrayLength(&y); i += stride) { y[i] = x[i]; }
 }`;
 
-/**
- * How the loop on registers is written: `chains` independent sums of `type` per lane, in workgroups of so many lanes.
- */
+/** Shape of the register loop: `chains` independent sums of `type` per lane, in workgroups of this many lanes. */
 export interface FmaShape {
   readonly chains: number;
   readonly type: 'f32' | 'vec4<f32>' | 'vec4<f16>';
@@ -113,7 +110,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 /** Floating-point operations of one lane and round. */
 export const fmaOperations = ({ chains, type }: FmaShape) => 2 * chains * (type === 'f32' ? 1 : 4);
 
-/** What a GPU's lanes need to be busy: sixteen chains of vec4. */
+/** Enough to keep a GPU's lanes busy: sixteen chains of vec4. */
 const gpuFma: FmaShape = { chains: 16, type: 'vec4<f32>', lanes: 256 };
 
 export interface MatrixShape {

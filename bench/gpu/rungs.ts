@@ -1,6 +1,6 @@
 /**
- * The ladder of matrix multiplication on this adapter, from one lane per element to matrix units, each rung beside what
- * the machine can do at most at that ratio of arithmetic to traffic: the roofline (Williams et al. 2009, CACM 52(4)).
+ * The matrix multiplication ladder on this adapter, from one lane per element to matrix units. Each rung stands beside
+ * its roofline: what the machine can do at that ratio of arithmetic to traffic (Williams et al. 2009, CACM 52(4)).
  */
 import { Device } from '../../core/index.js';
 import { openDevice } from '../../core/backends/webgpu/device.js';
@@ -33,7 +33,7 @@ export interface Ladder {
 
 const plain = { layout: 'nn', bias: false, activation: 'none', residual: false } as const;
 
-/** Rung 0: a lane per element of C, and every operand from memory. */
+/** Rung 0: one lane per element of C, every operand read from memory. */
 function naive(): Kernel {
   const kernel = defineMatmul(plain);
   const wgsl: (typeof kernel)['wgsl'] = target => [
@@ -65,7 +65,7 @@ const words = (tile: Tile) =>
     ? `workgroup memory, ${tile.m} x ${tile.n} tiles, ${tile.rows} x ${tile.columns} per lane`
     : `matrix units, ${tile.kind === 'direct' ? 'operands from storage' : 'operands staged'}, ${tile.m} x ${tile.n} tiles`;
 
-/** From the plainest; matrix units only where the adapter has them. */
+/** Simplest first; matrix units only where the adapter has them. */
 function rungsOf(machine: WgslMachine, profile: WgslProfile): Rung[] {
   const alu = { kind: 'alu', m: 64, n: 64, depth: 16, rows: 4, columns: 4 } as const;
   const matrix = tilesOf({ profile, machine }).filter(({ kind }) => kind !== 'alu');

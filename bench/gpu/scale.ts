@@ -1,6 +1,5 @@
 /**
- * How much work the parts of the GPU day do: enough for a data-centre GPU, or little enough to be tried on a software
- * adapter.
+ * Amount of work in each part of the GPU day: enough for a data-centre GPU, or little enough for a software adapter.
  */
 import type { PresetName } from '../../models/index.js';
 
@@ -24,7 +23,7 @@ export interface GpuScale {
   readonly widths: readonly number[];
   /** Sequences and length of the attention sweep. */
   readonly attention: readonly { readonly sequences: number; readonly length: number }[];
-  /** Models that are trained and sampled from, with their batches. */
+  /** Models trained and sampled, with their batch sizes. */
   readonly training: readonly { readonly preset: PresetName; readonly batch: number }[];
   /** Tokens per response in training and rollouts. */
   readonly responseLength: number;

@@ -1,4 +1,4 @@
-/** The results of a GPU day as one page for people: Markdown. */
+/** Results of a GPU day as one Markdown page. */
 import type { RowName } from '../../mgsd/evaluation/table.js';
 import type { CapabilityReport } from './capabilities.js';
 import type { CorrectnessReport } from './correctness.js';

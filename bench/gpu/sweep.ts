@@ -1,7 +1,4 @@
-/**
- * Our products and attention, timed one by one: launches that wait for each other, enough of them that the fence does
- * not count.
- */
+/** Our products and attention, timed one by one: dependent launches, enough of them that the fence is negligible. */
 import { Device } from '../../core/index.js';
 import type { Tensor } from '../../core/index.js';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
@@ -30,7 +27,7 @@ function kernelNamed(name: string): Kernel {
 
 const uniform = kernelNamed('random_uniform');
 
-/** Random numbers, made where they are needed: large matrices take long to upload. */
+/** Random numbers, generated on the device: large matrices take long to upload. */
 export function random(device: Device, length: number, dtype: Half): Tensor {
   const y = device.empty([length], dtype, 'benchmark');
   const control = device.tensor([1, 2, 3, 2, 0], [5], { dtype: 'i32' });
@@ -86,7 +83,7 @@ function launchAttention(device: Device, work: Attention, dtype: Half): () => vo
 /** A sample lasts about this long, in milliseconds. */
 const sampleMilliseconds = 15;
 
-/** Milliseconds of one launch: the median of samples of as many as make the fence not count. */
+/** Milliseconds of one launch: the median over samples, each with enough launches that the fence is negligible. */
 export async function timeOf(device: Device, launch: () => void): Promise<number> {
   const sample = async (repeat: number) => {
     const start = performance.now();

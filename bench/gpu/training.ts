@@ -1,6 +1,7 @@
 /**
- * Training steps and rollouts of our models, with batches of one length so that PyTorch can do the same work: a step is
- * forward, loss, backward and AdamW from images; a rollout samples a whole batch of responses with a key-value cache.
+ * Training steps and rollouts of our models, with batches of equal length so that PyTorch can do the same work. A step
+ * is forward, loss, backward and AdamW from images; a rollout samples a whole batch of responses with a key-value
+ * cache.
  */
 import { AdamW, crossEntropy, Device, sum } from '../../core/index.js';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';

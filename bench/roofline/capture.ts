@@ -1,11 +1,11 @@
-/** Launches as a real step does them, with what their operands held, to be timed and checked one by one. */
+/** Launches captured from real steps with their operand values, to be timed and checked one by one. */
 import { namedParams } from '../../core/backend.js';
 import type { Operand } from '../../core/backend.js';
 import type { Device } from '../../core/index.js';
 import { bytesPerElement, decodeElements } from '../../kernels/index.js';
 import type { DType, Kernel, NumberArray } from '../../kernels/index.js';
 
-/** An operand: its type, and what it held before the launch; undefined where the kernel only writes. */
+/** An operand: its type, and its values before the launch; undefined where the kernel only writes. */
 export interface CapturedBuffer {
   readonly name: string;
   readonly dtype: DType;
@@ -13,21 +13,21 @@ export interface CapturedBuffer {
   readonly content: ArrayBuffer | undefined;
 }
 
-/** One launch, and how many like it there are. */
+/** One launch, and how often launches like it occur. */
 export interface Captured {
   readonly kernel: Kernel;
   readonly params: Readonly<Record<string, number>>;
   readonly buffers: readonly CapturedBuffer[];
-  /** How often it occurs, by what did it. */
+  /** Number of occurrences, by caller. */
   readonly calls: Record<string, number>;
 }
 
-/** Params that say where, and not how much: launches that differ in nothing else count as the same. */
+/** Params that say where, not how much: launches that differ only in these count as the same. */
 const places = new Set(['offset', 'column', 'maxKeys', 'strideA', 'strideB', 's0', 's1', 's2', 's3']);
 
 /**
- * What launches must share to be measured once: kernel, sizes and types. Copies of pieces (gradients into the flat
- * buffer of all) have many sizes, which are told apart by powers of two.
+ * Key of launches that are measured once: kernel, sizes and types. Copies of pieces (gradients into the flat buffer)
+ * have many sizes, which are grouped by powers of two.
  */
 function keyOf(kernel: Kernel, params: Readonly<Record<string, number>>, operands: readonly Operand[]): string {
   const isPiece = kernel.name.startsWith('strided_');
@@ -86,7 +86,7 @@ async function contentOf(
   return { name, dtype, length, content };
 }
 
-/** A captured launch with memory of its own on a device. */
+/** A captured launch with its own memory on a device. */
 export class Loaded {
   readonly launch: () => void;
   readonly #device: Device;
@@ -109,14 +109,14 @@ export class Loaded {
     this.restore(() => true);
   }
 
-  /** True if the kernel counts, or marks what has ended: it does less work each time unless it is set back. */
+  /** True if the kernel counts or marks sequences as ended: repeated launches do less work unless it is reset. */
   get consumesItsState(): boolean {
     return Object.values(this.#captured.kernel.buffers).some(
       ({ access, kind }) => access === 'update' && kind === 'index',
     );
   }
 
-  /** Puts back what the operands held: those that the kernel changes, or others. */
+  /** Restores operand values: those the kernel changes, or the given ones. */
   restore(which: (access: string) => boolean = access => access === 'update'): void {
     const specs = Object.values(this.#captured.kernel.buffers);
     this.#captured.buffers.forEach(({ content }, i) => {

@@ -1,4 +1,4 @@
-/** Which launches the roofline bench looks at. */
+/** The launches that the roofline bench measures. */
 import { generate, patchCount, vocabulary } from '../../models/index.js';
 import type { DecodePath } from '../../models/index.js';
 import type { Device } from '../../core/index.js';
@@ -9,7 +9,7 @@ import { openWorkload } from '../workload.js';
 import type { Captured, Captures, Loaded } from './capture.js';
 import { attentionWork, hasTable, rolloutWork } from './work.js';
 
-/** Square products in all layouts: what other engines are compared by. */
+/** Square products in all layouts, for comparison with other engines. */
 export function squares(sides: readonly number[] = [256, 512, 1024]): Captured[] {
   return sides.flatMap(n =>
     ['nn', 'nt', 'tn'].map((layout): Captured => {
@@ -28,8 +28,8 @@ export function squares(sides: readonly number[] = [256, 512, 1024]): Captured[]
 }
 
 /**
- * Largest error of a product on a few elements, relative to the largest of them: all of them would take the reference
- * seconds. What belongs to it (bias, ReLU, residual) is read off its name.
+ * Largest relative error of a product on a few elements: all of them would take the reference seconds. Bias, ReLU and
+ * residual are read off its name.
  */
 export async function productError(loaded: Loaded, { kernel, params, buffers }: Captured): Promise<number> {
   const { m, n, k } = params as Readonly<Record<'m' | 'n' | 'k', number>>;
@@ -54,7 +54,7 @@ export async function productError(loaded: Loaded, { kernel, params, buffers }: 
   return worst / largest;
 }
 
-/** Operations and elements that a launch must really do and move, see work.ts. */
+/** Operations and elements that a launch really has to process, see work.ts. */
 export async function workOf(loaded: Loaded, { kernel, params, buffers }: Captured): Promise<Cost> {
   const table = buffers.find(({ name }) => name === 'table')?.content;
   if (hasTable(kernel) && table) return attentionWork(kernel, params, new Int32Array(table));
@@ -64,8 +64,8 @@ export async function workOf(loaded: Loaded, { kernel, params, buffers }: Captur
 }
 
 /**
- * All launches of the default run: a step of each stage, rollouts on every path that the device has (stage 2 takes the
- * fastest), and the transformer that engines are compared by.
+ * All launches of the default run: a step of each stage, rollouts on every decode path of the device (stage 2 takes the
+ * fastest), and the transformer for comparing engines.
  */
 export async function captureSteps(device: Device, captures: Captures): Promise<void> {
   const { stages, student } = await openWorkload(device);

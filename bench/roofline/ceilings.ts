@@ -1,7 +1,7 @@
 /**
- * What the device can do at most, measured: arithmetic on registers alone, and memory traffic with next to no
- * arithmetic, for working sets from those that fit into a core's cache to those that fit into none. A kernel is judged
- * against the roofline that they make (Williams, Waterman, Patterson 2009, CACM 52(4)).
+ * Measured ceilings of the device: arithmetic on registers, and memory traffic with next to no arithmetic, for working
+ * sets from inside one core's cache to beyond all caches. Together they make the roofline that kernels are judged by
+ * (Williams, Waterman, Patterson 2009, CACM 52(4)).
  */
 /** Memory traffic at one size of the working set. */
 export interface Bandwidth {
@@ -24,9 +24,7 @@ export interface Ceilings {
 /** Working sets in bytes. */
 export const workingSets: readonly number[] = [17, 19, 21, 23, 25, 27].map(n => 2 ** n);
 
-/**
- * The higher of two measurements of each: nothing can be measured too fast, and other users of a machine only slow it.
- */
+/** The higher of two measurements of each: other load only slows a machine, so nothing measures too fast. */
 export function highest(a: Ceilings, b: Ceilings): Ceilings {
   const names = [...new Set([...Object.keys(a.others), ...Object.keys(b.others)])];
   return {
@@ -41,9 +39,8 @@ export function highest(a: Ceilings, b: Ceilings): Ceilings {
 }
 
 /**
- * GB/s that a working set of so many bytes can have: the best of the three loops at this size or a larger one (where a
- * launch costs more than small loops do, the larger one shows what the memory can do), and straight lines over the
- * logarithm of the size between.
+ * GB/s reachable with a working set of this many bytes: the best of the three loops at this size or larger (where
+ * launch overhead hides the bandwidth of a small loop, the larger one shows it), interpolated over log size.
  */
 export function bandwidthAt({ bandwidth }: Pick<Ceilings, 'bandwidth'>, bytes: number): number {
   const best = bandwidth.map((_, i) =>
@@ -57,7 +54,7 @@ export function bandwidthAt({ bandwidth }: Pick<Ceilings, 'bandwidth'>, bytes: n
   return best[above - 1]! + share * (best[above]! - best[above - 1]!);
 }
 
-/** The least time that a kernel can take under the roofline, and what it is bound by. */
+/** The least time of a kernel under the roofline, and what bounds it. */
 export interface Bound {
   readonly milliseconds: number;
   readonly by: 'arithmetic' | 'memory';
@@ -66,8 +63,8 @@ export interface Bound {
 }
 
 /**
- * Time at min(peak, intensity * bandwidth), which is the larger of the times for operations and for traffic.
- * @param bytes least traffic, taken for the working set too
+ * Time at min(peak, intensity * bandwidth): the larger of the times for operations and for traffic.
+ * @param bytes least traffic, also taken as the working set
  */
 export function boundOf(ceilings: Ceilings, flops: number, bytes: number): Bound {
   const bandwidth = bandwidthAt(ceilings, bytes);

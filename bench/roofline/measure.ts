@@ -1,10 +1,10 @@
-/** The ceilings of whatever device there is. */
+/** Ceilings of the given device. */
 import type { Device } from '../../core/index.js';
 import type { Ceilings } from './ceilings.js';
 import { measureWasmCeilings } from './wasm.js';
 import { measureWebGpuCeilings } from './webgpu.js';
 
-/** Undefined on cpu, whose kernels are references and meant to be read. */
+/** Undefined on cpu, whose kernels are references written to be read. */
 export async function measureCeilings({ capabilities }: Pick<Device, 'capabilities'>): Promise<Ceilings | undefined> {
   switch (capabilities.backend) {
     case 'wasm':

@@ -1,4 +1,4 @@
-/** The ceilings of the wasm backend: the loops of ceilings.as.ts on as many threads, with the same instructions. */
+/** Ceilings of the wasm backend: the loops of ceilings.as.ts on the same threads with the same instructions. */
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { controlBytes } from '../../core/backends/wasm/control.js';
@@ -16,7 +16,7 @@ const pageBytes = 65_536;
 const control = 1024;
 const args = control + controlBytes;
 const heap = pageBytes;
-/** Samples of each loop, at least, and how long it is repeated; the best counts. */
+/** Least samples of each loop, and how long it is repeated; the best counts. */
 const samples = 12;
 const sampleMilliseconds = 100;
 /** Bytes that the loops of one sample move, and rounds that one sample computes: some milliseconds each. */

@@ -1,6 +1,6 @@
 /**
- * The ceilings of a WebGPU adapter, reached by shaders that do one thing each. What suits an adapter differs (lanes of
- * a GPU want many chains, a processor that plays one spills them), so each ceiling is the best of several shaders.
+ * Ceilings of a WebGPU adapter, reached by shaders that do one thing each. GPUs want many chains per lane, a software
+ * adapter spills them, so each ceiling is the best of several shaders.
  */
 import { openDevice } from '../../core/backends/webgpu/device.js';
 import type { OpenedDevice } from '../../core/backends/webgpu/device.js';
@@ -10,9 +10,7 @@ import type { FmaShape } from '../gpu/limits.js';
 import { workingSets } from './ceilings.js';
 import type { Bandwidth, Ceilings } from './ceilings.js';
 
-/**
- * Lanes of one launch and rounds of its loop; a software adapter takes milliseconds for what a GPU needs to be filled.
- */
+/** Lanes per launch and rounds of the loop; a software adapter needs milliseconds for what barely fills a GPU. */
 const sizes = {
   software: { lanes: 2 ** 10, rounds: 2 ** 9, groups: 64, bytesPerSample: 2 ** 24, sets: workingSets },
   hardware: { lanes: 2 ** 20, rounds: 2 ** 12, groups: 4224, bytesPerSample: 2 ** 30, sets: [...workingSets, 2 ** 29] },
@@ -128,7 +126,7 @@ async function bandwidths(opened: OpenedDevice): Promise<Bandwidth[]> {
   return all;
 }
 
-/** On a device of its own, which is of the same adapter. */
+/** On its own device of the same adapter. */
 export async function measureWebGpuCeilings({ software }: Capabilities): Promise<Ceilings> {
   const opened = await openDevice();
   const f32 = await arithmetic(opened, shapes);

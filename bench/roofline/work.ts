@@ -1,7 +1,6 @@
 /**
- * What launches really have to do. Kernels know only their params, which are the same for all batches of a bucket: in
- * ragged batches the table says how many keys each query sees, and a rollout does nothing for sequences that have
- * ended.
+ * The work that launches really do. Kernels know only their params, which are equal for all batches of a bucket: in
+ * ragged batches the table says how many keys each query sees, and a rollout skips ended sequences.
  */
 import { namedParams } from '../../core/backend.js';
 import type { Device, Tensor } from '../../core/index.js';
@@ -50,11 +49,11 @@ export function rolloutWork(kernel: Kernel, params: Params, tokens: Int32Array):
   return { flops: (flops * drawn) / (sequences * steps), elements };
 }
 
-/** What a step does. */
+/** Work of one step. */
 export interface Work {
   readonly flops: number;
   readonly launches: number;
-  /** Rows of the decoder that are learned from, prompts included: of the batch itself, and with what pads it. */
+  /** Decoder rows that are trained on, prompts included: of the batch itself, and with padding. */
   readonly tokens: number;
   readonly computedTokens: number;
 }

@@ -19,7 +19,7 @@ export interface SameCase {
 
 const lake = { world: 'frozenlake', levels: [3], pool: { '3': 300 } };
 
-/** Enough of stage 0 for a planner whose plans sometimes reach the goal. */
+/** Enough of stage 0 for plans that sometimes reach the goal. */
 const short = {
   tasks: [lake],
   'stage0.steps': 120,

@@ -1,7 +1,4 @@
-/**
- * A miniature run as a process of its own, to be killed: `node dist/bench/soak/child.js FOLDER SEED`. Goes on where it
- * was.
- */
+/** A miniature run as a process to be killed: `node dist/bench/soak/child.js FOLDER SEED`. Resumes where it stopped. */
 import { openDevice } from '../../core/index.js';
 import { catchSignals } from '../../mgsd/cli/signals.js';
 import { Interrupted } from '../../mgsd/runs/train-options.js';

@@ -1,7 +1,4 @@
-/**
- * Many dispatches on a GPU while the garbage collector is forced again and again: Dawn's objects must outlive their
- * last use here.
- */
+/** Many dispatches on a GPU under forced garbage collection: Dawn's objects must outlive their last use. */
 import { add, Device } from '../../core/index.js';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 
@@ -12,7 +9,7 @@ export interface DispatchReport {
   readonly problems: readonly string[];
 }
 
-/** Adds 1 again and again, by dispatches of their own. Needs `--expose-gc` to force collections. */
+/** Adds 1 repeatedly, one dispatch each. Needs `--expose-gc` to force collections. */
 export async function dispatchUnderCollections(dispatches: number): Promise<DispatchReport> {
   const device = new Device(await openWebGpuBackend());
   const one = device.full([64], 1);

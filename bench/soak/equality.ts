@@ -1,11 +1,11 @@
-/** A run that is stopped again and again against one that is not: their files must be the same, bit by bit. */
+/** An interrupted run against an uninterrupted one: their files must be equal, bit by bit. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Device } from '../../core/index.js';
 import { Interrupted } from '../../mgsd/runs/train-options.js';
 import { miniatureConfig, runMiniature } from './miniature.js';
 
-/** What a run leaves that does not depend on time or on where it was stopped. */
+/** Files of a run that depend neither on time nor on where it stopped. */
 function results(folder: string): Map<string, Buffer> {
   const names = fs.readdirSync(folder).filter(name => /^evaluation-|^table\.json$|^config|^best/.test(name));
   const { stage0, stage1, stage2 } = miniatureConfig();
@@ -54,7 +54,7 @@ export async function compareRuns(device: Device, folder: string, steps = 2): Pr
   return { stops, differences };
 }
 
-/** Goes on with a run for some steps. @returns true if it came to its end */
+/** Resumes a run for some steps. @returns true at its end */
 async function runUntil(device: Device, folder: string, steps: number): Promise<boolean> {
   const stop = new AbortController();
   let done = 0;

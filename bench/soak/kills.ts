@@ -1,7 +1,4 @@
-/**
- * Processes that are killed at random instants, most of them while they write a checkpoint: nothing that was saved may
- * be lost.
- */
+/** Processes killed at random instants, mostly while writing a checkpoint: nothing saved may be lost. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -16,11 +13,11 @@ export interface KillReport {
   readonly kills: number;
   /** By signal. */
   readonly signals: Readonly<Record<string, number>>;
-  /** Kills that left half a file behind, which the next process removed. */
+  /** Kills that left a half-written file, which the next process removed. */
   readonly duringWrites: number;
-  /** Checkpoints that were read after a kill, all of them good. */
+  /** Checkpoints read after a kill, all of them good. */
   readonly checkpointsRead: number;
-  /** Runs that came to their end in spite of their kills, with the same bits as one that was left alone. */
+  /** Runs that finished in spite of kills, with the bits of an undisturbed one. */
   readonly finishedRuns: number;
   readonly problems: readonly string[];
 }
@@ -32,7 +29,7 @@ interface Ended {
   readonly errors: string;
 }
 
-/** Runs a process; it gets a signal some milliseconds after it has begun to train, if it is to get one. */
+/** Runs a process and, if asked, sends it a signal some milliseconds after training begins. */
 function runChild(
   child: string,
   folder: string,
@@ -60,14 +57,14 @@ function checkpointsIn(folder: string): CheckpointFile[] {
 /** Grows along a run. */
 const place = ({ stage, step }: Pick<CheckpointFile, 'stage' | 'step'>) => 1e6 * stageNames.indexOf(stage) + step;
 
-/** What a finished run ends with. */
+/** Files of a finished run. */
 const finalFiles = (folder: string) =>
   ['checkpoint-stage0-60', 'checkpoint-stage1-40', 'checkpoint-stage2-30'].map(name =>
     fs.readFileSync(path.join(folder, `${name}.safetensors`)),
   );
 
 /**
- * Kills `kills` times, over as many runs as that takes, and lets the last one come to its end.
+ * Kills `kills` times, over as many runs as that takes, and lets the last one finish.
  * @param folder an empty one
  * @param child the compiled child.js, where this file is not beside it
  */

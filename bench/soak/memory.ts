@@ -1,7 +1,4 @@
-/**
- * Memory over many steps of stage 2, whose rollouts have changing lengths: buffers and bytes, on the device and on the
- * host.
- */
+/** Memory over many steps of stage 2 with rollouts of varying length: buffers and bytes on device and host. */
 import { AdamW } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
 import { noDecayGroups, VisionLanguageModel } from '../../models/index.js';
@@ -14,8 +11,7 @@ export interface MemoryReport {
   /** Shortest and longest mean length of a step's responses, in tokens. */
   readonly responseTokens: readonly [number, number];
   /**
-   * Most tensors, bytes of tensors, bytes kept for reuse, and bytes of JavaScript objects (garbage collected) in each
-   * quarter.
+   * Maxima in each quarter: tensors, bytes of tensors, bytes kept for reuse, and bytes of JavaScript objects after GC.
    */
   readonly liveBuffers: readonly number[];
   readonly liveBytes: readonly number[];
@@ -23,19 +19,19 @@ export interface MemoryReport {
   readonly heapBytes: readonly number[];
   /** Bytes of the process at the end of each quarter. */
   readonly processBytes: readonly number[];
-  /** Buffers that the backend was asked for by the end of each quarter. */
+  /** Buffers requested from the backend by the end of each quarter. */
   readonly allocations: readonly number[];
   readonly problems: readonly string[];
 }
 
-/** What JavaScript may gain from the second quarter on, in bytes: code that gets optimised, and the like. */
+/** Allowed growth of the JavaScript heap from the second quarter on, in bytes: optimised code and the like. */
 const heapSlack = 8e6;
 
 const quarters = [0, 1, 2, 3] as const;
 
 /**
- * @param eager without recordings: then the tensors that live after a step must be the same after every step. With
- *   them, some 16 shapes of a step keep their memory, and no quarter of the steps may need more than those before it
+ * @param eager without recordings: the number of live tensors must then be equal after every step. With them, some 16
+ *   step shapes keep their memory, and no quarter may need more than those before it
  */
 export async function memoryOverSteps(device: Device, steps: number, eager: boolean): Promise<MemoryReport> {
   const config = miniatureConfig({ stage2: { steps, warmup: 0, visionRate: 1e-3, decoderRate: 1e-3 } });

@@ -1,4 +1,4 @@
-/** Whole runs that end within seconds: a model of 7,000 parameters on a few 3x3 boards. */
+/** Whole runs within seconds: a model of 7,000 parameters on a few 3x3 boards. */
 import type { Device } from '../../core/index.js';
 import type { ModelConfig } from '../../models/index.js';
 import { resolveConfig } from '../../mgsd/method/config.js';
@@ -37,7 +37,7 @@ export function miniatureConfig(...changes: readonly unknown[]): RunConfig {
   );
 }
 
-/** Begins a run, or goes on with the one in the folder. */
+/** Starts a run, or resumes the one in the folder. */
 export async function runMiniature(
   device: Device,
   path: string,
@@ -53,7 +53,7 @@ export async function runMiniature(
   }
 }
 
-/** A run that is long enough to be killed in every part of it. */
+/** A run long enough to be killed in every part of it. */
 export function longerConfig(seed: number): RunConfig {
   return miniatureConfig({ seed, stage0: { steps: 60 }, stage1: { steps: 40 }, stage2: { steps: 30 } });
 }

@@ -1,6 +1,6 @@
 /**
- * A sample of bad input given to the real command, as processes: one line on standard error, exit code 2, nothing
- * written, an end.
+ * A sample of bad input through the real command line, as processes: one line on standard error, exit code 2, nothing
+ * written.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
