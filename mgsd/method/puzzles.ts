@@ -126,7 +126,8 @@ export function drawPuzzles(
   return Array.from({ length: batch }, (_, i) => {
     while ((i + 0.5) / batch > end && group < groups.length - 1) end += shares[++group]!;
     const { puzzles, byDifficulty } = groups[group]!;
-    const pool = random.uniform() < balance ? byDifficulty[random.integer(byDifficulty.length)]! : puzzles;
+    const isBalanced = random.uniform() < balance && byDifficulty.length > 0; // a world may have no difficulties
+    const pool = isBalanced ? byDifficulty[random.integer(byDifficulty.length)]! : puzzles;
     return pool[random.integer(pool.length)]!;
   });
 }

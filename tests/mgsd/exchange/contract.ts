@@ -2,11 +2,15 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { describe as describeState, formatsOf } from '../../../mgsd/exchange/formats.js';
+import { describe as describeState, findFormats, formatsOf } from '../../../mgsd/exchange/formats.js';
 import { parsePuzzleText, puzzleText, readPuzzle } from '../../../mgsd/exchange/puzzle-text.js';
 import { judgeAnswer } from '../../../mgsd/exchange/scoring.js';
+import { createWorldByName, WORLD_NAMES } from '../../../mgsd/worlds/registry.js';
 import type { World, WorldInstance } from '../../../mgsd/worlds/world.js';
 import { puzzlesOf } from '../worlds/contract.js';
+
+/** Worlds whose puzzles can be stored. */
+export const storedWorlds = WORLD_NAMES.filter(name => findFormats(createWorldByName(name) as World) !== undefined);
 
 const origin = { split: 'test', index: 7, seed: 1 };
 

@@ -10,11 +10,12 @@ import { runJob } from '../../../mgsd/exchange/generate.js';
 import { parsePuzzleText, readPuzzle } from '../../../mgsd/exchange/puzzle-text.js';
 import { judgeAnswer } from '../../../mgsd/exchange/scoring.js';
 import { decodePng } from '../../../mgsd/pictures/png.js';
-import { createWorldByName, WORLD_NAMES } from '../../../mgsd/worlds/registry.js';
+import { createWorldByName } from '../../../mgsd/worlds/registry.js';
 import type { World } from '../../../mgsd/worlds/world.js';
 import { lakeOf, mazeOf } from '../boards.js';
 import { run } from '../capture.js';
 import { createDelivery } from '../worlds/delivery-world.js';
+import { storedWorlds } from './contract.js';
 import { useTemporaryFolder } from '../temporary.js';
 
 const temporary = useTemporaryFolder();
@@ -22,7 +23,7 @@ const job = { options: undefined, seed: 3, balanced: false, style: 'training', p
 
 function writeData(): string {
   const folder = temporary.file('puzzles');
-  for (const world of WORLD_NAMES)
+  for (const world of storedWorlds)
     for (const split of ['train', 'test'] as const)
       runJob({ ...job, world, level: 5, split, count: 2, folder: path.join(folder, split) });
   return folder;
@@ -186,7 +187,7 @@ describe('export easy-r1', () => {
 });
 
 describe('prompts', () => {
-  it.each(WORLD_NAMES.map(name => [name, createWorldByName(name) as World] as const))('of %s', (_, world) => {
+  it.each(storedWorlds.map(name => [name, createWorldByName(name) as World] as const))('of %s', (_, world) => {
     const student = studentPrompt(world);
     expect(student.match(/<answer>[A-Z,]+<\/answer>/g)).toHaveLength(1); // the worked example
     expect(parseAnswer(student.replace('<answer>...</answer>', ''), world.actions)).not.toEqual([]);

@@ -9,11 +9,12 @@ import { parsePuzzleText, puzzleText, readPuzzle } from '../../../mgsd/exchange/
 import { overlapOf, runJob, runJobs } from '../../../mgsd/exchange/generate.js';
 import { decodePng, encodePng, resizeSquare } from '../../../mgsd/pictures/png.js';
 import { readPuzzleFolder, storedImage } from '../../../mgsd/exchange/puzzle-files.js';
-import { createWorldByName, WORLD_NAMES } from '../../../mgsd/worlds/registry.js';
+import { createWorldByName } from '../../../mgsd/worlds/registry.js';
 
 import { contentsOf } from '../capture.js';
 import { createDelivery } from '../worlds/delivery-world.js';
 import { testRandom } from '../random.js';
+import { storedWorlds } from './contract.js';
 import { useTemporaryFolder } from '../temporary.js';
 
 const steps: Readonly<Record<string, readonly [number, number]>> = {
@@ -103,7 +104,7 @@ const buckets: Readonly<Record<string, (n: number, length: number) => string>> =
 
 const temporary = useTemporaryFolder();
 const job = { options: undefined, seed: 5, balanced: true, style: 'training', pixels: 96 } as const;
-const jobs = WORLD_NAMES.flatMap(world =>
+const jobs = storedWorlds.flatMap(world =>
   createWorldByName(world).levels.map(level => ({ ...job, world, level, split: 'test' as const, count: 12 })),
 );
 

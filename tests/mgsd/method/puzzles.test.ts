@@ -63,6 +63,11 @@ describe('drawPuzzles', () => {
     expect(hard(1)).toBeGreaterThan(1.5 * hard(0));
   });
 
+  it('draws all alike in a world without difficulties', () => {
+    const plain = groups.map(group => ({ ...group, byDifficulty: [] }));
+    expect(drawPuzzles(plain, new Random(5), 50, 1)).toEqual(drawPuzzles(plain, new Random(5), 50, 0));
+  });
+
   it('reaches every puzzle', () => {
     const random = new Random(1);
     const drawn = new Set(Array.from({ length: 20 }, () => drawPuzzles(groups, random, 100)).flat());
