@@ -44,7 +44,7 @@ export { instancePool, splitOf } from './method/split.js';
 export type { PoolRequest, SplitName } from './method/split.js';
 export type { Metrics, StageName } from './method/stages/stage.js';
 export type { Estimate } from './evaluation/intervals.js';
-export { story } from './evaluation/summary.js';
+export { stageSentences } from './evaluation/summary.js';
 export { buildTable, rowTitles, tableMarkdown } from './evaluation/table.js';
 export type { RowName, TableRow } from './evaluation/table.js';
 export { oracleResponse, parseResponse, symbolicPrompt } from './method/response.js';

@@ -1,18 +1,19 @@
 /**
  * What a run will cost, from a few measured steps of each stage on the chosen device. Batches grow until a step takes long
- * enough to be timed; what a whole step takes follows by proportion.
+ * enough to be timed; the time of a whole step follows by proportion.
  */
-import { AdamW, Random } from '../../core/index.js';
+import { AdamW, Random, sizeOf } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
-import { modelPresets, noDecayGroups, VisionLanguageModel } from '../../models/index.js';
+import { modelPresets, noDecayGroups, parameterSpecs, VisionLanguageModel } from '../../models/index.js';
+import type { ModelConfig } from '../../models/index.js';
 import type { RunConfig } from '../method/config.js';
-import { predictMemory } from '../runs/memory-need.js';
 import { drawPuzzles, heldOutGroups, trainingGroups } from '../method/puzzles.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
 import { respond } from '../method/respond.js';
+import { oracleResponse } from '../method/response.js';
 import { probePool, probeStep, smallPools, stageSize } from '../method/stages/probe.js';
 import type { StageName } from '../method/stages/stage.js';
-import { oracleResponse } from '../method/response.js';
+import { predictMemory } from '../runs/memory-need.js';
 import { evaluatedRows, stageNames } from '../runs/order.js';
 
 export interface StageEstimate {
@@ -28,7 +29,7 @@ export interface StageEstimate {
 export interface RunEstimate {
   readonly stages: readonly StageEstimate[];
   readonly seconds: number;
-  /** Largest use of the device's memory by tensors, at its worst (mgsd/runs/memory-need.ts), and of the process beside it. */
+  /** The most that tensors take on the device at any time (mgsd/runs/memory-need.ts), and what this process takes by now. */
   readonly deviceBytes: number;
   readonly processBytes: number;
   /** What the run's folder will hold at the end, and its largest checkpoint. */
@@ -36,14 +37,14 @@ export interface RunEstimate {
   readonly checkpointBytes: number;
 }
 
-/** A step that takes this long, in seconds, is worth timing. */
+/** A step that takes this many seconds is long enough to be timed. */
 const longEnough = 0.25;
-/** Average lines of a log and of an evaluation file, and checkpoints that a folder keeps of each stage: two and the best. */
+/** Average bytes of a line in the log and in an evaluation file; checkpoints kept of each stage: the last two and the best. */
 const logLineBytes = 600;
 const itemBytes = 700;
 const checkpointsKept = 3;
 
-/** Measures for some seconds. @param stages those that would be run */
+/** Measures for a few seconds. @param stages those that would be run */
 export async function estimateRun(
   config: RunConfig,
   stages: readonly StageName[],
@@ -51,9 +52,8 @@ export async function estimateRun(
 ): Promise<RunEstimate> {
   const small = smallPools(config);
   const groups = trainingGroups(small);
-  const model = new VisionLanguageModel(device, modelPresets[config.preset], {
-    precision: config.precision,
-  }).initialize(config.seed);
+  const { preset, precision, seed } = config;
+  const model = new VisionLanguageModel(device, modelPresets[preset], { precision }).initialize(seed);
   const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
   const generation = await generationSeconds(model, groups);
   const items = heldOutGroups(small).length * config.evaluation.puzzles;
@@ -83,11 +83,11 @@ export async function estimateRun(
   };
 }
 
-/** Seconds of a step of `batch`, from the smallest batch that can be timed. */
+/** Seconds of a step with `batch` puzzles, from the smallest batch that can be timed. */
 async function timeSteps(batch: number, stepWith: (batch: number) => () => Promise<void>): Promise<number> {
   for (let count = Math.min(batch, 2); ; count = Math.min(batch, 2 * count)) {
     const step = stepWith(count);
-    const first = await timed(step); // shaders are compiled and memory is found in here
+    const first = await timed(step); // compiles shaders and allocates memory
     const seconds = first > 8 * longEnough ? first : Math.min(await timed(step), await timed(step));
     if (seconds >= longEnough || count === batch) return seconds * (batch / count);
   }
@@ -99,7 +99,7 @@ async function timed(body: () => Promise<unknown>): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-/** Seconds per response that is generated from an image, of the oracle's length. */
+/** Seconds to generate one response of the oracle's length from an image. */
 async function generationSeconds(model: VisionLanguageModel, groups: readonly PuzzleGroup[]): Promise<number> {
   for (let count = 2; ; count *= 2) {
     const puzzles = drawPuzzles(groups, new Random(0), count);
@@ -110,3 +110,12 @@ async function generationSeconds(model: VisionLanguageModel, groups: readonly Pu
     if (seconds >= longEnough || count >= probePool) return seconds / count;
   }
 }
+
+/** How many parameters a model has: of all parts, or of the one whose names begin with `part`. */
+export function parameterCount(config: ModelConfig, part = ''): number {
+  const specs = parameterSpecs(config).filter(({ name }) => name.startsWith(part));
+  return specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+}
+
+/** `1.23 M` */
+export const millions = (count: number) => `${(count / 1e6).toFixed(2)} M`;

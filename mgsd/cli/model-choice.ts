@@ -5,11 +5,10 @@ import { decodeCheckpoint } from '../../models/index.js';
 import type { Checkpoint } from '../../models/index.js';
 import { presets, resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
+import type { StageName } from '../method/stages/stage.js';
 import { readFile } from '../runs/files.js';
 import { RunFolder } from '../runs/run-folder.js';
 import { parseCheckpointName } from '../runs/store.js';
-import type { CheckpointFile } from '../runs/store.js';
-import type { StageName } from '../method/stages/stage.js';
 import { checkInput, InputError, messageOf } from './errors.js';
 
 export interface ModelChoice {
@@ -30,30 +29,28 @@ const preferred: readonly StageName[] = ['stage2', 'stage1', 'stage0', 'direct']
  */
 export function chooseModel(file: string, stage: StageName | undefined, onNote: (note: string) => void): ModelChoice {
   const isFolder = fs.statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  if (!isFolder && stage !== undefined)
-    throw new InputError(`--stage chooses in a run's folder; ${file} is one checkpoint`);
-  const found = isFolder ? newestIn(file, stage, onNote) : { path: file, checkpoint: read(file) };
-  return { ...found, config: configOf(found.checkpoint) };
+  if (isFolder) return newestIn(file, stage, onNote);
+  if (stage !== undefined) throw new InputError(`--stage chooses in a run's folder; ${file} is one checkpoint`);
+  return read(file);
 }
 
-function read(file: string): Checkpoint {
+function read(file: string): ModelChoice {
   const bytes = checkInput(() => readFile(file));
-  return checkInput(() => decodeCheckpoint(bytes), `${file} is no usable checkpoint`);
+  const checkpoint = checkInput(() => decodeCheckpoint(bytes), `${file} is no usable checkpoint`);
+  return { path: file, checkpoint, config: configOf(checkpoint) };
 }
 
-function newestIn(
-  folder: string,
-  stage: StageName | undefined,
-  onNote: (note: string) => void,
-): Omit<ModelChoice, 'config'> {
+function newestIn(folder: string, stage: StageName | undefined, onNote: (note: string) => void): ModelChoice {
   if (!RunFolder.isRun(folder)) throw new InputError(`${folder} is not the folder of a run (it has no config.json)`);
   const stages = stage === undefined ? preferred : [stage];
-  const found = fs.readdirSync(folder).flatMap(name => parseCheckpointName(name, path.join(folder, name)) ?? []);
-  const rank = (file: CheckpointFile) => stages.indexOf(file.stage);
-  const files = found.filter(file => rank(file) >= 0).sort((a, b) => rank(a) - rank(b) || b.step - a.step);
-  for (const { path: candidate } of files) {
+  const files = fs
+    .readdirSync(folder)
+    .flatMap(name => parseCheckpointName(name, path.join(folder, name)) ?? [])
+    .filter(file => stages.includes(file.stage))
+    .sort((a, b) => stages.indexOf(a.stage) - stages.indexOf(b.stage) || b.step - a.step);
+  for (const file of files) {
     try {
-      return { path: candidate, checkpoint: read(candidate) };
+      return read(file.path);
     } catch (error) {
       onNote(`skipped: ${messageOf(error)}`);
     }

@@ -1,87 +1,155 @@
-/** Options that several commands share, and readers of option values. */
+/** Options of commands: each knows the type of its value, and those that several commands share are stated here, once. */
 import { InvalidArgumentError, Option } from 'commander';
-import type { Command } from 'commander';
-import { describeDevice, openDevice } from '../../core/index.js';
-import type { Device, DeviceChoice } from '../../core/index.js';
-import type { Terminal } from './terminal.js';
+import { modelPresets } from '../../models/index.js';
+import type { PresetName } from '../../models/index.js';
+import { SCORINGS } from '../exchange/scoring.js';
+import { stageNames } from '../runs/order.js';
+import { WORLD_NAMES } from '../worlds/registry.js';
+import { RENDER_STYLES } from '../worlds/world.js';
 
-/** What every command is given, and the exit code that it may set. */
-export interface CommandContext {
-  readonly terminal: Terminal;
-  exitCode: number;
+/** An option of commander with the type of its value. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- for `Flags`
+export class TypedOption<T> extends Option {
+  declare readonly type: T; // for the compiler only
+}
+
+/** The options of a command, by the names under which it reads their values. */
+export type Options = Readonly<Record<string, TypedOption<unknown>>>;
+/** The values of a command's options. */
+export type Flags<O extends Options> = { readonly [Name in keyof O]: O[Name]['type'] };
+
+/** Reads the value of an option. Throws InvalidArgumentError, whose message says what to give instead. */
+type Reader<T> = ((text: string) => T) & { readonly choices?: readonly string[] };
+
+/** An option without a value. */
+export function toggle(flags: string, description: string): TypedOption<boolean | undefined> {
+  return new TypedOption(flags, description);
+}
+
+/** An option with a value: `fallback`, or undefined, where it is left out. */
+export function option(flags: string, description: string): TypedOption<string | undefined>;
+export function option<T>(flags: string, description: string, read: Reader<T>): TypedOption<T | undefined>;
+export function option<T>(flags: string, description: string, read: Reader<T>, fallback: NoInfer<T>): TypedOption<T>;
+export function option<T>(flags: string, description: string, read?: Reader<T>, fallback?: T): TypedOption<unknown> {
+  const made = new TypedOption(flags, description).default(fallback);
+  if (read) made.argParser(read);
+  if (read?.choices) made.argChoices = [...read.choices];
+  return made;
+}
+
+/** An option that must be given. */
+export function required(flags: string, description: string): TypedOption<string> {
+  return new TypedOption<string>(flags, description).makeOptionMandatory();
+}
+
+/** An option that may be given several times. */
+export function repeated<T>(
+  flags: string,
+  description: string,
+  read: Reader<T>,
+): TypedOption<readonly T[] | undefined> {
+  const made: TypedOption<unknown> = option(flags, `${description} (may be repeated)`, read);
+  made.argParser<readonly T[] | undefined>((text, before = []) => [...before, read(text)]);
+  return made as TypedOption<readonly T[] | undefined>;
 }
 
 /** Reads a whole number between bounds. */
-export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): Reader<number> {
+  const range = most === Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${most}`;
   return text => {
     const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value > most)
-      throw new InvalidArgumentError(
-        `Give a whole number ${most === Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${most}`}.`,
-      );
-    return value;
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`Give a whole number ${range}.`);
   };
 }
 
-/** Collects the values of an option that may be given several times, each read by `read`. */
-export function several<T>(read: (text: string) => T): (text: string, before?: readonly T[]) => readonly T[] {
-  return (text, before = []) => [...before, read(text)];
+/** Reads a number above 0. */
+export function factor(most: number): Reader<number> {
+  return text => {
+    const value = Number(text);
+    if (value > 0 && value <= most) return value;
+    throw new InvalidArgumentError(`Give a number above 0, as in 0.1, and at most ${most}.`);
+  };
 }
 
-/** One of a few names. */
-export function oneOf<T extends string>(names: readonly T[]): (text: string) => T {
-  return text => {
+/** Reads one of a few names. */
+export function oneOf<const T extends string>(names: readonly T[]): Reader<T> {
+  const read = (text: string) => {
     const found = names.find(name => name === text);
     if (found === undefined) throw new InvalidArgumentError(`Choose from ${names.join(', ')}.`);
     return found;
   };
+  return Object.assign(read, { choices: names });
 }
 
-/** Seeds are counted in 31 bits, as everywhere in a run. */
+/** Reads a list with commas; what occurs twice counts once. */
+export function commaList<T>(read: Reader<T>): Reader<readonly T[]> {
+  return text => [...new Set(text.split(',').map(part => read(part.trim())))];
+}
+
+/** Seeds have 31 bits, here as in a run's configuration. */
 export const seedOf = wholeNumber(0, 2 ** 31 - 1);
 export const levelOf = wholeNumber(2, 8);
+export const pixelsOf = wholeNumber(8, 2048);
+export const splitOf = oneOf(['train', 'test']);
+export const worldOf = oneOf(WORLD_NAMES);
 
-export interface DeviceFlags {
-  readonly device: DeviceChoice;
-  readonly threads?: number;
-}
+export const jsonOption = toggle('--json', 'the result as JSON on standard output');
 
-const deviceChoices = ['auto', 'webgpu', 'wasm', 'cpu'] as const satisfies readonly DeviceChoice[];
+export const threadsOption = option(
+  '--threads <n>',
+  'worker threads (default: one per processor)',
+  wholeNumber(1, 256),
+);
 
-/** Adds --device and --threads. */
-export function addDeviceOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--device <name>', 'where to compute: auto takes a GPU if there is one, else wasm')
-        .choices(deviceChoices)
-        .default('auto'),
-    )
-    .option('--threads <n>', 'threads of the wasm backend (default: one per processor)', wholeNumber(1, 256));
-}
+/** Where to compute; see `withDevice`. */
+export const deviceOptions = {
+  device: option(
+    '--device <name>',
+    'where to compute: auto takes a GPU if there is one, else wasm',
+    oneOf(['auto', 'webgpu', 'wasm', 'cpu']),
+    'auto',
+  ),
+  threads: threadsOption,
+};
 
-/** Opens the chosen device, runs `body` with it and closes it, whatever happens. */
-export async function withDevice<T>(
-  { device: choice, threads }: DeviceFlags,
-  onNote: (note: string) => void,
-  body: (device: Device, description: string) => Promise<T>,
-): Promise<T> {
-  const device = await openDevice(choice, { onNote, ...(threads !== undefined && { threads }) });
-  let result: T;
-  try {
-    result = await body(device, describeDevice(device.capabilities));
-  } catch (error) {
-    await device.close().catch(() => {}); // a device that has failed may not close either; the first error says why
-    throw error;
-  }
-  await device.close();
-  return result;
-}
+/** What a run's configuration is made of; see `configFrom`. */
+export const configOptions = {
+  preset: option(
+    '--preset <name>',
+    'sizes and schedules (default: tiny)',
+    oneOf(Object.keys(modelPresets) as PresetName[]),
+  ),
+  config: option('--config <file>', 'JSON with what differs from the preset'),
+  set: repeated('--set <path=value>', 'one setting, as in stage0.steps=1000', String),
+};
 
-/** Adds examples below a command's help. */
-export function addExamples(
-  command: Command,
-  examples: readonly (readonly [command: string, what: string])[],
-): Command {
-  const lines = examples.map(([line, what]) => `  $ mgsd-lite ${line}\n      ${what}`);
-  return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
-}
+export const runSeedOption = option('--seed <n>', 'decides every puzzle, weight and sample (default: 1)', seedOf);
+
+/** Which generated puzzle: the same for `plan` and `data show`. */
+export const puzzleOptions = {
+  world: option('--world <name>', 'whose rules the puzzle follows', worldOf, 'frozenlake'),
+  level: option('--level <size>', 'board size of the generated puzzle', levelOf, 4),
+  seed: option('--seed <n>', 'another puzzle for every number', seedOf, 1),
+};
+
+/** Which of a run's checkpoints; see `chooseModel`. */
+export const checkpointStageOption = option(
+  '--stage <name>',
+  "in a run's folder: take the checkpoint of this stage",
+  oneOf(stageNames),
+);
+
+export const styleOption = option(
+  '--style <look>',
+  'training, or the held-out look that no model trains on',
+  oneOf(RENDER_STYLES),
+  'training',
+);
+
+export const scoringOption = option(
+  '--scoring <name>',
+  'strict, or one of the two rules of the published code',
+  oneOf(SCORINGS),
+  'strict',
+);

@@ -3,7 +3,7 @@ import { namedParams } from '../../core/backend.js';
 import type { Device } from '../../core/index.js';
 import { bytesPerElement } from '../../kernels/index.js';
 import type { Kernel } from '../../kernels/index.js';
-import { drawTable } from './results.js';
+import { drawTable, percent } from './results.js';
 import type { Terminal } from './terminal.js';
 
 interface Sum {
@@ -107,7 +107,6 @@ export class Profile {
 
   table(terminal: Terminal): string {
     const rows = this.rows();
-    const percent = (share: number) => (100 * share).toFixed(1);
     const cells = rows.map(({ kernel, calls, seconds, gigaflops, gigabytes, share }) => [
       kernel,
       String(calls),

@@ -41,7 +41,7 @@ export class Progress {
   }
 
   /** `details` follow the count: loss, success, speed. */
-  update(done: number, details: string): void {
+  update(done: number, details = ''): void {
     const task = this.#task;
     if (!task) return;
     task.done = done;

@@ -5,6 +5,9 @@ import { formatEstimate, tableCells, tableHeader, worldTable } from '../evaluati
 import type { TableRow } from '../evaluation/table.js';
 import type { Terminal } from './terminal.js';
 
+/** A share in percent, without its sign: `83.5`. */
+export const percent = (share: number): string => (100 * share).toFixed(1);
+
 /** Narrower terminals get the table of a run, and that of its worlds, as a list. */
 const tableColumns = 100;
 const worldTableColumns = 112;

@@ -1,37 +1,32 @@
-/** Which run a training is: a new one with a resolved configuration, or an old one that goes on with its own. */
+/** Which run a training is: a new one with the configuration that its options describe, or one that is resumed. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { PresetName } from '../../models/index.js';
 import { configSchema, parseOverride, presets, resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
+import type { StageName } from '../method/stages/stage.js';
 import { decodeRunState } from '../runs/checkpoints.js';
 import { readFile, readJson } from '../runs/files.js';
+import { stageBefore, stageNames, stagesOf } from '../runs/order.js';
 import { RunFolder } from '../runs/run-folder.js';
 import { parseCheckpointName } from '../runs/store.js';
-import type { StageName } from '../method/stages/stage.js';
-import { stageBefore, stageNames, stagesOf } from '../runs/order.js';
 import { createWorldByName } from '../worlds/registry.js';
 import { checkInput, InputError } from './errors.js';
-
-/** Runs go here unless told otherwise. */
-export const runsFolder = 'runs';
+import type { configOptions, Flags } from './options.js';
 
 /** Options that decide a configuration. */
-export interface ConfigFlags {
-  readonly preset?: PresetName;
-  readonly config?: string;
-  readonly set?: readonly string[];
-  readonly seed?: number;
-  readonly precision?: RunConfig['precision'];
-  readonly stage?: readonly StageName[];
-  readonly direct?: boolean;
+export interface ConfigFlags extends Partial<Flags<typeof configOptions>> {
+  readonly seed?: number | undefined;
+  readonly precision?: RunConfig['precision'] | undefined;
+  readonly stage?: readonly StageName[] | undefined;
+  readonly direct?: boolean | undefined;
 }
 
-export interface RunFlags extends ConfigFlags {
-  readonly out?: string;
+interface RunFlags extends ConfigFlags {
+  readonly out?: string | undefined;
   /** A folder, one of its checkpoints, or true for the newest run. */
-  readonly resume?: string | true;
+  readonly resume?: string | true | undefined;
 }
 
 export interface RunChoice {
@@ -43,6 +38,9 @@ export interface RunChoice {
   readonly from?: string;
 }
 
+/** New runs go here unless --out says otherwise. */
+const runsFolder = 'runs';
+
 /** @throws InputError that names what is wrong or contradicts itself */
 export function chooseRun(flags: RunFlags): RunChoice {
   if (flags.resume !== undefined) return resumedRun(flags, flags.resume);
@@ -52,7 +50,7 @@ export function chooseRun(flags: RunFlags): RunChoice {
     const before = stageBefore(stage);
     if (before && !stages.includes(before))
       throw new InputError(
-        `${stage} starts from the weights of ${before}: add --stage ${before}, or go on with a run that has it (--resume FOLDER --stage ${stage})`,
+        `${stage} starts from the weights of ${before}: add --stage ${before}, or resume a run that has it (--resume FOLDER --stage ${stage})`,
       );
   }
   return { config, stages, folder: flags.out ?? newFolder(config), resume: false };
@@ -60,32 +58,32 @@ export function chooseRun(flags: RunFlags): RunChoice {
 
 /** The configuration that the options describe, checked. @throws InputError */
 export function configFrom(flags: ConfigFlags): RunConfig {
-  const { preset, config: file, set = [], stage, direct } = flags;
-  const fromFile = file === undefined ? {} : readConfigFile(file);
-  const presetInFile = (fromFile as { preset?: unknown }).preset;
-  if (preset !== undefined && presetInFile !== undefined && preset !== presetInFile)
+  const { preset, config: file, stage, direct } = flags;
+  const [fromFile, ...others] = changesOf(flags);
+  const inFile = (fromFile as { preset?: unknown }).preset;
+  if (preset !== undefined && inFile !== undefined && preset !== inFile)
     throw new InputError(
-      `--preset ${preset} contradicts ${file ?? ''}, which says ${JSON.stringify(presetInFile)}: leave one out`,
+      `--preset ${preset} contradicts ${file ?? ''}, which says ${JSON.stringify(inFile)}: leave one out`,
     );
-  const base = preset ?? presetInFile ?? 'tiny';
+  const base = preset ?? inFile ?? 'tiny';
   if (typeof base !== 'string' || !Object.hasOwn(presets, base))
     throw new InputError(
       `configuration: there is no preset ${JSON.stringify(base)}; choose from ${Object.keys(presets).join(', ')}`,
     );
   return checkInput(() => {
-    const changes = [fromFile, ...set.map(parseOverride), ownOptions(flags)];
-    const config = resolveConfig(base as PresetName, ...changes, stage === undefined ? {} : { stages: [...stage] });
-    const checked = direct
-      ? { ...config, stages: stageNames.filter(s => s === 'direct' || stagesOf(config).includes(s)) }
-      : config;
-    for (const task of checked.tasks) createWorldByName(task.world, task.options); // refuses wrong generator options
-    return checked;
+    const config = resolveConfig(base as PresetName, fromFile, ...others, { stages: stage });
+    for (const task of config.tasks) createWorldByName(task.world, task.options); // refuses wrong generator options
+    return direct ? { ...config, stages: withDirect(stagesOf(config)) } : config;
   });
 }
 
-/** Settings that have an option of their own. */
-function ownOptions({ seed, precision }: Pick<ConfigFlags, 'seed' | 'precision'>): Partial<RunConfig> {
-  return { ...(seed !== undefined && { seed }), ...(precision !== undefined && { precision }) };
+const withDirect = (stages: readonly StageName[]) =>
+  stageNames.filter(name => name === 'direct' || stages.includes(name));
+
+/** What the file, --set and options of their own change about a configuration; later ones win. @throws InputError */
+function changesOf({ config: file, set = [], seed, precision }: ConfigFlags): readonly [object, ...object[]] {
+  const inFile = file === undefined ? {} : readConfigFile(file);
+  return [inFile, ...checkInput(() => set.map(parseOverride)), { seed, precision }];
 }
 
 function readConfigFile(file: string): object {
@@ -98,9 +96,9 @@ function readConfigFile(file: string): object {
 
 /** `runs/tiny-seed1-20260606-120000`, with a number at the end if that is taken. */
 function newFolder({ preset, seed }: RunConfig): string {
-  const [day = '', time = ''] = new Date()
+  const [day, time] = new Date()
     .toISOString()
-    .replace(/[-:]|\..*$/g, '')
+    .replaceAll(/[-:]|\..*$/g, '')
     .split('T');
   const name = path.join(runsFolder, `${preset}-seed${seed}-${day}-${time}`);
   let candidate = name;
@@ -108,33 +106,30 @@ function newFolder({ preset, seed }: RunConfig): string {
   return candidate;
 }
 
-function resumedRun(flags: RunFlags, resume: string | true): RunChoice {
-  const { out, stage, direct, ...changes } = flags;
-  const file = typeof resume === 'string' && isFile(resume) ? resume : undefined;
-  const named = file !== undefined ? path.dirname(file) : typeof resume === 'string' ? resume : undefined;
-  if (out !== undefined && named !== undefined && path.resolve(out) !== path.resolve(named))
-    throw new InputError(`--resume ${named} goes on in its own folder: leave --out ${out} out`);
-  const folder = named ?? out ?? newestRun();
-  if (!RunFolder.isRun(folder))
-    throw new InputError(`${folder} is not the folder of a run (it has no config.json): check the path of --resume`);
-  const stored = storedConfig(folder);
-  const asked = changedConfig(stored, changes);
-  const different = differences(stored, asked);
+function resumedRun({ out, stage, direct, ...changes }: RunFlags, resume: string | true): RunChoice {
+  const named = resume === true ? undefined : resume;
+  const isFile = named !== undefined && (fs.statSync(named, { throwIfNoEntry: false })?.isFile() ?? false);
+  const given = isFile ? path.dirname(named) : named;
+  if (out !== undefined && given !== undefined && path.resolve(out) !== path.resolve(given))
+    throw new InputError(`--resume ${given} continues in its own folder: leave --out ${out} out`);
+  const folder = given ?? out ?? newestRun();
+  const config = storedConfig(folder);
+  const { preset } = changes;
+  const asked = checkInput(() => resolveConfig(config.preset, config, { preset }, ...changesOf(changes)));
+  const different = differences(config, asked);
   if (different.length > 0)
     throw new InputError(
-      `${folder} was begun with another configuration (${different.join('; ')}): leave these options out to go on with it, or start a new run without --resume`,
+      `${folder} was begun with another configuration (${different.join('; ')}): leave these options out to continue it, or start a new run without --resume`,
     );
-  const stages = stage ? stageNames.filter(name => stage.includes(name)) : stagesOf(stored);
+  const stages = stage ? stageNames.filter(name => stage.includes(name)) : stagesOf(config);
   return {
-    config: stored,
-    stages: direct && !stages.includes('direct') ? [...stages, 'direct'] : stages,
+    config,
+    stages: direct ? withDirect(stages) : stages,
     folder,
     resume: true,
-    ...(file !== undefined && { from: checkedCheckpoint(file, stored) }),
+    ...(isFile && { from: checkedCheckpoint(named, config) }),
   };
 }
-
-const isFile = (file: string) => fs.statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
 
 /** The name of a checkpoint to resume from, which is read once to see whether it is good. @throws InputError */
 function checkedCheckpoint(file: string, config: RunConfig): string {
@@ -147,8 +142,10 @@ function checkedCheckpoint(file: string, config: RunConfig): string {
   return found.name;
 }
 
-/** The configuration that a run was begun with. @throws InputError if its file is broken */
+/** The configuration that a run was begun with. @throws InputError if the folder holds no run, or its file is broken */
 export function storedConfig(folder: string): RunConfig {
+  if (!RunFolder.isRun(folder))
+    throw new InputError(`${folder} is not the folder of a run (it has no config.json): check the path`);
   const file = path.join(folder, 'config.json');
   return checkInput(() => {
     const raw = readJson(file);
@@ -157,49 +154,23 @@ export function storedConfig(folder: string): RunConfig {
   }, `${file} cannot be used`);
 }
 
-/** What a run's configuration would be with the options that are given now. */
-function changedConfig(stored: RunConfig, { preset, config, set = [], ...flags }: ConfigFlags): RunConfig {
-  return checkInput(() =>
-    resolveConfig(
-      stored.preset,
-      stored,
-      preset === undefined ? {} : { preset },
-      config === undefined ? {} : readConfigFile(config),
-      ...set.map(parseOverride),
-      ownOptions(flags),
-    ),
-  );
-}
-
 /** `seed is 1, not 2` for every value that differs. */
-function differences(a: unknown, b: unknown, at = ''): string[] {
+function differences(a: unknown, b: unknown, at: readonly string[] = []): string[] {
   if (isDeepStrictEqual(a, b)) return [];
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null)
-    return [`${at} is ${JSON.stringify(a)}, not ${JSON.stringify(b)}`];
-  const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])];
-  return keys.flatMap(key =>
-    differences(
-      (a as Record<string, unknown>)[key],
-      (b as Record<string, unknown>)[key],
-      at === '' ? key : `${at}.${key}`,
-    ),
-  );
+    return [`${at.join('.')} is ${JSON.stringify(a)}, not ${JSON.stringify(b)}`];
+  const [left, right] = [a, b] as [Record<string, unknown>, Record<string, unknown>];
+  return Object.keys({ ...left, ...right }).flatMap(key => differences(left[key], right[key], [...at, key]));
 }
 
 /** The run in ./runs that was written to last. @throws InputError if there is none */
-export function newestRun(): string {
-  const runs = fs.existsSync(runsFolder) ? fs.readdirSync(runsFolder).map(name => path.join(runsFolder, name)) : [];
-  const dated = runs.filter(folder => RunFolder.isRun(folder)).map(folder => ({ folder, time: lastChange(folder) }));
-  const newest = dated.sort((a, b) => b.time - a.time)[0];
-  if (!newest)
-    throw new InputError(`there is no run in ${runsFolder}/ to go on with: name its folder, as in --resume FOLDER`);
-  return newest.folder;
-}
-
-function lastChange(folder: string): number {
-  return Math.max(
-    ...fs
-      .readdirSync(folder)
-      .map(name => fs.statSync(path.join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? 0),
-  );
+function newestRun(): string {
+  const names = fs.existsSync(runsFolder) ? fs.readdirSync(runsFolder) : [];
+  const runs = names.map(name => path.join(runsFolder, name)).filter(folder => RunFolder.isRun(folder));
+  const time = (file: string) => fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const lastChange = (run: string) => Math.max(...fs.readdirSync(run).map(name => time(path.join(run, name))));
+  const [newest] = runs.sort((a, b) => lastChange(b) - lastChange(a));
+  if (newest === undefined)
+    throw new InputError(`there is no run in ${runsFolder}/ to resume: name its folder, as in --resume FOLDER`);
+  return newest;
 }

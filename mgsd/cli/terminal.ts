@@ -5,9 +5,9 @@ export type Colours = ReturnType<typeof pc.createColors>;
 
 export interface Terminal {
   /** Writes lines to standard output; a line break is added. */
-  out(text: string): void;
+  readonly out: (text: string) => void;
   /** Writes lines to standard error; a line break is added. */
-  err(text: string): void;
+  readonly err: (text: string) => void;
   /** Standard error if it is a terminal that can show a progress bar. */
   readonly bar: NodeJS.WriteStream | undefined;
   /** Characters per line of standard output; undefined if it is not a terminal. */

@@ -11,7 +11,7 @@ const clearlyAbove = (a: Estimate, b: Estimate) => a.low > b.high;
  * What each stage did, computed from the rows that there are: nothing is claimed that the intervals do not carry.
  * @returns at most one sentence per stage, and one about whether the model looks at its image
  */
-export function story(rows: readonly TableRow[]): string[] {
+export function stageSentences(rows: readonly TableRow[]): string[] {
   const row = (name: RowName) => rows.find(found => found.name === name);
   const [symbolic, base, stage1, mgsd, direct] = (['symbolic', 'base', 'stage1', 'mgsd', 'direct'] as const).map(row);
   const sentences: string[] = [];

@@ -12,7 +12,7 @@ import { writePuzzle } from './puzzle-files.js';
 import { instancePool } from '../method/split.js';
 import type { SplitName } from '../method/split.js';
 import { createWorldByName } from '../worlds/registry.js';
-import type { RenderStyle, World } from '../worlds/world.js';
+import type { RenderStyle, World, WorldInstance } from '../worlds/world.js';
 
 /** Plain data, so that it can go to a worker thread. */
 export interface GenerateJob {
@@ -50,14 +50,26 @@ export function runJob(job: GenerateJob): GenerateReport {
   const exhausted: string[] = [];
   const onExhausted = (difficulty: string) => exhausted.push(difficulty);
   const pool = instancePool(world, level, new Random(seed, stream, level), { split, count, turns, onExhausted });
+  pool.forEach((instance, index) =>
+    writePuzzle(folder, { world, instance }, { split, index, seed, options: job.options }, pixels, style),
+  );
+  return { ...countPuzzles(world, level, split, pool), exhausted };
+}
+
+/** What there is among puzzles of one board size on one side of the split. */
+export function countPuzzles(
+  world: World,
+  level: number,
+  split: SplitName,
+  instances: readonly WorldInstance[],
+): GenerateReport {
   const byDifficulty: Record<string, number> = {};
-  pool.forEach((instance, index) => {
+  for (const instance of instances) {
     const difficulty = world.difficulty(instance);
     byDifficulty[difficulty] = (byDifficulty[difficulty] ?? 0) + 1;
-    writePuzzle(folder, { world, instance }, { split, index, seed, options: job.options }, pixels, style);
-  });
-  const layouts = [...new Set(pool.map(instance => world.layoutKey(instance)))];
-  return { world: world.name, level, split, samples: pool.length, byDifficulty, exhausted, layouts };
+  }
+  const layouts = [...new Set(instances.map(instance => world.layoutKey(instance)))];
+  return { world: world.name, level, split, samples: instances.length, byDifficulty, exhausted: [], layouts };
 }
 
 /** A worker's answer to a job. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import type { StageName } from '../method/stages/stage.js';
-import { story } from '../evaluation/summary.js';
+import { stageSentences } from '../evaluation/summary.js';
 import { stageNames } from '../runs/order.js';
 import type { Puzzle } from '../method/puzzles.js';
 import { svgPath } from './board.js';
@@ -107,7 +107,7 @@ function resultSection(runs: readonly ReportRun[]): Html {
       run =>
         html`${runs.length > 1 && html`<h3>${run.name}</h3>`}
           <ul>
-            ${story(run.table).map(line => html`<li>${line}</li>`)}
+            ${stageSentences(run.table).map(line => html`<li>${line}</li>`)}
           </ul>`,
     )}
     <div class="panel">${resultTable(runs)}${levelTable(runs)}</div>`;

@@ -3,7 +3,7 @@ import pc from 'picocolors';
 import { errorLine } from '../../../mgsd/cli/errors.js';
 import { Progress } from '../../../mgsd/cli/progress.js';
 import { resultTable, wrap } from '../../../mgsd/cli/results.js';
-import { story } from '../../../mgsd/evaluation/summary.js';
+import { stageSentences } from '../../../mgsd/evaluation/summary.js';
 import { catchSignals } from '../../../mgsd/cli/signals.js';
 import { formatBytes, formatDuration } from '../../../mgsd/cli/terminal.js';
 import type { Terminal } from '../../../mgsd/cli/terminal.js';
@@ -41,9 +41,9 @@ function tableOf(rates: Partial<Record<RowName, readonly [success: number, recap
 
 const good = { symbolic: [95, 100], base: [0, 0], stage1: [2, 98], mgsd: [90, 97], 'mgsd-blank': [5, 0], 'mgsd-shuffled': [10, 0] } as const; // prettier-ignore
 
-describe('the story of a run', () => {
+describe('sentences about a run', () => {
   it('says what each stage did', () => {
-    expect(story(tableOf(good))).toEqual([
+    expect(stageSentences(tableOf(good))).toEqual([
       'Stage 0 made a planner that solves 95 % of unseen puzzles from symbols; shown an image instead, it solves 0 %.',
       'Stage 1 taught it to write down 98 % of the boards it sees, and to plan on 2 %.',
       'Stage 2 taught it to plan from what it sees: 2 % became 90 %, which closes 95 % of the gap between image and symbols.',
@@ -52,19 +52,19 @@ describe('the story of a run', () => {
   });
 
   it('claims nothing that the intervals do not carry', () => {
-    const sentences = story(tableOf({ ...good, stage1: [85, 98], 'mgsd-shuffled': [88, 0], direct: [92, 99] }));
+    const sentences = stageSentences(tableOf({ ...good, stage1: [85, 98], 'mgsd-shuffled': [88, 0], direct: [92, 99] }));
     expect(sentences[2]).toBe('Stage 2 brought no gain beyond the intervals (85 % before, 90 % after).');
     expect(sentences[3]).toMatch(/^It does not depend on its image/);
     expect(sentences[4]).toMatch(/92 %, which is no different, within the intervals, from MGSD/);
-    expect(story(tableOf({ ...good, direct: [100, 100] })).at(-1)).toMatch(/100 %, which is better than MGSD/);
-    expect(story(tableOf({ ...good, direct: [50, 100] })).at(-1)).toMatch(/50 %, which is worse than MGSD/);
+    expect(stageSentences(tableOf({ ...good, direct: [100, 100] })).at(-1)).toMatch(/100 %, which is better than MGSD/);
+    expect(stageSentences(tableOf({ ...good, direct: [50, 100] })).at(-1)).toMatch(/50 %, which is worse than MGSD/);
   });
 
   it('tells of the stages that there were', () => {
-    expect(story(tableOf({ symbolic: [95, 100] }))).toEqual([
+    expect(stageSentences(tableOf({ symbolic: [95, 100] }))).toEqual([
       'Stage 0 made a planner that solves 95 % of unseen puzzles from symbols.',
     ]);
-    expect(story([])).toEqual([]);
+    expect(stageSentences([])).toEqual([]);
   });
 });
 

@@ -1,4 +1,4 @@
-/** One forward pass, written down so that another program can repeat it: inputs in every form, and the logits. */
+/** One forward pass for another program to repeat: its inputs in every form, and the logits. */
 import { noGrad } from '../../core/index.js';
 import { modelInputs, packBatch, patchArray, patchCount } from '../../models/index.js';
 import type { SafeTensor, Sequence, VisionLanguageModel } from '../../models/index.js';
@@ -16,7 +16,7 @@ const perGroup = 2;
  * Letters as in models/README.md: R packed rows, N rows with outputs, V vocabulary, B images, S sequences.
  * @returns tensors and metadata of a safetensors file
  */
-export async function dumpForward(
+export async function recordForwardPass(
   model: VisionLanguageModel,
   groups: readonly PuzzleGroup[],
   shown: readonly EvaluationInput[],

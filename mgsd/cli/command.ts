@@ -1,0 +1,84 @@
+/** A command as one object: its help, its options, and what it does. */
+import type { Argument, Command } from 'commander';
+import type { Flags, Options } from './options.js';
+import type { Terminal } from './terminal.js';
+
+/** What every command is given; it may set the exit code. */
+export interface CommandContext {
+  readonly terminal: Terminal;
+  exitCode: number;
+}
+
+/** The outcome of a command: `data` is printed with --json, `lines` without. */
+export interface Result {
+  readonly data: unknown;
+  readonly lines: () => readonly string[];
+}
+
+interface Help {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  readonly description?: string;
+  readonly examples?: readonly (readonly [line: string, what: string])[];
+}
+
+interface CommandSpec<O extends Options, A> extends Help {
+  readonly argument?: Argument;
+  readonly options: O;
+  /** A command that prints as it goes returns nothing. */
+  run(flags: Flags<O>, context: CommandContext, argument: A): Promise<Result | void> | Result | void;
+}
+
+/** Adds a command to the program, or to a group of commands. */
+export type AddCommand = (parent: Command, context: CommandContext) => void;
+
+/** @template A type of the command's argument: string, string | undefined, or a list, as its brackets say */
+export function defineCommand<O extends Options, A = undefined>(spec: CommandSpec<O, A>): AddCommand {
+  return (parent, context) => {
+    const command = addHelp(parent.command(spec.name), spec);
+    if (spec.argument) command.addArgument(spec.argument);
+    for (const option of Object.values(spec.options)) command.addOption(option);
+    command.action(async () => {
+      const values = command.opts();
+      const named = Object.entries(spec.options).map(
+        ([name, option]) => [name, values[option.attributeName()]] as const,
+      );
+      const result = await spec.run(Object.fromEntries(named) as Flags<O>, context, command.processedArgs[0] as A);
+      if (result)
+        context.terminal.out(values['json'] ? JSON.stringify(result.data, null, 2) : result.lines().join('\n'));
+    });
+  };
+}
+
+/** Commands below a common name, as in `data generate`. */
+export function defineGroup(help: Help, commands: readonly AddCommand[]): AddCommand {
+  return (parent, context) => {
+    const group = addHelp(parent.command(help.name), help);
+    for (const add of commands) add(group, context);
+  };
+}
+
+/** Adds the words of a command, with its examples below. */
+export function addHelp(command: Command, { summary, description = '', examples = [] }: Omit<Help, 'name'>): Command {
+  const lines = examples.map(([line, what]) => `  $ mgsd-lite ${line}\n      ${what}`);
+  command.summary(summary).description(description);
+  return lines.length > 0 ? command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`) : command;
+}
+
+/**
+ * A command line for pasting into a shell: `mgsd-lite train --resume runs/a --threads 2`.
+ * @param options values by long name; undefined and false are left out, lists repeat the option
+ */
+export function commandLine(
+  command: string,
+  options: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>,
+): string {
+  const quoted = (text: string) => (/^[\w./=,-]+$/.test(text) ? text : `'${text}'`);
+  const words = Object.entries(options).flatMap(([name, value]) => {
+    if (value === undefined || value === false) return [];
+    if (value === true) return [`--${name}`];
+    return [value].flat().map(one => `--${name} ${quoted(String(one))}`);
+  });
+  return ['mgsd-lite', command, ...words].join(' ');
+}

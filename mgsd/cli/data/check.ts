@@ -1,0 +1,69 @@
+/** `mgsd-lite data check`: what folders of samples hold, what is wrong with them, and which layouts they share. */
+import path from 'node:path';
+import { Argument } from 'commander';
+import { countPuzzles } from '../../exchange/generate.js';
+import type { GenerateReport } from '../../exchange/generate.js';
+import { readPuzzleFolder } from '../../exchange/puzzle-files.js';
+import type { StoredPuzzle } from '../../exchange/puzzle-files.js';
+import { splitOf } from '../../method/split.js';
+import { defineCommand } from '../command.js';
+import { checkInput, exitCodes } from '../errors.js';
+import { jsonOption } from '../options.js';
+import { problemLines, sideOf } from '../stored-puzzles.js';
+import { countsOf, countsTable, overlapLine } from './counts.js';
+
+export const checkCommand = defineCommand({
+  name: 'check',
+  summary: 'read folders of samples: what is in them, what is wrong, and which layouts they share',
+  description:
+    'Reads every sample as `eval --data` does: a board that can be solved, fields that agree with it, a solution that solves it.\n' +
+    'Ends with code 2 if a file is no sample, or if training and test puzzles share a layout.',
+  argument: new Argument('<folder...>', 'folders of samples'),
+  options: { json: jsonOption },
+  examples: [
+    ['data check puzzles', 'counts, and the proof that puzzles/train and puzzles/test share no layout'],
+    ['data check puzzles/train public-test --json', 'does a public test set share layouts with these?'],
+  ],
+  run({ json }, context, folders: readonly string[]) {
+    const { terminal } = context;
+    const read = folders.map(folder => checkInput(() => readPuzzleFolder(folder)));
+    const counts = countsOf(read.flatMap(({ puzzles }) => reportsOf(puzzles)));
+    const problems = read.flatMap(({ root, problems }) =>
+      problems.map(problem => ({ ...problem, path: path.join(root, problem.path) })),
+    );
+    const notes = read.flatMap(({ root, puzzles }) =>
+      puzzles.flatMap(({ textFile, notes }) => notes.map(note => ({ path: path.join(root, textFile), note }))),
+    );
+    const testOnTrainingSide = read
+      .flatMap(({ puzzles }) => puzzles)
+      .filter(sample => sideOf(sample) === 'test' && splitOf(sample.world, sample.instance) === 'train').length;
+    if (problems.length > 0 || counts.layouts.shared > 0) context.exitCode = exitCodes.input;
+    if (!json) read.flatMap(problemLines).forEach(terminal.err);
+    const lines = () => [
+      ...notes.map(({ path: file, note }) => `${file}: note: ${note}`),
+      countsTable(counts, terminal),
+      `${counts.samples} samples, ${problems.length} files that are none`,
+      overlapLine(counts),
+      ...(testOnTrainingSide > 0
+        ? [
+            `${testOnTrainingSide} test samples have a layout that mgsd-lite itself trains on: its own split goes by hash (mgsd/method/split.ts)`,
+          ]
+        : []),
+    ];
+    return { data: { ...counts, testOnTrainingSide, problems, notes }, lines };
+  },
+});
+
+/** What there is of each world, board size and side. */
+function reportsOf(samples: readonly StoredPuzzle[]): GenerateReport[] {
+  const groups = new Map<string, StoredPuzzle[]>();
+  for (const sample of samples) {
+    const key = `${sample.world.name} ${sample.instance.size} ${sideOf(sample)}`;
+    groups.set(key, [...(groups.get(key) ?? []), sample]);
+  }
+  return [...groups.values()].map(members => {
+    const first = members[0]!;
+    const instances = members.map(({ instance }) => instance);
+    return countPuzzles(first.world, first.instance.size, sideOf(first), instances);
+  });
+}

@@ -1,0 +1,70 @@
+/** What a training says on its way: lines and a progress bar for people, or an event a line for programs. */
+import { summarize } from '../evaluation/evaluate.js';
+import { rowTitles } from '../evaluation/table.js';
+import type { Metrics, StageName } from '../method/stages/stage.js';
+import type { TrainObserver } from '../runs/train-options.js';
+import { Progress } from './progress.js';
+import { rowLine } from './results.js';
+import type { Terminal } from './terminal.js';
+
+export class Reporter {
+  readonly #terminal: Terminal;
+  /** Undefined with --json. */
+  readonly #progress: Progress | undefined;
+
+  constructor(terminal: Terminal, json = false) {
+    this.#terminal = terminal;
+    this.#progress = json ? undefined : new Progress(terminal);
+  }
+
+  /** One message in both forms: the fields of an event, and the lines for people. */
+  say(event: string, fields: object, lines: () => string): void {
+    this.#progress?.end();
+    this.#terminal.out(this.#progress ? lines() : JSON.stringify({ event, ...fields }));
+  }
+
+  /** A remark beside the progress bar. */
+  readonly note = (note: string): void => {
+    if (this.#progress) this.#progress.write(this.#terminal.colours.dim(note));
+    else this.say('note', { note }, () => note);
+  };
+
+  /** Callbacks of a run that goes through these stages. */
+  observer(stages: readonly StageName[]): TrainObserver {
+    const progress = this.#progress;
+    const onNote = this.note;
+    const onRow: TrainObserver['onRow'] = (name, items) => {
+      const summary = summarize(items);
+      this.say('row', { name, title: rowTitles[name], ...summary }, () => rowLine(rowTitles[name], summary));
+    };
+    if (!progress) {
+      const event = (name: string, fields: object) => this.say(name, fields, () => '');
+      return {
+        onStage: stage => event('stage', stage),
+        onStep: step => event('step', step),
+        onEvaluation: (row, done, total) => event('evaluation', { row, done, total }),
+        onRow,
+        onNote,
+      };
+    }
+    return {
+      onStage: ({ stage, title, step, steps }) => {
+        if (step < steps)
+          progress.begin(`${stage} (${stages.indexOf(stage) + 1} of ${stages.length}) ${title}`, steps, step);
+      },
+      onStep: ({ step, metrics, samplesPerSecond }) => progress.update(step, stepDetails(metrics, samplesPerSecond)),
+      onEvaluation: (row, done, total) => {
+        const title = `evaluating ${row}`;
+        if (progress.title !== title) progress.begin(title, total);
+        progress.update(done);
+      },
+      onRow,
+      onNote,
+    };
+  }
+}
+
+function stepDetails({ loss = NaN, rolloutSuccess }: Metrics, samplesPerSecond: number): string {
+  const success = rolloutSuccess === undefined ? '' : `, rollout success ${(100 * rolloutSuccess).toFixed(0)} %`;
+  return `loss ${loss.toFixed(4)}${success}, ${samplesPerSecond.toFixed(0)} samples/s`;
+}
