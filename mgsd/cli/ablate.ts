@@ -1,7 +1,7 @@
 /** `mgsd-lite ablate`: the method beside its parts and its alternatives, in one table over several seeds. */
 import type { Device } from '../../core/index.js';
 import { ablate, plannedRuns, runConfig } from '../ablation/ablate.js';
-import type { PlannedRun } from '../ablation/ablate.js';
+import type { AblateOptions, PlannedRun } from '../ablation/ablate.js';
 import { ablationNames, ablationRows, plannedImages, scaled } from '../ablation/rows.js';
 import { ablationCells, ablationLegend } from '../ablation/table.js';
 import type { AblationResult } from '../ablation/table.js';
@@ -9,11 +9,9 @@ import type { RunConfig } from '../method/config.js';
 import { heldOutGroups } from '../method/puzzles.js';
 import { stageSize } from '../method/stages/probe.js';
 import type { StageName } from '../method/stages/stage.js';
-import { stageNames } from '../runs/order.js';
-import { Interrupted } from '../runs/train-options.js';
 import { commandLine, defineCommand } from './command.js';
 import type { CommandContext } from './command.js';
-import { withDevice } from './device.js';
+import { deviceWords, withDevice } from './device.js';
 import { checkInput } from './errors.js';
 import { estimateRun } from './estimate.js';
 import type { StageEstimate } from './estimate.js';
@@ -22,7 +20,6 @@ import type { Flags } from './options.js';
 import { Reporter } from './reporter.js';
 import { drawTable, wrap } from './results.js';
 import { configFrom } from './run-choice.js';
-import { catchSignals } from './signals.js';
 import { formatDuration } from './terminal.js';
 import type { Terminal } from './terminal.js';
 
@@ -67,11 +64,12 @@ export const ablateCommand = defineCommand({
       if (!flags.dryRun) heldOutGroups(config); // too few puzzles: fail now, not after hours
     });
     const say = json ? () => {} : context.terminal.out;
-    await withDevice(flags, say, async (device, description) => {
+    const body = async (device: Device, description: string) => {
       say(description);
       const ablation = { runs, rows, config, device, flags, reporter: new Reporter(context.terminal, json) };
       await (flags.dryRun ? showDurations(ablation, context) : trainAll(ablation, context));
-    });
+    };
+    await withDevice(flags, body, say);
   },
 });
 
@@ -88,34 +86,29 @@ interface Ablation {
 async function trainAll({ runs, rows, config, device, flags, reporter }: Ablation, context: CommandContext) {
   const { out, seeds, json } = flags;
   const { terminal } = context;
-  const signals = catchSignals(name =>
-    reporter.note(`${name}: finishing this step and saving a checkpoint; send it again to stop at once`),
-  );
   const command = commandLine('ablate', {
-    ...{ preset: flags.preset, config: flags.config, set: flags.set, scale: flags.scale },
-    ...{ rows: flags.rows?.join(','), seeds: seeds.join(','), out },
-    ...{ device: flags.device === 'auto' ? undefined : flags.device, threads: flags.threads },
+    preset: flags.preset,
+    config: flags.config,
+    set: flags.set,
+    scale: flags.scale,
+    rows: flags.rows?.join(','),
+    seeds: seeds.join(','),
+    out,
+    ...deviceWords(flags),
   });
   let place = '';
-  try {
-    const table = await ablate({
-      ...{ config, rows, seeds, device, out, command },
-      signal: signals.signal,
-      observer: json ? {} : reporter.observer(stageNames),
-      onNote: reporter.note,
-      onRun: (run, state) => {
-        place = `run ${runs.findIndex(({ folder }) => folder === run.folder) + 1} of ${runs.length}`;
-        reporter.say('run', { state, ...run }, () => terminal.colours.bold(`${place}: ${run.folder} ${state}`));
-      },
-    });
+  const onRun: AblateOptions['onRun'] = (run, state) => {
+    place = `run ${runs.findIndex(({ folder }) => folder === run.folder) + 1} of ${runs.length}`;
+    reporter.say('run', { state, ...run }, () => terminal.colours.bold(`${place}: ${run.folder} ${state}`));
+  };
+  const body = async (signal: AbortSignal) => {
+    const callbacks = { observer: json ? {} : reporter.observer(), onNote: reporter.note, onRun };
+    const table = await ablate({ config, rows, seeds, device, out, command, signal, ...callbacks });
     reporter.say('end', { out, rows: table }, () => describeTable(table, out, terminal));
-  } catch (error) {
-    if (!(error instanceof Interrupted)) throw error;
-    reporter.say('interrupted', { resume: command }, () => `stopped in ${place}. Continue with: ${command}`);
-    context.exitCode = signals.exitCode;
-  } finally {
-    signals.release();
-  }
+  };
+  await reporter.train(context, body, () =>
+    reporter.say('interrupted', { resume: command }, () => `stopped in ${place}. Continue with: ${command}`),
+  );
 }
 
 function describeTable(table: readonly AblationResult[], out: string, terminal: Terminal): string {

@@ -1,5 +1,6 @@
 /** A command as one object: its help, its options, and what it does. */
-import type { Argument, Command } from 'commander';
+import { Argument } from 'commander';
+import type { Command } from 'commander';
 import type { Flags, Options } from './options.js';
 import type { Terminal } from './terminal.js';
 
@@ -24,10 +25,10 @@ interface Help {
 }
 
 interface CommandSpec<O extends Options, A> extends Help {
-  readonly argument?: Argument;
+  readonly argument?: readonly [name: string, description: string, choices?: readonly string[]];
   readonly options: O;
   /** A command that prints as it goes returns nothing. */
-  run(flags: Flags<O>, context: CommandContext, argument: A): Promise<Result | void> | Result | void;
+  run(flags: Flags<O>, context: CommandContext, argument: A): Promise<Result | undefined> | Result | undefined;
 }
 
 /** Adds a command to the program, or to a group of commands. */
@@ -37,7 +38,9 @@ export type AddCommand = (parent: Command, context: CommandContext) => void;
 export function defineCommand<O extends Options, A = undefined>(spec: CommandSpec<O, A>): AddCommand {
   return (parent, context) => {
     const command = addHelp(parent.command(spec.name), spec);
-    if (spec.argument) command.addArgument(spec.argument);
+    const [name, about, choices] = spec.argument ?? [];
+    if (name !== undefined)
+      command.addArgument(choices ? new Argument(name, about).choices(choices) : new Argument(name, about));
     for (const option of Object.values(spec.options)) command.addOption(option);
     command.action(async () => {
       const values = command.opts();

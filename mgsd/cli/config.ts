@@ -3,15 +3,17 @@ import { z } from 'zod';
 import { configSchema } from '../method/config.js';
 import { writeFileAtomic } from '../runs/files.js';
 import { defineCommand, defineGroup } from './command.js';
-import { configOptions, option, runSeedOption } from './options.js';
+import { configOptions, option } from './options.js';
 import { configFrom } from './run-choice.js';
 
 const showCommand = defineCommand({
   name: 'show',
   summary: 'every setting, after presets and changes',
-  options: { ...configOptions, seed: runSeedOption },
+  options: configOptions,
   examples: [['config show --set stage2.writer=teacher', 'what a run with this change would be']],
-  run: (flags, { terminal }) => terminal.out(JSON.stringify(configFrom(flags), null, 2)),
+  run(flags, { terminal }) {
+    terminal.out(JSON.stringify(configFrom(flags), null, 2));
+  },
 });
 
 const schemaCommand = defineCommand({

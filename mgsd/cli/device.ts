@@ -8,8 +8,8 @@ export type DeviceFlags = Flags<typeof deviceOptions>;
 /** Opens the chosen device, runs `body` with it and closes it. @param onNote told why a better device is not used */
 export async function withDevice<T>(
   { device: choice, threads }: DeviceFlags,
-  onNote: (note: string) => void,
   body: (device: Device, description: string) => Promise<T>,
+  onNote: (note: string) => void = () => {},
 ): Promise<T> {
   const device = await openDevice(choice, { onNote, ...(threads !== undefined && { threads }) });
   let result: T;
@@ -21,4 +21,9 @@ export async function withDevice<T>(
   }
   await device.close();
   return result;
+}
+
+/** The device's options for a `commandLine`. */
+export function deviceWords({ device, threads }: DeviceFlags): Partial<DeviceFlags> {
+  return device === 'auto' ? { threads } : { device, threads };
 }

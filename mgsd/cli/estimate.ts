@@ -1,6 +1,6 @@
 /**
- * What a run will cost, from a few measured steps of each stage on the chosen device. Batches grow until a step takes long
- * enough to be timed; the time of a whole step follows by proportion.
+ * What a run will cost, from a few measured steps of each stage on the chosen device. Batches grow until a step takes
+ * long enough to be timed; the time of a whole step follows by proportion.
  */
 import { AdamW, Random, sizeOf } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
@@ -29,7 +29,7 @@ export interface StageEstimate {
 export interface RunEstimate {
   readonly stages: readonly StageEstimate[];
   readonly seconds: number;
-  /** The most that tensors take on the device at any time (mgsd/runs/memory-need.ts), and what this process takes by now. */
+  /** The most that tensors take on the device at any time (see memory-need.ts), and what this process takes by now. */
   readonly deviceBytes: number;
   readonly processBytes: number;
   /** What the run's folder will hold at the end, and its largest checkpoint. */
@@ -39,7 +39,7 @@ export interface RunEstimate {
 
 /** A step that takes this many seconds is long enough to be timed. */
 const longEnough = 0.25;
-/** Average bytes of a line in the log and in an evaluation file; checkpoints kept of each stage: the last two and the best. */
+/** Average bytes of a line in the log and in an evaluation file; of each stage two checkpoints are kept and the best. */
 const logLineBytes = 600;
 const itemBytes = 700;
 const checkpointsKept = 3;
@@ -55,16 +55,15 @@ export async function estimateRun(
   const { preset, precision, seed } = config;
   const model = new VisionLanguageModel(device, modelPresets[preset], { precision }).initialize(seed);
   const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
-  const generation = await generationSeconds(model, groups);
+  const perResponse = await secondsPerPuzzle(probePool, count => generation(model, groups, count));
   const items = heldOutGroups(small).length * config.evaluation.puzzles;
   const setting = { config: small, student: model, planner: model, optimizer, groups };
   const estimates: StageEstimate[] = [];
   for (const stage of stageNames.filter(name => stages.includes(name))) {
     const { steps, batch } = stageSize(config, stage);
-    const step = (count: number) => probeStep(stage, setting, count);
-    const rollouts = stage === 'stage2' ? batch : 0;
-    const secondsPerStep = (await timeSteps(batch, step)) + rollouts * generation;
-    const evaluationSeconds = evaluatedRows(stage).length * items * generation;
+    const perPuzzle = await secondsPerPuzzle(batch, count => probeStep(stage, setting, count));
+    const secondsPerStep = batch * (perPuzzle + (stage === 'stage2' ? perResponse : 0));
+    const evaluationSeconds = evaluatedRows(stage).length * items * perResponse;
     estimates.push({ stage, steps, batch, secondsPerStep, trainingSeconds: steps * secondsPerStep, evaluationSeconds });
   }
   const checkpointBytes = 3 * 4 * model.parameters.flat.size; // values and two moments in f32
@@ -83,13 +82,13 @@ export async function estimateRun(
   };
 }
 
-/** Seconds of a step with `batch` puzzles, from the smallest batch that can be timed. */
-async function timeSteps(batch: number, stepWith: (batch: number) => () => Promise<void>): Promise<number> {
-  for (let count = Math.min(batch, 2); ; count = Math.min(batch, 2 * count)) {
-    const step = stepWith(count);
+/** Seconds per puzzle of a step, from the smallest batch that can be timed; `most` is the largest. */
+async function secondsPerPuzzle(most: number, stepWith: (batch: number) => () => Promise<unknown>): Promise<number> {
+  for (let batch = Math.min(most, 2); ; batch = Math.min(most, 2 * batch)) {
+    const step = stepWith(batch);
     const first = await timed(step); // compiles shaders and allocates memory
     const seconds = first > 8 * longEnough ? first : Math.min(await timed(step), await timed(step));
-    if (seconds >= longEnough || count === batch) return seconds * (batch / count);
+    if (seconds >= longEnough || batch === most) return seconds / batch;
   }
 }
 
@@ -99,16 +98,11 @@ async function timed(body: () => Promise<unknown>): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-/** Seconds to generate one response of the oracle's length from an image. */
-async function generationSeconds(model: VisionLanguageModel, groups: readonly PuzzleGroup[]): Promise<number> {
-  for (let count = 2; ; count *= 2) {
-    const puzzles = drawPuzzles(groups, new Random(0), count);
-    const maxTokens = Math.max(...puzzles.map(({ world, instance }) => oracleResponse(world, instance).length));
-    const body = () => respond(model, puzzles, 'image', { maxTokens, temperature: 1 });
-    const first = await timed(body);
-    const seconds = first > 8 * longEnough ? first : await timed(body);
-    if (seconds >= longEnough || count >= probePool) return seconds / count;
-  }
+/** Generates responses of the oracle's length from images of this many puzzles. */
+function generation(model: VisionLanguageModel, groups: readonly PuzzleGroup[], count: number): () => Promise<unknown> {
+  const puzzles = drawPuzzles(groups, new Random(0), count);
+  const maxTokens = Math.max(...puzzles.map(({ world, instance }) => oracleResponse(world, instance).length));
+  return () => respond(model, puzzles, 'image', { maxTokens, temperature: 1 });
 }
 
 /** How many parameters a model has: of all parts, or of the one whose names begin with `part`. */

@@ -1,4 +1,4 @@
-/** What `mgsd-lite eval` prints: success by board size, all rates by world, kinds of failures, and the perception questions. */
+/** What `mgsd-lite eval` prints: rates by board size and by world, how it failed, and the perception questions. */
 import type { Breakdown, Rates } from '../evaluation/breakdown.js';
 import type { EvaluationInput, RowSummary } from '../evaluation/evaluate.js';
 import type { Estimate } from '../evaluation/intervals.js';

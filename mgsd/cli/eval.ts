@@ -1,17 +1,16 @@
 /** `mgsd-lite eval`: a model on held-out puzzles. */
 import path from 'node:path';
-import { Argument } from 'commander';
+import type { Device } from '../../core/index.js';
 import { encodeSafetensors, loadModel } from '../../models/index.js';
-import type { VisionLanguageModel } from '../../models/index.js';
 import { breakDown } from '../evaluation/breakdown.js';
 import { evaluate, summarize } from '../evaluation/evaluate.js';
-import type { EvaluateOptions, EvaluationInput, ItemResult } from '../evaluation/evaluate.js';
+import type { EvaluationInput, ItemResult } from '../evaluation/evaluate.js';
 import { evaluatePerception, isAskable, summarizePerception } from '../evaluation/perception.js';
 import type { RunConfig } from '../method/config.js';
 import { heldOutGroups } from '../method/puzzles.js';
-import type { PuzzleGroup } from '../method/puzzles.js';
 import { writeFileAtomic } from '../runs/files.js';
 import { defineCommand } from './command.js';
+import type { Result } from './command.js';
 import { withDevice } from './device.js';
 import { checkInput, InputError } from './errors.js';
 import { breakdownLines, perceptionLines, summaryLines } from './eval-lines.js';
@@ -27,19 +26,19 @@ import type { StoredPuzzles } from './stored-puzzles.js';
 const inputOf = oneOf(['image', 'symbolic', 'blank', 'shuffled'] satisfies readonly EvaluationInput[]);
 
 const options = {
-  input: repeated('--input <what>', 'what the model is shown; default image', inputOf),
+  input: repeated('--input <what>', 'what the model is shown (default: image)', inputOf),
   puzzles: option(
     '--puzzles <n>',
     "puzzles per board size (default: the run's; all of --data)",
     wholeNumber(1, 100_000),
   ),
-  level: repeated('--level <size>', "board size; default: the run's, or all of --data", levelOf),
+  level: repeated('--level <size>', "board size (default: the run's; all of --data)", levelOf),
   world: repeated('--world <name>', 'only this world', worldOf),
   style: styleOption,
   data: option('--data <folder>', 'evaluate the samples of this folder'),
   images: option(
     '--images <which>',
-    'of --data: rendered from the text, or stored: the PNG beside it, resized to what the model sees',
+    'of --data: rendered from the text, or stored: the PNG beside it, resized for the model',
     oneOf(['rendered', 'stored']),
     'rendered',
   ),
@@ -47,10 +46,7 @@ const options = {
   scoring: scoringOption,
   stage: checkpointStageOption,
   items: option('--items <file>', 'write every puzzle, response and verdict as JSON lines'),
-  dump: option(
-    '--dump <file>',
-    'write images, tokens and logits of a small batch as safetensors, to compare with another program',
-  ),
+  dump: option('--dump <file>', 'write images, tokens and logits of a small batch as safetensors, for comparison'),
   json: jsonOption,
   ...deviceOptions,
 };
@@ -63,7 +59,7 @@ export const evalCommand = defineCommand({
     'puzzles occurs in training, and all runs are judged on the same ones.\n' +
     'With --data it evaluates the samples of a folder instead, in the stored format of `data generate`. Every file must be a\n' +
     'sample that the model can be shown, or nothing is evaluated and the exit code is 2; see --skip-malformed.',
-  argument: new Argument('<checkpoint|run>', 'a checkpoint, or the folder of a run (its newest checkpoint)'),
+  argument: ['<checkpoint|run>', 'a checkpoint, or the folder of a run (its newest checkpoint)'],
   options,
   examples: [
     ['eval runs/mine', 'success on held-out images'],
@@ -82,16 +78,20 @@ export const evalCommand = defineCommand({
     const inputs = [...new Set(flags.input ?? (['image'] as const))];
     const stored = data === undefined ? undefined : storedPuzzles(data, flags, checkpoint.config, inputs, terminal);
     const groups = stored?.groups ?? checkInput(() => heldOutGroups(narrowed(config, flags)));
-    return await withDevice(flags, note, async (device, description) => {
+    const body = async (device: Device, description: string): Promise<Result> => {
       note(description);
       const model = await loadModel(device, checkpoint, { trainable: false });
       const shown = { style, imageOf: stored?.imageOf };
-      const progress = flags.json ? undefined : new Progress(terminal);
       const puzzles = groups.flatMap(group => group.puzzles);
-      const results = (await evaluateAll(model, groups, inputs, shown, progress)).map(({ input, items }) => ({
-        input,
-        items: items.map((item, i) => rescored(puzzles[i]!, item, scoring)),
-      }));
+      const progress = flags.json ? undefined : new Progress(terminal);
+      const onProgress = (done: number) => progress?.update(done);
+      const results: { input: EvaluationInput; items: ItemResult[] }[] = [];
+      for (const input of inputs) {
+        progress?.begin(`evaluating ${input}`, puzzles.length);
+        const items = await evaluate(model, groups, { ...shown, input, onProgress });
+        results.push({ input, items: items.map((item, i) => rescored(puzzles[i]!, item, scoring)) });
+      }
+      progress?.end();
       if (itemsFile !== undefined) {
         const line = (item: ItemResult, i: number) => (stored ? itemLine(stored.samples[i]!, item) : item);
         const lines = results.flatMap(({ input, items }) => items.map((item, i) => ({ input, ...line(item, i) })));
@@ -125,11 +125,12 @@ export const evalCommand = defineCommand({
           ...(perception ? perceptionLines(perception) : []),
         ],
       };
-    });
+    };
+    return await withDevice(flags, body, note);
   },
 });
 
-/** The run's configuration with the puzzles that were asked for: its worlds, or some of them, at its board sizes or others. */
+/** The run's configuration with the worlds, board sizes and number of puzzles that the options name. */
 function narrowed(config: RunConfig, { puzzles, level, world }: Flags<typeof options>): RunConfig {
   const chosen = config.tasks.filter(task => world === undefined || world.some(name => name === task.world));
   if (chosen.length === 0)
@@ -139,25 +140,6 @@ function narrowed(config: RunConfig, { puzzles, level, world }: Flags<typeof opt
   const pool = Object.fromEntries((level ?? []).map(size => [size, 1])); // held-out puzzles have their own number
   const tasks = chosen.map(task => (level === undefined ? task : { ...task, levels: [...new Set(level)], pool }));
   return { ...config, tasks, evaluation: { puzzles: puzzles ?? config.evaluation.puzzles } };
-}
-
-/** The items of each input. */
-async function evaluateAll(
-  model: VisionLanguageModel,
-  groups: readonly PuzzleGroup[],
-  inputs: readonly EvaluationInput[],
-  shown: Pick<EvaluateOptions, 'imageOf' | 'style'>,
-  progress: Progress | undefined,
-): Promise<{ input: EvaluationInput; items: ItemResult[] }[]> {
-  const results = [];
-  const total = groups.reduce((sum, { puzzles }) => sum + puzzles.length, 0);
-  for (const input of inputs) {
-    progress?.begin(`evaluating ${input}`, total);
-    const onProgress = (done: number) => progress?.update(done);
-    results.push({ input, items: await evaluate(model, groups, { ...shown, input, onProgress }) });
-  }
-  progress?.end();
-  return results;
 }
 
 function countLines(count: number, file: string, stored: StoredPuzzles | undefined): string[] {

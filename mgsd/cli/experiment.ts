@@ -1,7 +1,6 @@
 /** `mgsd-lite experiment`: small questions for a class, each with an answer in under two minutes. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { Argument } from 'commander';
 import { experiments } from '../lessons/experiments/index.js';
 import { writeFileAtomic, writeJson } from '../runs/files.js';
 import { defineCommand } from './command.js';
@@ -19,7 +18,7 @@ export const experimentCommand = defineCommand({
     'Asks one question, answers it with figures, and draws a picture. Without a name it lists the questions. The answer is\n' +
     'whatever comes out: repeat it with another seed before you believe it. Picture and figures go to NAME.svg and\n' +
     'NAME.json in the folder.',
-  argument: new Argument('[name]', `which one: ${names}`),
+  argument: ['[name]', `which one: ${names}`],
   options: {
     seed: option('--seed <n>', 'decides boards, weights and samples', seedOf, 1),
     out: option('--out <folder>', 'where picture and figures go', String, 'experiments'),
@@ -48,25 +47,18 @@ export const experimentCommand = defineCommand({
     const { dim, bold } = terminal.colours;
     const { seed, effort, out, json } = flags;
     const start = performance.now();
-    return await withDevice(
-      flags,
-      () => {},
-      async (device, description) => {
-        if (!json) terminal.out(bold(experiment.question));
-        const onProgress = (line: string) => terminal.err(dim(line));
-        const { lines, data, svg } = await experiment.run({ device, seed, effort, onProgress });
-        const seconds = (performance.now() - start) / 1000;
-        const result = { experiment: name, seed, effort, device: description, seconds, ...data };
-        fs.mkdirSync(out, { recursive: true });
-        const [picture, figures] = ['svg', 'json'].map(ending => path.join(out, `${name}.${ending}`)) as [
-          string,
-          string,
-        ];
-        writeFileAtomic(picture, svg);
-        writeJson(figures, result);
-        const end = `\n${picture} and ${figures}, after ${formatDuration(seconds)}; lesson: ${experiment.lesson}`;
-        return { data: { ...result, picture }, lines: () => [...lines, end] };
-      },
-    );
+    return await withDevice(flags, async (device, description) => {
+      if (!json) terminal.out(bold(experiment.question));
+      const onProgress = (line: string) => terminal.err(dim(line));
+      const { lines, data, svg } = await experiment.run({ device, seed, effort, onProgress });
+      const seconds = (performance.now() - start) / 1000;
+      const result = { experiment: name, seed, effort, device: description, seconds, ...data };
+      fs.mkdirSync(out, { recursive: true });
+      const [picture, figures] = ['svg', 'json'].map(ending => path.join(out, `${name}.${ending}`)) as [string, string];
+      writeFileAtomic(picture, svg);
+      writeJson(figures, result);
+      const end = `\n${picture} and ${figures}, after ${formatDuration(seconds)}; lesson: ${experiment.lesson}`;
+      return { data: { ...result, picture }, lines: () => [...lines, end] };
+    });
   },
 });

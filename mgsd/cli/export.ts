@@ -1,7 +1,6 @@
 /** `mgsd-lite export`: the puzzles of a folder as datasets for big models. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { Argument } from 'commander';
 import { writeEasyR1 } from '../exchange/easy-r1.js';
 import { writeLlamaFactory } from '../exchange/llama-factory.js';
 import type { ExportedPuzzle } from '../exchange/llama-factory.js';
@@ -20,7 +19,7 @@ export const exportCommand = defineCommand({
     'llama-factory: stage 1, the perception questions of each image with their answers, as chats with images and dataset_info.json.\n' +
     'easy-r1: stage 2, student prompt, teacher context, answer and image, as train/test .json and .parquet for EasyR1 (verl on Ray).\n' +
     'Prompts are in English; samples whose text says split=train become training rows, all others test rows.',
-  argument: new Argument('<format>', 'for which pipeline').choices(['llama-factory', 'easy-r1']),
+  argument: ['<format>', 'for which pipeline', ['llama-factory', 'easy-r1']],
   options: {
     data: required('--data <folder>', 'stored samples, as `data generate` writes them'),
     out: required('--out <folder>', 'a new or empty folder; images are copied into it'),

@@ -1,4 +1,4 @@
-/** Options of commands: each knows the type of its value, and those that several commands share are stated here, once. */
+/** Options of commands: each knows the type of its value. Those that several commands share are defined here. */
 import { InvalidArgumentError, Option } from 'commander';
 import { modelPresets } from '../../models/index.js';
 import type { PresetName } from '../../models/index.js';
@@ -48,7 +48,7 @@ export function repeated<T>(
   description: string,
   read: Reader<T>,
 ): TypedOption<readonly T[] | undefined> {
-  const made: TypedOption<unknown> = option(flags, `${description} (may be repeated)`, read);
+  const made: TypedOption<unknown> = option(flags, `${description}; may be repeated`, read);
   made.argParser<readonly T[] | undefined>((text, before = []) => [...before, read(text)]);
   return made as TypedOption<readonly T[] | undefined>;
 }
@@ -102,24 +102,19 @@ export const threadsOption = option(
   wholeNumber(1, 256),
 );
 
+const deviceOf = oneOf(['auto', 'webgpu', 'wasm', 'cpu']);
+
 /** Where to compute; see `withDevice`. */
 export const deviceOptions = {
-  device: option(
-    '--device <name>',
-    'where to compute: auto takes a GPU if there is one, else wasm',
-    oneOf(['auto', 'webgpu', 'wasm', 'cpu']),
-    'auto',
-  ),
+  device: option('--device <name>', 'auto takes a GPU if there is one, else wasm', deviceOf, 'auto'),
   threads: threadsOption,
 };
 
+const presetOf = oneOf(Object.keys(modelPresets) as PresetName[]);
+
 /** What a run's configuration is made of; see `configFrom`. */
 export const configOptions = {
-  preset: option(
-    '--preset <name>',
-    'sizes and schedules (default: tiny)',
-    oneOf(Object.keys(modelPresets) as PresetName[]),
-  ),
+  preset: option('--preset <name>', 'sizes and schedules (default: tiny)', presetOf),
   config: option('--config <file>', 'JSON with what differs from the preset'),
   set: repeated('--set <path=value>', 'one setting, as in stage0.steps=1000', String),
 };
@@ -134,22 +129,10 @@ export const puzzleOptions = {
 };
 
 /** Which of a run's checkpoints; see `chooseModel`. */
-export const checkpointStageOption = option(
-  '--stage <name>',
-  "in a run's folder: take the checkpoint of this stage",
-  oneOf(stageNames),
-);
+export const checkpointStageOption = option('--stage <name>', "of a run: this stage's checkpoint", oneOf(stageNames));
 
-export const styleOption = option(
-  '--style <look>',
-  'training, or the held-out look that no model trains on',
-  oneOf(RENDER_STYLES),
-  'training',
-);
+const lookOf = oneOf(RENDER_STYLES);
+export const styleOption = option('--style <look>', 'training, or a look that no model trains on', lookOf, 'training');
 
-export const scoringOption = option(
-  '--scoring <name>',
-  'strict, or one of the two rules of the published code',
-  oneOf(SCORINGS),
-  'strict',
-);
+const rulesOf = oneOf(SCORINGS);
+export const scoringOption = option('--scoring <name>', "strict, or the published code's rules", rulesOf, 'strict');

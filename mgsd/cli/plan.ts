@@ -1,6 +1,5 @@
 /** `mgsd-lite plan`: an image or a generated puzzle in, a plan out. */
 import fs from 'node:fs';
-import { Argument } from 'commander';
 import { loadModel } from '../../models/index.js';
 import { judge } from '../evaluation/evaluate.js';
 import { actionNames, Planner } from '../evaluation/planner.js';
@@ -32,12 +31,9 @@ export const planCommand = defineCommand({
   description:
     'Shows a puzzle to a trained model and prints what it wrote down, its plan, and both drawn on a board. Without an image it\n' +
     'generates a held-out puzzle, and judges the plan by the rules.',
-  argument: new Argument('[image.png]', "a square picture of a puzzle; resized to the model's image size"),
+  argument: ['[image.png]', "a square picture of a puzzle; resized to the model's image size"],
   options: {
-    checkpoint: option(
-      '--checkpoint <file>',
-      'a checkpoint or the folder of a run (default: the model that comes with the package)',
-    ),
+    checkpoint: option('--checkpoint <file>', "a checkpoint or a run's folder (default: the package's own model)"),
     stage: checkpointStageOption,
     ...puzzleOptions,
     png: option('--png <file>', 'draw the image, and the plan on the board that the model wrote down'),
@@ -65,23 +61,19 @@ export const planCommand = defineCommand({
     const { imageSize } = model.checkpoint.config;
     const world: World = createWorldByName(flags.world);
     const task = file === undefined ? generatedTask(flags, imageSize) : readTask(file, imageSize);
-    return await withDevice(
-      flags,
-      () => {},
-      async (device, description) => {
-        const planner = new Planner(model.checkpoint, await loadModel(device, model.checkpoint, { trainable: false }));
-        const plan = await planner.plan(task.image, { world: flags.world });
-        const board = readBoard(world, plan.recap);
-        const answer: Answer = { ...task, world, plan, ...board };
-        if (png !== undefined) writeFileAtomic(png, encodePng(picture(answer)));
-        if (animate !== undefined) await writeAnimation(animate, answer);
-        const drawn = [png, animate].flatMap(name => (name === undefined ? [] : [`drawn in ${name}`]));
-        return {
-          data: { checkpoint: model.path, device: description, ...resultOf(answer) },
-          lines: () => [...linesOf(answer, terminal), ...drawn],
-        };
-      },
-    );
+    return await withDevice(flags, async (device, description) => {
+      const planner = new Planner(model.checkpoint, await loadModel(device, model.checkpoint, { trainable: false }));
+      const plan = await planner.plan(task.image, { world: flags.world });
+      const board = readBoard(world, plan.recap);
+      const answer: Answer = { ...task, world, plan, ...board };
+      if (png !== undefined) writeFileAtomic(png, encodePng(picture(answer)));
+      if (animate !== undefined) await writeAnimation(animate, answer);
+      const drawn = [png, animate].flatMap(name => (name === undefined ? [] : [`drawn in ${name}`]));
+      return {
+        data: { checkpoint: model.path, device: description, ...resultOf(answer) },
+        lines: () => [...linesOf(answer, terminal), ...drawn],
+      };
+    });
   },
 });
 

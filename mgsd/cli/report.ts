@@ -1,6 +1,5 @@
 /** `mgsd-lite report`: a run, or several side by side, as one HTML file. */
 import path from 'node:path';
-import { Argument } from 'commander';
 import { describeDevice } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
 import type { RunConfig } from '../method/config.js';
@@ -24,17 +23,14 @@ export const reportCommand = defineCommand({
     'Writes one HTML file that needs no network: what the run was, its table and curves, the modality gap, a dozen held-out\n' +
     'puzzles with what the student wrote and planned, token by token beside the teacher, and the worst failures. A run\n' +
     'that is still in progress is shown as far as it has come. Several runs stand side by side.',
-  argument: new Argument('<run...>', 'folders of runs'),
+  argument: ['<run...>', 'folders of runs'],
   options: {
     out: option(
       '--out <file>',
-      'where to write (default: report.html in the folder, or comparison.html beside the first)',
+      'where to write (default: report.html in the run, or comparison.html beside the first)',
     ),
     puzzles: option('--puzzles <n>', 'how many puzzles to show', wholeNumber(1, 200), 12),
-    models: new TypedOption<boolean>(
-      '--no-models',
-      'quicker: no forward passes, so no token-by-token comparison with the teacher',
-    ),
+    models: new TypedOption<boolean>('--no-models', 'quicker: no forward passes, so no comparison with the teacher'),
     json: jsonOption,
     ...deviceOptions,
   },
@@ -48,7 +44,7 @@ export const reportCommand = defineCommand({
     const write = async (device?: Device) =>
       await writeReport({ ...pageOptions(), runs, file, device, puzzles, warn: terminal.err });
     try {
-      const written = flags.models ? await withDevice(flags, () => {}, write) : await write();
+      const written = flags.models ? await withDevice(flags, write) : await write();
       return { data: written, lines: () => [describeReport(written)] };
     } catch (error) {
       throw error instanceof FileError ? new InputError(error.message, { cause: error }) : error;

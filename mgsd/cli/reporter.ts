@@ -2,9 +2,12 @@
 import { summarize } from '../evaluation/evaluate.js';
 import { rowTitles } from '../evaluation/table.js';
 import type { Metrics, StageName } from '../method/stages/stage.js';
+import { Interrupted } from '../runs/train-options.js';
 import type { TrainObserver } from '../runs/train-options.js';
+import type { CommandContext } from './command.js';
 import { Progress } from './progress.js';
 import { rowLine } from './results.js';
+import { catchSignals } from './signals.js';
 import type { Terminal } from './terminal.js';
 
 export class Reporter {
@@ -29,8 +32,31 @@ export class Reporter {
     else this.say('note', { note }, () => note);
   };
 
-  /** Callbacks of a run that goes through these stages. */
-  observer(stages: readonly StageName[]): TrainObserver {
+  /**
+   * Trains until the end or the first Ctrl-C or SIGTERM, which sets the exit code.
+   * @param onInterrupted says how to continue
+   */
+  async train(
+    context: CommandContext,
+    body: (signal: AbortSignal) => Promise<void>,
+    onInterrupted: (error: Interrupted) => void,
+  ): Promise<void> {
+    const signals = catchSignals(name =>
+      this.note(`${name}: finishing this step and saving a checkpoint; send it again to stop at once`),
+    );
+    try {
+      await body(signals.signal);
+    } catch (error) {
+      if (!(error instanceof Interrupted)) throw error;
+      onInterrupted(error);
+      context.exitCode = signals.exitCode;
+    } finally {
+      signals.release();
+    }
+  }
+
+  /** Callbacks of a training. @param stages of the run, to count them in titles */
+  observer(stages: readonly StageName[] = []): TrainObserver {
     const progress = this.#progress;
     const onNote = this.note;
     const onRow: TrainObserver['onRow'] = (name, items) => {
@@ -49,8 +75,7 @@ export class Reporter {
     }
     return {
       onStage: ({ stage, title, step, steps }) => {
-        if (step < steps)
-          progress.begin(`${stage} (${stages.indexOf(stage) + 1} of ${stages.length}) ${title}`, steps, step);
+        if (step < steps) progress.begin(`${stage}${placeIn(stages, stage)} ${title}`, steps, step);
       },
       onStep: ({ step, metrics, samplesPerSecond }) => progress.update(step, stepDetails(metrics, samplesPerSecond)),
       onEvaluation: (row, done, total) => {
@@ -63,6 +88,9 @@ export class Reporter {
     };
   }
 }
+
+const placeIn = (stages: readonly StageName[], stage: StageName) =>
+  stages.length > 0 ? ` (${stages.indexOf(stage) + 1} of ${stages.length})` : ':';
 
 function stepDetails({ loss = NaN, rolloutSuccess }: Metrics, samplesPerSecond: number): string {
   const success = rolloutSuccess === undefined ? '' : `, rollout success ${(100 * rolloutSuccess).toFixed(0)} %`;

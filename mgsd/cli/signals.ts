@@ -3,10 +3,10 @@ import os from 'node:os';
 
 const names = ['SIGINT', 'SIGTERM'] as const;
 
-/** Seconds in which a repeated signal is the same one: npx passes Ctrl-C on, which has reached us already. */
+/** Seconds within which a repeated signal is the same one: npx passes on a Ctrl-C that has reached us already. */
 const echoPeriod = 0.25;
 
-export interface SignalWatch {
+export interface InterruptSignals {
   /** Aborts at the first signal. */
   readonly signal: AbortSignal;
   /** 130 after SIGINT, 143 after SIGTERM, as shells count. */
@@ -16,11 +16,11 @@ export interface SignalWatch {
 }
 
 /**
- * Turns the first signal into an abort; the same one again ends the process at once. (Another one does not: the launcher
- * sends SIGTERM when the npx that has just got a Ctrl-C is gone.)
+ * Turns the first signal into an abort; the same one again ends the process at once. A different one does not: the
+ * launcher sends SIGTERM when npx, which got the same Ctrl-C, is gone.
  * @param onFirst told its name
  */
-export function catchSignals(onFirst: (name: string) => void): SignalWatch {
+export function catchSignals(onFirst: (name: string) => void): InterruptSignals {
   const controller = new AbortController();
   let first: (typeof names)[number] | undefined;
   let time = 0;

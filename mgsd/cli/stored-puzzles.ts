@@ -1,6 +1,7 @@
 /** What `eval --data` evaluates: the samples of a folder, as groups of puzzles with their images. */
 import path from 'node:path';
 import type { ModelConfig } from '../../models/index.js';
+import { grouped } from '../evaluation/breakdown.js';
 import type { EvaluationInput, ItemResult } from '../evaluation/evaluate.js';
 import { readPuzzleFolder, storedImage } from '../exchange/puzzle-files.js';
 import type { FileProblem, PuzzleFolder, StoredPuzzle } from '../exchange/puzzle-files.js';
@@ -45,8 +46,9 @@ export interface StoredPuzzles {
 }
 
 /**
- * Reads the folder and checks that every sample can be evaluated. Each file that cannot is named in a line of its own. Unless the
- * user asks to leave such files out, nothing is evaluated then: a success rate over the rest is not that of the set.
+ * Reads the folder and checks that every sample can be evaluated. Each file that cannot is named in a line of its own.
+ * Unless the user asks to leave such files out, nothing is evaluated then: the success rate of the rest is not that of
+ * the set.
  * @throws InputError
  */
 export function storedPuzzles(
@@ -105,15 +107,10 @@ function checkFits({ world, instance }: Puzzle, config: ModelConfig, inputs: rea
 
 /** One group per world and size, in the order of the samples; at most `limit` of each. */
 function groupsOf(samples: readonly StoredPuzzle[], limit: number): PuzzleGroup[] {
-  const groups = new Map<string, StoredPuzzle[]>();
-  for (const sample of samples) {
-    const key = `${sample.world.name} ${sample.instance.size}`;
-    const members = groups.get(key) ?? [];
-    groups.set(key, members);
-    if (members.length < limit) members.push(sample);
-  }
-  return [...groups.values()].map(puzzles => {
-    const { world, instance } = puzzles[0]!;
+  const groups = grouped(samples, ({ world, instance }) => `${world.name} ${instance.size}`);
+  return Array.from(groups.values(), members => {
+    const { world, instance } = members[0]!;
+    const puzzles = members.slice(0, limit);
     return { world, level: instance.size, puzzles, byDifficulty: [puzzles] };
   });
 }

@@ -31,12 +31,8 @@ export function processTerminal(): Terminal {
     bar: stderr.isTTY && process.env['TERM'] !== 'dumb' && !process.env['CI'] ? stderr : undefined,
     columns: stdout.isTTY ? stdout.columns : undefined,
     // a pipe's isTTY is undefined, which createColors would take as: ask the environment
-    colours: pc.createColors(plain ? false : hasColours(stdout)),
+    colours: pc.createColors(!plain && stdout.isTTY ? true : false),
   };
-}
-
-function hasColours(stream: NodeJS.WriteStream): boolean {
-  return stream.isTTY ? true : false;
 }
 
 /** `1 h 05 min`, `3 min 20 s`, `4.2 s`. */

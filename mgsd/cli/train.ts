@@ -9,10 +9,10 @@ import { memoryAdvice, memoryProblem } from '../runs/memory-need.js';
 import { stageNames } from '../runs/order.js';
 import { RunFolder } from '../runs/run-folder.js';
 import { train } from '../runs/train.js';
-import { Interrupted, RunStopped } from '../runs/train-options.js';
+import { RunStopped } from '../runs/train-options.js';
 import { commandLine, defineCommand } from './command.js';
 import type { CommandContext } from './command.js';
-import { withDevice } from './device.js';
+import { deviceWords, withDevice } from './device.js';
 import { checkInput, ExitError, exitCodes, InputError } from './errors.js';
 import { estimateRun, millions, parameterCount } from './estimate.js';
 import type { StageEstimate } from './estimate.js';
@@ -25,7 +25,6 @@ import { Reporter } from './reporter.js';
 import { resultTable } from './results.js';
 import { chooseRun } from './run-choice.js';
 import type { RunChoice } from './run-choice.js';
-import { catchSignals } from './signals.js';
 import { formatBytes, formatDuration } from './terminal.js';
 
 const options = {
@@ -33,11 +32,7 @@ const options = {
   direct: toggle('--direct', 'add the baseline that is shown plans for images (as many images as stages 1 and 2)'),
   ...configOptions,
   seed: runSeedOption,
-  precision: option(
-    '--precision <name>',
-    "f16: half-precision matrix products, f32 weights (default: the preset's)",
-    oneOf(['f32', 'f16']),
-  ),
+  precision: option('--precision <name>', "f16: matrix products in f16 (default: the preset's)", oneOf(['f32', 'f16'])),
   out: option('--out <folder>', 'folder of the run (default: runs/<preset>-seed<n>-<time>)'),
   resume: new TypedOption<string | true | undefined>(
     '--resume [path]',
@@ -45,10 +40,7 @@ const options = {
   ),
   checkpointEvery: option('--checkpoint-every <n>', 'updates between two checkpoints', wholeNumber(1), 200),
   dryRun: toggle('--dry-run', 'only say what would be done and what it costs, from a few measured steps'),
-  explainNan: toggle(
-    '--explain-nan',
-    'with --resume: run the updates again, launch by launch, to see where NaN or infinity comes from',
-  ),
+  explainNan: toggle('--explain-nan', 'with --resume: run the updates again, to see where NaN or infinity comes from'),
   profile: toggle('--profile', 'at the end, say which kernels took the time'),
   json: toggle('--json', 'events as JSON lines on standard output'),
   ...deviceOptions,
@@ -87,15 +79,15 @@ export const trainCommand = defineCommand({
     if (!flags.dryRun) checkInput(() => heldOutGroups(choice.config)); // too few puzzles: fail before making a folder
     const reporter = new Reporter(context.terminal, flags.json);
     const notes: string[] = []; // they follow the device's description
-    const onNote = (note: string) => notes.push(note);
-    await withDevice(flags, onNote, async (device, description) => {
+    const body = async (device: Device, description: string) => {
       reporter.say('device', { description, ...device.capabilities }, () => description);
       notes.forEach(reporter.note);
       const training = { choice, device, flags, reporter };
       if (flags.dryRun) await showCost(training);
       else if (flags.explainNan) await showExplanation(training);
       else await runStages(training, context);
-    });
+    };
+    await withDevice(flags, body, note => notes.push(note));
   },
 });
 
@@ -137,51 +129,46 @@ async function showExplanation({ choice, device, reporter }: Training): Promise<
 
 async function runStages(training: Training, context: CommandContext): Promise<void> {
   const { choice, device, flags, reporter } = training;
-  const { config, stages, resume } = choice;
+  const { config, stages, resume, folder: path } = choice;
   const problem = await memoryProblem(config, stages, device);
   if (problem !== undefined) throw new InputError(problem);
   const folderOptions = { warn: reporter.note };
   const folder = checkInput(() =>
-    resume ? RunFolder.open(choice.folder, folderOptions) : RunFolder.create(choice.folder, config, folderOptions),
-  );
-  const signals = catchSignals(name =>
-    reporter.note(`${name}: finishing this step and saving a checkpoint; send it again to stop at once`),
+    resume ? RunFolder.open(path, folderOptions) : RunFolder.create(path, config, folderOptions),
   );
   const profile = flags.profile ? new Profile(device) : undefined;
   const start = performance.now();
-  try {
-    reporter.say('run', { folder: choice.folder, resume, stages, config }, () => {
+  const body = async (signal: AbortSignal) => {
+    reporter.say('run', { folder: path, resume, stages, config }, () => {
       const { preset, seed, precision } = config;
-      return `${resume ? 'resuming' : 'new run'} ${choice.folder}: preset ${preset}, seed ${seed}, ${precision}`;
+      return `${resume ? 'resuming' : 'new run'} ${path}: preset ${preset}, seed ${seed}, ${precision}`;
     });
     recordDevice(folder, device);
     const { checkpointEvery } = flags;
-    const watch = { signal: signals.signal, observer: reporter.observer(stages) };
-    const table = await train({ ...choice, device, folder, checkpointEvery, ...watch });
-    reporter.note(await reportAfterTraining(folder.path, config, device));
+    const observer = reporter.observer(stages);
+    const table = await train({ ...choice, device, folder, checkpointEvery, signal, observer });
+    reporter.note(await reportAfterTraining(path, config, device));
     reporter.note(describePeak(folder));
     const seconds = (performance.now() - start) / 1000;
     const sentences = stageSentences(table);
-    reporter.say('end', { folder: choice.folder, seconds, table, story: sentences }, () =>
+    reporter.say('end', { folder: path, seconds, table, story: sentences }, () =>
       [
         `\n${resultTable(context.terminal, table)}`,
         `(95 % intervals, bootstrapped over layouts; ${table[0]?.items ?? 0} held-out puzzles)\n`,
         ...sentences,
-        `\n${context.terminal.colours.bold(choice.folder)} holds the run, ready after ${formatDuration(seconds)}.`,
+        `\n${context.terminal.colours.bold(path)} holds the run, ready after ${formatDuration(seconds)}.`,
       ].join('\n'),
     );
-  } catch (error) {
-    if (error instanceof RunStopped) throw await stoppedError(error, training);
-    if (!(error instanceof Interrupted)) throw error;
-    const { checkpoint = null } = error;
-    const command = resumeCommand(training);
-    reporter.say('interrupted', { checkpoint, resume: command }, () => {
+  };
+  try {
+    await reporter.train(context, body, ({ checkpoint = null }) => {
+      const command = resumeCommand(training);
       const saved = checkpoint === null ? 'stopped; nothing was lost' : `stopped; saved ${checkpoint}`;
-      return `${saved}. Continue with: ${command}`;
+      reporter.say('interrupted', { checkpoint, resume: command }, () => `${saved}. Continue with: ${command}`);
     });
-    context.exitCode = signals.exitCode;
+  } catch (error) {
+    throw error instanceof RunStopped ? await stoppedError(error, training) : error;
   } finally {
-    signals.release();
     folder.close();
     if (profile) {
       await profile.stop();
@@ -212,6 +199,6 @@ async function stoppedError(error: RunStopped, training: Training): Promise<Exit
 
 /** The command that resumes this run, or one of its checkpoints. */
 function resumeCommand({ choice, flags }: Training, from = choice.folder): string {
-  const { stage, direct, device, threads } = flags;
-  return commandLine('train', { resume: from, stage, direct, device: device === 'auto' ? undefined : device, threads });
+  const { stage, direct } = flags;
+  return commandLine('train', { resume: from, stage, direct, ...deviceWords(flags) });
 }

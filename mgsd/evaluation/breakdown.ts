@@ -37,8 +37,8 @@ export interface Breakdown {
 const bootstrap = () => ({ random: new Random(0, streams.bootstrap) });
 
 /** Items by a name, in the order of first appearance. */
-function grouped(items: readonly ItemResult[], nameOf: (item: ItemResult) => string): Map<string, ItemResult[]> {
-  const groups = new Map<string, ItemResult[]>();
+export function grouped<T>(items: readonly T[], nameOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
   for (const item of items) {
     const group = groups.get(nameOf(item));
     if (group) group.push(item);

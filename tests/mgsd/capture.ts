@@ -43,6 +43,14 @@ export async function untrainedCheckpoint(): Promise<Uint8Array> {
   return encodeCheckpoint({ config: miniature, parameters, optimizer: new Map(), metadata });
 }
 
+/** The values of JSON lines. */
+export function jsonLines<T = Record<string, unknown>>(text: string): T[] {
+  return text
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as T);
+}
+
 /** The files of a folder and what is in them. */
 export function contentsOf(folder: string): Record<string, string> {
   const files = fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();

@@ -1,6 +1,6 @@
 /** `mgsd-lite data check`: what folders of samples hold, what is wrong with them, and which layouts they share. */
 import path from 'node:path';
-import { Argument } from 'commander';
+import { grouped } from '../../evaluation/breakdown.js';
 import { countPuzzles } from '../../exchange/generate.js';
 import type { GenerateReport } from '../../exchange/generate.js';
 import { readPuzzleFolder } from '../../exchange/puzzle-files.js';
@@ -18,7 +18,7 @@ export const checkCommand = defineCommand({
   description:
     'Reads every sample as `eval --data` does: a board that can be solved, fields that agree with it, a solution that solves it.\n' +
     'Ends with code 2 if a file is no sample, or if training and test puzzles share a layout.',
-  argument: new Argument('<folder...>', 'folders of samples'),
+  argument: ['<folder...>', 'folders of samples'],
   options: { json: jsonOption },
   examples: [
     ['data check puzzles', 'counts, and the proof that puzzles/train and puzzles/test share no layout'],
@@ -56,11 +56,7 @@ export const checkCommand = defineCommand({
 
 /** What there is of each world, board size and side. */
 function reportsOf(samples: readonly StoredPuzzle[]): GenerateReport[] {
-  const groups = new Map<string, StoredPuzzle[]>();
-  for (const sample of samples) {
-    const key = `${sample.world.name} ${sample.instance.size} ${sideOf(sample)}`;
-    groups.set(key, [...(groups.get(key) ?? []), sample]);
-  }
+  const groups = grouped(samples, sample => `${sample.world.name} ${sample.instance.size} ${sideOf(sample)}`);
   return [...groups.values()].map(members => {
     const first = members[0]!;
     const instances = members.map(({ instance }) => instance);

@@ -1,4 +1,4 @@
-/** `mgsd-lite data`: puzzles as files, written and checked, verdicts on answers to them, and a look at what training draws. */
+/** `mgsd-lite data`: puzzles as files, verdicts on answers to them, and a look at what training draws. */
 import { defineGroup } from '../command.js';
 import { checkCommand } from './check.js';
 import { generateCommand } from './generate.js';

@@ -15,24 +15,18 @@ import { splitOf, styleOption, threadsOption, wholeNumber, worldOf } from '../op
 import type { Flags } from '../options.js';
 import { countsOf, countsTable, overlapLine } from './counts.js';
 
+const countOf = wholeNumber(1, 1_000_000);
+const difficultyOf = oneOf(['balanced', 'natural']);
+
 const options = {
   out: required('--out <folder>', 'a new or empty folder'),
-  world: repeated('--world <name>', 'default: all', worldOf),
-  count: option('--count <n>', 'puzzles of each world and board size', wholeNumber(1, 1_000_000), 100),
-  test: option(
-    '--test <n>',
-    'held-out ones as well, so many of each: FOLDER/train and FOLDER/test',
-    wholeNumber(1, 1_000_000),
-  ),
-  level: repeated('--level <size>', "board size; default: the world's, as in the paper", levelOf),
+  world: repeated('--world <name>', 'which world (default: all)', worldOf),
+  count: option('--count <n>', 'puzzles of each world and board size', countOf, 100),
+  test: option('--test <n>', 'held-out ones of each as well: FOLDER/train and FOLDER/test', countOf),
+  level: repeated('--level <size>', "board size (default: the world's, as in the paper)", levelOf),
   seed: option('--seed <n>', 'decides the puzzles', seedOf, 1),
   split: option('--split <name>', 'layouts for training or for testing', splitOf, 'train'),
-  difficulty: option(
-    '--difficulty <how>',
-    'balanced: the difficulties of a world in turn; natural: as they come',
-    oneOf(['balanced', 'natural']),
-    'balanced',
-  ),
+  difficulty: option('--difficulty <how>', 'balanced: in turn; natural: as they come', difficultyOf, 'balanced'),
   style: styleOption,
   pixels: option('--pixels <n>', 'side of the images', pixelsOf, 256),
   options: option('--options <json>', 'of one world\'s generator, as {"frozenProbability": 0.7}', parseOptions),

@@ -1,6 +1,6 @@
 /** `mgsd-lite data judge`: verdicts on another model's answers. */
-import { Argument } from 'commander';
 import { z } from 'zod';
+import { grouped } from '../../evaluation/breakdown.js';
 import { readPuzzleFolder } from '../../exchange/puzzle-files.js';
 import type { StoredPuzzle } from '../../exchange/puzzle-files.js';
 import { judgeAnswer } from '../../exchange/scoring.js';
@@ -17,7 +17,7 @@ export const judgeCommand = defineCommand({
   description:
     'FILE has a JSON object on each line: {"id": "...", "answer": "text with <answer>UUR</answer>"}; id is the name of a sample.\n' +
     'Samples without an answer count as failures.',
-  argument: new Argument('<folder>', 'a folder of samples'),
+  argument: ['<folder>', 'a folder of samples'],
   options: {
     answers: required('--answers <file>', 'what was answered, as JSON lines'),
     scoring: scoringOption,
@@ -48,13 +48,15 @@ export const judgeCommand = defineCommand({
       };
     });
     if (items !== undefined) writeFileAtomic(items, judged.map(item => `${JSON.stringify(item)}\n`).join(''));
-    const worlds = [...new Set(judged.map(({ world }) => world))].map(world => {
-      const own = judged.filter(item => item.world === world);
-      const mean = (name: 'success' | 'optimal' | 'parsed' | 'progress') =>
-        own.reduce((sum, item) => sum + Number(item[name]), 0) / own.length;
-      const [success, optimal] = [mean('success'), mean('optimal')];
-      return { world, items: own.length, success, optimal, parsed: mean('parsed'), progress: mean('progress') };
-    });
+    const worlds = Array.from(
+      grouped(judged, ({ world }) => world),
+      ([world, own]) => {
+        const mean = (name: 'success' | 'optimal' | 'parsed' | 'progress') =>
+          own.reduce((sum, item) => sum + Number(item[name]), 0) / own.length;
+        const [success, optimal] = [mean('success'), mean('optimal')];
+        return { world, items: own.length, success, optimal, parsed: mean('parsed'), progress: mean('progress') };
+      },
+    );
     const macro = (name: 'success' | 'optimal') => worlds.reduce((sum, world) => sum + world[name], 0) / worlds.length;
     const [macroSuccess, macroOptimal] = [macro('success'), macro('optimal')];
     const [samples, answered] = [judged.length, answers.size];
@@ -79,9 +81,8 @@ const answerSchema = z.object({ id: z.string(), answer: z.string() });
 /** Answers by the name of their sample. */
 function readAnswers(file: string, samples: readonly StoredPuzzle[]): Map<string, string> {
   const answers = new Map<string, string>();
-  const byName = new Map(samples.map(sample => [sample.name, [sample]]));
-  const byId = new Map<string, StoredPuzzle[]>();
-  for (const sample of samples) byId.set(sample.id, [...(byId.get(sample.id) ?? []), sample]);
+  const byName = grouped(samples, ({ name }) => name);
+  const byId = grouped(samples, ({ id }) => id);
   const nameOf = (id: string): string => {
     const [first, second] = byName.get(id) ?? byId.get(id) ?? [];
     if (!first) throw new Error(`"${id}" is no sample of the folder`);

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodePng } from '../../../mgsd/pictures/png.js';
-import { run, untrainedCheckpoint } from '../capture.js';
+import { jsonLines, run, untrainedCheckpoint } from '../capture.js';
 import { useTemporaryFolder } from '../temporary.js';
 
 const temporary = useTemporaryFolder();
@@ -27,8 +27,7 @@ async function writeData(...more: string[]): Promise<string> {
 }
 
 const device = ['--device', 'cpu'];
-const lines = (file: string) =>
-  fs.readFileSync(file, 'utf8').trim().split('\n').map(line => JSON.parse(line) as Record<string, unknown>); // prettier-ignore
+const lines = (file: string) => jsonLines(fs.readFileSync(file, 'utf8'));
 
 describe('eval --data', () => {
   it('evaluates samples of all worlds, drawn or as stored, and reports every item', async () => {
@@ -38,7 +37,10 @@ describe('eval --data', () => {
       const { code, out, err } = await run('eval', model, '--input', 'image', '--input', 'symbolic', ...args);
       expect([code, err]).toEqual([0, '']);
       const result = JSON.parse(out) as { rows: { input: string; items: number }[]; data: object };
-      expect(result.rows.map(({ input, items }) => [input, items])).toEqual([['image', 6], ['symbolic', 6]]); // prettier-ignore
+      expect(result.rows.map(({ input, items }) => [input, items])).toEqual([
+        ['image', 6],
+        ['symbolic', 6],
+      ]);
       expect(result.data).toMatchObject({ images, skipped: [], onTrainingSide: 6 });
       expect(lines(items)).toHaveLength(12);
       expect(lines(items)[0]).toMatchObject({
@@ -71,7 +73,8 @@ describe('eval --data', () => {
     expect([refused.code, refused.out]).toEqual([2, '']);
     const complaints = refused.err.split('\n');
     expect(complaints).toHaveLength(4);
-    expect(complaints[0]).toBe(`${path.join(data, 'FrozenLake/level3/text/frozenlake_train_3_000000.txt')}: task=sokoban is none of frozenlake, maze, minibehaviour`); // prettier-ignore
+    const first = path.join(data, 'FrozenLake/level3/text/frozenlake_train_3_000000.txt');
+    expect(complaints[0]).toBe(`${first}: task=sokoban is none of frozenlake, maze, minibehaviour`);
     expect(complaints[1]).toMatch(/maze_train_3_000001\.txt: the board of Maze stands behind 'layout:'/);
     expect(complaints[2]).toMatch(/minibehaviour_train_3_000000\.png: the image has 24 x 20 pixels/);
     expect(complaints[3]).toMatch(/^error: 3 files .* cannot be evaluated .*--skip-malformed$/);
@@ -92,7 +95,9 @@ describe('data check', () => {
     expect(report).toMatchObject({ samples: 4, problems: [], testOnTrainingSide: 0 });
     expect(report.layouts).toMatchObject({ shared: 0 });
 
-    const [train, test] = ['train', 'test'].map(split => path.join(data, split, `Maze/level3/text/maze_${split}_3_000000.txt`)); // prettier-ignore
+    const [train, test] = ['train', 'test'].map(split =>
+      path.join(data, split, `Maze/level3/text/maze_${split}_3_000000.txt`),
+    );
     fs.writeFileSync(test!, fs.readFileSync(train!, 'utf8').replace('split=train', 'split=test'));
     const leaking = await run('data', 'check', path.join(data, 'train'), path.join(data, 'test'));
     expect(leaking.code).toBe(2);
@@ -113,28 +118,40 @@ describe('data judge', () => {
     const answers = temporary.file('answers.jsonl');
     const items = temporary.file('verdicts.jsonl');
     const verdicts = async (scoring: string, a: string, b: string) => {
-      fs.writeFileSync(answers, [['a', a], ['FrozenLake/level3/b', b]].map(([id, answer]) => JSON.stringify({ id, answer })).join('\n')); // prettier-ignore
+      const written = [
+        { id: 'a', answer: a },
+        { id: 'FrozenLake/level3/b', answer: b },
+      ];
+      fs.writeFileSync(answers, written.map(line => JSON.stringify(line)).join('\n'));
       const { code } = await run('data', 'judge', data, '--answers', answers, '--items', items, '--scoring', scoring);
       expect(code).toBe(0);
       return lines(items).map(({ success, optimal, reason }) => [success, optimal, reason]);
     };
+    const [solved, notOptimal] = [
+      [true, true, 'goal'],
+      [true, false, 'goal'],
+    ];
+    const [unfinished, unparsed] = ['unfinished', 'unparsed'].map(reason => [false, false, reason]);
     const answer = (text: string) => `<answer>${text}</answer>`;
     expect((await verdicts('strict', answer('R'), '')).length).toBe(2);
-    expect(lines(items)[0]).toMatchObject({ id: 'a', name: 'FrozenLake/level3/a', answered: true, steps: 1, progress: 0.5, shortest: 2 }); // prettier-ignore
+    expect(lines(items)[0]).toMatchObject({ id: 'a', name: 'FrozenLake/level3/a', answered: true });
+    expect(lines(items)[0]).toMatchObject({ steps: 1, progress: 0.5, shortest: 2 });
     // actions after the goal
-    expect((await verdicts('strict', answer('RRL'), answer('RR')))).toEqual([[true, false, 'goal'], [true, true, 'goal']]); // prettier-ignore
-    expect((await verdicts('benchmark', answer('RRL'), answer('RR')))[0]).toEqual([true, true, 'goal']);
+    expect(await verdicts('strict', answer('RRL'), answer('RR'))).toEqual([notOptimal, solved]);
+    expect((await verdicts('benchmark', answer('RRL'), answer('RR')))[0]).toEqual(solved);
     // the edge of the board
     expect((await verdicts('benchmark', answer('URR'), ''))[0]).toEqual([false, false, 'off-board']);
-    expect((await verdicts('reward', answer('URR'), ''))[0]).toEqual([true, false, 'goal']);
+    expect((await verdicts('reward', answer('URR'), ''))[0]).toEqual(notOptimal);
     // which answer, and none
     const two = `${answer('D')} or ${answer('RR')}`;
-    expect(await verdicts('reward', two, 'right, right')).toEqual([[false, false, 'unfinished'], [false, false, 'unparsed']]); // prettier-ignore
-    expect(await verdicts('benchmark', two, 'right, right')).toEqual([[true, true, 'goal'], [true, true, 'goal']]); // prettier-ignore
-    expect(await verdicts('strict', two, 'right, right')).toEqual([[true, true, 'goal'], [false, false, 'unparsed']]); // prettier-ignore
-    expect((await verdicts('strict', answer('move right, RR'), ''))[0]).toEqual([false, false, 'unparsed']);
+    expect(await verdicts('reward', two, 'right, right')).toEqual([unfinished, unparsed]);
+    expect(await verdicts('benchmark', two, 'right, right')).toEqual([solved, solved]);
+    expect(await verdicts('strict', two, 'right, right')).toEqual([solved, unparsed]);
+    expect((await verdicts('strict', answer('move right, RR'), ''))[0]).toEqual(unparsed);
 
     fs.writeFileSync(answers, '{"id": "c", "answer": ""}');
-    expect(await run('data', 'judge', data, '--answers', answers)).toMatchObject({ code: 2, err: expect.stringMatching(/line 1: "c" is no sample/) as string }); // prettier-ignore
+    const unknown = await run('data', 'judge', data, '--answers', answers);
+    expect(unknown.code).toBe(2);
+    expect(unknown.err).toMatch(/line 1: "c" is no sample/);
   });
 });

@@ -20,7 +20,11 @@ function writeCheckpoint(name = 'model.safetensors', bytes = checkpoint): string
 
 describe('wrong input', () => {
   /** Each writes what it needs into the temporary folder and returns the arguments. */
-  const cases: readonly (readonly [what: string, message: RegExp, argv: (file: (name: string) => string) => string[]])[] = [
+  const cases: readonly (readonly [
+    what: string,
+    message: RegExp,
+    argv: (file: (name: string) => string) => string[],
+  ])[] = [
     ['an unknown command', /unknown command 'tarin'.*train/, () => ['tarin']],
     ['an unknown option', /unknown option '--foo'/, () => ['train', '--foo']],
     ['an unknown stage', /stage9.*Choose from stage0/, () => ['train', '--stage', 'stage9']],
@@ -32,102 +36,223 @@ describe('wrong input', () => {
     ['an override without a value', /write path=value/, () => ['train', '--set', 'stage0.steps']],
     ['an unknown setting', /stage0: .*"step"/, () => ['train', '--set', 'stage0.step=3']],
     ['a setting out of range', /stage0\.batch/, () => ['train', '--set', 'stage0.batch=0']],
-    ['a setting that reaches for the prototype', /"__proto__" is no setting/, () => ['train', '--set', '__proto__.a=1']],
+    [
+      'a setting that reaches for the prototype',
+      /"__proto__" is no setting/,
+      () => ['train', '--set', '__proto__.a=1'],
+    ],
     ['a place beyond the end of a list', /tasks/, () => ['train', '--set', 'tasks.7.world=maze']],
     ['a size without a pool', /board size 6.*pool\.6/, () => ['train', '--set', 'tasks.0.levels=[6]']],
     ['wrong generator options', /frozenProbability/, () => ['train', '--set', 'tasks.0.options.frozenProbability=2']],
-    ['more puzzles than there are', /different test puzzles/, () => ['train', '--set', 'tasks.0.levels=[2]', '--set', 'tasks.0.pool.2=1', '--set', 'evaluation.puzzles=60']],
+    [
+      'more puzzles than there are',
+      /different test puzzles/,
+      () => ['train', '--set', 'tasks.0.levels=[2]', '--set', 'tasks.0.pool.2=1', '--set', 'evaluation.puzzles=60'],
+    ],
     ['a missing config', /no such file/, file => ['train', '--config', file('none.json')]],
-    ['a config that is not JSON', /not valid JSON \(line 1/, file => {
-      fs.writeFileSync(file('config.json'), '{"seed": 1,');
-      return ['train', '--config', file('config.json')];
-    }],
-    ['a config that is a list', /holds no configuration/, file => {
-      fs.writeFileSync(file('config.json'), '[]');
-      return ['train', '--config', file('config.json')];
-    }],
-    ['a config with another preset', /contradicts.*base/, file => {
-      fs.writeFileSync(file('config.json'), '{"preset": "base"}');
-      return ['train', '--config', file('config.json'), '--preset', 'small'];
-    }],
-    ['a config with an unknown preset', /no preset "toString"/, file => {
-      fs.writeFileSync(file('config.json'), '{"preset": "toString"}');
-      return ['train', '--config', file('config.json')];
-    }],
+    [
+      'a config that is not JSON',
+      /not valid JSON \(line 1/,
+      file => {
+        fs.writeFileSync(file('config.json'), '{"seed": 1,');
+        return ['train', '--config', file('config.json')];
+      },
+    ],
+    [
+      'a config that is a list',
+      /holds no configuration/,
+      file => {
+        fs.writeFileSync(file('config.json'), '[]');
+        return ['train', '--config', file('config.json')];
+      },
+    ],
+    [
+      'a config with another preset',
+      /contradicts.*base/,
+      file => {
+        fs.writeFileSync(file('config.json'), '{"preset": "base"}');
+        return ['train', '--config', file('config.json'), '--preset', 'small'];
+      },
+    ],
+    [
+      'a config with an unknown preset',
+      /no preset "toString"/,
+      file => {
+        fs.writeFileSync(file('config.json'), '{"preset": "toString"}');
+        return ['train', '--config', file('config.json')];
+      },
+    ],
     ['a later stage alone', /stage2 starts from the weights of stage1/, () => ['train', '--stage', 'stage2']],
-    ['an output folder with something in it', /not empty and not a run/, file => {
-      fs.mkdirSync(file('out'));
-      fs.writeFileSync(file('out/thesis.tex'), 'years of work');
-      return ['train', '--out', file('out'), ...tinyRun];
-    }],
-    ['a new run in the folder of a run', /holds a run already/, file => {
-      fs.mkdirSync(file('out'));
-      writeJson(file('out/config.json'), smallConfig);
-      return ['train', '--out', file('out'), ...tinyRun];
-    }],
+    [
+      'an output folder with something in it',
+      /not empty and not a run/,
+      file => {
+        fs.mkdirSync(file('out'));
+        fs.writeFileSync(file('out/thesis.tex'), 'years of work');
+        return ['train', '--out', file('out'), ...tinyRun];
+      },
+    ],
+    [
+      'a new run in the folder of a run',
+      /holds a run already/,
+      file => {
+        fs.mkdirSync(file('out'));
+        writeJson(file('out/config.json'), smallConfig);
+        return ['train', '--out', file('out'), ...tinyRun];
+      },
+    ],
     ['going on with something that is no run', /not the folder of a run/, file => ['train', '--resume', file('')]],
     ['going on in another folder', /leave --out/, file => ['train', '--resume', file('a'), '--out', file('b')]],
-    ['going on with another seed', /seed is 1, not 2/, file => {
-      writeJson(file('config.json'), smallConfig);
-      return ['train', '--resume', file(''), '--seed', '2'];
-    }],
-    ['going on with another schedule', /stage1\.steps is \d+, not 5/, file => {
-      writeJson(file('config.json'), smallConfig);
-      return ['train', '--resume', file(''), '--set', 'stage1.steps=5'];
-    }],
-    ['going on with a damaged config', /config\.json cannot be used.*not valid JSON/, file => {
-      fs.writeFileSync(file('config.json'), '{');
-      return ['train', '--resume', file('')];
-    }],
+    [
+      'going on with another seed',
+      /seed is 1, not 2/,
+      file => {
+        writeJson(file('config.json'), smallConfig);
+        return ['train', '--resume', file(''), '--seed', '2'];
+      },
+    ],
+    [
+      'going on with another schedule',
+      /stage1\.steps is \d+, not 5/,
+      file => {
+        writeJson(file('config.json'), smallConfig);
+        return ['train', '--resume', file(''), '--set', 'stage1.steps=5'];
+      },
+    ],
+    [
+      'going on with a damaged config',
+      /config\.json cannot be used.*not valid JSON/,
+      file => {
+        fs.writeFileSync(file('config.json'), '{');
+        return ['train', '--resume', file('')];
+      },
+    ],
     ['a checkpoint that is not there', /no such file/, file => ['eval', file('none.safetensors')]],
     ['a folder that is no run', /not the folder of a run/, file => ['eval', file('')]],
-    ['a run without a checkpoint', /no good checkpoint/, file => {
-      writeJson(file('config.json'), smallConfig);
-      return ['eval', file('')];
-    }],
-    ['a checkpoint that is cut off', /no usable checkpoint/, file => {
-      fs.writeFileSync(file('cut.safetensors'), checkpoint.subarray(0, checkpoint.length - 100));
-      return ['eval', file('cut.safetensors')];
-    }],
-    ['a foreign file', /no usable checkpoint/, file => {
-      fs.writeFileSync(file('text.safetensors'), 'once upon a time there was a text file');
-      return ['plan', '--checkpoint', file('text.safetensors')];
-    }],
-    ['safetensors of somebody else', /no checkpoint of mgsd-lite/, file => {
-      const tensor = { dtype: 'F32', shape: [1], data: Float32Array.of(1) } as const;
-      fs.writeFileSync(file('other.safetensors'), encodeSafetensors(new Map([['a', tensor]])));
-      return ['eval', file('other.safetensors')];
-    }],
-    ['a stage of a single checkpoint', /--stage chooses in a run's folder/, () => ['eval', writeCheckpoint(), '--stage', 'stage1']],
-    ['an unknown input', /audio.*image, symbolic, blank, shuffled/, () => ['eval', writeCheckpoint(), '--input', 'audio']],
+    [
+      'a run without a checkpoint',
+      /no good checkpoint/,
+      file => {
+        writeJson(file('config.json'), smallConfig);
+        return ['eval', file('')];
+      },
+    ],
+    [
+      'a checkpoint that is cut off',
+      /no usable checkpoint/,
+      file => {
+        fs.writeFileSync(file('cut.safetensors'), checkpoint.subarray(0, checkpoint.length - 100));
+        return ['eval', file('cut.safetensors')];
+      },
+    ],
+    [
+      'a foreign file',
+      /no usable checkpoint/,
+      file => {
+        fs.writeFileSync(file('text.safetensors'), 'once upon a time there was a text file');
+        return ['plan', '--checkpoint', file('text.safetensors')];
+      },
+    ],
+    [
+      'safetensors of somebody else',
+      /no checkpoint of mgsd-lite/,
+      file => {
+        const tensor = { dtype: 'F32', shape: [1], data: Float32Array.of(1) } as const;
+        fs.writeFileSync(file('other.safetensors'), encodeSafetensors(new Map([['a', tensor]])));
+        return ['eval', file('other.safetensors')];
+      },
+    ],
+    [
+      'a stage of a single checkpoint',
+      /--stage chooses in a run's folder/,
+      () => ['eval', writeCheckpoint(), '--stage', 'stage1'],
+    ],
+    [
+      'an unknown input',
+      /audio.*image, symbolic, blank, shuffled/,
+      () => ['eval', writeCheckpoint(), '--input', 'audio'],
+    ],
     ['no puzzles', /whole number from 1/, () => ['eval', writeCheckpoint(), '--puzzles', '0']],
-    ['a dump over the checkpoint', /is the checkpoint itself/, () => ['eval', writeCheckpoint(), '--dump', writeCheckpoint()]],
+    [
+      'a dump over the checkpoint',
+      /is the checkpoint itself/,
+      () => ['eval', writeCheckpoint(), '--dump', writeCheckpoint()],
+    ],
     ['a missing image', /no such file/, file => ['plan', file('none.png'), '--checkpoint', writeCheckpoint()]],
-    ['an image that is no square', /10 x 8 pixels, this model sees squares of 8/, file => {
-      fs.writeFileSync(file('image.png'), encodePng({ width: 10, height: 8, data: new Uint8Array(240) }));
-      return ['plan', file('image.png'), '--checkpoint', writeCheckpoint()];
-    }],
-    ['a JPEG called PNG', /a JPEG/, file => {
-      fs.writeFileSync(file('image.png'), Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0, 0, 0));
-      return ['plan', file('image.png'), '--checkpoint', writeCheckpoint()];
-    }],
-    ['a moving picture as APNG', /name the file .*plan\.gif/, file => ['plan', '--animate', file('plan.apng'), '--checkpoint', writeCheckpoint()]],
-    ['a board too small for its world', /no room for the table/, () => ['plan', '--world', 'minibehaviour', '--level', '2', '--checkpoint', writeCheckpoint()]],
+    [
+      'an image that is no square',
+      /10 x 8 pixels, this model sees squares of 8/,
+      file => {
+        fs.writeFileSync(file('image.png'), encodePng({ width: 10, height: 8, data: new Uint8Array(240) }));
+        return ['plan', file('image.png'), '--checkpoint', writeCheckpoint()];
+      },
+    ],
+    [
+      'a JPEG called PNG',
+      /a JPEG/,
+      file => {
+        fs.writeFileSync(file('image.png'), Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0, 0, 0));
+        return ['plan', file('image.png'), '--checkpoint', writeCheckpoint()];
+      },
+    ],
+    [
+      'a moving picture as APNG',
+      /name the file .*plan\.gif/,
+      file => ['plan', '--animate', file('plan.apng'), '--checkpoint', writeCheckpoint()],
+    ],
+    [
+      'a board too small for its world',
+      /no room for the table/,
+      () => ['plan', '--world', 'minibehaviour', '--level', '2', '--checkpoint', writeCheckpoint()],
+    ],
     ['samples without a folder', /--out/, () => ['data', 'generate']],
-    ['samples into a folder with something in it', /not empty \(it has thesis\.tex\)/, file => {
-      fs.writeFileSync(file('thesis.tex'), 'years of work');
-      return ['data', 'generate', '--out', file('')];
-    }],
-    ['samples into a file', /it is a file/, file => {
-      fs.writeFileSync(file('thesis.tex'), 'years of work');
-      return ['data', 'generate', '--out', file('thesis.tex')];
-    }],
-    ['generator options that are not JSON', /is not JSON/, file => ['data', 'generate', '--out', file('new'), '--world', 'frozenlake', '--options', 'p=0.5']],
-    ['generator options for several worlds', /those of one world/, file => ['data', 'generate', '--out', file('new'), '--options', '{}']],
-    ['generator options that do not exist', /frozenProbabilty/, file => ['data', 'generate', '--out', file('new'), '--world', 'frozenlake', '--options', '{"frozenProbabilty": 0.5}']],
-    ['a data set that there is not', /Cannot read .*nowhere/, file => ['eval', writeCheckpoint(), '--data', file('nowhere')]],
+    [
+      'samples into a folder with something in it',
+      /not empty \(it has thesis\.tex\)/,
+      file => {
+        fs.writeFileSync(file('thesis.tex'), 'years of work');
+        return ['data', 'generate', '--out', file('')];
+      },
+    ],
+    [
+      'samples into a file',
+      /it is a file/,
+      file => {
+        fs.writeFileSync(file('thesis.tex'), 'years of work');
+        return ['data', 'generate', '--out', file('thesis.tex')];
+      },
+    ],
+    [
+      'generator options that are not JSON',
+      /is not JSON/,
+      file => ['data', 'generate', '--out', file('new'), '--world', 'frozenlake', '--options', 'p=0.5'],
+    ],
+    [
+      'generator options for several worlds',
+      /those of one world/,
+      file => ['data', 'generate', '--out', file('new'), '--options', '{}'],
+    ],
+    [
+      'generator options that do not exist',
+      /frozenProbabilty/,
+      file => [
+        'data',
+        'generate',
+        '--out',
+        file('new'),
+        '--world',
+        'frozenlake',
+        '--options',
+        '{"frozenProbabilty": 0.5}',
+      ],
+    ],
+    [
+      'a data set that there is not',
+      /Cannot read .*nowhere/,
+      file => ['eval', writeCheckpoint(), '--data', file('nowhere')],
+    ],
     ['a data set without puzzles', /holds no puzzles/, file => ['eval', writeCheckpoint(), '--data', file('')]],
-  ]; // prettier-ignore
+  ];
 
   it.each(cases)('%s: one line, exit code 2, nothing written', async (_, message, argv) => {
     const args = argv(name => temporary.file(name));

@@ -39,7 +39,14 @@ function tableOf(rates: Partial<Record<RowName, readonly [success: number, recap
   );
 }
 
-const good = { symbolic: [95, 100], base: [0, 0], stage1: [2, 98], mgsd: [90, 97], 'mgsd-blank': [5, 0], 'mgsd-shuffled': [10, 0] } as const; // prettier-ignore
+const good = {
+  symbolic: [95, 100],
+  base: [0, 0],
+  stage1: [2, 98],
+  mgsd: [90, 97],
+  'mgsd-blank': [5, 0],
+  'mgsd-shuffled': [10, 0],
+} as const;
 
 describe('sentences about a run', () => {
   it('says what each stage did', () => {
@@ -52,7 +59,9 @@ describe('sentences about a run', () => {
   });
 
   it('claims nothing that the intervals do not carry', () => {
-    const sentences = stageSentences(tableOf({ ...good, stage1: [85, 98], 'mgsd-shuffled': [88, 0], direct: [92, 99] }));
+    const sentences = stageSentences(
+      tableOf({ ...good, stage1: [85, 98], 'mgsd-shuffled': [88, 0], direct: [92, 99] }),
+    );
     expect(sentences[2]).toBe('Stage 2 brought no gain beyond the intervals (85 % before, 90 % after).');
     expect(sentences[3]).toMatch(/^It does not depend on its image/);
     expect(sentences[4]).toMatch(/92 %, which is no different, within the intervals, from MGSD/);

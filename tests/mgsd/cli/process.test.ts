@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { tinyRun } from '../capture.js';
+import { jsonLines, tinyRun } from '../capture.js';
 import { ended } from '../child.js';
 import { useTemporaryFolder } from '../temporary.js';
 
@@ -28,14 +28,14 @@ interface Event {
   readonly [key: string]: unknown;
 }
 
-const eventsOf = (text: string) => text.trim().split('\n').map(line => JSON.parse(line) as Event); // prettier-ignore
-const log = (folder: string) => fs.readFileSync(path.join(temporary.path, folder, 'log.jsonl'), 'utf8').trim().split('\n').map(line => JSON.parse(line) as Record<string, unknown>); // prettier-ignore
+const eventsOf = (text: string) => jsonLines<Event>(text);
+const log = (folder: string) => jsonLines(fs.readFileSync(path.join(temporary.path, folder, 'log.jsonl'), 'utf8'));
 
 /** The name of a log line's place in the run. */
 const place = ({ stage, step }: Record<string, unknown>) => `${String(stage)} ${String(step)}`;
 
 describe('a run', () => {
-  it('is the same whether it was interrupted or not, and whoever watches it', async () => {
+  it('is the same whether it was interrupted or not, and whatever reads its output', async () => {
     const slow = [...tinyRun, '--set', 'stage0.steps=250'];
     const straight = run('train', '--json', '--out', 'straight', ...slow);
     expect(straight.stderr).toBe('');
@@ -61,7 +61,7 @@ describe('a run', () => {
     expect(await ended(stopped)).toBe(130);
     expect(text).toMatch(/^wasm: /);
     expect(text).toMatch(
-      /saved stopped\/checkpoint-stage0-\d+\.safetensors\. Go on with: mgsd-lite train --resume stopped /,
+      /saved stopped\/checkpoint-stage0-\d+\.safetensors\. Continue with: mgsd-lite train --resume stopped /,
     );
     expect(fs.existsSync(path.join(temporary.path, 'stopped/pid'))).toBe(false);
     const done = log('stopped').length;

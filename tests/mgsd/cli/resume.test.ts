@@ -14,10 +14,25 @@ beforeAll(async () => {
 describe('going on from a checkpoint that is named', () => {
   it.each<[string, string, () => Uint8Array, RegExp]>([
     ['a file with another name', 'model.safetensors', () => checkpoint, /not named like a checkpoint of a run/],
-    ['a damaged one', 'checkpoint-stage2-7.safetensors', () => checkpoint.map((b, i) => (i === 3000 ? b ^ 1 : b)), /refused: The checkpoint is damaged: its checksum is wrong; take an earlier checkpoint/],
-    ['one that is cut off', 'checkpoint-stage2-7.safetensors', () => checkpoint.subarray(0, 5000), /is refused: .*; take an earlier checkpoint/],
+    [
+      'a damaged one',
+      'checkpoint-stage2-7.safetensors',
+      () => checkpoint.map((b, i) => (i === 3000 ? b ^ 1 : b)),
+      /refused: The checkpoint is damaged: its checksum is wrong; take an earlier checkpoint/,
+    ],
+    [
+      'one that is cut off',
+      'checkpoint-stage2-7.safetensors',
+      () => checkpoint.subarray(0, 5000),
+      /is refused: .*; take an earlier checkpoint/,
+    ],
     ['one for inference alone', 'checkpoint-stage2-7.safetensors', () => checkpoint, /has not the optimiser's state/],
-    ['one of another place', 'checkpoint-stage1-7.safetensors', () => checkpoint, /was written as stage2, update 7; check the path/],
+    [
+      'one of another place',
+      'checkpoint-stage1-7.safetensors',
+      () => checkpoint,
+      /was written as stage2, update 7; check the path/,
+    ],
   ])('refuses %s and changes nothing', async (_, name, bytes, message) => {
     writeJson(temporary.file('config.json'), smallConfig);
     fs.writeFileSync(temporary.file(name), bytes());
@@ -26,5 +41,5 @@ describe('going on from a checkpoint that is named', () => {
     expect(err).toMatch(/^error: [^\n]+$/);
     expect(code).toBe(2);
     expect(fs.readdirSync(temporary.path).sort()).toEqual([name, 'config.json'].sort());
-  }); // prettier-ignore
+  });
 });
