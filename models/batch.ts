@@ -17,8 +17,9 @@ export interface Sequence {
   /** Response inputs, from BOS on; may be empty. */
   readonly response: ArrayLike<number>;
   /**
-   * Cells (8 * row + col, -1 for none) that tokens stand for by their place: of a prompt token its own, of a response input
-   * that of the token to be predicted from it. A list of open directions names no cells; this says which it means.
+   * Cells (8 * row + col, -1 for none) that tokens stand for by their place: of a prompt token its own, of a response
+   * input that of the token to be predicted from it. A list of open directions names no cells; this says which it
+   * means.
    */
   readonly promptSlots?: ArrayLike<number>;
   readonly responseSlots?: ArrayLike<number>;
@@ -37,24 +38,17 @@ export interface Batch {
   readonly slots: Int32Array | undefined;
   /** Rows whose logits are wanted, all response rows: (N). */
   readonly outputs: Int32Array;
-  /** First output of each sequence, and the end: (sequences + 1). */
-  readonly outputStarts: Int32Array;
   /** Images that the sequences with IMG tokens show, in their order. */
   readonly imageCount: number;
 }
 
 /**
- * Packs sequences. @param promptPositions size of the model's prompt position table
+ * Packs sequences for a model of these sizes.
  * @throws Error if a prompt or response is longer than its position table, or an image has another number of patches
  */
-export function packBatch(
-  sequences: readonly Sequence[],
-  {
-    promptPositions,
-    responsePositions,
-    patches,
-  }: { promptPositions: number; responsePositions: number; patches: number },
-): Batch {
+export function packBatch(sequences: readonly Sequence[], config: ModelConfig): Batch {
+  const { promptPositions, responsePositions } = config;
+  const patches = patchCount(config);
   const table = new SequenceTable(
     sequences.map(({ prompt, response }) => ({ length: prompt.length + response.length, prefix: prompt.length })),
   );
@@ -62,7 +56,6 @@ export function packBatch(
   const positions = new Int32Array(table.rows);
   const imageRows = new Int32Array(table.rows).fill(-1);
   const slots = new Int32Array(table.rows).fill(-1);
-  const outputStarts = new Int32Array(sequences.length + 1);
   const outputs: number[] = [];
   let imageRow = 0;
   sequences.forEach(({ prompt, response, promptSlots, responseSlots }, s) => {
@@ -90,7 +83,6 @@ export function packBatch(
       slots[row] = responseSlots?.[i] ?? -1;
       outputs.push(row++);
     }
-    outputStarts[s + 1] = outputs.length;
   });
   return {
     table,
@@ -99,7 +91,6 @@ export function packBatch(
     imageRows,
     slots: slots.some(slot => slot >= 0) ? slots : undefined,
     outputs: Int32Array.from(outputs),
-    outputStarts,
     imageCount: imageRow / patches,
   };
 }
@@ -111,12 +102,12 @@ export const bucketWidth = 64;
 export const bucketed = (n: number, width = bucketWidth) => Math.ceil(n / width) * width;
 
 /**
- * The same sequences and padding, so that batches of nearly the same size have the same shapes and share a recorded step. Padding
- * rows form a sequence of their own (perhaps an empty one) without token, position or image; padding outputs name no row
- * and need a weight of 0. Nothing flows from them into anything else.
+ * The same sequences and padding, so that batches of nearly the same size have the same shapes and share a recorded
+ * step. Padding rows form a sequence of their own (perhaps an empty one) without token, position or image; padding
+ * outputs name no row and need a weight of 0. Nothing flows from them into anything else.
  *
- * The width is a trade: in 200 batches of the default run's stage 0, 64 means 10 shapes and 1.9 % more rows; 16: 40 and 0.5 %;
- * 256: 3 and 6.8 % (bench/replay.ts prints this table).
+ * The width is a trade: in 200 batches of the default run's stage 0, 64 means 10 shapes and 1.9 % more rows; 16: 40 and
+ * 0.5 %; 256: 3 and 6.8 % (bench/replay.ts prints this table).
  */
 export function padBatch(batch: Batch, width = bucketWidth): Batch {
   const { table } = batch;
@@ -139,8 +130,8 @@ export function padBatch(batch: Batch, width = bucketWidth): Batch {
 }
 
 /**
- * What a forward pass reads of packed sequences: host arrays while a batch is prepared, tensors on the device. R rows, N outputs; all are
- * i32 but for the patches.
+ * What a forward pass reads of packed sequences: host arrays while a batch is prepared, tensors on the device. R rows,
+ * N outputs; all are i32 but for the patches.
  */
 export interface ModelInputs<T = Tensor> {
   /** Where each sequence lies, see `SequenceTable`: (sequences, 6). */

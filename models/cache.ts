@@ -1,6 +1,6 @@
 /**
- * The key-value cache: one pass over the prompts (prefill), then one token per sequence and step. Sequences of different
- * lengths go together; each has its own stretch of the cache.
+ * The key-value cache: one pass over the prompts (prefill), then one token per sequence and step. Sequences of
+ * different lengths go together; each has its own stretch of the cache.
  */
 import {
   attention,
@@ -15,8 +15,6 @@ import type { Tensor } from '../core/index.js';
 import { bytesPerElement } from '../kernels/index.js';
 import { packBatch, requirePatches } from './batch.js';
 import type { Sequence } from './batch.js';
-import { patchCount } from './config.js';
-import type { ModelConfig } from './config.js';
 import type { VisionLanguageModel } from './vlm.js';
 
 /** Keys and values of every layer: (sequences * capacity, 2C) each, k in the first C columns. */
@@ -56,15 +54,6 @@ export function createCache(model: VisionLanguageModel, sequences: number, capac
   };
 }
 
-/** Where the model's position tables hold what; see `packBatch`. */
-function limits(config: ModelConfig) {
-  return {
-    promptPositions: config.promptPositions,
-    responsePositions: config.responsePositions,
-    patches: patchCount(config),
-  };
-}
-
 /**
  * Runs prompts (and responses so far, from BOS on) through the decoder and fills an empty cache.
  * @param patches (images * P, patch pixels) for prompts with images
@@ -77,7 +66,7 @@ export function prefill(
   patches?: Tensor,
 ): Tensor {
   return noGrad(() => {
-    const batch = packBatch(sequences, limits(model.config));
+    const batch = packBatch(sequences, model.config);
     requirePatches(batch, patches?.shape[0], model.config);
     const { table } = batch;
     const destinations = new Int32Array(table.rows);

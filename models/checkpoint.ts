@@ -1,10 +1,11 @@
 /**
- * A model as one safetensors file: its parameters by name, its config as JSON under `config` in the metadata. A training
- * checkpoint is the same file with the optimiser's tensors (`optimizer.*`) and what the trainer wants to remember.
+ * A model as one safetensors file: its parameters by name, its config as JSON under `config` in the metadata. A
+ * training checkpoint is the same file with the optimiser's tensors (`optimizer.*`) and what the trainer wants to
+ * remember.
  */
 import { sha256 } from '../core/index.js';
 import type { Device } from '../core/index.js';
-import { validateModelConfig } from './config.js';
+import { modelPresets, validateModelConfig } from './config.js';
 import type { ModelConfig } from './config.js';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from './safetensors.js';
 import type { Safetensors, SafeTensor } from './safetensors.js';
@@ -58,8 +59,8 @@ export function encodeCheckpoint({ config, parameters, optimizer, metadata }: Ch
 
 /**
  * Reads and checks a checkpoint file.
- * @throws CheckpointError in one line that says what is wrong: not safetensors, not ours, newer than this program, changed since
- *   it was written, missing tensors
+ * @throws CheckpointError in one line that says what is wrong: not safetensors, not ours, newer than this program,
+ *   changed since it was written, missing tensors
  */
 export function decodeCheckpoint(file: Uint8Array): Checkpoint {
   const { metadata, tensors } = readSafetensors(file);
@@ -122,8 +123,9 @@ function requireVersion(found: string | undefined): void {
 }
 
 /**
- * SHA-256, in hexadecimal, over everything in the file: metadata by key (the checksum itself left out), then tensors by name,
- * each text and each tensor's bytes with its length in front. Undefined in a browser: damage goes unnoticed there.
+ * SHA-256, in hexadecimal, over everything in the file: metadata by key (the checksum itself left out), then tensors by
+ * name, each text and each tensor's bytes with its length in front. Undefined in a browser: damage goes unnoticed
+ * there.
  */
 function checksum(
   tensors: ReadonlyMap<string, SafeTensor>,
@@ -149,11 +151,10 @@ function readConfig(text: string): ModelConfig {
   } catch {
     throw new CheckpointError('damaged', 'The model config in the checkpoint is not JSON.');
   }
-  const names = ['vocabulary', 'imageSize', 'patchSize', 'visionWidth', 'visionLayers', 'visionHeads', 'width', 'layers', 'heads', 'promptPositions', 'responsePositions'] as const; // prettier-ignore
   const record = (raw ?? {}) as Record<string, unknown>;
-  const config = Object.fromEntries(names.map(name => [name, record[name]])) as unknown as ModelConfig;
+  const sizes = Object.keys(modelPresets.tiny).map(name => [name, record[name]] as const);
   try {
-    return validateModelConfig(config);
+    return validateModelConfig(Object.fromEntries(sizes) as unknown as ModelConfig);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw new CheckpointError('damaged', `The model config in the checkpoint is wrong: ${message}`, { cause: error });

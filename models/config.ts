@@ -66,8 +66,9 @@ function fromScale({ imageSize, headChannels, visionWidth, visionLayers, width, 
 export type PresetName = 'tiny' | 'worlds' | 'small' | 'base' | 'large';
 
 /**
- * Model sizes; what each is trained on and for how long stands in mgsd/method/presets.ts. Heads have 16 channels where the model is narrow,
- * since there more heads beat wider ones. Widths from `small` on are multiples of 128, the tile of a matrix unit.
+ * Model sizes; what each is trained on and for how long stands in mgsd/method/presets.ts. Heads have 16 channels where
+ * the model is narrow, since there more heads beat wider ones. Widths from `small` on are multiples of 128, the tile of
+ * a matrix unit.
  */
 export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
   /** About 0.36 M parameters: minutes on two processor cores. */

@@ -1,6 +1,6 @@
 /**
- * Decoding in four launches per block and two per token, where the layer-by-layer step takes some forty in all. For devices that are
- * slow to start work, and models that the rollout kernel cannot carry.
+ * Decoding in four launches per block and two per token, where the layer-by-layer step takes some forty in all. For
+ * devices that are slow to start work, and models that the rollout kernel cannot carry.
  */
 import { cast, concat, contiguous, decodeAttend, decodeDraw, decodeLinear, noGrad, transpose } from '../core/index.js';
 import type { DecodeDraw, Tensor } from '../core/index.js';

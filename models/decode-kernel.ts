@@ -1,6 +1,7 @@
 /**
- * Decoding with the rollout kernel: several tokens of all sequences in one launch, in place of some forty launches per token. It reads
- * the parameters where they lie, so only the two tables over the vocabulary are made beforehand, once per rollout.
+ * Decoding with the rollout kernel: several tokens of all sequences in one launch, in place of some forty launches per
+ * token. It reads the parameters where they lie, so only the two tables over the vocabulary are made beforehand, once
+ * per rollout.
  */
 import { concat, noGrad, reshape, rollout } from '../core/index.js';
 import type { RolloutShape, RolloutState, Tensor } from '../core/index.js';
@@ -69,7 +70,8 @@ export class RolloutSteps {
   readonly #shape: RolloutShape;
 
   constructor(model: VisionLanguageModel, { cache, slots, ...start }: RolloutStart) {
-    const { layers, width, heads } = model.config;
+    const { layers, width, heads, vocabulary } = model.config;
+    const { capacity, layerStride } = cache;
     const range = (field: string) => model.parameters.ranges.get(`decoder.${field}`)!.offset;
     const offsets = [
       ...Array.from({ length: layers }, (_, l) => rolloutLayerFields.map(field => range(`block.${l}.${field}`))).flat(),
@@ -77,11 +79,11 @@ export class RolloutSteps {
     ];
     const plan = rolloutPlan({ offsets, prefixes: cache.prefixes, ...slots });
     const tables = noGrad(() => concat([model.tokenTable('embedding'), model.tokenTable('head')])); // (2V, C)
-    this.#shape = { layers, width, heads, capacity: cache.capacity, lists: slots.lists.length, layerStride: cache.layerStride }; // prettier-ignore
+    this.#shape = { layers, width, heads, capacity, lists: slots.lists.length, layerStride };
     this.#state = {
       ...start,
       weights: model.parameters.flat,
-      tables: reshape(tables, [2, model.config.vocabulary, width]),
+      tables: reshape(tables, [2, vocabulary, width]),
       plan: model.indices(plan),
       cache: cache.all!,
     };

@@ -23,8 +23,8 @@ export interface GenerateOptions {
   /** Slots of the prompts' tokens, see `Sequence`. */
   readonly promptSlots?: readonly ArrayLike<number>[];
   /**
-   * Slots of a sequence's response inputs by position, once its first token is known (in a recap that is the board's size,
-   * which decides what later places mean). Undefined: none.
+   * Slots of a sequence's response inputs by position, once its first token is known (in a recap that is the board's
+   * size, which decides what later places mean). Undefined: none.
    */
   readonly responseSlots?: (sequence: number, firstToken: number) => ArrayLike<number> | undefined;
   /** Default: the fastest for the device and model. */
@@ -32,15 +32,15 @@ export interface GenerateOptions {
 }
 
 /**
- * How tokens after the first are computed. `steps`: layer by layer with the ops of the training pass, to be read; `fused`: the same in
- * four launches per block, see models/decode-fused.ts; `rollout`: several tokens per launch, see models/decode-kernel.ts. All draw the same tokens
- * from the same noise.
+ * How tokens after the first are computed. `steps`: layer by layer with the ops of the training pass, to be read;
+ * `fused`: the same in four launches per block, see models/decode-fused.ts; `rollout`: several tokens per launch, see
+ * models/decode-kernel.ts. All draw the same tokens from the same noise.
  */
 export type DecodePath = 'steps' | 'fused' | 'rollout';
 
 /**
- * Tokens between two looks at whether all sequences have ended, and so of a launch of the rollout kernel. A look costs a
- * round trip on an asynchronous device; there it is read while the next launch runs.
+ * Tokens between two looks at whether all sequences have ended, and so of a launch of the rollout kernel. A look costs
+ * a round trip on an asynchronous device; there it is read while the next launch runs.
  */
 function tokensPerLook({ asynchronous }: Capabilities, path: DecodePath): number {
   if (asynchronous) return 8;
@@ -48,9 +48,9 @@ function tokensPerLook({ asynchronous }: Capabilities, path: DecodePath): number
 }
 
 /**
- * The path that is faster where a model can take several; see bench/rollout.ts. On wasm that is the rollout; on software adapters, which
- * start launches cheaply and compile large kernels for seconds, single steps. On a GPU nothing has been measured yet: the path with the
- * fewest launches is taken.
+ * The path that is faster where a model can take several; see bench/rollout.ts. On wasm that is the rollout; on
+ * software adapters, which start launches cheaply and compile large kernels for seconds, single steps. On a GPU nothing
+ * has been measured yet: the path with the fewest launches is taken.
  */
 function fastestPath(model: VisionLanguageModel, cache: Cache): DecodePath {
   const { asynchronous, software } = model.device.capabilities;
@@ -101,7 +101,9 @@ export async function generate(
         throw new Error('the rollout kernel cannot carry this model and batch here: generate with path `steps`');
       if (path === 'fused' && !canFuse(model))
         throw new Error('the fused step cannot run a model of this shape: generate with path `steps`');
-      await { steps: continueBySteps, fused: continueFused, rollout: continueByRollout }[path](model, state, options);
+      const { asynchronous } = device.capabilities;
+      const decode = await decoders[path](model, state, options);
+      await drawRest(state, maxTokens, tokensPerLook(device.capabilities, path), asynchronous, decode);
     }
     const all = await state.tokens.read();
     return prompts.map((_, s) => {
@@ -131,60 +133,64 @@ function drawTokens({ draw, control, done, tokens, next }: State, logits: Tensor
 
 const haveEnded = async (done: Tensor) => (await done.read()).every(flag => flag !== 0);
 
-async function continueBySteps(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<void> {
-  const { maxTokens, responseSlots } = options;
-  const { device } = model;
-  const { cache, next, done } = state;
-  const slots = responseSlots && Array.from(await next.read(), (first, s) => responseSlots(s, first)); // by sequence, then position
-  const slotted = slots?.some(row => row !== undefined) ?? false;
-  const perLook = tokensPerLook(device.capabilities, 'steps');
-  for (let column = 1; column < maxTokens; column++) {
-    device.scope(() => {
-      const present = slots && slotted ? Int32Array.from(slots, row => row?.[column] ?? -1) : undefined;
-      drawTokens(state, decodeStep(model, next, cache, present), column);
-    });
-    if (column % perLook === 0 && (await haveEnded(done))) return;
-  }
-}
+/** Draws the tokens of `count` columns from `column` on; those before are drawn already. */
+type Decode = (column: number, count: number) => void;
 
-async function continueFused(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<void> {
-  const { maxTokens, responseSlots } = options;
-  const { capabilities } = model.device;
-  const { cache, control, sampling, done, tokens, next } = state;
-  const rows = responseSlots && Array.from(await next.read(), (first, s) => responseSlots(s, first));
-  const table = rows?.flatMap(row => Array.from({ length: maxTokens }, (_, t) => row?.[t] ?? -1));
-  const slots = table && model.device.tensor(table, tokens.shape, { dtype: 'i32' }); // (sequences, steps)
-  const steps = new FusedSteps(model, { cache, control, sampling, done, tokens, slots });
+/** Draws columns from the second on, `width` at a time, until they are full or all sequences have ended. */
+async function drawRest({ done }: State, columns: number, width: number, isAsynchronous: boolean, decode: Decode) {
   let ended: Promise<boolean> = Promise.resolve(false);
-  for (let column = 1; column < maxTokens; column++) {
-    steps.step(column);
-    if (column % tokensPerLook(capabilities, 'fused') !== 0) continue;
+  for (let column = 1; column < columns; column += width) {
+    decode(column, Math.min(width, columns - column));
     const before = ended;
     ended = haveEnded(done);
-    if (await (capabilities.asynchronous ? before : ended)) break; // as in continueByRollout
+    if (await (isAsynchronous ? before : ended)) break; // the device works while we look at what came before
   }
   await ended;
 }
 
-async function continueByRollout(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<void> {
-  const { maxTokens, responseSlots } = options;
-  const { device, config } = model;
-  const { asynchronous } = device.capabilities;
-  const { cache, control, sampling, done, tokens, next } = state;
-  // where reading costs a round trip, lists go along for whatever the first tokens may be
-  const firstTokens = responseSlots && !asynchronous ? await next.read() : undefined;
-  const slots = collectSlots(responseSlots, done.size, config.vocabulary, maxTokens, firstTokens);
-  const rollout = new RolloutSteps(model, { cache, control, sampling, done, tokens, slots });
-  let ended: Promise<boolean> = Promise.resolve(false);
-  const perLook = tokensPerLook(device.capabilities, 'rollout');
-  for (let column = 1; column < maxTokens; column += perLook) {
-    rollout.run(column, Math.min(perLook, maxTokens - column));
-    const before = ended;
-    ended = haveEnded(done);
-    if (await (asynchronous ? before : ended)) break; // the device works while we look at the launch before
-  }
-  await ended;
+/** The slots of each sequence by response position, once its first token is drawn. */
+async function slotsOf({ next }: State, { responseSlots }: GenerateOptions) {
+  return responseSlots && Array.from(await next.read(), (first, s) => responseSlots(s, first));
 }
+
+/** How each path decodes; see `DecodePath`. */
+const decoders = {
+  async steps(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<Decode> {
+    const slots = await slotsOf(state, options);
+    const slotted = slots?.some(row => row !== undefined) ?? false;
+    return (column, count) => {
+      for (let at = column; at < column + count; at++)
+        model.device.scope(() => {
+          const present = slots && slotted ? Int32Array.from(slots, row => row?.[at] ?? -1) : undefined; // (sequences)
+          drawTokens(state, decodeStep(model, state.next, state.cache, present), at);
+        });
+    };
+  },
+
+  async fused(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<Decode> {
+    const { cache, control, sampling, done, tokens } = state;
+    const rows = await slotsOf(state, options);
+    const table = rows?.flatMap(row => Array.from({ length: options.maxTokens }, (_, t) => row?.[t] ?? -1));
+    const slots = table && model.device.tensor(table, tokens.shape, { dtype: 'i32' }); // (sequences, columns)
+    const steps = new FusedSteps(model, { cache, control, sampling, done, tokens, slots });
+    return (column, count) => {
+      for (let at = column; at < column + count; at++) steps.step(at);
+    };
+  },
+
+  async rollout(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<Decode> {
+    const { cache, control, sampling, done, tokens, next } = state;
+    const { maxTokens, responseSlots } = options;
+    // Where reading costs a round trip, lists go along for whatever the first tokens may be.
+    const { asynchronous } = model.device.capabilities;
+    const firstTokens = responseSlots && !asynchronous ? await next.read() : undefined;
+    const slots = collectSlots(responseSlots, done.size, model.config.vocabulary, maxTokens, firstTokens);
+    const rollout = new RolloutSteps(model, { cache, control, sampling, done, tokens, slots });
+    return (column, count) => {
+      rollout.run(column, count);
+    };
+  },
+};
 
 /** Tokens that no response may hold, as a bias on the logits: (V). */
 function forbidden(config: ModelConfig): Float32Array {

@@ -4,7 +4,8 @@ import type { ModelConfig } from './config.js';
 import { patchCount, patchesPerSide } from './config.js';
 
 /**
- * Patches of RGB images as network input: pixel / 127.5 - 1. A row holds a patch as [y, x, channel]; patches run row by row.
+ * Patches of RGB images as network input: pixel / 127.5 - 1. A row holds a patch as [y, x, channel]; patches run row by
+ * row.
  * @param images bytes (imageSize, imageSize, 3) each
  * @returns (images * patches, patchSize * patchSize * 3)
  * @throws Error if an image has another size than the model's

@@ -9,34 +9,34 @@
  *     the rest   the data: little-endian, row-major, offsets counted from its first byte; tensors lie one after the
  *                other in any order, without holes or overlaps, and fill it exactly
  *
- * Everything here is checked before it is used, since a checkpoint may be damaged or come from a stranger: a length that
- * lies makes an error message, never a huge allocation. F16 and BF16 values are kept as their 16 bits; rounding to and
- * from f32 is the business of whoever made them.
+ * Everything here is checked before it is used, since a checkpoint may be damaged or come from a stranger: a length
+ * that lies makes an error message, never a huge allocation. F16 and BF16 values are kept as their 16 bits; rounding to
+ * and from f32 is the business of whoever made them.
  */
 
 /** The array that holds the values of each dtype we read and write. */
-export interface SafetensorsArrays {
-  F64: Float64Array;
-  F32: Float32Array;
-  /** IEEE half precision, as bits. */
-  F16: Uint16Array;
-  /** The upper half of an f32, as bits. */
-  BF16: Uint16Array;
-  I32: Int32Array;
-  U8: Uint8Array;
-}
+const ARRAYS = {
+  F64: Float64Array,
+  F32: Float32Array,
+  F16: Uint16Array, // IEEE half precision, as bits
+  BF16: Uint16Array, // the upper half of an f32, as bits
+  I32: Int32Array,
+  U8: Uint8Array,
+} as const;
 
 /** Element types of the file format that are read and written. */
-export type SafetensorsDtype = keyof SafetensorsArrays;
+export type SafetensorsDtype = keyof typeof ARRAYS;
 
 /** One stored tensor: its data has exactly as many elements as its shape says, in row-major order. */
 export type SafeTensor = {
-  [D in SafetensorsDtype]: { dtype: D; shape: readonly number[]; data: SafetensorsArrays[D] };
+  [D in SafetensorsDtype]: { dtype: D; shape: readonly number[]; data: (typeof ARRAYS)[D]['prototype'] };
 }[SafetensorsDtype];
 
 /** A decoded file: tensors by name, and its text metadata. */
 export interface Safetensors {
-  /** Free text by key, `{}` if the file has none. Numbers and objects go in as JSON text: the format knows strings only. */
+  /**
+   * Free text by key, `{}` if the file has none. Numbers and objects go in as JSON text: the format knows strings only.
+   */
   metadata: Readonly<Record<string, string>>;
   tensors: ReadonlyMap<string, SafeTensor>;
 }
@@ -47,7 +47,7 @@ export class SafetensorsError extends Error {
 }
 
 /** Bytes of one element, which is also the alignment that a view on the data needs. */
-const ELEMENT_BYTES: Readonly<Record<SafetensorsDtype, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2, I32: 4, U8: 1 };
+const elementBytes = (dtype: SafetensorsDtype): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
 
 /** The same bound as in the format's reference implementation; our own headers have some kilobytes. */
 const MAX_HEADER_BYTES = 100_000_000;
@@ -59,8 +59,8 @@ const METADATA_KEY = '__metadata__';
 const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /**
- * Lays tensors out as one safetensors file. The same input gives the same bytes. Tensors with larger elements come first
- * (then by name), so that every one of them is aligned for a reader that maps the file.
+ * Lays tensors out as one safetensors file. The same input gives the same bytes. Tensors with larger elements come
+ * first (then by name), so that every one of them is aligned for a reader that maps the file.
  *
  * @returns the whole file
  * @throws SafetensorsError for data that does not fit its shape, and for names or metadata that the format cannot hold
@@ -72,7 +72,7 @@ export function encodeSafetensors(
   requireLittleEndian();
   const entries = [...tensors].sort(
     ([aName, a], [bName, b]) =>
-      ELEMENT_BYTES[b.dtype] - ELEMENT_BYTES[a.dtype] || (aName < bName ? -1 : aName > bName ? 1 : 0),
+      elementBytes(b.dtype) - elementBytes(a.dtype) || (aName < bName ? -1 : aName > bName ? 1 : 0),
   );
 
   const header: [string, unknown][] = [];
@@ -91,7 +91,7 @@ export function encodeSafetensors(
     const bytes = byteLength(name, dtype, shape);
     if (data.byteLength !== bytes)
       throw new SafetensorsError(
-        `Tensor "${name}": ${data.length} elements given, but shape [${shape.join(', ')}] has ${bytes / ELEMENT_BYTES[dtype]}.`,
+        `Tensor "${name}": ${data.length} elements given, but shape [${shape.join(', ')}] has ${bytes / elementBytes(dtype)}.`,
       );
     header.push([name, { dtype, shape, data_offsets: [dataBytes, dataBytes + bytes] }]);
     dataBytes += bytes;
@@ -117,7 +117,8 @@ export function encodeSafetensors(
 }
 
 /**
- * Reads a whole safetensors file. The tensors are views on `file` where its alignment allows that, and copies where not.
+ * Reads a whole safetensors file. The tensors are views on `file` where its alignment allows that, and copies where
+ * not.
  *
  * @throws SafetensorsError that names the first thing that is wrong
  */
@@ -138,11 +139,8 @@ export function decodeSafetensors(file: Uint8Array): Safetensors {
     }
     const { dtype, shape, begin, end } = readEntry(name, entry, dataBytes);
     spans.push({ name, begin, end });
-    tensors.set(name, {
-      dtype,
-      shape,
-      data: arrayAt(file, dataStart + begin, dtype, (end - begin) / ELEMENT_BYTES[dtype]),
-    } as SafeTensor);
+    const data = arrayAt(file, dataStart + begin, dtype, (end - begin) / elementBytes(dtype));
+    tensors.set(name, { dtype, shape, data } as SafeTensor);
   }
   requireExactCover(spans, dataBytes);
   return { metadata, tensors };
@@ -199,7 +197,7 @@ function readEntry(
   if (extra !== undefined) return fail(`its entry has the unknown key "${printable(extra)}"`);
   if (!isDtype(dtype))
     return fail(
-      `dtype ${printable(dtype === undefined ? 'missing' : JSON.stringify(dtype))} is not one of ${Object.keys(ELEMENT_BYTES).join(', ')}`,
+      `dtype ${printable(dtype === undefined ? 'missing' : JSON.stringify(dtype))} is not one of ${Object.keys(ARRAYS).join(', ')}`,
     );
   if (!isCounts(shape)) return fail('its shape is not a list of sizes (whole numbers from 0)');
   if (!isCounts(offsets) || offsets.length !== 2) return fail('its data_offsets are not two whole numbers from 0');
@@ -232,32 +230,18 @@ function byteLength(name: string, dtype: SafetensorsDtype, shape: readonly numbe
   const wrong = shape.find(size => !Number.isSafeInteger(size) || size < 0);
   if (wrong !== undefined) throw new SafetensorsError(`Tensor "${printable(name)}": ${wrong} is not a size.`);
   // Zero-sized tensors are legal, but not as a disguise for sizes whose product overflows.
-  const nonZero = shape.reduce((product, size) => product * Math.max(size, 1), ELEMENT_BYTES[dtype]);
+  const nonZero = shape.reduce((product, size) => product * Math.max(size, 1), elementBytes(dtype));
   if (!Number.isSafeInteger(nonZero))
     throw new SafetensorsError(`Tensor "${printable(name)}": its shape has more elements than can be counted.`);
   return shape.includes(0) ? 0 : nonZero;
 }
 
-const CONSTRUCTORS = {
-  F64: Float64Array,
-  F32: Float32Array,
-  F16: Uint16Array,
-  BF16: Uint16Array,
-  I32: Int32Array,
-  U8: Uint8Array,
-} as const;
-
-function arrayAt(
-  file: Uint8Array,
-  at: number,
-  dtype: SafetensorsDtype,
-  length: number,
-): SafetensorsArrays[SafetensorsDtype] {
+function arrayAt(file: Uint8Array, at: number, dtype: SafetensorsDtype, length: number): SafeTensor['data'] {
   const offset = file.byteOffset + at;
-  if (offset % ELEMENT_BYTES[dtype] === 0) return new CONSTRUCTORS[dtype](file.buffer as ArrayBuffer, offset, length);
-  const bytes = new Uint8Array(length * ELEMENT_BYTES[dtype]); // a Buffer's own slice would be no copy
+  if (offset % elementBytes(dtype) === 0) return new ARRAYS[dtype](file.buffer as ArrayBuffer, offset, length);
+  const bytes = new Uint8Array(length * elementBytes(dtype)); // a Buffer's own slice would be no copy
   bytes.set(file.subarray(at, at + bytes.length));
-  return new CONSTRUCTORS[dtype](bytes.buffer);
+  return new ARRAYS[dtype](bytes.buffer);
 }
 
 /**
@@ -291,7 +275,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function isDtype(value: unknown): value is SafetensorsDtype {
-  return typeof value === 'string' && Object.hasOwn(ELEMENT_BYTES, value);
+  return typeof value === 'string' && Object.hasOwn(ARRAYS, value);
 }
 
 function isCounts(value: unknown): value is number[] {

@@ -5,7 +5,8 @@ import type { ModelConfig } from './config.js';
 import { GRID_SIDE } from './vocabulary.js';
 
 /**
- * Groups of parameters with a learning rate of their own. Matrices decay, the rest (biases, gains, embeddings) does not.
+ * Groups of parameters with a learning rate of their own. Matrices decay, the rest (biases, gains, embeddings) does
+ * not.
  */
 export type ParameterGroup = 'vision.matrix' | 'vision.vector' | 'decoder.matrix' | 'decoder.vector';
 
@@ -53,7 +54,7 @@ type Part = 'vision' | 'decoder';
 function blocks(part: Part, count: number, width: number): ParameterSpec[] {
   return Array.from({ length: count }, (_, layer) => {
     const name = (suffix: string) => `${part}.block.${layer}.${suffix}`;
-    const residual = 1 / Math.sqrt(2 * count); // every block adds two branches: keeps the variance of the stream (GPT-2)
+    const residual = 1 / Math.sqrt(2 * count); // a block adds two branches: keeps the stream's variance (GPT-2)
     return [
       ...norm(name('attention.norm'), width, part),
       ...linear(name('attention.qkv'), width, 3 * width, part),

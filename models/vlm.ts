@@ -1,8 +1,9 @@
 /**
- * The compact vision-language model: image patches -> vision encoder -> projector -> the places of IMG tokens in the prompt
- * -> decoder -> logits. The specification that another program would need stands in models/README.md.
+ * The compact vision-language model: image patches -> vision encoder -> projector -> the places of IMG tokens in the
+ * prompt -> decoder -> logits. The specification that another program would need stands in models/README.md.
  *
- * Letters: B images, P patches per image, E vision width, C decoder width, R packed rows, N rows with outputs, V vocabulary.
+ * Letters: B images, P patches per image, E vision width, C decoder width, R packed rows, N rows with outputs, V
+ * vocabulary.
  */
 import {
   add,
@@ -40,9 +41,9 @@ export interface ModelOptions {
 }
 
 /**
- * In which numbers a model computes. `f16` is mixed precision: matrix products, attention and what lies between them read and
- * write f16, and sum in f32; weights, gradients of weights, the residual stream, statistics, logits and losses stay f32. On a
- * device without f16 a model computes in f32 all the same.
+ * In which numbers a model computes. `f16` is mixed precision: matrix products, attention and what lies between them
+ * read and write f16, and sum in f32; weights, gradients of weights, the residual stream, statistics, logits and losses
+ * stay f32. On a device without f16 a model computes in f32 all the same.
  */
 export type Precision = 'f32' | 'f16';
 
@@ -145,11 +146,15 @@ export class VisionLanguageModel {
     return this.logits(gatherRows(y, outputs)); // (N, V)
   }
 
-  /** Sum of token, position, slot and image embeddings of rows: (R, C). @param images (B * P, C), where rows have images */
+  /**
+   * Sum of token, position, slot and image embeddings of rows: (R, C).
+   * @param images (B * P, C), where rows have images
+   */
   embed({ tokens, positions, slots, imageRows }: EmbeddedRows, images?: Tensor): Tensor {
     const p = (name: string) => this.parameters.get(`decoder.${name}`);
     const positionTable = concat([p('position.prompt'), p('position.response')]); // (positions, C)
-    let x = add(gatherRows(this.tokenTable('embedding'), tokens), gatherRows(positionTable, this.#onDevice(positions))); // (R, C)
+    const placed = gatherRows(positionTable, this.#onDevice(positions)); // (R, C)
+    let x = add(gatherRows(this.tokenTable('embedding'), tokens), placed); // (R, C)
     if (slots) {
       const rows = slots instanceof Int32Array ? this.indices(slots.map(rowOfSlot)) : slots.rows; // (R)
       const cols = slots instanceof Int32Array ? this.indices(slots.map(colOfSlot)) : slots.cols; // (R)

@@ -1,5 +1,6 @@
 /**
- * The one closed vocabulary that the symbolic prompts, the perception targets and the plans of every world are written in.
+ * The one closed vocabulary that the symbolic prompts, the perception targets and the plans of every world are written
+ * in.
  *
  *     id       tokens
  *     0..4     PAD BOS EOS ANS IMG
@@ -13,8 +14,9 @@
  *     50..63   reserved (a further world takes its task token from here)
  *     64..127  the cells of the 8x8 grid, 64 + 8 * row + col
  *
- * Cells always count in the 8x8 grid, whatever the board's size, so that (1,0) is the same token on every board. A model
- * adds one row and one column embedding to every cell token, on its input and on its output side: `cellRow`, `cellCol`.
+ * Cells always count in the 8x8 grid, whatever the board's size, so that (1,0) is the same token on every board. A
+ * model adds one row and one column embedding to every cell token, on its input and on its output side: `cellRow`,
+ * `cellCol`.
  */
 
 /** Number of ids, the width of the logits. A power of two, so that no kernel needs a ragged last tile. */
@@ -30,10 +32,6 @@ export const EOS = 2;
 export const ANS = 3;
 /** Placeholder for one image patch; the model puts the patch's projected features in its place. */
 export const IMG = 4;
-/** Section mark: the cells of a route follow. */
-export const ROUTE = 5;
-/** Section mark: cells in breadth-first order from the target follow. */
-export const WAVEFRONT = 6;
 /** Section mark: a reference plan follows (a teacher's privileged context). */
 export const PLAN = 7;
 /** An empty list, for example no holes or no legal move. */
@@ -66,14 +64,6 @@ export const ACTION_NAMES = ['L', 'D', 'R', 'U', 'PICK', 'DROP'] as const;
 
 const FIRST_MASK = 34;
 const MASK_COUNT = 16;
-/** Bits of an open-direction mask, in the order of the stored wall masks: north 1, south 2, west 4, east 8. */
-export const OPEN_NORTH = 1;
-/** Bit of a cell that is open to the south. */
-export const OPEN_SOUTH = 2;
-/** Bit of a cell that is open to the west. */
-export const OPEN_WEST = 4;
-/** Bit of a cell that is open to the east. */
-export const OPEN_EAST = 8;
 
 const FIRST_RESERVED = 50;
 const RESERVED_COUNT = 14;
@@ -136,7 +126,7 @@ export function sizeOf(id: number): number {
   return id >= FIRST_SIZE && id <= FIRST_SIZE + MAXIMUM_SIZE - MINIMUM_SIZE ? id - FIRST_SIZE + MINIMUM_SIZE : -1;
 }
 
-/** Token of a set of open directions: the sum of `OPEN_NORTH`, `OPEN_SOUTH`, `OPEN_WEST` and `OPEN_EAST`, 0..15. */
+/** Token of a set of open directions, the sum of north 1, south 2, west 4 and east 8 as in stored wall masks: 0..15. */
 export function maskToken(mask: number): number {
   return nth(FIRST_MASK, MASK_COUNT, mask, 'open-direction mask');
 }
@@ -156,82 +146,52 @@ export function reservedToken(index: number): number {
   return nth(FIRST_RESERVED, RESERVED_COUNT, index, 'reserved token');
 }
 
-const names: string[] = [];
-const kinds: TokenKind[] = [];
+const named = (kind: TokenKind, names: readonly string[]) => names.map(name => ({ name, kind }));
+const counted = (kind: TokenKind, count: number, name: (i: number) => string) =>
+  named(
+    kind,
+    Array.from({ length: count }, (_, i) => name(i)),
+  );
 
-function define(id: number, name: string, kind: TokenKind): void {
-  names[id] = name;
-  kinds[id] = kind;
-}
-
-const MASK_LETTERS: readonly (readonly [bit: number, letter: string])[] = [
-  [OPEN_NORTH, 'N'],
-  [OPEN_SOUTH, 'S'],
-  [OPEN_WEST, 'W'],
-  [OPEN_EAST, 'E'],
+/** Every token by its id. */
+const TOKENS: readonly { readonly name: string; readonly kind: TokenKind }[] = [
+  ...named('special', ['PAD', 'BOS', 'EOS', 'ANS', 'IMG']),
+  ...named('section', ['ROUTE', 'WAVEFRONT', 'PLAN']), // a route's cells, cells by distance from the target, a plan
+  ...named('special', ['none']),
+  ...counted('question', QUESTION_COUNT, i => `Q${i + 1}`),
+  ...named('task', ['task:frozenlake', 'task:maze', 'task:minibehaviour']),
+  ...named('mode', ['mode:perceive', 'mode:plan']),
+  ...counted('size', MAXIMUM_SIZE - MINIMUM_SIZE + 1, i => `size:${MINIMUM_SIZE + i}`),
+  ...named('action', ACTION_NAMES),
+  ...counted(
+    'mask',
+    MASK_COUNT,
+    mask =>
+      `open:${Array.from('NSWE')
+        .filter((_, bit) => (mask >> bit) & 1)
+        .join('')}`,
+  ),
+  ...counted('reserved', RESERVED_COUNT, i => `reserved:${i}`),
+  ...counted('cell', CELL_COUNT, cell => `(${cell >> 3},${cell & 7})`),
 ];
 
-['PAD', 'BOS', 'EOS', 'ANS', 'IMG'].forEach((name, id) => {
-  define(id, name, 'special');
-});
-define(ROUTE, 'ROUTE', 'section');
-define(WAVEFRONT, 'WAVEFRONT', 'section');
-define(PLAN, 'PLAN', 'section');
-define(NONE, 'none', 'special');
-for (let number = 1; number <= QUESTION_COUNT; number++) define(questionToken(number), `Q${number}`, 'question');
-define(TASK_FROZENLAKE, 'task:frozenlake', 'task');
-define(TASK_MAZE, 'task:maze', 'task');
-define(TASK_MINIBEHAVIOUR, 'task:minibehaviour', 'task');
-define(MODE_PERCEIVE, 'mode:perceive', 'mode');
-define(MODE_PLAN, 'mode:plan', 'mode');
-for (let size = MINIMUM_SIZE; size <= MAXIMUM_SIZE; size++) define(sizeToken(size), `size:${size}`, 'size');
-ACTION_NAMES.forEach((name, action) => {
-  define(actionToken(action), name, 'action');
-});
-for (let mask = 0; mask < MASK_COUNT; mask++) {
-  const letters = MASK_LETTERS.filter(([bit]) => (mask & bit) !== 0).map(([, letter]) => letter);
-  define(maskToken(mask), `open:${letters.join('')}`, 'mask');
-}
-for (let index = 0; index < RESERVED_COUNT; index++) define(reservedToken(index), `reserved:${index}`, 'reserved');
-for (let cell = 0; cell < CELL_COUNT; cell++) {
-  define(FIRST_CELL + cell, `(${cell >> 3},${cell & 7})`, 'cell');
-}
-
-const idsByName: ReadonlyMap<string, number> = new Map(names.map((name, id) => [name, id]));
-
-function checkId(id: number): void {
-  if (!Number.isInteger(id) || id < 0 || id >= VOCABULARY_SIZE)
-    throw new RangeError(`there is no token ${id}: ids run from 0 to ${VOCABULARY_SIZE - 1}`);
+function tokenAt(id: number) {
+  const token = TOKENS[id];
+  if (!token) throw new RangeError(`there is no token ${id}: ids run from 0 to ${VOCABULARY_SIZE - 1}`);
+  return token;
 }
 
 /** The kind of token `id`; RangeError outside 0..127. */
 export function tokenKind(id: number): TokenKind {
-  checkId(id);
-  return kinds[id] ?? 'reserved';
+  return tokenAt(id).kind;
 }
 
-/** The readable, blank-free and unique name of token `id`, for example `ANS`, `size:4`, `(1,2)`; RangeError outside 0..127. */
+/** The readable, blank-free and unique name of token `id`: `ANS`, `size:4`, `(1,2)`; RangeError outside 0..127. */
 export function tokenName(id: number): string {
-  checkId(id);
-  return names[id] ?? `reserved:${id}`;
+  return tokenAt(id).name;
 }
 
-/** The names of `ids` with one blank between them, for logs and debugging. `textToTokens` is the inverse. */
+/** The names of `ids` with one blank between them, for logs and debugging. */
 export function tokensToText(ids: Iterable<number>): string {
   return Array.from(ids, tokenName).join(' ');
-}
-
-/** The ids of the blank-separated token names in `text`; an Error names the first word that is no token. */
-export function textToTokens(text: string): number[] {
-  return text
-    .split(/\s+/)
-    .filter(word => word !== '')
-    .map(word => {
-      const id = idsByName.get(word);
-      if (id === undefined)
-        throw new Error(
-          `'${word}' is not a token: write names as tokenName gives them, such as ${tokenName(ANS)} or (0,1)`,
-        );
-      return id;
-    });
 }

@@ -84,11 +84,10 @@ async function measure(
   const prompt = [...new Array<number>(patches).fill(IMG), ...new Array<number>(promptTail).fill(EOS + 3)];
   const response = [BOS, ...Array.from({ length: responseLength - 1 }, (_, i) => 5 + (i % 60))];
   const sequences = Array.from({ length: batch }, (): Sequence => ({ prompt, response }));
-  const { promptPositions, responsePositions } = config;
   const pixels = batch * patches * 3 * config.patchSize ** 2;
   const values = Float32Array.from({ length: pixels }, (_, i) => ((i * 37) % 255) / 255);
   const images = { values, shape: [batch * patches, pixels / (batch * patches)] };
-  const packed = packBatch(sequences, { promptPositions, responsePositions, patches });
+  const packed = packBatch(sequences, config);
   const inputs = device.fromHost(modelInputs(packed, config, images)); // outside of all scopes: kept
   const rows = batch * responseLength;
   const targets = new Float32Array(rows * config.vocabulary);

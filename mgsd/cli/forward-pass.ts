@@ -1,6 +1,6 @@
 /** One forward pass for another program to repeat: its inputs in every form, and the logits. */
 import { noGrad } from '../../core/index.js';
-import { modelInputs, packBatch, patchArray, patchCount } from '../../models/index.js';
+import { modelInputs, packBatch, patchArray } from '../../models/index.js';
 import type { SafeTensor, Sequence, VisionLanguageModel } from '../../models/index.js';
 import { BOS } from '../../models/vocabulary.js';
 import type { EvaluationInput } from '../evaluation/evaluate.js';
@@ -39,8 +39,8 @@ export async function recordForwardPass(
     }),
   );
   const images = modes.includes('image') ? renderPuzzles(chosen, config) : [];
-  const { promptPositions, responsePositions, imageSize } = config;
-  const batch = packBatch(sequences, { promptPositions, responsePositions, patches: patchCount(config) });
+  const { imageSize } = config;
+  const batch = packBatch(sequences, config);
   const patches = images.length > 0 ? patchArray(images, config, model.dtype) : undefined;
   const logits = await model.device.scope(() =>
     noGrad(() => model.forward(model.device.fromHost(modelInputs(batch, config, patches)))).read(),

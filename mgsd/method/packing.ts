@@ -67,8 +67,7 @@ export function packTraces(
 /** Prompts and traces, packed as they are. */
 export function packSequences(traces: readonly TrainingTrace[], input: InputMode, config: ModelConfig): Batch {
   const sequences = traces.map(trace => (input === 'image' ? behindImage(trace, config) : behindSymbols(trace)));
-  const { promptPositions, responsePositions } = config;
-  return packBatch(sequences, { promptPositions, responsePositions, patches: patchCount(config) });
+  return packBatch(sequences, config);
 }
 
 function behindImage({ puzzle, inputs, asked }: TrainingTrace, config: ModelConfig): Sequence {

@@ -7,10 +7,6 @@ import { yourTurn } from '../../kernels/your-turn.exercise.js';
  * @returns (patches * patchSize * patchSize * 3), patches row by row, within a patch in the order y, x, channel
  */
 export function toPatches(image: Uint8Array, imageSize: number, patchSize: number): Float32Array {
-  return yourTurn(
-    'four loops over patch row, patch column, y and x, and the three channels',
-    image.length,
-    imageSize,
-    patchSize,
-  );
+  const hint = 'four loops over patch row, patch column, y and x, and the three channels';
+  return yourTurn(hint, image.length, imageSize, patchSize);
 }

@@ -68,7 +68,7 @@ export function raggedExamples(seed: number, count = 5): Example[] {
 }
 
 export function pack(sequences: readonly Sequence[]): Batch {
-  return packBatch(sequences, { ...miniature, patches: patchCount(miniature) });
+  return packBatch(sequences, miniature);
 }
 
 /** Patches of the examples' images, in their order; undefined if none has one. */

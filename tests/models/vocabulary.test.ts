@@ -5,27 +5,17 @@ import * as v from '../../models/vocabulary.js';
 const anyId = fc.integer({ min: 0, max: v.VOCABULARY_SIZE - 1 });
 
 describe('vocabulary', () => {
-  test('every id has a name of its own, and names read back as ids', () => {
+  test('every id has a name of its own', () => {
     const ids = Array.from({ length: v.VOCABULARY_SIZE }, (_, id) => id);
     expect(new Set(ids.map(v.tokenName)).size).toBe(v.VOCABULARY_SIZE);
-    expect(v.textToTokens(v.tokensToText(ids))).toEqual(ids);
-  });
-
-  test('text round trip of any token sequence', () => {
-    fc.assert(
-      fc.property(fc.array(anyId), ids => {
-        expect(v.textToTokens(v.tokensToText(ids))).toEqual(ids);
-      }),
-    );
+    for (const id of ids) expect(v.tokenName(id)).toMatch(/^\S+$/);
   });
 
   test('named constants are distinct and have the names they stand for', () => {
-    const text = 'PAD BOS EOS ANS IMG ROUTE WAVEFRONT PLAN none task:frozenlake task:maze task:minibehaviour';
-    const modes = 'mode:perceive mode:plan';
-    expect(v.textToTokens(`${text} ${modes}`)).toEqual([
-      ...[v.PAD, v.BOS, v.EOS, v.ANS, v.IMG, v.ROUTE, v.WAVEFRONT, v.PLAN, v.NONE],
-      ...[v.TASK_FROZENLAKE, v.TASK_MAZE, v.TASK_MINIBEHAVIOUR, v.MODE_PERCEIVE, v.MODE_PLAN],
-    ]);
+    const special = [v.PAD, v.BOS, v.EOS, v.ANS, v.IMG, v.PLAN, v.NONE];
+    expect(v.tokensToText(special)).toBe('PAD BOS EOS ANS IMG PLAN none');
+    const opening = [v.TASK_FROZENLAKE, v.TASK_MAZE, v.TASK_MINIBEHAVIOUR, v.MODE_PERCEIVE, v.MODE_PLAN];
+    expect(v.tokensToText(opening)).toBe('task:frozenlake task:maze task:minibehaviour mode:perceive mode:plan');
   });
 
   test('cells: token, row, column and index belong together; every other id is no cell', () => {
@@ -56,7 +46,7 @@ describe('vocabulary', () => {
     expect(v.tokensToText([0, 1, 2, 3, 4, 5].map(v.actionToken))).toBe('L D R U PICK DROP');
     for (let size = 2; size <= 8; size++) expect(v.sizeOf(v.sizeToken(size))).toBe(size);
     for (let mask = 0; mask < 16; mask++) expect(v.maskOf(v.maskToken(mask))).toBe(mask);
-    expect(v.tokenName(v.maskToken(v.OPEN_NORTH | v.OPEN_EAST))).toBe('open:NE');
+    expect(v.tokenName(v.maskToken(1 + 8))).toBe('open:NE');
     expect([1, 7].map(n => v.tokenName(v.questionToken(n)))).toEqual(['Q1', 'Q7']);
   });
 
@@ -66,6 +56,5 @@ describe('vocabulary', () => {
     expect(() => v.actionToken(6)).toThrow(RangeError);
     expect(() => v.questionToken(0)).toThrow(RangeError);
     expect(() => v.tokenName(128)).toThrow(/no token 128/);
-    expect(() => v.textToTokens('BOS nonsense')).toThrow(/'nonsense' is not a token/);
   });
 });

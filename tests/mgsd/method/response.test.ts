@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ANS, EOS, VOCABULARY_SIZE, textToTokens, tokensToText } from '../../../models/vocabulary.js';
+import { ANS, EOS, VOCABULARY_SIZE, tokensToText } from '../../../models/vocabulary.js';
 import * as trace from '../../../mgsd/method/response.js';
 import { DROP, PICK, type Action } from '../../../mgsd/worlds/grid.js';
 import type { World, WorldInstance } from '../../../mgsd/worlds/world.js';
 import { lakeOf } from '../boards.js';
 import { anyPuzzle, frozenLake, testRandom } from '../random.js';
 import { createDelivery } from '../worlds/delivery-world.js';
+import { textToTokens } from '../tokens.js';
 
 const delivery = createDelivery();
 const puzzle = lakeOf(['SFF', 'FHF', 'FFG']);

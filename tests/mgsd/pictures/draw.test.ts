@@ -6,9 +6,10 @@ import { oracleResponse } from '../../../mgsd/method/response.js';
 import { DOWN, LEFT, PICK, RIGHT, UP } from '../../../mgsd/worlds/grid.js';
 import { createWorldByName, WORLD_NAMES } from '../../../mgsd/worlds/registry.js';
 import type { World } from '../../../mgsd/worlds/world.js';
-import { ANS, BOS, EOS, IMG, PAD, textToTokens } from '../../../models/vocabulary.js';
+import { ANS, BOS, EOS, IMG, PAD } from '../../../models/vocabulary.js';
 import { lakeOf, mazeOf } from '../boards.js';
 import { Random } from '../../../core/index.js';
+import { textToTokens } from '../tokens.js';
 
 const lake: World = createWorldByName('frozenlake');
 // S . .
