@@ -50,7 +50,7 @@ export interface Operand {
   readonly length: number;
 }
 
-/** A kernel with what it is to run on. */
+/** A kernel and what it runs on. */
 export interface Launch {
   readonly kernel: Kernel;
   /** In the order of `kernel.buffers`. */
@@ -63,7 +63,7 @@ export interface Launch {
 export interface Replay {
   /** Does all of them, in order, with what the operands hold now. Allocates nothing. */
   run(): void;
-  /** Gives back what preparing has taken, but not the operands. */
+  /** Frees what `prepare` has taken, but not the operands. */
   dispose(): void;
 }
 

@@ -81,8 +81,8 @@ export interface StepObserver {
 /** Switches for finding faults; all off by default. */
 export interface DeviceOptions {
   /**
-   * For tests: memory is filled with NaN before it is first used and when it is freed, so whoever reads what nobody
-   * wrote, or what is gone, gets NaN; shapes and the extent of every operand are checked.
+   * For tests: memory is filled with NaN before its first use and when it is freed, so reads of uninitialised or
+   * freed memory yield NaN, and every op is held to its shape rule.
    */
   readonly checks?: boolean;
 }
@@ -105,7 +105,7 @@ export class Device {
   observer: LaunchObserver | undefined;
   /** Set while a step is recorded; see replay/recorder.ts. */
   trace: StepObserver | undefined;
-  /** Set to look at results; while it is set every launch is done on its own, as it comes. */
+  /** Set to look at results: recorders run every launch eagerly then. */
   resultObserver: ResultObserver | undefined;
   /** See `DeviceOptions`. */
   readonly checks: boolean;
@@ -244,9 +244,7 @@ export class Device {
         throw new Error(
           `kernel ${kernel.name}: ${name} is ${dtype}; it must be ${dtypesOfKind[kind].join(' or ')} (cast() it, or make it so)`,
         );
-      const operand = this.operand(tensors[name]);
-      if (this.checks) requireExtent(kernel.name, name, operand);
-      operands.push(operand);
+      operands.push(this.operand(tensors[name]));
     }
     const values: number[] = [];
     for (const name in kernel.params) values.push(params[name]);
@@ -335,7 +333,7 @@ export class Device {
     else this.#pool.set(storage.bytes, [allocation]);
   }
 
-  /** New memory; where there is no more, what is kept for reuse is given back first. */
+  /** New memory. If there is none left, the pool is emptied first. */
   #allocate(bytes: number): Allocation {
     try {
       return this.backend.allocate(bytes);
@@ -346,7 +344,7 @@ export class Device {
     }
   }
 
-  /** All bits set: NaN as f32, f16 and f64, and -1 as i32. */
+  /** Sets all bits: NaN in f32, f16 and f64, -1 in i32. */
   #poison(allocation: Allocation): void {
     this.backend.write(allocation, 0, new Uint8Array(allocation.bytes).fill(0xff));
   }
@@ -374,14 +372,8 @@ export class Device {
     return this.backend.finish();
   }
 
-  /** Gives the backend back; the device cannot be used afterwards. */
+  /** Closes the backend; the device cannot be used afterwards. */
   close(): Promise<void> {
     return this.backend.close();
   }
-}
-
-function requireExtent(kernel: string, buffer: string, { allocation, dtype, byteOffset, length }: Operand): void {
-  const end = byteOffset + length * bytesPerElement[dtype];
-  if (end > allocation.bytes)
-    throw new Error(`kernel ${kernel}: ${buffer} ends at byte ${end} of an allocation of ${allocation.bytes} bytes`);
 }

@@ -1,6 +1,5 @@
 /**
- * Faults of a device that a program may want to tell from mistakes: what had been computed on it is lost or not to be
- * trusted.
+ * Faults of a device, as opposed to mistakes in its use: results computed on it are lost or cannot be trusted.
  */
 
 export type DeviceFault =

@@ -5,7 +5,7 @@
 import { formatShape } from './shape.js';
 import type { Tensor } from './tensor.js';
 
-/** How closely gradients are looked at. */
+/** How closely gradients are checked. */
 export interface GradcheckOptions {
   /** Half the distance of the two evaluations. Default 1e-5: error about 1e-10 from the step, 1e-11 from rounding. */
   readonly step?: number;

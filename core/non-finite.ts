@@ -1,7 +1,6 @@
 /**
- * Where NaN and infinities come from: a computation is done again, and every result of every launch is looked at. The
- * looking is done on the device (two small launches and one number for each result), so nothing large is copied to
- * the host.
+ * Finds where NaN and infinities come from: runs a computation again and checks every result of every launch. The
+ * check runs on the device (three small launches and one number per result), so nothing large is copied to the host.
  */
 import {
   broadcastKernels,
@@ -44,8 +43,7 @@ const chunk = 4096;
 const scale = { f32: 1e-36, f64: 1e-300 } as const;
 
 /**
- * They copy into a part of a tensor whose other parts may not have been written yet; what is copied has been looked
- * at.
+ * These write a part of a tensor whose other parts may be uninitialised; what they copy has been checked.
  */
 const partialCopies: ReadonlySet<string> = new Set([scatterRowsKernel.name, stridedWriteKernel.name]);
 
@@ -100,7 +98,7 @@ class Flags {
     );
     for (const [buffer, { access, kind }] of buffers) {
       const tensor = tensors[buffer]!;
-      // A cache is filled little by little, so there is no telling what lies in the rest of it.
+      // A cache fills step by step, and the rest of it is uninitialised.
       if (access === 'read' || kind === 'index' || tensor.size === 0 || buffer === 'cache') continue;
       const { shape, dtype } = tensor;
       const number = this.#looks.length;

@@ -24,7 +24,7 @@ export interface GradientContext<Inputs extends readonly Tensor[], A, Saved exte
   /** Which inputs need a gradient; others may be skipped. */
   readonly wanted: { readonly [I in keyof Inputs]: boolean };
   /**
-   * The gradient that the first input has had so far from other uses of it, for rows that `addArrived`; undefined if
+   * The gradient that has arrived at the first input from its other uses, for rows with `addsArrived`; undefined if
    * none.
    */
   readonly arrived: Tensor | undefined;
@@ -66,7 +66,7 @@ export interface OpRow<Inputs extends readonly Tensor[], A = None, Saved extends
   forward(inputs: Inputs, attributes: A, shape: Shape): ForwardResult<Saved>;
   /** d(loss)/d(input) for every input, undefined where not wanted or not differentiable. */
   gradient(context: GradientContext<Inputs, A, Saved>): { readonly [I in keyof Inputs]: Tensor | undefined };
-  /** True if `gradient` gives the first input's with `arrived` added: a kernel less than letting the tape add them. */
+  /** True if `gradient` adds `arrived` to the first input's gradient itself, which saves a kernel. */
   readonly addsArrived?: boolean;
   /** Relative difference allowed between the gradient and finite differences in f64. */
   readonly tolerance: number;

@@ -46,11 +46,11 @@ export interface AdamWOptions {
   readonly maxNorm?: number;
   /** Groups that weight decay leaves alone (biases, gains, embeddings). */
   readonly noDecay?: readonly string[];
-  /** Default: for parameters with copies in f16, which cannot do without it, and for no others. */
+  /** Default: on for parameters with copies in f16, which need it, and off for others. */
   readonly lossScaling?: LossScaling | false;
 }
 
-/** Everything an optimiser remembers, as f32. */
+/** The state of an optimiser, as f32. */
 export interface OptimizerState {
   readonly m: Float32Array;
   readonly v: Float32Array;
@@ -103,15 +103,15 @@ export class AdamW {
     return this.lossScaling && this.#state.view([], [], stateFields.indexOf('lossScale'));
   }
 
-  /** d(loss)/d(parameter) for all of them, times the loss scale if there is one: what `step` wants to find. */
+  /** Leaves d(loss)/d(parameter), times the loss scale if there is one, at every parameter, as `step` expects. */
   backward(loss: Tensor, options: Omit<BackwardOptions, 'grad' | 'lossScale'> = {}): void {
     const { lossScale } = this;
     loss.backward(lossScale ? { ...options, lossScale } : options);
   }
 
   /**
-   * One update from the gradients that `backward` of this optimiser has left at the parameters, which are cleared.
-   * Parameters without a gradient get zero. @param learningRates per group; a group with 0 (or none) is frozen
+   * One update from the gradients that this optimiser's `backward` left at the parameters; clears them. Parameters
+   * without a gradient get zero. @param learningRates per group; a group with 0 (or none) is frozen
    */
   step(learningRates: Readonly<Record<string, number>>): void {
     this.setRates(learningRates);
@@ -119,8 +119,8 @@ export class AdamW {
   }
 
   /**
-   * The half of `step` that the host does: learning rates, and all other numbers that could change, go to the device.
-   * Returns the names of the groups that are not frozen, which is all of it that decides the launches of `update`.
+   * The host's half of `step`: writes learning rates, and all other numbers that may change, to the device. Returns
+   * the names of the groups that are not frozen: they alone decide the launches of `update`.
    */
   setRates(learningRates: Readonly<Record<string, number>>): string {
     const { options, parameters } = this;
@@ -144,8 +144,7 @@ export class AdamW {
   }
 
   /**
-   * The half of `step` that the device does, with the rates that were set last: launches only, so that it can be
-   * recorded.
+   * The device's half of `step`, with the rates set last: only launches, so it can be recorded.
    */
   update(): void {
     const { parameters } = this;
@@ -209,7 +208,7 @@ export class AdamW {
     return { m: Float32Array.from(m), v: Float32Array.from(v), state: Float32Array.from(state) };
   }
 
-  /** Takes back what `save` gave. */
+  /** Restores what `save` returned. */
   load({ m, v, state }: OptimizerState): void {
     const { device } = this.parameters;
     device.write(this.#m, m);
@@ -218,7 +217,7 @@ export class AdamW {
     const restored = initial.map((value, i) => state[i] ?? value); // files of older versions have fewer fields
     for (const field of this.lossScaling ? [] : (['lossScale', 'goodSteps'] as const)) {
       const i = stateFields.indexOf(field);
-      restored[i] = initial[i]!; // nobody multiplies by a scale here
+      restored[i] = initial[i]!; // there is no loss scale here
     }
     device.write(this.#state, restored);
   }

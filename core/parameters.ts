@@ -28,7 +28,7 @@ export interface ParameterRange {
   readonly length: number;
 }
 
-/** How parameters are kept. */
+/** How parameters are stored. */
 export interface ParametersOptions {
   /** Of the weights: f32 (default), or f64 for gradient checks. */
   readonly dtype?: DType;
@@ -142,7 +142,7 @@ export class Parameters {
     this.refresh();
   }
 
-  /** Brings the f16 copies up to date, after `flat` was written to by others than AdamW. */
+  /** Brings the f16 copies up to date, after anything but AdamW has written to `flat`. */
   refresh(): void {
     for (const [group, half] of this.halves) {
       const { offset, length } = this.groups.get(group)!;
@@ -172,7 +172,7 @@ export class Parameters {
     return out;
   }
 
-  /** Forgets gradients that `backward` has left at the parameters. */
+  /** Clears the gradients that `backward` left at the parameters. */
   clearGradients(): void {
     for (const tensor of this.#tensors.values()) tensor.grad = undefined;
   }

@@ -22,7 +22,7 @@ import {
   sameShape,
   sizeOf,
 } from './shape.js';
-import type { Shape } from './shape.js';
+import type { Four, Shape } from './shape.js';
 import type { Tensor } from './tensor.js';
 
 /** f64 where the tensor is f64, else f32: the dtype of statistics, losses and other things that f16 cannot hold. */
@@ -36,7 +36,7 @@ export function contiguous(x: Tensor): Tensor {
   const y = x.device.empty(x.shape, x.dtype, 'contiguous');
   if (x.size === 0) return y;
   const { shape, strides } = collapseDimensions(x.shape, [x.strides], 'contiguous');
-  x.device.launch(stridedReadKernel, { x: wholeStorage(x), y }, stridedParams(shape, strides[0]!, x.offset));
+  x.device.launch(stridedReadKernel, { x: wholeStorage(x), y }, stridedParams(shape, strides[0], x.offset));
   return y;
 }
 
@@ -49,7 +49,7 @@ export function assign(target: Tensor, x: Tensor): void {
   x.device.launch(
     stridedWriteKernel,
     { x: contiguous(x), y: wholeStorage(target) },
-    stridedParams(shape, strides[0]!, target.offset),
+    stridedParams(shape, strides[0], target.offset),
   );
 }
 
@@ -58,8 +58,8 @@ function wholeStorage(x: Tensor): Tensor {
   return x.view([Math.floor(x.storage.bytes / bytesPerElement[x.dtype])], [1], 0);
 }
 
-function stridedParams([d0, d1, d2, d3]: Shape, [s0, s1, s2, s3]: Shape, offset: number) {
-  return { d0: d0!, d1: d1!, d2: d2!, d3: d3!, s0: s0!, s1: s1!, s2: s2!, s3: s3!, offset };
+function stridedParams([d0, d1, d2, d3]: Four, [s0, s1, s2, s3]: Four, offset: number) {
+  return { d0, d1, d2, d3, s0, s1, s2, s3, offset };
 }
 
 /** y = f(x), converted to `dtype`. */
@@ -86,11 +86,10 @@ export function binary(name: BinaryName, a: Tensor, b: Tensor): Tensor {
   }
   const left = contiguous(a);
   const right = contiguous(b);
-  const strideLists = [left, right].map(operand => broadcastStrides(operand.shape, operand.strides, shape));
-  const { shape: dims, strides } = collapseDimensions(shape, strideLists, name);
-  const [d0, d1, d2, d3] = dims as [number, number, number, number];
-  const [a0, a1, a2, a3] = strides[0] as [number, number, number, number];
-  const [b0, b1, b2, b3] = strides[1] as [number, number, number, number];
+  const over = (x: Tensor) => broadcastStrides(x.shape, x.strides, shape);
+  const { shape: sizes, strides } = collapseDimensions(shape, [over(left), over(right)], name);
+  const [d0, d1, d2, d3] = sizes;
+  const [[a0, a1, a2, a3], [b0, b1, b2, b3]] = strides;
   const params = { d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 };
   a.device.launch(broadcastKernels[name], { a: left, b: right, y }, params);
   return y;

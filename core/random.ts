@@ -1,11 +1,11 @@
 /**
  * The host's side of the counter-based generator: the same numbers as the kernels of kernels/random, at (seed,
- * stream, step, index). Everything random in a run hangs on its seed and these counters, so a resumed run draws what
- * the straight run drew.
+ * stream, step, index). Everything random in a run depends on its seed and these counters, so a resumed run draws
+ * what the straight run drew.
  */
 import { pcg4d, uniformFromBits } from '../kernels/index.js';
 
-/** Where a generator stands: plain numbers, for a checkpoint. */
+/** The position of a generator: plain numbers, for a checkpoint. */
 export interface RandomState {
   readonly seed: number;
   readonly stream: number;
@@ -35,7 +35,7 @@ export class Random {
     return { seed: this.seed, stream: this.stream, step: this.step, index: this.#index };
   }
 
-  /** Goes on from a saved state. */
+  /** Resumes from a saved state. */
   static from({ seed, stream, step, index }: RandomState): Random {
     return new Random(seed, stream, step, index);
   }

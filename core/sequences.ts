@@ -8,7 +8,7 @@ import type { Tensor } from './tensor.js';
 
 /** One packed sequence: how many rows it has, and how many of them are its prompt. */
 export interface SequenceSpan {
-  /** Rows of the sequence; an empty one stands for nothing. */
+  /** Rows of the sequence; may be 0. */
   readonly length: number;
   /** Leading rows that see each other in both directions (the prompt); the rest is causal. */
   readonly prefix: number;
@@ -24,7 +24,7 @@ export class SequenceTable {
   /** The longest sequence in rows, or more. */
   readonly maxLength: number;
 
-  /** @param longest what `maxLength` is at least, where shapes must not change with it */
+  /** @param longest a lower bound of `maxLength`, to keep shapes the same from batch to batch */
   constructor(spans: readonly SequenceSpan[], longest = 0) {
     const starts: number[] = [];
     let rows = 0;

@@ -75,15 +75,18 @@ export function broadcastStrides(shape: Shape, strides: Shape, to: Shape): numbe
   return to.map((n, k) => (k < shift || (shape[k - shift] === 1 && n !== 1) ? 0 : strides[k - shift]!));
 }
 
+/** Sizes or strides of the dimensions that strided kernels know. */
+export type Four = readonly [number, number, number, number];
+
 /**
  * Merges neighbouring dimensions that can be walked as one by all stride lists, and pads with leading ones to rank 4.
  * @throws Error if more than four dimensions remain: strided kernels know four.
  */
-export function collapseDimensions(
+export function collapseDimensions<const Lists extends readonly Shape[]>(
   shape: Shape,
-  strideLists: readonly Shape[],
+  strideLists: Lists,
   what: string,
-): { shape: number[]; strides: number[][] } {
+): { shape: Four; strides: { [L in keyof Lists]: Four } } {
   const sizes: number[] = [];
   const merged: number[][] = strideLists.map(() => []);
   shape.forEach((n, k) => {
@@ -106,7 +109,7 @@ export function collapseDimensions(
     sizes.unshift(1);
     for (const list of merged) list.unshift(0);
   }
-  return { shape: sizes, strides: merged };
+  return { shape: sizes as unknown as Four, strides: merged as unknown as { [L in keyof Lists]: Four } };
 }
 
 /** `axis` counted from the front; negative ones count from the back. */

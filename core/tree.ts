@@ -15,8 +15,8 @@ export type Tensors<T> = T extends HostArray
       : never;
 
 /**
- * A copy of a tree with its leaves replaced. A leaf is whatever is neither a plain object nor an array, and whatever
- * `isLeaf` says.
+ * A copy of a tree with its leaves replaced. A leaf is anything that is neither a plain object nor an array, or that
+ * `isLeaf` accepts.
  * @param replace is given the leaf and its path, such as `student.tokens` or `images[2]`
  */
 export function mapTree(

@@ -1,13 +1,12 @@
 /**
- * The dry backend: it counts and does nothing. A training step that is run on it asks for exactly the memory that it
- * would ask for on the device whose capabilities are given, so what a configuration needs is known before any of it
- * is taken.
+ * The dry backend: it counts and does nothing. A training step run on it asks for the same memory as on the device
+ * whose capabilities it was given, so the need of a configuration is known before any memory is taken.
  */
 import type { Allocation, Backend, Capabilities } from '../backend.js';
 
 export class DryBackend implements Backend {
   readonly capabilities: Capabilities;
-  /** Bytes that are taken now, the most there ever were, and the largest single allocation. */
+  /** Bytes taken now, the most so far, and the largest single allocation. */
   liveBytes = 0;
   peakBytes = 0;
   largestBytes = 0;

@@ -16,7 +16,7 @@
  *     }
  *
  * The rule: what changes from step to step goes in through the inputs (or lies in tensors made outside, like
- * parameters); what else the host writes within the step is taken for a constant. A step is traced twice and the
+ * parameters); anything else the host writes within the step counts as a constant. A step is traced twice and the
  * traces are compared before one is trusted, so a number that was left inside is an error and not a wrong result.
  */
 import type { Device, Storage } from '../device.js';
@@ -80,11 +80,11 @@ export class Recorder {
   /**
    * Runs a step: eagerly the first two times that a key and these shapes are seen, replayed from then on.
    *
-   * A recording's result is the same tensors in every replay: read them before the next step. Steps are run eagerly
-   * while the device is observed, so that an observer sees every launch.
-   * @param key whatever decides which launches `body` does, apart from the inputs' nesting and shapes
+   * Every replay returns the same tensors: read them before the next step. Steps are run eagerly while the device is
+   * observed, so that an observer sees every launch.
+   * @param key names all that decides which launches `body` does, apart from the inputs' nesting and shapes
    * @param inputs a tree of plain objects and arrays with host arrays as leaves. Integers in it are sizes: another
-   *   one is another recording. Undefined stands for what is not there
+   *   one is another recording. undefined marks an absent input
    * @param body is given the same tree with tensors; must be synchronous; returns tensors, or arrays and plain
    *   objects of them
    * @throws Error if the step cannot be replayed: it reads back, keeps a tensor, or has a number in it that changes

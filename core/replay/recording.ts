@@ -139,7 +139,7 @@ export class Recording<O> {
     return [...this.#own.values()].reduce((sum, { bytes }) => sum + bytes, shared);
   }
 
-  /** False once memory from outside that it uses was freed: then it must not run again. */
+  /** False once outside memory that it uses has been freed: it must not run then. */
   get isValid(): boolean {
     return this.#trace.buffers.every(({ storage }) => !storage || storage.allocation !== undefined);
   }
@@ -163,7 +163,7 @@ export class Recording<O> {
     this.#device.backend.write(this.#own.get(buffer)!.allocation!, contents.byteOffset, contents.data);
   }
 
-  /** Gives its memory back; slots that no recording uses any more are freed and taken out of `pool`. */
+  /** Frees its memory, and takes slots that no other recording uses out of `pool`. */
   dispose(pool: Slot[]): void {
     this.#replay.dispose();
     for (const storage of this.#own.values()) this.#device.free(storage);

@@ -1,6 +1,6 @@
 /**
- * What a step did, launch by launch: the raw material of a recording. While a step runs eagerly the device tells a
- * trace of every tensor it makes, every value the host writes and every kernel it launches.
+ * What a step did, launch by launch: a recording is made from it. While a step runs eagerly, the device reports every
+ * tensor it makes, every value the host writes and every kernel it launches.
  */
 import type { DType, Kernel } from '../../kernels/index.js';
 import type { Operand } from '../backend.js';
@@ -51,7 +51,7 @@ export class Trace implements StepObserver {
   readonly launches: TracedLaunch[] = [];
   /** Storages that the step made, to see which outlive it. */
   readonly made: Storage[] = [];
-  /** Why the step cannot be replayed, if something in it has shown that. */
+  /** Why the step cannot be replayed; undefined if it can. */
   problem: string | undefined;
   readonly #bufferOf = new Map<Storage, TracedBuffer>();
 

@@ -27,7 +27,7 @@ export interface ThreadOptions {
   readonly script: URL;
   /** How long a worker looks for the next job before it sleeps. */
   readonly spinMilliseconds: number;
-  /** How long no piece may be finished before a thread is taken for dead. */
+  /** How long no piece may finish before a thread counts as dead. */
   readonly stallMilliseconds: number;
 }
 
@@ -121,7 +121,7 @@ export class Threads {
         runPieces(control, this.#functions, generation, 0);
         break;
       } catch (error) {
-        failure ??= error; // goes on: nobody else might claim what is left, and the job must end
+        failure ??= error; // keep going: no other thread may claim the rest, and the job must end
       }
     }
     this.#wait(control[words.pieces]!);

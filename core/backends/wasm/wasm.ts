@@ -17,7 +17,7 @@ import type { SimdLevel } from './library.js';
 import { makeMemory, pageBytes } from './memory.js';
 import { Calls } from './calls.js';
 import type { Call } from './calls.js';
-import { WasmReplay } from './replay.js';
+import { wasmReplay } from './replay.js';
 import { Threads } from './threads.js';
 
 export interface WasmOptions {
@@ -34,7 +34,7 @@ export interface WasmOptions {
   readonly maxBytes?: number;
   /** A kernel is shared between threads if one thread would need longer than this, by estimate; 6 by default. */
   readonly shareFromMicroseconds?: number;
-  /** How long a thread may work on one piece of a kernel before it is taken for dead. */
+  /** How long a thread may work on one piece of a kernel before it counts as dead. */
   readonly stallMilliseconds?: number;
 }
 
@@ -186,22 +186,19 @@ export class WasmBackend implements Backend {
       };
       return { run, dispose: () => undefined };
     }
-    return new WasmReplay(
-      launches,
-      ({ kernel, operands, params }) => {
+    return wasmReplay(launches, {
+      heap: this.#heap,
+      threads: this.#threads,
+      sharedScratch: this.#sharedScratch,
+      threadScratch: this.#threadScratch,
+      words: () => new Int32Array(this.#memory.buffer),
+      prepare: ({ kernel, operands, params }) => {
         const call = this.#calls.find(kernel, params);
         this.#reserveScratch(call);
         return { jobs: call.jobs, words: Int32Array.from([...this.#addresses(operands), ...call.words]) };
       },
-      {
-        words: () => new Int32Array(this.#memory.buffer),
-        allocate: bytes => this.#heap.allocate(bytes),
-        free: address => this.#heap.free(address),
-      },
-      this.#threads,
-      { shared: this.#sharedScratch, perThread: this.#threadScratch },
-      (error, { kernel, params }) => this.#explained(error, kernel, params),
-    );
+      explain: (error, { kernel, params }) => this.#explained(error, kernel, params),
+    });
   }
 
   #run(kernel: Kernel, addresses: readonly number[], params: readonly number[]): void {

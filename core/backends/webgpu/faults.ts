@@ -37,7 +37,7 @@ export class Faults {
     return this.#closed;
   }
 
-  /** From now on the device may go: that is no fault any more. */
+  /** From now on losing the device is no fault. */
   close(): void {
     this.#closed = true;
   }

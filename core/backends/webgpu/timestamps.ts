@@ -1,7 +1,7 @@
 /**
  * Times of single launches, from the adapter's own clock. Every launch gets a pass of its own, since a pass is the
- * smallest thing that WebGPU times: so neighbours that could run side by side do not, and a profiled step takes
- * longer than a plain one.
+ * smallest thing that WebGPU times: so launches that could overlap do not, and a profiled step takes longer than a
+ * plain one.
  */
 import type { Kernel } from '../../../kernels/index.js';
 import type { LaunchTimer } from '../../backend.js';

@@ -1,7 +1,6 @@
 /**
- * Whether Dawn's toggles did what they were asked to: unknown and refused ones are ignored silently, and there is no
- * way to list those in force, so each is judged by its effect. Two tiny shaders run for it; `mgsd-lite info` shows
- * the result.
+ * Whether Dawn's toggles took effect: it ignores unknown and refused ones silently and does not list those in force,
+ * so each is judged by its effect. Two tiny shaders run for it; `mgsd-lite info` shows the result.
  */
 import { settle } from './wait.js';
 
