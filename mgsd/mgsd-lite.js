@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-// The `mgsd-lite` command: a small launcher that is committed (with mode 755), because a compiler's fresh output has no
-// executable bit and would lose it whenever `prepare` rebuilds. The command line itself runs in this very process, so a
-// signal sent to it reaches the trainer, which then ends with a checkpoint.
+// The `mgsd-lite` command: a small launcher, committed with mode 755 because a compiler writes files without the executable
+// bit. The command line runs in this same process, so a signal sent to it reaches the trainer, which saves a checkpoint.
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 const supported = (major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major >= 24;
 
@@ -21,19 +20,18 @@ const cli = new URL('../dist/mgsd/cli/main.js', import.meta.url);
 if (!existsSync(cli))
   refuse('dist/ is missing: run `npm ci` (or `npm run build`) in the project folder, or install the package again.');
 
-// npx runs a command as npx -> sh -> node. A Ctrl-C reaches all three, but a SIGTERM that is sent to npx ends npx and its
-// shell only (npm passes it on to the shell, the shell not to us) and would leave a training behind that nobody watches.
-// We notice that the shell is gone by our new parent, and then do what the signal meant. Whoever wants a training to go
-// on without npx starts `node mgsd/mgsd-lite.js`. (Not seen: SIGKILL to npx, whose shell lives on; and any of it on
-// Windows, where a process keeps the id of its dead parent.)
+// npx runs a command as npx -> sh -> node. Ctrl-C reaches all three, but a SIGTERM to npx ends only npx and the shell (npm
+// passes it on to the shell, the shell does not pass it on to us), and an orphaned training would run on. A new parent tells
+// us that the shell is gone; we then end as the signal asked. To train without npx, start `node mgsd/mgsd-lite.js`.
+// Not noticed: a SIGKILL to npx, whose shell lives on, and anything on Windows, where the id of a dead parent stays.
 if (process.env['npm_lifecycle_script']?.includes('mgsd-lite')) {
   const parent = process.ppid;
-  const watch = setInterval(() => {
+  const poll = setInterval(() => {
     if (process.ppid === parent) return;
-    clearInterval(watch);
+    clearInterval(poll);
     process.kill(process.pid, 'SIGTERM');
   }, 500);
-  watch.unref();
+  poll.unref();
 }
 
 const { main } = /** @type {{ main: (args: string[]) => Promise<number> }} */ (await import(cli.href));
