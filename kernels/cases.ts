@@ -1,5 +1,5 @@
 /**
- * Test cases of the kernels, and how a backend is held to the references: for tests, benches, and whoever has an adapter to check.
+ * Test cases of the kernels, and the check of a backend against the references: for tests, benches and new adapters.
  * An entry point of its own (`mgsd-lite/kernels/cases`): the engine does not load it.
  */
 export * from '../core/conformance.js';

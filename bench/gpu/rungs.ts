@@ -58,7 +58,7 @@ interface Rung {
 }
 
 const tiled = (machine: WgslMachine, tile: Tile) =>
-  defineMatmul(plain, [{ adapter: machine.adapter, layout: 'any', bucket: 'any', tile }]) as unknown as Kernel;
+  defineMatmul(plain, [{ adapter: machine.adapter, bucket: 'any', tile }]) as unknown as Kernel;
 
 const words = (tile: Tile) =>
   tile.kind === 'alu'

@@ -187,7 +187,8 @@ export function attention(args: AttentionArgs, begin: i32, end: i32, scratch: us
       const most = visibleKeys(sequence, i + rows - 1);
       scores(rows, q + <usize>i * strideQ, strideQ, panels, headDim, block, strideBlock, most);
       maskBlock(sequence, i, rows, block, strideBlock, most);
-      let logs = softmaxBlock(block, strideBlock, most, reciprocals); // rows that do not exist give numbers nobody reads
+      // rows beyond the last query yield numbers that are never read
+      let logs = softmaxBlock(block, strideBlock, most, reciprocals);
       const into = out + <usize>i * strideOut;
       product(false, rows, block, strideBlock, values, strideKv, most, into, strideOut, headDim);
       for (let r: i32 = 0; r < rows; r++) {
@@ -257,7 +258,8 @@ export function attention_grad(args: AttentionGradArgs, begin: i32, end: i32, sc
     const keyPanels = scratch;
     const valuePanels = at(keyPanels, padded * headDim);
     const p = at(valuePanels, padded * headDim);
-    const ds = at(p, roundUp8(count) * padded); // whole blocks of queries: the last one may write rows that nobody reads
+    // room for whole blocks of queries: the last one may write rows that are never read
+    const ds = at(p, roundUp8(count) * padded);
     const q = at(args.qkv, sequence.queryStart * 3 * width + h * headDim);
     const keys = at(q, width);
     const out = at(args.out, sequence.queryStart * width + h * headDim);

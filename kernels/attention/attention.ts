@@ -8,7 +8,7 @@
  * the rows of a cache).
  */
 import { defineKernel, sizes, given, reads, uniform, writes } from '../kernel.js';
-import type { Draw } from '../kernel.js';
+import type { Draw, Fill } from '../kernel.js';
 import type { NumberArray } from '../dtype.js';
 import { attentionGradWgsl, attentionWgsl } from './attention.wgsl.js';
 import { attendRow, dot } from './reference.js';
@@ -94,33 +94,13 @@ export const attentionKernel = defineKernel({
   }),
   wgsl: attentionWgsl,
   example(draw) {
-    const { shape, table, queryRows, keyRows } = exampleSequences(draw, false);
-    const { heads, headDim } = shape;
-    const strideQ = heads * headDim + draw.pick([0, 8]);
-    const strideKv = 2 * heads * headDim + draw.pick([0, 8]);
-    return {
-      params: {
-        sequences: shape.sequences,
-        heads,
-        headDim,
-        strideQ,
-        strideKv,
-        offsetK: 0,
-        offsetV: heads * headDim,
-        maxQueries: shape.maxQueries,
-        maxKeys: shape.maxKeys,
-        scale: 1 / Math.sqrt(headDim),
-      },
-      lengths: {
-        q: queryRows * strideQ,
-        kv: keyRows * strideKv,
-        table: table.length,
-        out: queryRows * heads * headDim,
-        lse: queryRows * heads,
-      },
-      // f32 resolves a probability only as well as its score: keep scores within about 100
-      fills: { table: given(table), q: uniform(-4, 4), kv: uniform(-4, 4) },
-    };
+    const sequences = exampleSequences(draw, false);
+    const width = sequences.heads * sequences.headDim;
+    const strideQ = width + draw.pick([0, 8]);
+    const strideKv = 2 * width + draw.pick([0, 8]);
+    const example = attentionExample(sequences, { strideQ, strideKv, offsetK: 0, offsetV: width });
+    // f32 resolves a probability only as well as its score: keep scores within about 100
+    return { ...example, fills: { ...example.fills, q: uniform(-4, 4), kv: uniform(-4, 4) } };
   },
   tolerance: 1e-5,
 });
@@ -182,38 +162,63 @@ export const attentionGradKernel = defineKernel({
       {
         fn: 'attention_grad',
         units: sequences * heads,
-        threadScratch: 8 * roundUp(maxQueries, 8) * (headDim + roundUp(maxQueries, 8)), // keys and values as panels, P and dS
+        // keys and values as panels, P and dS
+        threadScratch: 8 * roundUp(maxQueries, 8) * (headDim + roundUp(maxQueries, 8)),
       },
     ],
   }),
   wgsl: attentionGradWgsl,
   example(draw) {
-    const { shape, table, queryRows } = exampleSequences(draw, true);
-    const { heads, headDim, sequences, maxQueries } = shape;
-    const width = heads * headDim;
-    return {
-      params: { sequences, heads, headDim, maxQueries, scale: 1 / Math.sqrt(headDim) },
-      lengths: {
-        qkv: queryRows * 3 * width,
-        table: table.length,
-        out: queryRows * width,
-        lse: queryRows * heads,
-        dout: queryRows * width,
-        dqkv: queryRows * 3 * width,
-      },
-      fills: {
-        table: given(table),
-        // exp(score - lse) must stay a probability: keep scores small and lse above them
-        qkv: uniform(-1, 1),
-        lse: uniform(Math.sqrt(headDim), Math.sqrt(headDim) + 2),
-      },
-    };
+    const sequences = exampleSequences(draw, true);
+    const lowest = Math.sqrt(sequences.headDim);
+    return attentionGradExample(sequences, uniform(lowest, lowest + 2));
   },
   tolerance: 1e-5,
 });
 
+/** Sequences of a test case. */
+export interface ExampleSequences {
+  readonly heads: number;
+  readonly headDim: number;
+  readonly table: readonly number[];
+  readonly queryRows: number;
+  readonly keyRows: number;
+  readonly maxQueries: number;
+  readonly maxKeys: number;
+}
+
+/** A call of attention on these sequences. */
+export function attentionExample(
+  { heads, headDim, table, queryRows, keyRows, maxQueries, maxKeys }: ExampleSequences,
+  columns: Readonly<Record<'strideQ' | 'strideKv' | 'offsetK' | 'offsetV', number>>,
+) {
+  const sequences = table.length / sequenceFields;
+  return {
+    params: { sequences, heads, headDim, ...columns, maxQueries, maxKeys, scale: 1 / Math.sqrt(headDim) },
+    lengths: {
+      q: queryRows * columns.strideQ,
+      kv: keyRows * columns.strideKv,
+      table: table.length,
+      out: queryRows * heads * headDim,
+      lse: queryRows * heads,
+    },
+    fills: { table: given(table) },
+  };
+}
+
+/** A call of attention_grad: exp(score - lse) must stay a probability, so scores are small and lse is above them. */
+export function attentionGradExample({ heads, headDim, table, queryRows, maxQueries }: ExampleSequences, lse: Fill) {
+  const out = queryRows * heads * headDim;
+  const sequences = table.length / sequenceFields;
+  return {
+    params: { sequences, heads, headDim, maxQueries, scale: 1 / Math.sqrt(headDim) },
+    lengths: { qkv: 3 * out, table: table.length, out, lse: queryRows * heads, dout: out, dqkv: 3 * out },
+    fills: { table: given(table), qkv: uniform(-1, 1), lse },
+  };
+}
+
 /** Random packed sequences; with `self`, queries and keys are the same rows. */
-function exampleSequences(draw: Draw, self: boolean) {
+function exampleSequences(draw: Draw, self: boolean): ExampleSequences {
   const sequences = draw.integer(1, 4);
   const heads = draw.pick([1, 2, 4]);
   const headDim = draw.pick([4, 8, 16, 32]);
@@ -232,5 +237,5 @@ function exampleSequences(draw: Draw, self: boolean) {
     maxQueries = Math.max(maxQueries, queryCount);
     maxKeys = Math.max(maxKeys, keyCount);
   }
-  return { shape: { sequences, heads, headDim, maxQueries, maxKeys }, table, queryRows, keyRows };
+  return { heads, headDim, table, queryRows, keyRows, maxQueries, maxKeys };
 }

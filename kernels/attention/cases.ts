@@ -3,9 +3,10 @@
  * with the reference, and the pass that ran with the one meant. The same form as the cases of matrix products.
  */
 import type { DType } from '../dtype.js';
-import { given, uniform } from '../kernel.js';
+import { uniform } from '../kernel.js';
 import type { Example, Kernel, WgslTarget } from '../kernel.js';
-import { attentionGradKernel, attentionKernel } from './attention.js';
+import { attentionExample, attentionGradExample, attentionGradKernel, attentionKernel } from './attention.js';
+import type { ExampleSequences } from './attention.js';
 import { gpuHeadDims } from './attention.wgsl.js';
 import { matrixForward, matrixGradKey, matrixGradQuery } from './3-matrix.wgsl.js';
 
@@ -68,62 +69,25 @@ function dtypesOf(kernel: Pick<Kernel, 'buffers'>, float: DType): Record<string,
   return Object.fromEntries(Object.entries(kernel.buffers).map(([name, { kind }]) => [name, dtype[kind]]));
 }
 
-const heads = 2;
-const rows = sequences.reduce((sum, [length]) => sum + length, 0);
-const longest = Math.max(...sequences.map(([length]) => length));
-
-function table(): number[] {
-  let start = 0;
-  return sequences.flatMap(([length, prefix]) => {
-    start += length;
-    return [start - length, length, start - length, length, prefix, 0];
+/** Self-attention of all sequences. */
+function sequencesOf(headDim: number): ExampleSequences {
+  let rows = 0;
+  const table = sequences.flatMap(([length, prefix]) => {
+    rows += length;
+    return [rows - length, length, rows - length, length, prefix, 0];
   });
+  const longest = Math.max(...sequences.map(([length]) => length));
+  return { heads: 2, headDim, table, queryRows: rows, keyRows: rows, maxQueries: longest, maxKeys: longest };
 }
 
 /** Queries, keys and values as a training pass has them, side by side in the columns of one buffer. */
 function forwardExample(headDim: number): Example<string, string> {
-  const width = heads * headDim;
-  return {
-    params: {
-      sequences: sequences.length,
-      heads,
-      headDim,
-      strideQ: 3 * width,
-      strideKv: 3 * width,
-      offsetK: width,
-      offsetV: 2 * width,
-      maxQueries: longest,
-      maxKeys: longest,
-      scale: 1 / Math.sqrt(headDim),
-    },
-    lengths: {
-      q: rows * 3 * width,
-      kv: rows * 3 * width,
-      table: 6 * sequences.length,
-      out: rows * width,
-      lse: rows * heads,
-    },
-    fills: { table: given(table()) },
-  };
+  const width = 2 * headDim;
+  const columns = { strideQ: 3 * width, strideKv: 3 * width, offsetK: width, offsetV: 2 * width };
+  return attentionExample(sequencesOf(headDim), columns);
 }
 
 function backwardExample(headDim: number): Example<string, string> {
-  const width = heads * headDim;
-  return {
-    params: { sequences: sequences.length, heads, headDim, maxQueries: longest, scale: 1 / Math.sqrt(headDim) },
-    lengths: {
-      qkv: rows * 3 * width,
-      table: 6 * sequences.length,
-      out: rows * width,
-      lse: rows * heads,
-      dout: rows * width,
-      dqkv: rows * 3 * width,
-    },
-    fills: {
-      table: given(table()),
-      // exp(score - lse) must stay a probability: keep scores small and lse above them
-      qkv: uniform(-1, 1),
-      lse: uniform(Math.sqrt(headDim) + 3, Math.sqrt(headDim) + 4),
-    },
-  };
+  const lowest = Math.sqrt(headDim) + 3;
+  return attentionGradExample(sequencesOf(headDim), uniform(lowest, lowest + 1));
 }

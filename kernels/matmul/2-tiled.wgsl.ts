@@ -16,11 +16,9 @@
  */
 import type { WgslPass } from '../kernel.js';
 import { ceilDivide } from '../kernel.js';
-import { grid } from '../wgsl.js';
 import { epilogue, lines, range, runsAlongK, tileOrigin } from './epilogue.wgsl.js';
-import type { Params } from './epilogue.wgsl.js';
 import type { MatmulVariant } from './variant.js';
-import { partialElements, partialOrigin, sliceCount, sliceDepthWgsl } from './split.wgsl.js';
+import { partialOrigin, sliceBounds, sliceDepthWgsl, tileLaunch } from './split.wgsl.js';
 import type { SplitGoal, TileShape } from './split.wgsl.js';
 
 /** A tile of a product that plain arithmetic computes. */
@@ -97,7 +95,7 @@ ${
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   ${tileOrigin(tileM, tileN)}
-  ${split ? 'let begin = group.z * slice_depth();\n  let end = min(begin + slice_depth(), params.k);' : 'let begin = 0u;\n  let end = params.k;'}
+  ${sliceBounds(split)}
   let x = lane % ${lanesAcross}u;
   let y = lane / ${lanesAcross}u;
   ${lines(range(rows).map(r => halves.map(h => `var c${r}${h} = vec4f(0.0);`).join(' ')))}
@@ -129,11 +127,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   ${split ? partialOrigin(tile) : ''}
   ${lines(store)}
 }`,
-    workgroups(p) {
-      const [x, y] = grid(p['batch']! * ceilDivide(p['m']!, tileM) * ceilDivide(p['n']!, tileN));
-      return [x, y, split ? sliceCount(p, tile, split) : 1];
-    },
-    ...(split && { scratch: (p: Params) => partialElements(p, tile, split) }),
+    ...tileLaunch(tile, split),
   };
 }
 

@@ -26,11 +26,10 @@ import {
   resultType,
   rightType,
 } from '../subgroup-matrix.js';
-import { grid } from '../wgsl.js';
 import { epilogue, lines, range, runsAlongK, tileOrigin } from './epilogue.wgsl.js';
 import type { Params } from './epilogue.wgsl.js';
 import type { MatmulVariant } from './variant.js';
-import { partialElements, partialOrigin, sliceCount, sliceDepthWgsl } from './split.wgsl.js';
+import { partialOrigin, sliceBounds, sliceDepthWgsl, tileLaunch } from './split.wgsl.js';
 import type { SplitGoal, TileShape } from './split.wgsl.js';
 
 /** A tile of a product that subgroup matrices compute. */
@@ -187,18 +186,14 @@ function body(variant: MatmulVariant, tile: MatrixTile, unit: MatrixUnit, split:
     main: (loop: readonly string[]) => `@compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) warp: u32) {
   ${tileOrigin(tileM, tileN)}
-  ${split ? 'let begin = group.z * slice_depth();\n  let end = min(begin + slice_depth(), params.k);' : 'let begin = 0u;\n  let end = params.k;'}
+  ${sliceBounds(split)}
   let warp_row = warp / ${tileN / warpN}u * ${warpM}u;
   let warp_column = warp % ${tileN / warpN}u * ${warpN}u;
   ${lines(down.map(i => right.map(j => `var c${i}_${j} = ${resultType(config)}();`).join(' ')))}
   ${lines(loop)}
   ${lines(ending)}
 }`,
-    workgroups: (p: Params): readonly [number, number, number] => {
-      const [x, y] = grid(p['batch']! * ceilDivide(p['m']!, tileM) * ceilDivide(p['n']!, tileN));
-      return [x, y, split ? sliceCount(p, tile, split) : 1];
-    },
-    scratch: split && { scratch: (p: Params) => partialElements(p, tile, split) },
+    launch: tileLaunch(tile, split),
   };
 }
 
@@ -240,8 +235,7 @@ export function directPass(variant: MatmulVariant, tile: MatrixTile, unit: Matri
         '}',
       ]),
     ].join('\n'),
-    workgroups: parts.workgroups,
-    ...parts.scratch,
+    ...parts.launch,
   };
 }
 
@@ -300,8 +294,7 @@ export function stagedPass(
         '}',
       ]),
     ].join('\n'),
-    workgroups: parts.workgroups,
-    ...parts.scratch,
+    ...parts.launch,
   };
 }
 

@@ -6,8 +6,8 @@ import type { DType } from '../dtype.js';
 import type { Example, Kernel, WgslTarget } from '../kernel.js';
 import { leastMachine } from '../machine.js';
 import type { AluTile } from './2-tiled.wgsl.js';
-import type { Params } from './epilogue.wgsl.js';
-import { defineMatmul } from './matmul.js';
+import { defineMatmul, exampleProduct } from './matmul.js';
+import type { ProductSize } from './matmul.js';
 import { matrixUnit, tileName } from './matmul.wgsl.js';
 import { elementsPerLoad } from './3-matrix.wgsl.js';
 import type { MatrixTile } from './3-matrix.wgsl.js';
@@ -27,18 +27,11 @@ export interface MatmulCase {
 }
 
 type Target = Omit<WgslTarget, 'dtypes'>;
-interface Size {
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly batch: number;
-}
-
 /** Shapes for a tile, with what its name gets appended where they select it. */
 interface Shapes {
   readonly suffix: string;
   readonly split: boolean;
-  readonly sizes: readonly Size[];
+  readonly sizes: readonly ProductSize[];
 }
 
 /** Every tile that the tuning table has for a target's adapter. */
@@ -75,7 +68,6 @@ function casesOf(target: Target, tile: Tile, variant: MatmulVariant): MatmulCase
     return shapes.flatMap(({ suffix, split, sizes }) => {
       const row: TuningRow = {
         adapter: machine.adapter,
-        layout: 'any',
         bucket: 'any',
         tile,
         ...(split && { split: { workgroups: 64, minDepth: tile.depth } }),
@@ -84,25 +76,11 @@ function casesOf(target: Target, tile: Tile, variant: MatmulVariant): MatmulCase
       return sizes.map(size => ({
         kernel,
         dtypes,
-        example: exampleOf(size),
+        example: exampleProduct(size, size.batch < 3), // of a batch of two B is shared
         selects: `${tileName(tile)}${suffix}${split ? ' split' : ''}`,
       }));
     });
   });
-}
-
-/** Buffers of a product; B is shared by the matrices of a batch of two, and has a matrix for each of three. */
-function exampleOf({ m, n, k, batch }: Size): Example<string, string> {
-  const shared = batch < 3;
-  const params: Params = { m, n, k, batch, strideA: m * k, strideB: shared ? 0 : k * n };
-  const lengths = {
-    a: batch * m * k,
-    b: (shared ? 1 : batch) * k * n,
-    bias: n,
-    residual: batch * m * n,
-    c: batch * m * n,
-  };
-  return { params, lengths };
 }
 
 /**

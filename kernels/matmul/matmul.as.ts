@@ -3,8 +3,9 @@
 //
 // Measured on one thread (`npm run bench:ladder`, bench/results/ladder.json), 256 x 256 x 256: three loops in
 // JavaScript 0.94 GFLOP/s, a register tile in JavaScript 1.2, this 38.
-import { at, laneMask } from '../wasm/simd.as';
-import { Finish, multiplyTile, multiplyRow, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
+import { at } from '../wasm/simd.as';
+import { Finish, multiplyTile, multiplyRow, multiplyTransposedTile } from '../wasm/tile.as';
+import { packPanel, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
 
 /** Steps along k after which C is written back: one panel of B (16 KiB) then stays in the first-level cache. */
 const blockK = 512;
@@ -49,27 +50,10 @@ export function matmul_pack(args: MatmulArgs, begin: i32, end: i32, scratch: usi
     const z = p / count;
     const j = (p - z * count) * tileColumns;
     const columns = min(n - j, tileColumns);
-    let panel = at(args.panels, p * k * tileColumns);
+    const panel = at(args.panels, p * k * tileColumns);
     const matrix = at(args.b, z * args.strideB);
-    if (args.transB) {
-      packTransposed(panel, at(matrix, j * k), (<usize>k) << 2, columns, k, 1);
-      continue;
-    }
-    let row = at(matrix, j);
-    const stride = (<usize>n) << 2;
-    if (columns == tileColumns) {
-      for (let l = 0; l < k; l++, row += stride, panel += 32) {
-        v128.store(panel, v128.load(row));
-        v128.store(panel, v128.load(row, 16), 16);
-      }
-    } else {
-      const first = laneMask(columns);
-      const second = laneMask(columns - 4);
-      for (let l = 0; l < k; l++, row += stride, panel += 32) {
-        v128.store(panel, v128.and(v128.load(row), first));
-        v128.store(panel, v128.and(v128.load(row, 16), second), 16);
-      }
-    }
+    if (args.transB) packTransposed(panel, at(matrix, j * k), (<usize>k) << 2, columns, k, 1);
+    else packPanel(panel, at(matrix, j), (<usize>n) << 2, columns, k);
   }
 }
 

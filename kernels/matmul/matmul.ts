@@ -63,7 +63,8 @@ export function defineMatmul(variant: MatmulVariant, rows?: readonly TuningRow[]
       const panelsPerPackUnit = ceilDivide(elementsPerPackUnit, panelColumns * Math.max(1, k));
       const rowBlocks = batch * ceilDivide(m, rowsPerUnit);
       const share = ceilDivide(panels, ceilDivide(wantedUnits, rowBlocks));
-      const panelsPerUnit = packed ? share : 2 * ceilDivide(share, 2); // what is read in place is read two panels at a time
+      // two panels at a time are read where they lie
+      const panelsPerUnit = packed ? share : 2 * ceilDivide(share, 2);
       return {
         passes: [
           ...(packed ? [{ fn: 'matmul_pack', units: ceilDivide(matrices * panels, panelsPerPackUnit) }] : []),
@@ -89,19 +90,27 @@ export function defineMatmul(variant: MatmulVariant, rows?: readonly TuningRow[]
       const [m, n, k] = [size(), size(), size()];
       const batch = draw.pick([1, 1, 3]);
       const shared = draw.pick([true, false]);
-      return {
-        params: { m, n, k, batch, strideA: m * k, strideB: shared ? 0 : k * n },
-        lengths: {
-          a: batch * m * k,
-          b: (shared ? 1 : batch) * k * n,
-          bias: n,
-          residual: batch * m * n,
-          c: batch * m * n,
-        },
-      };
+      return exampleProduct({ m, n, k, batch }, shared);
     },
     tolerance: 2e-6,
   });
+}
+
+/** A call for tests; the matrices of a batch have a B each, or share one. */
+export function exampleProduct({ m, n, k, batch }: ProductSize, shared: boolean) {
+  const [a, b, c] = [batch * m * k, (shared ? 1 : batch) * k * n, batch * m * n];
+  return {
+    params: { m, n, k, batch, strideA: m * k, strideB: shared ? 0 : k * n },
+    lengths: { a, b, bias: n, residual: c, c },
+  };
+}
+
+/** Sizes of a product: C is (batch, m, n). */
+export interface ProductSize {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly batch: number;
 }
 
 /** One kernel per variant that the op table uses. */

@@ -30,9 +30,6 @@ import type { MatmulVariant } from './variant.js';
 
 type MatmulTarget = WgslTarget<'a' | 'b' | 'bias' | 'residual' | 'c'>;
 
-/** Params that decide how a product is computed. */
-const sizeNames = ['m', 'n', 'k', 'batch', 'strideA', 'strideB'] as const;
-
 /** One way of computing a product: passes that run together. */
 interface Way {
   /** Shapes that it is right for. Where it is fast, the table says. */
@@ -70,18 +67,11 @@ export function matmulWgsl(
       `The tuning table has no row for ${variant.layout} ${JSON.stringify(p)}: end the rows of \`default\` with one for any bucket.`,
     );
   };
-  // every pass of a launch asks for the same sizes: the last answer is kept, and holds for equal sizes only
-  let last: { readonly sizes: Params; readonly way: Way } | undefined;
-  const chosen = (p: Params): Way => {
-    const same = last && sizeNames.every(name => last!.sizes[name] === p[name]);
-    if (!same) last = { sizes: { ...p }, way: choose(p) };
-    return last!.way;
-  };
   return [...known.values()].flat().flatMap(way =>
     way.passes.map((pass): WgslPass => ({
       ...pass,
-      workgroups: p => (chosen(p) === way ? pass.workgroups(p) : grid(0)),
-      ...(pass.scratch && { scratch: p => (chosen(p) === way ? pass.scratch!(p) : 0) }),
+      workgroups: p => (choose(p) === way ? pass.workgroups(p) : grid(0)),
+      ...(pass.scratch && { scratch: p => (choose(p) === way ? pass.scratch!(p) : 0) }),
     })),
   );
 }

@@ -60,10 +60,27 @@ export function partialOrigin(tile: TileShape): string {
  * Elements of all partial sums, [slice, batch, rows, columns]. They are stored in whole tiles, so nobody looks for
  * edges.
  */
-export function partialElements(p: Params, tile: TileShape, goal: SplitGoal): number {
+function partialElements(p: Params, tile: TileShape, goal: SplitGoal): number {
   const [rows, columns] = [ceilDivide(p['m']!, tile.m) * tile.m, ceilDivide(p['n']!, tile.n) * tile.n];
   return sliceCount(p, tile, goal) * p['batch']! * rows * columns;
 }
+
+/** A workgroup for every tile of C; with a split, one for every slice of k, and scratch for its sums. */
+export function tileLaunch(tile: TileShape, split: SplitGoal | undefined): Pick<WgslPass, 'workgroups' | 'scratch'> {
+  return {
+    workgroups(p) {
+      const [x, y] = grid(p['batch']! * ceilDivide(p['m']!, tile.m) * ceilDivide(p['n']!, tile.n));
+      return [x, y, split ? sliceCount(p, tile, split) : 1];
+    },
+    ...(split && { scratch: p => partialElements(p, tile, split) }),
+  };
+}
+
+/** WGSL: the steps of k that a workgroup of `tileLaunch` sums up, from `begin` to `end`. */
+export const sliceBounds = (split: SplitGoal | undefined): string =>
+  split
+    ? 'let begin = group.z * slice_depth();\n  let end = min(begin + slice_depth(), params.k);'
+    : 'let begin = 0u;\n  let end = params.k;';
 
 const lanes = 64;
 

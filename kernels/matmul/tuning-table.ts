@@ -27,48 +27,48 @@ export const tuningTable: readonly TuningRow[] = [
   // NVIDIA's data-centre chip: 48 KiB of workgroup memory, and many processors to keep busy
   {
     adapter: 'nvidia-hopper',
-    layout: 'any',
+
     bucket: 'small-deep',
     tile: staged(64, 64, 32, 32, 32),
     split: hopperSplit,
   },
   {
     adapter: 'nvidia-hopper',
-    layout: 'any',
+
     bucket: 'medium-deep',
     tile: staged(128, 128, 32, 64, 64),
     split: hopperSplit,
   },
-  { adapter: 'nvidia-hopper', layout: 'any', bucket: 'medium', tile: staged(64, 128, 32, 32, 64) },
+  { adapter: 'nvidia-hopper', bucket: 'medium', tile: staged(64, 128, 32, 32, 64) },
 
   // NVIDIA: warps of 32 lanes, matrices of 16 x 16 x 16
-  { adapter: 'nvidia', layout: 'any', bucket: 'few-rows', tile: staged(32, 128, 64, 32, 32) },
-  { adapter: 'nvidia', layout: 'any', bucket: 'small', tile: direct(64, 64, 16, 32, 32) },
-  { adapter: 'nvidia', layout: 'any', bucket: 'small', tile: staged(64, 64, 32, 32, 32) },
-  { adapter: 'nvidia', layout: 'any', bucket: 'small-deep', tile: staged(64, 64, 32, 32, 32), split },
-  { adapter: 'nvidia', layout: 'any', bucket: 'medium-deep', tile: staged(128, 128, 32, 64, 64), split },
-  { adapter: 'nvidia', layout: 'any', bucket: 'large', tile: staged(128, 128, 32, 64, 64) },
-  { adapter: 'nvidia', layout: 'any', bucket: 'medium', tile: staged(128, 128, 32, 64, 64) },
-  { adapter: 'nvidia', layout: 'any', bucket: 'large', tile: alu(128, 128, 16, 8, 8) },
+  { adapter: 'nvidia', bucket: 'few-rows', tile: staged(32, 128, 64, 32, 32) },
+  { adapter: 'nvidia', bucket: 'small', tile: direct(64, 64, 16, 32, 32) },
+  { adapter: 'nvidia', bucket: 'small', tile: staged(64, 64, 32, 32, 32) },
+  { adapter: 'nvidia', bucket: 'small-deep', tile: staged(64, 64, 32, 32, 32), split },
+  { adapter: 'nvidia', bucket: 'medium-deep', tile: staged(128, 128, 32, 64, 64), split },
+  { adapter: 'nvidia', bucket: 'large', tile: staged(128, 128, 32, 64, 64) },
+  { adapter: 'nvidia', bucket: 'medium', tile: staged(128, 128, 32, 64, 64) },
+  { adapter: 'nvidia', bucket: 'large', tile: alu(128, 128, 16, 8, 8) },
 
   // Apple: simdgroup matrices of 8 x 8 x 8, so a subgroup's part of 32 x 32 is 16 of them
-  { adapter: 'apple', layout: 'any', bucket: 'small-deep', tile: staged(64, 64, 32, 32, 32), split },
-  { adapter: 'apple', layout: 'any', bucket: 'medium-deep', tile: staged(64, 64, 32, 32, 32), split },
-  { adapter: 'apple', layout: 'any', bucket: 'any', tile: staged(64, 64, 32, 32, 32) },
+  { adapter: 'apple', bucket: 'small-deep', tile: staged(64, 64, 32, 32, 32), split },
+  { adapter: 'apple', bucket: 'medium-deep', tile: staged(64, 64, 32, 32, 32), split },
+  { adapter: 'apple', bucket: 'any', tile: staged(64, 64, 32, 32, 32) },
 
   // a processor runs GPU kernels in tests only: one small tile that compiles quickly
-  { adapter: 'software', layout: 'any', bucket: 'any', tile: alu(16, 16, 8, 4, 4) },
+  { adapter: 'software', bucket: 'any', tile: alu(16, 16, 8, 4, 4) },
 
   // every other GPU
-  { adapter: 'default', layout: 'any', bucket: 'few-rows', tile: staged(32, 64, 32, 16, 32) },
-  { adapter: 'default', layout: 'any', bucket: 'small-deep', tile: staged(64, 64, 32, 32, 32), split },
-  { adapter: 'default', layout: 'any', bucket: 'medium-deep', tile: staged(64, 64, 32, 32, 32), split },
-  { adapter: 'default', layout: 'any', bucket: 'large', tile: staged(128, 128, 32, 64, 32) },
-  { adapter: 'default', layout: 'any', bucket: 'any', tile: staged(64, 64, 32, 32, 32) },
-  { adapter: 'default', layout: 'any', bucket: 'few-rows', tile: alu(16, 64, 32, 4, 4) },
-  { adapter: 'default', layout: 'any', bucket: 'small', tile: alu(32, 32, 16, 4, 4) },
-  { adapter: 'default', layout: 'any', bucket: 'small-deep', tile: alu(64, 64, 16, 8, 4), split },
-  { adapter: 'default', layout: 'any', bucket: 'medium-deep', tile: alu(64, 64, 16, 8, 4), split },
-  { adapter: 'default', layout: 'any', bucket: 'large', tile: alu(128, 64, 16, 8, 8) },
-  { adapter: 'default', layout: 'any', bucket: 'any', tile: alu(64, 64, 16, 8, 4) },
+  { adapter: 'default', bucket: 'few-rows', tile: staged(32, 64, 32, 16, 32) },
+  { adapter: 'default', bucket: 'small-deep', tile: staged(64, 64, 32, 32, 32), split },
+  { adapter: 'default', bucket: 'medium-deep', tile: staged(64, 64, 32, 32, 32), split },
+  { adapter: 'default', bucket: 'large', tile: staged(128, 128, 32, 64, 32) },
+  { adapter: 'default', bucket: 'any', tile: staged(64, 64, 32, 32, 32) },
+  { adapter: 'default', bucket: 'few-rows', tile: alu(16, 64, 32, 4, 4) },
+  { adapter: 'default', bucket: 'small', tile: alu(32, 32, 16, 4, 4) },
+  { adapter: 'default', bucket: 'small-deep', tile: alu(64, 64, 16, 8, 4), split },
+  { adapter: 'default', bucket: 'medium-deep', tile: alu(64, 64, 16, 8, 4), split },
+  { adapter: 'default', bucket: 'large', tile: alu(128, 64, 16, 8, 8) },
+  { adapter: 'default', bucket: 'any', tile: alu(64, 64, 16, 8, 4) },
 ];

@@ -25,7 +25,8 @@ export type Bucket = (typeof buckets)[number];
 /** Which tile an adapter takes for a layout and a bucket of shapes. */
 export interface TuningRow {
   readonly adapter: AdapterClass;
-  readonly layout: MatmulLayout | 'any';
+  /** Any layout if not given. */
+  readonly layout?: MatmulLayout;
   readonly bucket: Bucket | 'any';
   readonly tile: Tile;
   /** Cuts k into slices where C has fewer tiles than this asks for. */
@@ -61,6 +62,6 @@ export function tuningRows(
   table: readonly TuningRow[] = tuningTable,
 ): readonly TuningRow[] {
   return fallback[adapter].flatMap(name =>
-    table.filter(row => row.adapter === name && (row.layout === layout || row.layout === 'any')),
+    table.filter(row => row.adapter === name && (row.layout ?? layout) === layout),
   );
 }

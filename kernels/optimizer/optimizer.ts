@@ -9,7 +9,7 @@
  * halves it after an overflow, and doubles it after `growthInterval` updates without one.
  */
 import type { NumberArray } from '../dtype.js';
-import { ceilDivide, defineKernel, given, reads, uniform, updates, writes } from '../kernel.js';
+import { ceilDivide, defineKernel, given, givenEach, reads, uniform, updates, writes } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { adamwWgsl, optimizerPrepareWgsl, sumSquaresWgsl } from './optimizer.wgsl.js';
 
@@ -112,15 +112,9 @@ export const optimizerPrepareKernel = defineKernel({
       params: { count },
       lengths: { partial: count, hyper: hyperFields.length, state: stateFields.length },
       fills: {
-        partial: given(Array.from({ length: count }, (_, i) => (i === 0 ? broken : 1 / (i + 1)))),
-        hyper: {
-          kind: 'values',
-          values: [1e-3, 0.9, 0.98, 1e-8, 0.01, draw.pick([0, 1, 100]), draw.pick([0, 1, 4]), 2 ** 16],
-        },
-        state: {
-          kind: 'values',
-          values: [3, 1, 1, 0.5, 1, 0.9 ** 3, 0.98 ** 3, draw.pick([1, 2 ** 12, 2 ** 16]), draw.pick([0, 3])],
-        },
+        partial: givenEach(count, i => (i === 0 ? broken : 1 / (i + 1))),
+        hyper: given([1e-3, 0.9, 0.98, 1e-8, 0.01, draw.pick([0, 1, 100]), draw.pick([0, 1, 4]), 2 ** 16]),
+        state: given([3, 1, 1, 0.5, 1, 0.9 ** 3, 0.98 ** 3, draw.pick([1, 2 ** 12, 2 ** 16]), draw.pick([0, 3])]),
       },
     };
   },

@@ -1,21 +1,19 @@
 /** WGSL of AdamW: sums of squares, the decisions of a step, the update. */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass, WgslTarget } from '../kernel.js';
-import { byWidth, lanePass, rowPass } from '../wgsl.js';
+import { byWidth, lanesByWidth, multiplesOfFour, rowPass } from '../wgsl.js';
 
 export function sumSquaresWgsl(target: WgslTarget): readonly WgslPass[] {
-  return byWidth(
-    p => p['n']! % 4 === 0 && p['chunk']! % 4 === 0,
-    w =>
-      rowPass(
-        target,
-        `let end = min(params.n, (row + 1u) * params.chunk) / ${w.size}u;
+  return byWidth(multiplesOfFour('n', 'chunk'), w =>
+    rowPass(
+      target,
+      `let end = min(params.n, (row + 1u) * params.chunk) / ${w.size}u;
   var total = ${w.value}(0.0);
   for (var j = row * params.chunk / ${w.size}u + first; j < end; j += step) { let x = ${w.load}_x(j); total += x * x; }
   let sum = row_sum(${w.sum('total')}, lane);
   if (leader) { store_partial(row, sum); }`,
-        { rows: p => ceilDivide(p['n']!, p['chunk']!), total: '(params.n + params.chunk - 1u) / params.chunk' },
-      ),
+      { rows: p => ceilDivide(p['n']!, p['chunk']!), total: '(params.n + params.chunk - 1u) / params.chunk' },
+    ),
   );
 }
 
@@ -60,14 +58,11 @@ export function optimizerPrepareWgsl(target: WgslTarget): readonly WgslPass[] {
 
 /** `copies`: writes the new values into `copy` too. */
 export function adamwWgsl(target: WgslTarget, copies: boolean): readonly WgslPass[] {
-  return byWidth(
-    p => p['offset']! % 4 === 0 && p['n']! % 4 === 0,
-    w =>
-      lanePass(
-        target,
-        p => p['n']! / w.size,
-        `params.n / ${w.size}u`,
-        `if (load_state(2u) == 0.0) { return; }
+  return lanesByWidth(
+    target,
+    ['n'],
+    multiplesOfFour('offset', 'n'),
+    w => `if (load_state(2u) == 0.0) { return; }
   let at = params.offset / ${w.size}u + i;
   let beta1 = load_hyper(1u);
   let beta2 = load_hyper(2u);
@@ -80,6 +75,5 @@ export function adamwWgsl(target: WgslTarget, copies: boolean): readonly WgslPas
   ${w.store}_v(at, v);
   let updated = param - load_hyper(0u) * (load_hyper(4u) * param + step);
   ${w.store}_param(at, updated);${copies ? `\n  ${w.store}_copy(i, updated);` : ''}`,
-      ),
   );
 }

@@ -1,8 +1,7 @@
 // The fused decode step, see fused.ts. On wasm launches cost little and the rollout kernel decodes faster: this is the
 // same mathematics, with weights read in place.
-import { attendOne } from '../attention/attend-one.as';
 import { Control, drawToken } from '../random/draw.as';
-import { normRows } from './norm-rows.as';
+import { attendLast, embedRow, normRows } from './decode-rows.as';
 import { at } from '../wasm/simd.as';
 import { Finish, multiplyTile, tileColumns, tileRows } from '../wasm/tile.as';
 
@@ -73,22 +72,13 @@ class AttendArgs {
 /** One unit is one sequence. Scratch: what attention gives, then the scores of a head. */
 export function decode_attend(args: AttendArgs, begin: i32, end: i32, scratch: usize): void {
   const width = args.width;
-  const headDim = width / args.heads;
-  const scale: f32 = <f32>(1 / sqrt<f64>(<f64>headDim));
-  const strideCache = (<usize>(2 * width)) << 2;
   const stride = (<usize>width) << 2;
   const scores = at(scratch, width);
   const finish: i32 = Finish.bias | Finish.residual;
   for (let s = begin; s < end; s++) {
     const last = load<i32>(at(args.prefixes, s)) + args.column;
-    const first = at(args.cache, s * args.capacity * 2 * width);
-    const q = at(args.qkv, s * 3 * width);
-    const row = first + <usize>last * strideCache;
-    for (let j: i32 = 0; j < 2 * width; j += 4) v128.store(at(row, j), v128.load(at(q, width + j)));
-    for (let d: i32 = 0; d < width; d += headDim) {
-      const keys = at(first, d);
-      attendOne(at(q, d), keys, at(keys, width), strideCache, last + 1, headDim, scale, scores, at(scratch, d));
-    }
+    const part = at(args.cache, s * args.capacity * 2 * width);
+    attendLast(at(args.qkv, s * 3 * width), part, last, width, args.heads, scores, scratch);
     for (let j: i32 = 0; j < width; j += tileColumns) {
       const to = s * width + j;
       const columns = min(width - j, tileColumns);
@@ -136,14 +126,10 @@ export function decode_draw(args: DrawArgs, begin: i32, end: i32, scratch: usize
     const t = args.column + 1;
     if (t >= args.stride) continue;
     const slot = args.slotted ? load<i32>(at(args.slots, s * args.stride + t)) : -1;
-    const vector = at(args.vectors, load<i32>(place) * width);
-    const position = at(args.vectors, (vocabulary + 16 + t) * width);
-    const slotRow = at(args.vectors, (vocabulary + (slot >> 3)) * width);
-    const slotCol = at(args.vectors, (vocabulary + 8 + (slot & 7)) * width);
-    for (let j: i32 = 0; j < width; j += 4) {
-      let sum = f32x4.add(v128.load(at(vector, j)), v128.load(at(position, j)));
-      if (slot >= 0) sum = f32x4.add(sum, f32x4.add(v128.load(at(slotRow, j)), v128.load(at(slotCol, j))));
-      v128.store(at(at(args.x, s * width), j), sum);
-    }
+    const token = at(args.vectors, load<i32>(place) * width);
+    const rows = at(args.vectors, vocabulary * width);
+    const cols = at(rows, 8 * width);
+    const position = at(cols, (8 + t) * width);
+    embedRow(at(args.x, s * width), token, position, slot, rows, cols, width);
   }
 }

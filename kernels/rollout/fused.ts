@@ -2,9 +2,12 @@
  * The fused decode step: four launches per block and two per token, for devices on which a launch costs more than its
  * work.
  *
- *   decode_linear   norm + qkv                               decode_linear   norm + mlp in + ReLU
- *   decode_attend   keys and values to the cache,            decode_linear   mlp out + residual
- *                   attention, out projection + residual     then norm + head, and decode_draw: sampling and next embedding
+ *   decode_linear   norm + qkv
+ *   decode_attend   keys and values to the cache, attention, out projection + residual
+ *   decode_linear   norm + mlp in + ReLU
+ *   decode_linear   mlp out + residual
+ *
+ * and per token decode_linear (norm + head) and decode_draw (sampling and the next embedding).
  *
  * Every workgroup that reads a row computes its norm again, which is cheaper than writing and reading it.
  *
@@ -12,7 +15,7 @@
  * 310 and 469 layer by layer (bench/results/rollout-wasm.json), 1099 and 1277 against 926 and 869 on a software adapter
  * (rollout-webgpu.json). It is meant for GPUs, and not measured on one yet.
  */
-import { ceilDivide, defineKernel, given, reads, uniform, updates, writes } from '../kernel.js';
+import { ceilDivide, defineKernel, given, givenEach, reads, uniform, updates, writes } from '../kernel.js';
 import { drawToken, exampleControl } from '../random/random.js';
 import { decodeAttendWgsl, decodeDrawWgsl, decodeLinearWgsl } from './fused.wgsl.js';
 import { addRows, attendLast, linearRow, normRow } from './reference.js';
@@ -140,7 +143,7 @@ export const decodeAttendKernel = defineKernel({
       fills: {
         qkv: uniform(-1, 1),
         cache: uniform(-1, 1),
-        prefixes: given(Array.from({ length: rows }, (_, s) => prefix + ((s * 5) % 8))),
+        prefixes: givenEach(rows, s => prefix + ((s * 5) % 8)),
       },
     };
   },
@@ -218,15 +221,15 @@ export const decodeDrawKernel = defineKernel({
       },
       fills: {
         // far enough apart that f32 and f64 logarithms pick the same token
-        logits: given(Array.from({ length: size }, (_, i) => ((i * 37) % 509) / 32)),
-        sampling: {
-          kind: 'values',
-          values: [draw.pick([0, 1, 0.5]), ...Array.from({ length: vocabulary }, (_, k) => (k % 7 === 3 ? -1e30 : 0))],
-        },
+        logits: givenEach(size, i => ((i * 37) % 509) / 32),
+        sampling: given([
+          draw.pick([0, 1, 0.5]),
+          ...Array.from({ length: vocabulary }, (_, k) => (k % 7 === 3 ? -1e30 : 0)),
+        ]),
         control: exampleControl(draw, vocabulary),
-        slots: given(Array.from({ length: rows * stride }, (_, i) => ((i * 7) % 65) - 1)),
-        done: given(Array.from({ length: rows }, () => draw.pick([0, 0, 1]))),
-        tokens: given(Array.from({ length: rows * stride }, (_, i) => (i * 11) % vocabulary)),
+        slots: givenEach(rows * stride, i => ((i * 7) % 65) - 1),
+        done: givenEach(rows, () => draw.pick([0, 0, 1])),
+        tokens: givenEach(rows * stride, i => (i * 11) % vocabulary),
       },
     };
   },

@@ -1,11 +1,10 @@
 // The rollout: a thread takes a group of sequences through all layers and tokens. A group's activations (100 KiB at the
 // width of the smallest preset) stay in the second-level cache, and no thread waits: a decode step of single kernels
 // launches forty.
-import { attendOne } from '../attention/attend-one.as';
 import { Control, drawToken } from '../random/draw.as';
-import { normRows } from './norm-rows.as';
-import { at, laneMask } from '../wasm/simd.as';
-import { Finish, multiplyTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
+import { attendLast, embedRow, normRows } from './decode-rows.as';
+import { at } from '../wasm/simd.as';
+import { Finish, multiplyTile, packPanel, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
 
 /** Offsets of a layer in the plan, see rolloutLayerFields in rollout.ts. */
 @unmanaged
@@ -81,15 +80,8 @@ function layerPanels(width: i32): i32 {
 /** Packs matrix[k, n] as panels [k, 8] one after another. */
 function packMatrix(panel: usize, matrix: usize, k: i32, n: i32): void {
   const stride = (<usize>n) << 2;
-  for (let j: i32 = 0; j < n; j += tileColumns) {
-    const first = laneMask(n - j);
-    const second = laneMask(n - j - 4);
-    let row = at(matrix, j);
-    for (let l: i32 = 0; l < k; l++, row += stride, panel += 32) {
-      v128.store(panel, v128.and(v128.load(row), first));
-      v128.store(panel, v128.and(v128.load(row, 16), second), 16);
-    }
-  }
+  for (let j: i32 = 0; j < n; j += tileColumns, panel = at(panel, k * tileColumns))
+    packPanel(panel, at(matrix, j), stride, n - j, k);
 }
 
 /** One unit is one matrix: qkv, out, in and out of every layer, then the head. */
@@ -160,15 +152,9 @@ function embed(args: RolloutArgs, model: Model, s: i32, t: i32, x: usize): void 
     const list = load<i32>(at(listOf, s * args.vocabulary + load<i32>(at(args.tokens, s * args.stride))));
     if (list >= 0) slot = load<i32>(at(listOf, args.sequences * args.vocabulary + list * args.stride + t));
   }
-  const vector = at(args.tables, token * width);
-  const position = at(args.weights, model.positions + t * width);
-  const slotRow = at(args.weights, model.slotRows + (slot >> 3) * width);
-  const slotCol = at(args.weights, model.slotCols + (slot & 7) * width);
-  for (let j: i32 = 0; j < width; j += 4) {
-    let sum = f32x4.add(v128.load(at(vector, j)), v128.load(at(position, j)));
-    if (slot >= 0) sum = f32x4.add(sum, f32x4.add(v128.load(at(slotRow, j)), v128.load(at(slotCol, j))));
-    v128.store(at(x, j), sum);
-  }
+  const weights = args.weights;
+  const position = at(weights, model.positions + t * width);
+  embedRow(x, at(args.tables, token * width), position, slot, at(weights, model.slotRows), at(weights, model.slotCols), width);
 }
 
 /**
@@ -179,8 +165,6 @@ export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize)
   const width = args.width;
   const weights = args.weights;
   const heads = args.heads;
-  const headDim = width / heads;
-  const scale: f32 = <f32>(1 / sqrt<f64>(<f64>headDim));
   const vocabulary = args.vocabulary;
   const capacity = args.capacity;
   const group = args.sequencesPerUnit;
@@ -195,7 +179,6 @@ export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize)
   const hidden = at(qkv, group * 3 * width);
   const logits = at(hidden, group * 4 * width);
   const scores = at(logits, group * panelled(vocabulary));
-  const strideCache = (<usize>(2 * width)) << 2;
   const finish: i32 = Finish.bias | Finish.residual;
 
   for (let unit = begin; unit < end; unit++) {
@@ -220,16 +203,9 @@ export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize)
         panel = at(panel, width * panelled(3 * width));
         for (let i: i32 = 0; i < rows; i++) {
           const s = load<i32>(at(active, i));
-          const row = load<i32>(at(prefixes, s)) + t;
-          const first = at(cache, s * capacity * 2 * width);
-          const q = at(qkv, i * 3 * width);
-          const cacheRow = first + <usize>row * strideCache;
-          for (let j: i32 = 0; j < 2 * width; j += 4) v128.store(at(cacheRow, j), v128.load(at(q, width + j)));
-          for (let h: i32 = 0; h < heads; h++) {
-            const keys = at(first, h * headDim);
-            const out = at(normed, i * width + h * headDim);
-            attendOne(at(q, h * headDim), keys, at(keys, width), strideCache, row + 1, headDim, scale, scores, out);
-          }
+          const last = load<i32>(at(prefixes, s)) + t;
+          const part = at(cache, s * capacity * 2 * width);
+          attendLast(at(qkv, i * 3 * width), part, last, width, heads, scores, at(normed, i * width));
         }
         linear(rows, normed, panel, width, width, next, width, finish, at(weights, layer.outBias), x);
         let previous = x;

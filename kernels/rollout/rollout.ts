@@ -9,7 +9,7 @@
  * layer 310 and 469 ms, in fused launches 419 and 424, so 201 and 271. On a software adapter (rollout-webgpu.json) it
  * did not pay: 926 and 869 ms layer by layer, 2633 and 902 so.
  */
-import { ceilDivide, defineKernel, given, reads, uniform, updates } from '../kernel.js';
+import { ceilDivide, defineKernel, given, givenEach, reads, sizes, uniform, updates } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { drawToken } from '../random/random.js';
 import { addRows, attendLast, linearRow, normRow } from './reference.js';
@@ -99,16 +99,7 @@ export const rolloutKernel = defineKernel({
     tokens: updates.index,
   },
   params: {
-    sequences: 'u32',
-    capacity: 'u32',
-    layers: 'u32',
-    width: 'u32',
-    heads: 'u32',
-    vocabulary: 'u32',
-    column: 'u32',
-    steps: 'u32',
-    stride: 'u32',
-    lists: 'u32',
+    ...sizes('sequences', 'capacity', 'layers', 'width', 'heads', 'vocabulary', 'column', 'steps', 'stride', 'lists'),
     layerStride: 'u32',
     eps: 'f32',
   },
@@ -224,6 +215,7 @@ function rolloutExample(draw: Draw) {
     lists: Array.from({ length: lists }, (_, l) => Array.from({ length: stride }, (__, t) => ((t * 7 + l) % 65) - 1)),
     listOf: Array.from({ length: sequences * vocabulary }, (_, i) => (i % 3) - 1),
   });
+  const layerStride = 64 * ceilDivide(sequences * capacity * 2 * width, 64);
   const noise = draw.integer(0, 1e6);
   const scale = 1 / Math.sqrt(width);
   return {
@@ -238,7 +230,7 @@ function rolloutExample(draw: Draw) {
       steps,
       stride,
       lists,
-      layerStride: 64 * ceilDivide(sequences * capacity * 2 * width, 64),
+      layerStride,
       eps: 1e-5,
     },
     lengths: {
@@ -247,7 +239,7 @@ function rolloutExample(draw: Draw) {
       sampling: 1 + vocabulary,
       control: 5,
       plan: plan.length,
-      cache: layers * 64 * ceilDivide(sequences * capacity * 2 * width, 64),
+      cache: layers * layerStride,
       done: sequences,
       tokens: sequences * stride,
     },
@@ -256,20 +248,14 @@ function rolloutExample(draw: Draw) {
       tables: uniform(-scale, scale),
       cache: uniform(-1, 1),
       // temperature, then what decides between tokens: far enough apart that rounding picks the same one
-      sampling: {
-        kind: 'values',
-        values: [
-          draw.pick([0, 1]),
-          ...Array.from({ length: vocabulary }, (_, k) => (k % 7 === 3 ? -1e30 : ((k * 37) % 101) * 2)),
-        ],
-      },
+      sampling: given([
+        draw.pick([0, 1]),
+        ...Array.from({ length: vocabulary }, (_, k) => (k % 7 === 3 ? -1e30 : ((k * 37) % 101) * 2)),
+      ]),
       control: given([noise, 3, draw.integer(0, 1000), draw.integer(0, vocabulary - 1), 0]),
       plan: given(plan),
-      done: given(Array.from({ length: sequences }, () => draw.pick([0, 0, 1]))),
-      tokens: {
-        kind: 'values',
-        values: Array.from({ length: sequences * stride }, (_, i) => (i * 11 + noise) % vocabulary),
-      },
+      done: givenEach(sequences, () => draw.pick([0, 0, 1])),
+      tokens: givenEach(sequences * stride, i => (i * 11 + noise) % vocabulary),
     },
   } as const;
 }

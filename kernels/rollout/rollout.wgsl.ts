@@ -44,7 +44,8 @@ export function rolloutWgsl(target: WgslTarget): readonly WgslPass[] {
 
 function body(profile: WgslProfile, width: number, headDim: number): string {
   const lanes = lanesOf[profile];
-  const sliced = profile !== 'software'; // more lanes than columns or heads: a software adapter has so few that it need not know
+  // whether there may be more lanes than columns or heads: not on a software adapter
+  const sliced = profile !== 'software';
   const [normedAt, wideAt] = [width, 2 * width];
   const vectors = Array.from({ length: headDim / 4 }, (_, v) => v);
   const each = (code: (v: number) => string) => vectors.map(code).join('\n    ');

@@ -264,6 +264,23 @@ function finished(v: v128, c: usize, finish: i32, bias: usize, residual: usize):
   return v;
 }
 
+/** Packs up to eight columns of a matrix: panel[l, j] = rows[l, j] for l < k, zeros for j >= count; stride in bytes. */
+export function packPanel(panel: usize, rows: usize, stride: usize, count: i32, k: i32): void {
+  if (count >= tileColumns) {
+    for (let l: i32 = 0; l < k; l++, rows += stride, panel += 32) {
+      v128.store(panel, v128.load(rows));
+      v128.store(panel, v128.load(rows, 16), 16);
+    }
+    return;
+  }
+  const first = laneMask(count);
+  const second = laneMask(count - 4);
+  for (let l: i32 = 0; l < k; l++, rows += stride, panel += 32) {
+    v128.store(panel, v128.and(v128.load(rows), first));
+    v128.store(panel, v128.and(v128.load(rows, 16), second), 16);
+  }
+}
+
 /**
  * Packs eight rows of a matrix side by side: panel[l, j] = scale * rows[j, l] for l < k, zeros for j >= count. `stride`
  * in bytes. Turns B^T, or the keys of an attention head, into what `tile` wants as B.

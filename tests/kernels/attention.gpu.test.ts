@@ -35,7 +35,8 @@ describeWithAdapter('alu, run on the adapter', () => {
   afterAll(async () => {
     await (await backend).close();
   });
-  declare(attentionCases({ profile: 'alu' }, [8, 16]), backend); // wider ones take the adapter's compiler half a minute each
+  // wider ones take the adapter's compiler half a minute each
+  declare(attentionCases({ profile: 'alu' }, [8, 16]), backend);
 });
 
 describeWithAdapter('sgmat, with emulated matrices', () => {

@@ -1,0 +1,47 @@
+// What both ways of decoding in fused launches do with a row, whose columns are a multiple of four.
+import { attendOne } from '../attention/attend-one.as';
+import { rowSum } from '../wasm/row.as';
+import { at, madd, sumLanes } from '../wasm/simd.as';
+
+/** y = (x - mean) / deviation * gain + bias of rows; statistics are not kept. */
+export function normRows(x: usize, y: usize, rows: i32, cols: i32, gain: usize, bias: usize, eps: f32): void {
+  for (let row: i32 = 0; row < rows; row++) {
+    const mean = f32x4.splat(rowSum(x, cols) / <f32>cols);
+    let squares = f32x4.splat(0);
+    for (let j: i32 = 0; j < cols; j += 4) {
+      const centred = f32x4.sub(v128.load(at(x, j)), mean);
+      squares = madd(centred, centred, squares);
+    }
+    const rstd = f32x4.splat(<f32>1 / sqrt<f32>(sumLanes(squares) / <f32>cols + eps));
+    for (let j: i32 = 0; j < cols; j += 4) {
+      const normalised = f32x4.mul(f32x4.sub(v128.load(at(x, j)), mean), rstd);
+      v128.store(at(y, j), madd(normalised, v128.load(at(gain, j)), v128.load(at(bias, j))));
+    }
+    x = at(x, cols);
+    y = at(y, cols);
+  }
+}
+
+/** x = token + position, and the vectors of the row and column of cell `slot` unless that is negative. */
+export function embedRow(x: usize, token: usize, position: usize, slot: i32, rows: usize, cols: usize, width: i32): void {
+  const slotRow = at(rows, (slot >> 3) * width);
+  const slotCol = at(cols, (slot & 7) * width);
+  for (let j: i32 = 0; j < width; j += 4) {
+    let sum = f32x4.add(v128.load(at(token, j)), v128.load(at(position, j)));
+    if (slot >= 0) sum = f32x4.add(sum, f32x4.add(v128.load(at(slotRow, j)), v128.load(at(slotCol, j))));
+    v128.store(at(x, j), sum);
+  }
+}
+
+/** Writes a new row's keys and values to row `last` of its sequence's part of the cache; out = attention to all rows. */
+export function attendLast(qkv: usize, cache: usize, last: i32, width: i32, heads: i32, scores: usize, out: usize): void {
+  const headDim = width / heads;
+  const scale: f32 = <f32>(1 / sqrt<f64>(<f64>headDim));
+  const stride = (<usize>(2 * width)) << 2;
+  const row = cache + <usize>last * stride;
+  for (let j: i32 = 0; j < 2 * width; j += 4) v128.store(at(row, j), v128.load(at(qkv, width + j)));
+  for (let d: i32 = 0; d < width; d += headDim) {
+    const keys = at(cache, d);
+    attendOne(at(qkv, d), keys, at(keys, width), stride, last + 1, headDim, scale, scores, at(out, d));
+  }
+}
