@@ -12,15 +12,15 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Device } from '../../core/index.js';
 import { encodeCheckpoint } from '../../models/index.js';
 import type { ModelConfig } from '../../models/index.js';
-import { ablationNames, ablationRows, methodRun, plannedImages, rowConfig } from './rows.js';
-import type { AblationName, AblationRow } from './rows.js';
-import { ablationMarkdown, ablationTable } from './table.js';
+import { ablationNames, ablationRows, methodRun, plannedImages, rowConfig, runOf } from './rows.js';
+import type { AblationName } from './rows.js';
+import { ablationMarkdown, ablationTable, commonSeeds } from './table.js';
 import type { AblationResult, SeedItems } from './table.js';
 import { resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
 import { FileError } from '../runs/file-error.js';
-import { readJson, writeFileAtomic, writeJson } from '../runs/files.js';
+import { writeFileAtomic, writeJson } from '../runs/files.js';
 import { readCheckpoint, RunFolder } from '../runs/run-folder.js';
 import { isLocked } from '../runs/lock.js';
 import type { StageName } from '../method/stages/stage.js';
@@ -49,7 +49,7 @@ export interface AblateOptions {
 
 /** One run of the ablation. */
 export interface PlannedRun {
-  readonly name: string;
+  readonly name: AblationName;
   readonly seed: number;
   readonly folder: string;
   readonly stages: readonly StageName[];
@@ -62,30 +62,23 @@ export interface PlannedRun {
 export function plannedRuns(out: string, rows: readonly AblationName[], seeds: readonly number[]): PlannedRun[] {
   const chosen = ablationNames.filter(name => rows.includes(name));
   const needBudget = chosen.some(name => ablationRows[name].needsBudget);
-  const names = [...new Set([methodRun, ...chosen.map(name => ablationRows[name].run)])];
   return seeds.flatMap(seed =>
-    names.flatMap<PlannedRun>(name => {
-      const own = chosen.filter(row => ablationRows[row].run === name);
-      const wanted = own.flatMap(row => [...ablationRows[row].stages]);
-      if (name === methodRun && needBudget) wanted.push('stage0', 'stage1', 'stage2');
+    [...new Set([methodRun, ...chosen.map(runOf)] as const)].flatMap<PlannedRun>(name => {
+      const shown = chosen.filter(row => runOf(row) === name);
+      const isMethod = name === methodRun;
+      const needed: AblationName[] = isMethod && needBudget ? [...shown, methodRun] : shown;
+      const wanted = needed.flatMap(row => [...ablationRows[row].stages]);
       if (wanted.length === 0) return [];
       const stages = stageNames.filter(stage => wanted.includes(stage));
-      const shown = own.map(row => ablationRows[row].evaluation);
-      const evaluations = name === methodRun ? stages.flatMap(evaluatedRows) : [...new Set(shown)];
-      return [{ name, seed, folder: path.join(out, `seed${seed}`, name), stages, rows: own, evaluations }];
+      const evaluations = isMethod ? stages.flatMap(evaluatedRows) : shown.map(row => ablationRows[row].evaluation);
+      return [{ name, seed, folder: path.join(out, `seed${seed}`, name), stages, rows: shown, evaluations }];
     }),
   );
 }
 
-/** The row that says what a run changes. */
-function rowOfRun(name: string): AblationRow {
-  const found = ablationNames.find(row => ablationRows[row].run === name);
-  return ablationRows[found ?? 'mgsd'];
-}
-
 /** The configuration of a run; `images` is the budget of stages 1 and 2. */
-export function runConfig(run: Pick<PlannedRun, 'name' | 'seed'>, config: RunConfig, images: number): RunConfig {
-  return rowConfig(rowOfRun(run.name), { ...config, seed: run.seed }, images);
+export function runConfig({ name, seed }: PlannedRun, config: RunConfig, images: number): RunConfig {
+  return rowConfig(ablationRows[name], { ...config, seed }, images);
 }
 
 /** Does all runs and returns the table. @throws Interrupted when stopped; FileError if `out` holds other runs */
@@ -102,15 +95,16 @@ export async function ablate(options: AblateOptions): Promise<AblationResult[]> 
 async function completeRun(run: PlannedRun, options: AblateOptions): Promise<void> {
   const { config: base, device, model, signal, observer, onRun, onNote } = options;
   const config = runConfig(run, base, methodImages(run.seed, options));
-  const isBegun = RunFolder.isRun(run.folder);
-  if (isBegun) checkSame(run.folder, config);
-  if (isBegun && run.evaluations.every(row => fs.existsSync(evaluationFile(run.folder, row)))) {
+  const begun = readRun(run.folder);
+  if (begun && !isDeepStrictEqual(begun.config, resolveConfig(config.preset, config)))
+    throw new FileError(`${run.folder} was begun with another configuration: use the same options, or another --out`);
+  if (begun && isEvaluated(begun.store, run.evaluations)) {
     onRun?.(run, 'complete');
     return;
   }
-  onRun?.(run, isBegun ? 'goes on' : 'begins');
+  onRun?.(run, begun ? 'goes on' : 'begins');
   const access = onNote && { warn: onNote };
-  const folder = isBegun ? RunFolder.open(run.folder, access) : RunFolder.create(run.folder, config, access);
+  const folder = begun ? RunFolder.open(run.folder, access) : RunFolder.create(run.folder, config, access);
   try {
     for (const stage of ['stage0', 'stage1'] as const)
       if (run.stages.includes(stage)) takeOver(stage, folder, config, options, run);
@@ -121,105 +115,87 @@ async function completeRun(run: PlannedRun, options: AblateOptions): Promise<voi
   }
 }
 
-const evaluationFile = (folder: string, row: string) => path.join(folder, `evaluation-${row}.json`);
-
-function checkSame(folder: string, config: RunConfig): void {
-  const stored = readJson(path.join(folder, 'config.json')) as RunConfig;
-  if (!isDeepStrictEqual(resolveConfig(stored.preset, stored), resolveConfig(config.preset, config)))
-    throw new FileError(`${folder} was begun with another configuration: use the same options, or another --out`);
+/** A run as it is in its folder, and its configuration; undefined if there is none. */
+function readRun(folder: string): { store: RunFolder; config: RunConfig } | undefined {
+  if (!RunFolder.isRun(folder)) return undefined;
+  const store = RunFolder.read(folder);
+  const stored = store.readJson('config.json') as RunConfig;
+  return { store, config: resolveConfig(stored.preset, stored) };
 }
 
-/** All that decides how a stage ends. */
-function decides(stage: 'stage0' | 'stage1', config: RunConfig): object {
+const evaluationFile = (row: RowName) => `evaluation-${row}.json`;
+
+const isEvaluated = (store: RunFolder, rows: readonly RowName[]) => rows.every(row => store.has(evaluationFile(row)));
+
+/** All settings that decide how a stage ends. */
+function decidingSettings(stage: 'stage0' | 'stage1', config: RunConfig): object {
   const { stage1, stage2: _, stages: __, ...shared } = config;
   return stage === 'stage0' ? shared : { ...shared, stage1 };
 }
 
-/** Takes a finished stage from another run of the same seed, if one has gone through it with the same settings. */
+/** Takes a finished stage from another run of the same seed that has been through it with the same settings. */
 function takeOver(
   stage: 'stage0' | 'stage1',
   folder: RunFolder,
   config: RunConfig,
   { out, onNote }: AblateOptions,
-  { seed, folder: own }: PlannedRun,
+  { seed, name: self }: PlannedRun,
 ): void {
   if (folder.checkpoints().some(file => file.stage === stage)) return;
   const root = path.join(out, `seed${seed}`);
+  const rows = evaluatedRows(stage); // evaluated last: where they are, the stage has ended
   for (const name of fs.readdirSync(root)) {
-    const donor = path.join(root, name);
-    if (path.resolve(donor) === path.resolve(own) || !RunFolder.isRun(donor) || isLocked(donor)) continue;
-    const stored = readJson(path.join(donor, 'config.json')) as RunConfig;
-    if (!isDeepStrictEqual(decides(stage, resolveConfig(stored.preset, stored)), decides(stage, config))) continue;
-    const rows = evaluatedRows(stage); // the last that is done of a stage, so that it is through
-    if (!rows.every(row => fs.existsSync(evaluationFile(donor, row)))) continue;
-    const from = RunFolder.open(donor);
-    try {
-      const file = from.checkpoints().find(checkpoint => checkpoint.stage === stage);
-      if (file === undefined) continue;
-      const checkpoint = readCheckpoint(file.path);
-      const metadata = { ...checkpoint.metadata, run: JSON.stringify(config) };
-      folder.rewindLog(stage, 0);
-      for (const record of from.readLog()) if (record.stage === stage) folder.appendLog(record);
-      for (const row of rows) fs.copyFileSync(evaluationFile(donor, row), evaluationFile(own, row));
-      folder.saveCheckpoint(stage, file.step, encodeCheckpoint({ ...checkpoint, metadata }));
-      onNote?.(`${stage} is that of ${donor}`);
-      return;
-    } finally {
-      from.close();
-    }
+    const other = path.join(root, name);
+    const donor = name === self || isLocked(other) ? undefined : readRun(other);
+    if (!donor || !isEvaluated(donor.store, rows)) continue;
+    if (!isDeepStrictEqual(decidingSettings(stage, donor.config), decidingSettings(stage, config))) continue;
+    const file = donor.store.checkpoints().find(checkpoint => checkpoint.stage === stage);
+    if (!file) continue;
+    const checkpoint = readCheckpoint(file.path);
+    const metadata = { ...checkpoint.metadata, run: JSON.stringify(config) };
+    folder.rewindLog(stage, 0);
+    for (const record of donor.store.readLog()) if (record.stage === stage) folder.appendLog(record);
+    for (const row of rows) folder.write(evaluationFile(row), donor.store.read(evaluationFile(row)));
+    folder.saveCheckpoint(stage, file.step, encodeCheckpoint({ ...checkpoint, metadata }));
+    onNote?.(`${stage} is that of ${other}`);
+    return;
   }
 }
 
-/** Images that a run's stages after stage 0 have used, by its log. */
-function usedImages(folder: string, stages: readonly StageName[]): number {
-  const { stage1, stage2 } = readJson(path.join(folder, 'config.json')) as RunConfig;
-  const perUpdate: Readonly<Record<string, number>> = {
-    stage1: stage1.batch,
-    stage2: stage2.batch,
-    direct: stage1.batch,
-  };
-  const log = path.join(folder, 'log.jsonl');
-  const lines = fs.existsSync(log) ? fs.readFileSync(log, 'utf8').split('\n') : [];
-  let images = 0;
-  for (const line of lines) {
-    const stage = /^\{"stage":"(\w+)"/.exec(line)?.[1] ?? '';
-    if ((stages as readonly string[]).includes(stage)) images += perUpdate[stage] ?? 0;
-  }
-  return images;
+/** Images that the stages after stage 0 have used, by the log. */
+function usedImages({ store, config }: NonNullable<ReturnType<typeof readRun>>, stages: readonly StageName[]): number {
+  const { stage1, stage2 } = config;
+  const perUpdate = { stage0: 0, stage1: stage1.batch, stage2: stage2.batch, direct: stage1.batch };
+  const counts = store.readLog().map(({ stage }) => stages.find(name => name === stage));
+  return counts.reduce((sum, stage) => sum + (stage ? perUpdate[stage] : 0), 0);
 }
 
-/**
- * What the method's run has used in stages 1 and 2 if it is through, extensions by the gate included; else what is
- * planned.
- */
+/** What the method's run has used in stages 1 and 2, extensions by the gate included; until it has ended, what is planned. */
 function methodImages(seed: number, { out, config }: AblateOptions): number {
-  const folder = path.join(out, `seed${seed}`, methodRun);
-  const isThrough = fs.existsSync(evaluationFile(folder, 'mgsd'));
-  return isThrough ? usedImages(folder, ['stage1', 'stage2']) : plannedImages(config);
+  const run = readRun(path.join(out, `seed${seed}`, methodRun));
+  return run && isEvaluated(run.store, ['mgsd']) ? usedImages(run, ['stage1', 'stage2']) : plannedImages(config);
 }
 
-/** The results that there are, by row. */
+/** The results so far, by row. */
 function readResults({ out, rows, seeds }: AblateOptions): Map<AblationName, SeedItems[]> {
   const results = new Map<AblationName, SeedItems[]>();
   for (const name of ablationNames.filter(row => rows.includes(row))) {
-    const { run, evaluation, stages } = ablationRows[name];
-    for (const seed of seeds) {
-      const folder = path.join(out, `seed${seed}`, run);
-      const file = evaluationFile(folder, evaluation);
-      if (!fs.existsSync(file)) continue;
-      const items = readJson(file) as ItemResult[];
-      results.set(name, [...(results.get(name) ?? []), { seed, items, images: usedImages(folder, stages) }]);
-    }
+    const { evaluation, stages } = ablationRows[name];
+    const list = seeds.flatMap((seed): SeedItems[] => {
+      const run = readRun(path.join(out, `seed${seed}`, runOf(name)));
+      if (!run || !isEvaluated(run.store, [evaluation])) return [];
+      const items = run.store.readJson(evaluationFile(evaluation)) as ItemResult[];
+      return [{ seed, items, images: usedImages(run, stages) }];
+    });
+    if (list.length > 0) results.set(name, list);
   }
   return results;
 }
 
-/** Writes the table of the seeds that are through; undefined while there is none. */
+/** Writes the table of the seeds that are through all rows; undefined while there is none. */
 function writeTable(options: AblateOptions): AblationResult[] | undefined {
   const results = readResults(options);
-  const missing = options.rows.length - results.size;
-  const common = options.seeds.filter(seed => [...results.values()].every(list => list.some(one => one.seed === seed)));
-  if (missing > 0 || common.length === 0) return undefined;
+  if (results.size < options.rows.length || commonSeeds(results).length === 0) return undefined;
   const table = ablationTable(results);
   const { out, command, config } = options;
   writeJson(path.join(out, 'ablation.json'), { command, config, rows: table });

@@ -28,28 +28,30 @@ export interface AblationResult extends RowSummary {
   readonly differs: boolean;
 }
 
+/** The seeds that all rows have. */
+export function commonSeeds(evaluations: ReadonlyMap<AblationName, readonly SeedItems[]>): number[] {
+  const [first = [], ...others] = [...evaluations.values()].map(list => list.map(({ seed }) => seed));
+  return first.filter(seed => others.every(seeds => seeds.includes(seed)));
+}
+
 /** The table. Rows are compared over the seeds that all of them have. @throws Error if there is none */
 export function ablationTable(evaluations: ReadonlyMap<AblationName, readonly SeedItems[]>): AblationResult[] {
-  const lists = [...evaluations.values()];
-  const seeds = (lists[0] ?? []).map(({ seed }) => seed).filter(seed => lists.every(list => list.some(one => one.seed === seed))); // prettier-ignore
+  const seeds = commonSeeds(evaluations);
   if (seeds.length === 0) throw new Error('no seed has been through all rows yet');
-  const joined = (name: AblationName): readonly ItemResult[] | undefined => {
-    const list = evaluations.get(name);
-    return list && seeds.flatMap(seed => list.find(one => one.seed === seed)!.items);
-  };
+  const itemsOf = (name: AblationName, seed: number) => evaluations.get(name)!.find(one => one.seed === seed)!.items;
+  const joined = (name: AblationName) =>
+    evaluations.has(name) ? seeds.flatMap(seed => itemsOf(name, seed)) : undefined;
   const [base, symbolic, method] = [joined('base'), joined('symbolic'), joined('mgsd')];
   return [...evaluations].map(([name, list]) => {
     const items = joined(name)!;
-    const { title, seesImages } = ablationRows[name];
+    const { title, evaluation } = ablationRows[name];
+    const seesImages = !evaluation.endsWith('symbolic');
     const difference = method && name !== 'mgsd' ? differenceOf(items, method) : null;
     const perSeed = seeds.map(seed => {
-      const { items: own, images } = list.find(one => one.seed === seed)!;
-      return { seed, success: macro(own), images };
+      const { items: ofSeed, images } = list.find(one => one.seed === seed)!;
+      return { seed, success: macro(ofSeed), images };
     });
-    const signs = seeds.map((seed, k) => {
-      const reference = evaluations.get('mgsd')?.find(one => one.seed === seed)?.items ?? [];
-      return Math.sign(perSeed[k]!.success - (reference.length > 0 ? macro(reference) : NaN));
-    });
+    const signs = perSeed.map(({ seed, success }) => method && Math.sign(success - macro(itemsOf('mgsd', seed))));
     return {
       name,
       title,
@@ -64,13 +66,11 @@ export function ablationTable(evaluations: ReadonlyMap<AblationName, readonly Se
 }
 
 function worldRates(items: readonly ItemResult[]): Record<string, number> {
-  const worlds = [...new Set(items.map(({ world }) => world))];
-  return Object.fromEntries(
-    worlds.map(world => {
-      const own = items.filter(item => item.world === world);
-      return [world, own.filter(({ success }) => success).length / own.length];
-    }),
-  );
+  const rateOf = (name: string) => {
+    const ofWorld = items.filter(({ world }) => world === name);
+    return ofWorld.filter(({ success }) => success).length / ofWorld.length;
+  };
+  return Object.fromEntries([...new Set(items.map(({ world }) => world))].map(name => [name, rateOf(name)]));
 }
 
 /** Mean over worlds of their success rates. */
