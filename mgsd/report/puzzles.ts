@@ -176,11 +176,9 @@ function filmStrip(attempts: readonly SnapshotAttempt[], picture: string): Html 
   const frames = attempts.map(attempt => {
     const { puzzle, item, reading, wrong, moment } = attempt;
     const recap = item.recapExact ? 'exact' : wrong === 0 ? 'not closed' : `${wrong} off`;
+    const label = `${moment}: ${outcome(attempt)}; recap ${recap}`;
     return figure(
-      board(puzzle, {
-        ...{ picture, plan: reading.actions, optimal: false },
-        label: `${moment}: ${outcome(attempt)}; recap ${recap}`,
-      }),
+      board(puzzle, { picture, plan: reading.actions, optimal: false, label }),
       html`<b>${moment}</b> ${badge(item)} recap ${recap}, plan ${answerOf(attempt)}`,
     );
   });

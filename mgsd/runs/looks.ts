@@ -118,7 +118,8 @@ async function predictions(
   return { entropy: value(entropy), ...Object.fromEntries(kl) };
 }
 
-function logSoftmax(z: Float64Array): Float64Array {
+/** Logarithm of softmax over numbers on the host: (V). */
+export function logSoftmax(z: Float64Array): Float64Array {
   const maximum = z.reduce((a, b) => Math.max(a, b), -Infinity);
   const lse = maximum + Math.log(z.reduce((sum, value) => sum + Math.exp(value - maximum), 0));
   return z.map(value => value - lse);

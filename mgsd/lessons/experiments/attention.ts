@@ -11,7 +11,8 @@ import { svgDocument } from '../../pictures/chart.js';
 import { boardUrl } from '../../pictures/draw.js';
 import { escapeHtml } from '../../pictures/html.js';
 import { colOf, rowOf } from '../../worlds/grid.js';
-import { logSoftmaxOf, pretrainedRollouts } from './classroom.js';
+import { logSoftmax } from '../../runs/looks.js';
+import { pretrainedRollouts } from './classroom.js';
 import type { Rollouts } from './classroom.js';
 import { percent, scaled, textTable } from './experiment.js';
 import type { Experiment, ExperimentOptions, ExperimentResult } from './experiment.js';
@@ -28,28 +29,8 @@ interface Look {
   readonly patches: readonly (readonly Float64Array[])[];
 }
 
-/**
- * Probabilities softmax(q k / sqrt(D)) of one query over the first `keys` rows of its sequence.
- * @param qkv (R, 3C) of a layer @param first the sequence's first row @param row the query's, in the packed batch
- */
-function probabilities(
-  qkv: NumberArray,
-  { width, heads }: ModelConfig,
-  head: number,
-  first: number,
-  row: number,
-  keys: number,
-): Float64Array {
-  const D = width / heads;
-  const score = (key: number) => {
-    let total = 0;
-    for (let d = 0; d < D; d++)
-      total += qkv[row * 3 * width + head * D + d]! * qkv[(first + key) * 3 * width + width + head * D + d]!;
-    return total / Math.sqrt(D);
-  };
-  const scores = Float64Array.from({ length: keys }, (_, key) => score(key));
-  return logSoftmaxOf(scores).map(Math.exp);
-}
+/** Tokens before the image: task and mode. */
+const firstPatch = 2;
 
 /** One forward pass over greedy responses, with queries and keys of every layer kept. */
 async function looksOf({ model, images, traces, responses }: Rollouts): Promise<Look[]> {
@@ -68,24 +49,30 @@ async function looksOf({ model, images, traces, responses }: Rollouts): Promise<
       return Promise.all(reads);
     }),
   );
-  const P = patchCount(config);
-  const firstPatch = 2; // task and mode stand before the image
-  const prefix = firstPatch + P;
+  const [C, D, P] = [config.width, config.width / config.heads, patchCount(config)];
+  /** softmax(q k / sqrt(D)) of one row's query over the first `keys` rows of its sequence, for the image's patches: (P) */
+  const onPatches = (qkv: NumberArray, head: number, first: number, keys: number) => {
+    const at = (row: number, part: 0 | 1, d: number) => qkv[row * 3 * C + part * C + head * D + d]!;
+    const query = first + keys - 1;
+    const scores = Float64Array.from({ length: keys }, (_, key) => {
+      let total = 0;
+      for (let d = 0; d < D; d++) total += at(query, 0, d) * at(first + key, 1, d);
+      return total / Math.sqrt(D);
+    });
+    return logSoftmax(scores)
+      .map(Math.exp)
+      .subarray(firstPatch, firstPatch + P);
+  };
   let next = 0;
   return traces.flatMap((trace, s) => {
     const first = next; // row of the sequence's first token
-    next += prefix + trace.inputs.length;
+    next += firstPatch + P + trace.inputs.length;
     return responses[s]!.map((token, t) => ({
       puzzle: s,
       token,
       isRecap: trace.spans[t] === SPAN_RECAP,
       patches: layers.map(qkv =>
-        Array.from({ length: config.heads }, (_, head) =>
-          probabilities(qkv, config, head, first, first + prefix + t, prefix + t + 1).subarray(
-            firstPatch,
-            firstPatch + P,
-          ),
-        ),
+        Array.from({ length: config.heads }, (_, head) => onPatches(qkv, head, first, firstPatch + P + t + 1)),
       ),
     }));
   });
@@ -129,23 +116,17 @@ function scoreHeads(looks: readonly Look[], config: ModelConfig): HeadScore[] {
 const side = 96;
 const [across, down] = [side + 14, side + 30];
 
+type Place = readonly [x: number, y: number];
+
 /** A board with the attention of one head over it. */
-function boardSvg(
-  look: Look,
-  { layer, head }: HeadScore,
-  config: ModelConfig,
-  x: number,
-  y: number,
-  text: string,
-): string {
+function boardSvg(look: Look, { layer, head }: HeadScore, perSide: number, [x, y]: Place, text: string): string {
   const patches = look.patches[layer - 1]![head - 1]!;
   const most = patches.reduce((a, b) => Math.max(a, b), 1e-9);
-  const per = config.imageSize / config.patchSize;
-  const unit = side / per;
+  const unit = side / perSide;
   const squares = Array.from(patches, (share, patch) => {
-    const [left, top] = [x + (patch % per) * unit, y + Math.floor(patch / per) * unit].map(value => value.toFixed(1));
-    const opacity = (0.85 * (share / most)).toFixed(2);
-    return `<path d="M${left} ${top}h${unit}v${unit}h${-unit}z" fill="#d4006a" fill-opacity="${opacity}"/>`;
+    const [left, top] = [x + (patch % perSide) * unit, y + Math.floor(patch / perSide) * unit];
+    const square = `M${left.toFixed(1)} ${top.toFixed(1)}h${unit}v${unit}h${-unit}z`;
+    return `<path d="${square}" fill="#d4006a" fill-opacity="${(0.85 * (share / most)).toFixed(2)}"/>`;
   });
   const caption = `<text class="soft" font-size="11" x="${x}" y="${y + side + 12}">${escapeHtml(text)}</text>`;
   return `<use href="#board" x="${x}" y="${y}"/>${squares.join('')}${caption}`;
@@ -155,61 +136,64 @@ function picture(
   puzzles: readonly Puzzle[],
   looks: readonly Look[],
   scores: readonly HeadScore[],
-  config: ModelConfig,
+  sharpest: HeadScore,
+  { heads, layers, imageSize, patchSize }: ModelConfig,
 ): string {
-  const holes = puzzles.map(({ world, instance }) => world.recap(instance).length);
-  const most = holes.indexOf(Math.max(...holes));
-  const { world, instance } = puzzles[most]!;
-  const own = looks.filter(({ puzzle: of }) => of === most);
-  const goal = own.filter(({ token }) => cellOf(token) >= 0)[1] ?? own[0]!;
-  const sharpest = scores.reduce((a, b) => (b.onCell * b.onImage > a.onCell * a.onImage ? b : a));
-  const named = own.filter(({ token }) => sizeOf(token) < 0).slice(0, 2 * config.heads);
-  const left = 40 + config.heads * across;
+  const lengths = puzzles.map(({ world, instance }) => world.recap(instance).length);
+  const longest = lengths.indexOf(Math.max(...lengths));
+  const { world, instance } = puzzles[longest]!;
+  const shown = looks.filter(({ puzzle }) => puzzle === longest);
+  const goal = shown.filter(({ token }) => cellOf(token) >= 0)[1] ?? shown[0]!;
+  const named = shown.filter(({ token }) => sizeOf(token) < 0).slice(0, 2 * heads);
+  const left = 40 + heads * across;
+  const place = (from: number, column: number, row: number): Place => [from + column * across, 36 + row * down];
   const title = (x: number, text: string) => `<text x="${x}" y="22" font-weight="600">${escapeHtml(text)}</text>`;
+  const board = (look: Look, score: HeadScore, at: Place, text: string) =>
+    boardSvg(look, score, imageSize / patchSize, at, text);
   const parts = [
     `<defs><image id="board" href="${boardUrl(world, instance, 2 * side)}" width="${side}" height="${side}"/></defs>`,
     title(16, `All heads while it is about to write the goal, ${tokenName(goal.token)}`),
-    ...scores.map(score => {
-      const [x, y] = [16 + (score.head - 1) * across, 36 + (score.layer - 1) * down];
-      return boardSvg(goal, score, config, x, y, `layer ${score.layer}, head ${score.head}`);
-    }),
+    ...scores.map(score =>
+      board(goal, score, place(16, score.head - 1, score.layer - 1), `layer ${score.layer}, head ${score.head}`),
+    ),
     title(left, `Layer ${sharpest.layer}, head ${sharpest.head} from token to token`),
-    ...named.map((look, k) => {
-      const [x, y] = [left + (k % 4) * across, 36 + Math.floor(k / 4) * down];
-      return boardSvg(look, sharpest, config, x, y, `before ${tokenName(look.token)}`);
-    }),
+    ...named.map((look, k) =>
+      board(look, sharpest, place(left, k % 4, Math.floor(k / 4)), `before ${tokenName(look.token)}`),
+    ),
   ];
-  const size = [left + 4 * across + 2, 36 + config.layers * down] as const;
-  return svgDocument('What the attention heads look at', size, parts.join('\n'));
+  return svgDocument('What the attention heads look at', [left + 4 * across + 2, 36 + layers * down], parts.join('\n'));
 }
 
 async function run(options: ExperimentOptions): Promise<ExperimentResult> {
   const count = scaled(40, options.effort, 3);
   options.onProgress(`${count} held-out boards, greedy responses, one pass that keeps queries and keys`);
   const rollouts = await pretrainedRollouts(options, count, 43);
-  const { model, puzzles } = rollouts;
+  const { config } = rollouts.model;
   const looks = await looksOf(rollouts);
-  const scores = scoreHeads(looks, model.config);
+  rollouts.model.dispose();
+  const scores = scoreHeads(looks, config);
   const ranked = scores.toSorted((a, b) => b.onCell * b.onImage - a.onCell * a.onImage);
+  const [best] = ranked as [HeadScore];
   const chance = 1 / level ** 2;
-  const { config } = model;
-  model.dispose();
-  const best = ranked[0]!;
   return {
     lines: [
       `While it writes a cell of the recap, on ${count} boards (${level} x ${level}; a cell is ${percent(chance)} of the picture):`,
       ...textTable([
         ['head', 'attention on the image', 'of that on the cell it writes'],
-        ...ranked.slice(0, 6).map(({ layer, head, onImage, onCell }) => {
-          return [`layer ${layer}, head ${head}`, percent(onImage), percent(onCell)];
-        }),
+        ...ranked
+          .slice(0, 6)
+          .map(({ layer, head, onImage, onCell }) => [
+            `layer ${layer}, head ${head}`,
+            percent(onImage),
+            percent(onCell),
+          ]),
       ]),
       best.onCell > 2 * chance
-        ? `Layer ${best.layer}, head ${best.head} looks where the pen is: ${(best.onCell / chance).toFixed(1)} times as much as chance.`
-        : 'No head looks at the cell that is written much more than chance would.',
+        ? `Layer ${best.layer}, head ${best.head} looks at the cell being written: ${(best.onCell / chance).toFixed(1)} times as much as chance.`
+        : 'No head looks at the cell being written much more than chance would.',
     ],
     data: { boards: count, chance, heads: scores },
-    svg: picture(puzzles, looks, scores, config),
+    svg: picture(rollouts.puzzles, looks, scores, best, config),
   };
 }
 

@@ -74,8 +74,7 @@ type StageMaker = (setting: StageSetting) => Stage;
  * @param after called after each update, from 1
  */
 async function train(
-  { device, training }: Classroom,
-  config: RunConfig,
+  { device, training, config }: Classroom,
   stageOf: StageMaker,
   from?: VisionLanguageModel,
   after: (step: number, model: VisionLanguageModel) => Promise<void> | void = () => {},
@@ -86,9 +85,8 @@ async function train(
   const optimizer = new AdamW(student.parameters, { ...config.optimizer, noDecay: noDecayGroups });
   const stage = stageOf({ config, student, optimizer, groups: training });
   for (let step = 0; step < stage.steps; step++) {
-    await (
-      await stage.step(step)
-    ).metrics;
+    const { metrics } = await stage.step(step);
+    await metrics;
     await after(step + 1, student);
   }
   stage.dispose();
@@ -97,13 +95,13 @@ async function train(
 }
 
 /** Stage 0 from fresh weights: the planner. */
-export const trainPlanner = (room: Classroom): Promise<VisionLanguageModel> => train(room, room.config, planningStage);
+export const trainPlanner = (room: Classroom): Promise<VisionLanguageModel> => train(room, planningStage);
 
 /** Stage 1 on a copy of the planner: a student that writes down what it sees. */
 export const trainGrounding = (room: Classroom, planner: VisionLanguageModel): Promise<VisionLanguageModel> =>
-  train(room, room.config, groundingStage, planner);
+  train(room, groundingStage, planner);
 
-/** Share of held-out boards solved, at some eight moments of stage 2. */
+/** Share of held-out boards solved, at about eight updates of stage 2. */
 export type Curve = readonly (readonly [step: number, success: number])[];
 
 /** Stage 2 on a copy of a student, taught by the planner: how the student does before, on the way, and after. */
@@ -117,7 +115,7 @@ export async function distil(
   const before = await scoreOf(room, student);
   const curve: [number, number][] = [[0, before.success]];
   const stageOf: StageMaker = setting => distillationStage({ ...setting, planner });
-  const trained = await train(room, config, stageOf, student, async (step, model) => {
+  const trained = await train({ ...room, config }, stageOf, student, async (step, model) => {
     if (step % every === 0) curve.push([step, (await scoreOf(room, model)).success]);
   });
   const after = await scoreOf(room, trained);
@@ -157,7 +155,7 @@ export interface Rollouts {
 
 /**
  * @param stream of the random numbers that choose the boards
- * @param look how they are drawn;
+ * @param look how they are drawn
  * @param sampling default greedy
  */
 export async function pretrainedRollouts(
@@ -176,11 +174,4 @@ export async function pretrainedRollouts(
   const responses = await respond(model, puzzles, 'image', { ...sampling, maxTokens, images });
   const traces = puzzles.map((puzzle, i) => relabelledTrace(puzzle, responses[i]!));
   return { model, puzzles, images, responses, traces };
-}
-
-/** Logarithms of softmax(z). */
-export function logSoftmaxOf(z: Float64Array): Float64Array {
-  const maximum = z.reduce((a, b) => Math.max(a, b), -Infinity);
-  const total = maximum + Math.log(z.reduce((sum, value) => sum + Math.exp(value - maximum), 0));
-  return z.map(value => value - total);
 }

@@ -1,17 +1,5 @@
 /** Reverse against forward KL, on a teacher with two modes and a student that has only one to give. */
-import {
-  exp,
-  forwardKl,
-  mul,
-  neg,
-  openDevice,
-  reshape,
-  reverseKl,
-  softmax,
-  square,
-  sub,
-  sum,
-} from '../../../core/index.js';
+import { exp, forwardKl, mul, openDevice, reshape, reverseKl, softmax, square, sub, sum } from '../../../core/index.js';
 import type { Device, Tensor } from '../../../core/index.js';
 import { lineChart } from '../../pictures/chart.js';
 import { scaled, textTable } from './experiment.js';
@@ -35,27 +23,28 @@ const density = places.map(x =>
 const mass = density.reduce((a, b) => a + b);
 const teacher = density.map(value => value / mass);
 
-/** A student is a normal: logits of the places from its mean and the logarithm of its deviation. (1, bins) */
+const scalar = (device: Device, value: number) => device.tensor([value], [1], { dtype: 'f64' });
+
+/** A student is a normal: logits of the places, -(x - mean)^2 / (2 deviation^2). (1, bins) */
 function studentLogits(device: Device, mean: Tensor, logDeviation: Tensor): Tensor {
   const x = device.tensor(places, [bins], { dtype: 'f64' }); // (bins)
   const distance = square(sub(x, mean)); // (bins)
-  const scale = mul(
-    exp(mul(logDeviation, device.tensor([-2], [1], { dtype: 'f64' }))),
-    device.tensor([0.5], [1], { dtype: 'f64' }),
-  );
-  return reshape(neg(mul(distance, scale)), [1, bins]); // (1, bins)
+  const scale = mul(exp(mul(logDeviation, scalar(device, -2))), scalar(device, -0.5)); // (1)
+  return reshape(mul(distance, scale), [1, bins]); // (1, bins)
 }
 
+const directions = { 'reverse KL': 'reverseKl', 'forward KL': 'forwardKl' } as const;
+
+type Direction = keyof typeof directions;
+
 interface Fitted {
-  readonly name: string;
+  readonly name: Direction;
   readonly mean: number;
   readonly deviation: number;
   readonly probabilities: readonly number[];
   readonly reverseKl: number;
   readonly forwardKl: number;
 }
-
-type Direction = 'reverse KL' | 'forward KL';
 
 /** Where a student begins: left, in the middle, right; half as wide as the gap between the modes. */
 const starts = [-1.5, 0, 1.5] as const;
@@ -65,40 +54,39 @@ const startDeviation = 0.7;
 async function bestFit(device: Device, name: Direction, steps: number): Promise<Fitted> {
   const fitted = [];
   for (const start of starts) fitted.push(await fit(device, name, start, steps));
-  const value = (of: Fitted) => (name === 'reverse KL' ? of.reverseKl : of.forwardKl);
+  const value = (student: Fitted) => student[directions[name]];
   return fitted.reduce((a, b) => (value(b) < value(a) ? b : a));
 }
 
 /** Gradient descent on one divergence. */
 async function fit(device: Device, name: Direction, start: number, steps: number): Promise<Fitted> {
-  const scalar = (value: number) => device.tensor([value], [1], { dtype: 'f64' });
   const teacherLogits = device.tensor(teacher.map(Math.log), [1, bins], { dtype: 'f64' });
-  const [weight, floor] = [scalar(1), scalar(-1000)];
+  const [weight, floor] = [scalar(device, 1), scalar(device, -1000)];
   let [mean, logDeviation] = [start, Math.log(startDeviation)];
   const measure = () =>
     device.scope(async () => {
-      const [m, s] = [scalar(mean).trainable(), scalar(logDeviation).trainable()];
-      const logits = studentLogits(device, m, s);
-      const [reverse, forward] = [reverseKl, forwardKl].map(kl => sum(kl(logits, teacherLogits, weight, floor))) as [
-        Tensor,
-        Tensor,
-      ];
-      (name === 'reverse KL' ? reverse : forward).backward();
-      const numbers = await Promise.all([reverse, forward, m.grad!, s.grad!].map(tensor => tensor.item()));
+      const [m, s] = [scalar(device, mean).trainable(), scalar(device, logDeviation).trainable()];
+      const logits = studentLogits(device, m, s); // (1, bins)
+      const kls = {
+        reverseKl: sum(reverseKl(logits, teacherLogits, weight, floor)),
+        forwardKl: sum(forwardKl(logits, teacherLogits, weight, floor)),
+      };
+      kls[directions[name]].backward();
       return {
-        numbers: numbers as [number, number, number, number],
+        gradient: [await m.grad!.item(), await s.grad!.item()] as const,
         probabilities: Array.from(await softmax(logits).read()),
+        reverseKl: await kls.reverseKl.item(),
+        forwardKl: await kls.forwardKl.item(),
       };
     });
   const rate = 0.05;
   for (let step = 0; step < steps; step++) {
-    const [, , dMean, dLogDeviation] = (await measure()).numbers;
-    mean -= rate * dMean;
-    logDeviation -= rate * dLogDeviation;
+    const { gradient } = await measure();
+    mean -= rate * gradient[0];
+    logDeviation -= rate * gradient[1];
   }
-  const { numbers, probabilities } = await measure();
-  const [reverse, forward] = numbers;
-  return { name, mean, deviation: Math.exp(logDeviation), probabilities, reverseKl: reverse, forwardKl: forward };
+  const { gradient: _, ...measured } = await measure();
+  return { name, mean, deviation: Math.exp(logDeviation), ...measured };
 }
 
 /** A distribution as a line of eight-step blocks. */
@@ -113,18 +101,15 @@ async function run({ effort, onProgress }: ExperimentOptions): Promise<Experimen
   onProgress(`fitting mean and deviation: ${steps} steps of gradient descent from each of ${starts.length} places`);
   const fitted = [await bestFit(device, 'reverse KL', steps), await bestFit(device, 'forward KL', steps)];
   await device.close();
+  /** Share of the mass between the modes. */
   const between = (p: readonly number[]) =>
-    p.reduce((total, value, k) => total + (Math.abs(places[k]!) < 0.6 ? value : 0), 0);
+    `${(100 * p.reduce((total, value, k) => total + (Math.abs(places[k]!) < 0.6 ? value : 0), 0)).toFixed(0)} %`;
   const table = textTable([
     ['student fitted by', 'mean', 'deviation', 'reverse KL', 'forward KL', 'mass between the modes'],
-    ...fitted.map(({ name, mean, deviation, probabilities, ...kl }) => [
-      name,
-      mean.toFixed(2),
-      deviation.toFixed(2),
-      kl.reverseKl.toFixed(2),
-      kl.forwardKl.toFixed(2),
-      `${(100 * between(probabilities)).toFixed(0)} %`,
-    ]),
+    ...fitted.map(({ name, mean, deviation, probabilities, ...kl }) => {
+      const numbers = [mean, deviation, kl.reverseKl, kl.forwardKl].map(value => value.toFixed(2));
+      return [name, ...numbers, between(probabilities)];
+    }),
   ]);
   return {
     lines: [
@@ -132,20 +117,18 @@ async function run({ effort, onProgress }: ExperimentOptions): Promise<Experimen
       ...fitted.map(({ name, probabilities }) => `${name.padEnd(11)} |${bars(probabilities)}|`),
       '',
       ...table,
-      `The teacher itself has ${(100 * between(teacher)).toFixed(0)} % of its mass between its modes.`,
+      `The teacher itself has ${between(teacher)} of its mass between its modes.`,
     ],
     data: { places, teacher, starts, steps, fitted },
     svg: lineChart({
       title: 'One mode to give: what each divergence makes of it',
       x: 'place',
       y: 'probability',
-      lines: [
-        { label: 'teacher', points: places.map((x, k) => [x, teacher[k]!]), dashed: true },
-        ...fitted.map(({ name, probabilities }) => ({
-          label: name,
-          points: places.map((x, k) => [x, probabilities[k]!] as const),
-        })),
-      ],
+      lines: [{ name: 'teacher', probabilities: teacher }, ...fitted].map(({ name, probabilities }) => ({
+        label: name,
+        points: probabilities.map((p, k) => [places[k]!, p] as const),
+        dashed: name === 'teacher',
+      })),
     }),
   };
 }

@@ -3,7 +3,8 @@ import { noGrad, Random } from '../../../core/index.js';
 import type { NumberArray } from '../../../core/index.js';
 import { packTraces } from '../../method/packing.js';
 import { lineChart } from '../../pictures/chart.js';
-import { logSoftmaxOf, pretrainedRollouts } from './classroom.js';
+import { logSoftmax } from '../../runs/looks.js';
+import { pretrainedRollouts } from './classroom.js';
 import { scaled, textTable } from './experiment.js';
 import type { Experiment, ExperimentOptions, ExperimentResult } from './experiment.js';
 
@@ -35,8 +36,8 @@ async function positionsOf(options: ExperimentOptions): Promise<Position[]> {
   const rowOf = (logits: NumberArray, row: number) => Float64Array.from(logits.subarray(row * V, (row + 1) * V));
   const rows = traces.flatMap(({ targets }) => targets).length; // those behind them are padding
   return Array.from({ length: rows }, (_, row) => ({
-    logP: logSoftmaxOf(rowOf(student, row)),
-    logQ: logSoftmaxOf(rowOf(teacher, row)).map(value => Math.max(value, floor)),
+    logP: logSoftmax(rowOf(student, row)),
+    logQ: logSoftmax(rowOf(teacher, row)).map(value => Math.max(value, floor)),
   }));
 }
 
@@ -46,14 +47,11 @@ function exactGradient({ logP, logQ }: Position): { kl: number; gradient: Float6
   return { kl, gradient: logP.map((value, k) => Math.exp(value) * (value - logQ[k]! - kl)) };
 }
 
-/** A token drawn from the student: the first whose cumulated probability exceeds `u`. */
+/** A token drawn from the student: the first whose cumulative probability exceeds `u`. */
 function drawToken(logP: Float64Array, u: number): number {
-  let cumulated = 0;
-  for (let k = 0; k < logP.length; k++) {
-    cumulated += Math.exp(logP[k]!);
-    if (cumulated > u) return k;
-  }
-  return logP.length - 1;
+  let cumulative = 0;
+  const drawn = logP.findIndex(value => (cumulative += Math.exp(value)) > u);
+  return drawn < 0 ? logP.length - 1 : drawn;
 }
 
 /**
@@ -87,11 +85,9 @@ async function run(options: ExperimentOptions): Promise<ExperimentResult> {
       }
     return Math.sqrt(squared / trials / exact);
   };
-  const rows = sizes.map(size => ({
-    samples: size,
-    sampled: relative(size, false),
-    sampledBaseline: relative(size, true),
-  }));
+  const rows = sizes.map(samples => {
+    return { samples, sampled: relative(samples, false), sampledBaseline: relative(samples, true) };
+  });
   const meanKl = positions.reduce((total, { kl }) => total + kl, 0) / positions.length;
   const one = rows[0]!;
   return {
@@ -100,12 +96,7 @@ async function run(options: ExperimentOptions): Promise<ExperimentResult> {
       'Error of the gradient with respect to the logits, in lengths of the exact gradient:',
       ...textTable([
         ['samples per position', 'sampled', 'with baseline', 'full'],
-        ...rows.map(({ samples, sampled, sampledBaseline }) => [
-          String(samples),
-          sampled.toFixed(2),
-          sampledBaseline.toFixed(2),
-          '0',
-        ]),
+        ...rows.map(row => [String(row.samples), row.sampled.toFixed(2), row.sampledBaseline.toFixed(2), '0']),
       ]),
       `One sample per position is off by ${one.sampled.toFixed(1)} times what it estimates, with the baseline by ${one.sampledBaseline.toFixed(1)}; the full estimator costs one pass over ${V} numbers.`,
     ],
@@ -119,11 +110,7 @@ async function run(options: ExperimentOptions): Promise<ExperimentResult> {
       lines: [
         { label: 'sampled (k1)', points: rows.map(row => [row.samples, row.sampled]) },
         { label: 'with baseline', points: rows.map(row => [row.samples, row.sampledBaseline]) },
-        {
-          label: '1 / sqrt(n)',
-          points: rows.map(row => [row.samples, one.sampled / Math.sqrt(row.samples)]),
-          dashed: true,
-        },
+        { label: '1 / sqrt(n)', points: sizes.map(n => [n, one.sampled / Math.sqrt(n)]), dashed: true },
       ],
     }),
   };

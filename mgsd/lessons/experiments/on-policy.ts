@@ -32,9 +32,9 @@ async function run({ device, seed, effort, onProgress }: ExperimentOptions): Pro
   planner.dispose();
   const { before } = results[0]!;
   const rows = results.map(({ label, after, curve }) => ({ label, ...after, curve }));
-  const [own, ...others] = rows as [(typeof rows)[0], ...typeof rows];
-  const best = others.reduce((a, b) => (b.success > a.success ? b : a));
-  const points = Math.round(100 * (own.success - best.success));
+  const [onPolicyRow, ...offPolicy] = rows as [(typeof rows)[0], ...typeof rows];
+  const best = offPolicy.reduce((a, b) => (b.success > a.success ? b : a));
+  const points = Math.round(100 * (onPolicyRow.success - best.success));
   return {
     lines: [
       `Before: ${percent(before.success)} of ${room.heldOut[0]!.puzzles.length} held-out boards solved, ${percent(before.recapExact)} written down right.`,
@@ -53,7 +53,7 @@ async function run({ device, seed, effort, onProgress }: ExperimentOptions): Pro
 
 export const onPolicy: Experiment = {
   name: 'on-policy',
-  question: "Is it better to learn on one's own prefixes than on those of the teacher?",
+  question: "Is it better to learn from one's own prefixes than from the teacher's?",
   lesson: 'mgsd/lessons/on-policy.md',
   run,
 };
