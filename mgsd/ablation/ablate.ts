@@ -1,7 +1,7 @@
 /**
- * The ablation: for every seed the method's own run, then one for each row that differs from it. Runs of one seed share
- * what is the same: a stage that another run has been through with the same settings is taken over, not trained again.
- * A run that is complete is not begun again, so the same command goes on where it was stopped.
+ * The ablation: for every seed the method's own run, then one run for each row that differs from it. A stage that
+ * another run of the seed has finished with the same settings is copied, not trained again. Finished runs are skipped,
+ * so the same command resumes an interrupted ablation.
  *
  *     OUT/seed1/mgsd, OUT/seed1/forward-kl, ...   folders of runs, as `train` makes them
  *     OUT/ablation.json, OUT/ablation.md          the table, renewed after every run
@@ -40,9 +40,9 @@ export interface AblateOptions {
   readonly out: string;
   readonly signal?: AbortSignal;
   readonly observer?: TrainObserver;
-  /** For the table: what was typed. */
+  /** The command line, which the table names. */
   readonly command: string;
-  /** A run begins, goes on, or is complete already. */
+  /** Called when a run begins, resumes, or turns out to be complete. */
   readonly onRun?: (run: PlannedRun, state: 'begins' | 'goes on' | 'complete') => void;
   readonly onNote?: (note: string) => void;
 }
@@ -58,7 +58,7 @@ export interface PlannedRun {
   readonly evaluations: readonly RowName[];
 }
 
-/** The runs that these rows need, in the order in which they are done: the method's own first, seed by seed. */
+/** The runs that these rows need, in the order of training: seed by seed, the method's own first. */
 export function plannedRuns(out: string, rows: readonly AblationName[], seeds: readonly number[]): PlannedRun[] {
   const chosen = ablationNames.filter(name => rows.includes(name));
   const needBudget = chosen.some(name => ablationRows[name].needsBudget);
@@ -81,7 +81,7 @@ export function runConfig({ name, seed }: PlannedRun, config: RunConfig, images:
   return rowConfig(ablationRows[name], { ...config, seed }, images);
 }
 
-/** Does all runs and returns the table. @throws Interrupted when stopped; FileError if `out` holds other runs */
+/** Trains all runs and returns the table. @throws Interrupted when stopped; FileError if `out` holds other runs */
 export async function ablate(options: AblateOptions): Promise<AblationResult[]> {
   const { out, rows, seeds } = options;
   let table: AblationResult[] = [];
@@ -170,7 +170,10 @@ function usedImages({ store, config }: NonNullable<ReturnType<typeof readRun>>, 
   return counts.reduce((sum, stage) => sum + (stage ? perUpdate[stage] : 0), 0);
 }
 
-/** What the method's run has used in stages 1 and 2, extensions by the gate included; until it has ended, what is planned. */
+/**
+ * What the method's run has used in stages 1 and 2, extensions by the gate included; until it has ended, what is
+ * planned.
+ */
 function methodImages(seed: number, { out, config }: AblateOptions): number {
   const run = readRun(path.join(out, `seed${seed}`, methodRun));
   return run && isEvaluated(run.store, ['mgsd']) ? usedImages(run, ['stage1', 'stage2']) : plannedImages(config);
@@ -192,7 +195,7 @@ function readResults({ out, rows, seeds }: AblateOptions): Map<AblationName, See
   return results;
 }
 
-/** Writes the table of the seeds that are through all rows; undefined while there is none. */
+/** Writes the table over the seeds that have finished all rows; undefined while there is none. */
 function writeTable(options: AblateOptions): AblationResult[] | undefined {
   const results = readResults(options);
   if (results.size < options.rows.length || commonSeeds(results).length === 0) return undefined;

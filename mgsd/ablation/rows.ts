@@ -12,12 +12,12 @@ type Change = (config: RunConfig, images: number) => object;
 
 export interface AblationRow {
   readonly title: string;
-  /** Stages that its run must have gone through. */
+  /** Stages that its run must have finished. */
   readonly stages: readonly StageName[];
   readonly evaluation: RowName;
-  /** What its run changes; none for a row of the method's own run. `images` is what that run uses in stages 1 and 2. */
+  /** What its run changes; rows of the method's own run have none. `images` is what that run uses in stages 1 and 2. */
   readonly change?: Change;
-  /** The change depends on `images`, which is known when the method's own run is through stage 2. */
+  /** The change depends on `images`, which is known once the method's own run has finished stage 2. */
   readonly needsBudget?: boolean;
 }
 
@@ -33,7 +33,7 @@ const budgeted = (evaluation: RowName, title: string, stages: AblationRow['stage
   return { title, stages, evaluation, change, needsBudget: true };
 };
 
-/** As many updates as the images suffice for. */
+/** The updates that use up the images. */
 const stepsFor = ({ batch }: { batch: number }, images: number) => ({ steps: Math.round(images / batch) });
 
 const rows = {

@@ -95,7 +95,7 @@ export interface Curve {
 export interface CurvePlot {
   readonly title: string;
   readonly scale: Scale;
-  /** Stands among the first, not behind the fold. */
+  /** Shown at once, not behind the fold. */
   readonly leads: boolean;
   /** Updates. */
   readonly x: readonly number[];
@@ -104,7 +104,7 @@ export interface CurvePlot {
 
 /**
  * The plots of a stage: of one run a plot per group of metrics; of several runs a plot per metric, one curve a run.
- * Metrics that this program does not know get plots of their own.
+ * Unknown metrics get a plot each.
  */
 export function plotsOf(runs: readonly ReportRun[], stage: StageName): CurvePlot[] {
   const logs = runs.map(run => recordsOf(run, stage));

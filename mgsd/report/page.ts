@@ -16,7 +16,7 @@ import { batchOf, updateSeconds } from './run-data.js';
 import type { ReportRun } from './run-data.js';
 import { hottest } from './tokens.js';
 
-/** Begins every report; a file that does not begin so is not overwritten by one. */
+/** Begins every report; only files that begin so are overwritten. */
 export const pageBeginning = '<!doctype html>\n<html lang="en" data-made-by="mgsd-lite report">';
 
 export interface PageOptions {
@@ -81,7 +81,7 @@ export function reportPage(
   return `${pageBeginning}\n${body.text}\n</html>\n`;
 }
 
-/** A file that stands beside this one, in the sources and in the build. */
+/** The text of a file in this folder, in the sources and in the build. */
 function asset(name: string): string {
   return fs.readFileSync(new URL(name, import.meta.url), 'utf8');
 }
@@ -102,7 +102,7 @@ function factsLine(run: ReportRun, { formatDuration }: PageOptions): string {
 
 function resultSection(runs: readonly ReportRun[]): Html {
   if (runs.every(({ table }) => table.length === 0))
-    return html`<p>Nothing has been evaluated yet: the table follows when the first stage has ended.</p>`;
+    return html`<p>Nothing has been evaluated yet: the table appears once the first stage has ended.</p>`;
   return html`${runs.map(
       run =>
         html`${runs.length > 1 && html`<h3>${run.name}</h3>`}
@@ -141,7 +141,7 @@ function curveSection(runs: readonly ReportRun[]): Html | null {
     )}`;
 }
 
-/** The plots that tell most, and the others behind a fold. */
+/** The most telling plots, and the others behind a fold. */
 function stagePlots(runs: readonly ReportRun[], stage: StageName): Html {
   const plots = plotsOf(runs, stage);
   const more = plots.filter(({ leads }) => !leads);
@@ -156,7 +156,7 @@ function skippedNote(runs: readonly ReportRun[], stage: StageName): Html | null 
     .filter(({ count }) => count > 0);
   if (skipped.length === 0) return null;
   return html`<p class="note">
-    Updates that were skipped because a gradient was not finite:
+    Updates skipped because a gradient was not finite:
     ${skipped.map(({ name, count }) => `${name} ${count}`).join(', ')}.
   </p>`;
 }
@@ -178,7 +178,7 @@ function puzzleSection(shown: readonly ShownRun[], chosen: ReadonlyMap<string, P
       )}
     </svg>`;
   return html`<p>
-      Held-out puzzles, successes and failures, with more detours than chance would bring. All responses are greedy.
+      Held-out puzzles, solved and failed, with more detours than a random choice would have. All responses are greedy.
     </p>
     <ul class="key">
       <li>${sample(['optimal', 0.27])} all optimal plans</li>
@@ -218,7 +218,7 @@ function stageTable(run: ReportRun, { formatDuration }: PageOptions): Html | nul
   return rows.length === 0 ? null : table('Stages', ['stage', 'updates', 'puzzles each', 'time of the updates'], rows);
 }
 
-/** What the configurations of several runs do not have in common. */
+/** Settings in which the runs differ. */
 function differenceTable(runs: readonly ReportRun[]): Html {
   const flat = runs.map(({ config }) => new Map(flatten(config)));
   const names = [...new Set(flat.flatMap(values => [...values.keys()]))];

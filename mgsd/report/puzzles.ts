@@ -27,9 +27,9 @@ interface Attempt {
   readonly puzzle: Puzzle;
   readonly item: ItemResult;
   readonly reading: ParsedResponse;
-  /** What was written beside what is true. */
+  /** The written recap aligned with the true one. */
   readonly recap: readonly RecapDifference[];
-  /** Places where the recap differs from the truth. */
+  /** Number of tokens at which they differ. */
   readonly wrong: number;
 }
 
@@ -70,7 +70,7 @@ function badge({ success, optimal, reason }: ItemResult): Html {
   return html`<span class="badge good">✓ ${optimal ? 'optimal' : 'solved'}</span>`;
 }
 
-/** The plan as text; one that never ends is cut off. */
+/** The plan as text, cut off where it is too long. */
 function answerOf({ puzzle: { world }, reading: { actions } }: Attempt): Html {
   const text = actions.length === 0 ? 'none' : world.formatAnswer(actions);
   return html`<code>${text.length > 24 ? `${text.slice(0, 24)}…` : text}</code>`;
@@ -142,7 +142,7 @@ function imaginedBoard({ puzzle: { world }, item, reading: { actions, recap } }:
   const label = `The board as the student wrote it down, row by row: ${boardText(world, instance).join(' / ')}`;
   return figure(
     board({ world, instance }, { plan: actions, optimal: false, label }),
-    `The board as it wrote it down, ${whose}: not the real one. Here its plan ${success ? 'would succeed' : 'fails too'}.`,
+    `The board as it wrote it down, ${whose}: not the real one. On it, its plan ${success ? 'would succeed' : 'fails too'}.`,
     'imagined',
   );
 }
@@ -214,7 +214,7 @@ export function failureSection(run: ReportRun, puzzles: ReadonlyMap<string, Puzz
 
 function failure(attempt: Attempt): Html {
   const { puzzle, item, reading } = attempt;
-  const recap = item.recapExact ? 'exact: it saw the board and planned badly' : 'not what is there';
+  const recap = item.recapExact ? 'exact: it saw the board and planned badly' : 'wrong';
   return figure(
     board(puzzle, { plan: reading.actions, label: `${titleOf(puzzle)}: ${outcome(attempt)}` }),
     html`${titleOf(puzzle)}, ${answerOf(attempt)}. The recap was ${recap}.`,

@@ -15,13 +15,13 @@ import { finalResult, readRun } from './run-data.js';
 export interface ReportOptions extends PageOptions {
   /** The folders of runs, each with its configuration; puzzles are chosen by what the first one came to. */
   readonly runs: readonly { readonly folder: string; readonly config: RunConfig }[];
-  /** Where to write. An older report is replaced, any other file is not. */
+  /** Where to write. Only an older report is overwritten. */
   readonly file: string;
   /** Runs the checkpoints' forward passes; left out: the page has no heat strips and no students between stages. */
   readonly device?: Device | undefined;
   /** How many puzzles are shown. Default 12. */
   readonly puzzles?: number;
-  /** Told in one line about everything that was left out. */
+  /** Receives one line for everything that was left out. */
   readonly warn?: (message: string) => void;
 }
 
@@ -79,7 +79,7 @@ function beginningOf(file: string): string {
   }
 }
 
-/** Where a report goes unless told otherwise: into the folder of its run, of several runs beside the first one. */
+/** Default file: `report.html` in the run's folder, or `comparison.html` next to the first of several runs. */
 export function defaultReportFile(folders: readonly string[]): string {
   const [first = '.'] = folders;
   return folders.length === 1 ? path.join(first, 'report.html') : path.join(path.dirname(first), 'comparison.html');

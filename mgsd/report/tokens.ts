@@ -1,11 +1,14 @@
-/** What a student wrote, as chips: the recap beside the truth, and the divergence from the teacher as a heat strip. */
+/**
+ * A student's response token by token: its recap aligned with the truth, and its divergence from the teacher as a heat
+ * strip.
+ */
 import { tokenName, VOCABULARY_SIZE } from '../../models/vocabulary.js';
 import { SPAN_RECAP } from '../method/response.js';
 import type { TokenDivergence } from './snapshots.js';
 import { html } from '../pictures/html.js';
 import type { Html } from '../pictures/html.js';
 
-/** A place in a recap: written and true where both are there and equal, or what differs. */
+/** One position of aligned recaps; null where one of the two has no token. */
 export interface RecapDifference {
   readonly written: number | null;
   readonly truth: number | null;

@@ -50,7 +50,9 @@ async function looksOf({ model, images, traces, responses }: Rollouts): Promise<
     }),
   );
   const [C, D, P] = [config.width, config.width / config.heads, patchCount(config)];
-  /** softmax(q k / sqrt(D)) of one row's query over the first `keys` rows of its sequence, for the image's patches: (P) */
+  /**
+   * softmax(q k / sqrt(D)) of one row's query over the first `keys` rows of its sequence, for the image's patches: (P)
+   */
   const onPatches = (qkv: NumberArray, head: number, first: number, keys: number) => {
     const at = (row: number, part: 0 | 1, d: number) => qkv[row * 3 * C + part * C + head * D + d]!;
     const query = first + keys - 1;

@@ -4,14 +4,14 @@ import type { Device } from '../../../core/index.js';
 export interface ExperimentOptions {
   readonly device: Device;
   readonly seed: number;
-  /** Share of the usual effort, for trying out and for tests: 1 is what the text is about. */
+  /** Share of the usual effort: 1 is what the lesson describes, less is for tests. */
   readonly effort: number;
-  /** Told in a line what is going on. */
+  /** Receives a line about what is going on. */
   readonly onProgress: (line: string) => void;
 }
 
 export interface ExperimentResult {
-  /** What came out, in lines for a terminal: a table, and one sentence that the figures carry. */
+  /** The outcome in lines for a terminal: a table, and one sentence that the figures support. */
   readonly lines: readonly string[];
   /** The same as plain data. */
   readonly data: Readonly<Record<string, unknown>>;

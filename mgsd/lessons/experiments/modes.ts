@@ -1,4 +1,4 @@
-/** Reverse against forward KL, on a teacher with two modes and a student that has only one to give. */
+/** Reverse against forward KL: the teacher has two modes, the student only one. */
 import { exp, forwardKl, mul, openDevice, reshape, reverseKl, softmax, square, sub, sum } from '../../../core/index.js';
 import type { Device, Tensor } from '../../../core/index.js';
 import { lineChart } from '../../pictures/chart.js';
@@ -135,7 +135,7 @@ async function run({ effort, onProgress }: ExperimentOptions): Promise<Experimen
 
 export const modes: Experiment = {
   name: 'modes',
-  question: 'Reverse or forward KL: what does a student do that cannot be all of its teacher?',
+  question: 'Reverse or forward KL: what does a student do that cannot match all of its teacher?',
   lesson: 'kernels/loss/lesson.md',
   run,
 };

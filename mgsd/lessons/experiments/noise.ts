@@ -1,4 +1,4 @@
-/** How noisy the gradient of a sampled token is, beside the exact one, where a trained student really stands. */
+/** How noisy the gradient from one sampled token is, compared with the exact one, for a trained student. */
 import { noGrad, Random } from '../../../core/index.js';
 import type { NumberArray } from '../../../core/index.js';
 import { packTraces } from '../../method/packing.js';
