@@ -1,5 +1,5 @@
 /**
- * Traces: what a model is asked (prompts) and what it writes (responses), as tokens.
+ * What a model is asked (prompts) and what it writes (responses), as tokens.
  *
  *     prompt     task mode recap...          the state in symbols, or
  *                task mode IMG x patches     the state as an image

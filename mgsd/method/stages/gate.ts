@@ -1,7 +1,7 @@
 /**
- * The gate between stages 1 and 2. Rollouts with wrong recaps teach next to nothing: most of their tokens are masked. One world
- * whose recaps are not there yet is easily hidden by a good mean, so the gate asks for every world and board size by itself, and
- * stage 1 goes on, in extensions, while one of them fails.
+ * The gate between stages 1 and 2. Rollouts with wrong recaps teach next to nothing: most of their tokens are masked.
+ * One world whose recaps are not there yet is easily hidden by a good mean, so the gate asks for every world and board
+ * size by itself, and stage 1 goes on, in extensions, while one of them fails.
  */
 import type { VisionLanguageModel } from '../../../models/index.js';
 import type { RunConfig } from '../config.js';

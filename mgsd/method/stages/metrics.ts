@@ -24,8 +24,9 @@ export interface StepValues {
 }
 
 /**
- * The metrics of a step, when the device has computed them. Losses by span are shares of `loss`; KLs, entropies and agreement are means
- * over the unmasked tokens; `rollout...`, lengths and truncation are left out if the student did not write the rollouts.
+ * The metrics of a step, when the device has computed them. Losses by span are shares of `loss`; KLs, entropies and
+ * agreement are means over the unmasked tokens; `rollout...`, lengths and truncation are left out if the student did
+ * not write the rollouts.
  */
 export async function stage2Metrics(
   common: Promise<Metrics>,

@@ -37,8 +37,8 @@ export function stageSize(
 export type ResponseLengths = 'oracle' | 'longest';
 
 /**
- * One step of a stage with `batch` puzzles, to be run any number of times. No response is generated for stage 2: the solver's
- * take the place of the student's, or junk up to the limit does.
+ * One step of a stage with `batch` puzzles, to be run any number of times. No response is generated for stage 2: the
+ * solver's take the place of the student's, or junk up to the limit does.
  */
 export function probeStep(
   name: StageName,

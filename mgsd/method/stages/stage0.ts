@@ -1,7 +1,7 @@
 /**
- * Stage 0, the planner: the decoder learns to read a symbolic state, write it down and plan from it. Nothing is pretrained
- * here, so this makes what the paper takes for granted: a model that plans well from symbols. It becomes the teacher and the
- * student's backbone.
+ * Stage 0, the planner: the decoder learns to read a symbolic state, write it down and plan from it. Nothing is
+ * pretrained here, so this makes what the paper takes for granted: a model that plans well from symbols. It becomes the
+ * teacher and the student's backbone.
  */
 import { cosineLearningRate, Random } from '../../../core/index.js';
 import { packSupervised } from '../packing.js';

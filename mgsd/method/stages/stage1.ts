@@ -1,7 +1,7 @@
 /**
- * Stage 1, cold-start grounding (L_perc): from the image alone the student learns to write down the symbolic state it sees.
- * No plan for an image is in the targets: the response ends where the answer would begin. On request it also answers the
- * perception questions, and rehearses symbolic samples of stage 0.
+ * Stage 1, cold-start grounding (L_perc): from the image alone the student learns to write down the symbolic state it
+ * sees. No plan for an image is in the targets: the response ends where the answer would begin. On request it also
+ * answers the perception questions, and rehearses symbolic samples of stage 0.
  */
 import { Random } from '../../../core/index.js';
 import { packSupervised } from '../packing.js';

@@ -11,8 +11,8 @@ import { supervisedLoss } from './supervision.js';
 import type { Auxiliary } from './supervision.js';
 
 /**
- * Where steps are replayed by default: on webgpu, where an eager launch costs more than most kernels, and on wasm, where
- * replay gains a few percent (bench/replay.ts). On cpu it would gain nothing: that is the device to read and debug on.
+ * Whether steps are replayed by default: on webgpu, where an eager launch costs more than most kernels, and on wasm,
+ * where replay gains a few percent (bench/replay.ts); not on cpu, the device to read and debug on.
  */
 export function replaysByDefault(device: Device): boolean {
   return device.capabilities.replays;
