@@ -131,9 +131,16 @@ const retired: Readonly<Record<string, Retired>> = {
   'stage2.scaleRewards': { harmless: [true, false], why: 'is gone with the task reward' },
 };
 
+/** Values that settings no longer take, and what became of them. */
+const retiredValues: Readonly<Record<string, string>> = {
+  'stage2.divergence=jsd': noGain,
+  'stage2.estimator=top_k': noGain,
+  'stage2.teacher=ema': 'did far worse than a frozen teacher and is gone',
+};
+
 /**
  * A raw configuration without the settings of older ones that are gone.
- * @throws Error in one line that names every such setting under which the run would no longer be what it was
+ * @throws Error in one line that names every such setting or value under which the run would no longer be what it was
  */
 export function withoutRetired(raw: unknown): unknown {
   const problems: string[] = [];
@@ -147,6 +154,8 @@ function strip(node: unknown, path: string, problems: string[]): unknown {
   if (typeof node !== 'object' || node === null || Array.isArray(node)) return node;
   const kept = Object.entries(node).flatMap(([name, value]: [string, unknown]) => {
     const at = path === '' ? name : `${path}.${name}`;
+    const setting = `${at}=${String(value)}`;
+    if (Object.hasOwn(retiredValues, setting)) problems.push(`${setting} ${retiredValues[setting] ?? ''}`);
     const gone = Object.hasOwn(retired, at) ? retired[at] : undefined;
     if (!gone) return [[name, strip(value, at, problems)] as const];
     const isHarmless = value === undefined || gone.harmless.some(one => JSON.stringify(one) === JSON.stringify(value));
