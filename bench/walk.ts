@@ -5,8 +5,8 @@
  *     node dist/bench/walk.js [--functions]     with the names of the functions
  *
  * Student and planner are the model that comes with the package, so that responses hold plans to read. V8 counts calls,
- * from before the program is loaded: so it also counts what goes on in functions that were called earlier, like the loop
- * over the updates. What ran before stage 2 was set up is forgotten.
+ * from before the program is loaded: so it also counts what goes on in functions that were called earlier, like the
+ * loop over the updates. What ran before stage 2 was set up is forgotten.
  */
 import fs from 'node:fs';
 import { Session } from 'node:inspector';
