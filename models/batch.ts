@@ -106,8 +106,8 @@ export const bucketed = (n: number, width = bucketWidth) => Math.ceil(n / width)
  * step. Padding rows form a sequence of their own (perhaps an empty one) without token, position or image; padding
  * outputs name no row and need a weight of 0. Nothing flows from them into anything else.
  *
- * The width is a trade: in 200 batches of the default run's stage 0, 64 means 10 shapes and 1.9 % more rows; 16: 40 and
- * 0.5 %; 256: 3 and 6.8 % (bench/replay.ts prints this table).
+ * The width is a trade: in 200 batches of the default run's stage 0, 64 means 9 shapes and 1.9 % more rows; 16: 59 and
+ * 0.4 %; 256: 3 and 8.3 % (bench/replay.ts prints this table).
  */
 export function padBatch(batch: Batch, width = bucketWidth): Batch {
   const { table } = batch;
