@@ -47,6 +47,7 @@ export function breakdownLines(rows: readonly Row[], terminal: Terminal): string
   );
   const cells = named.map(({ name, input, rates }) => [
     `${name}\n${input}`,
+    String(rates.layouts),
     ...columns.map(([, of]) => cellOf(of(rates))),
   ]);
   const details = named.flatMap(({ name, input, rates }) => {
@@ -57,7 +58,7 @@ export function breakdownLines(rows: readonly Row[], terminal: Terminal): string
       ...(fields.length > 0 ? [`recap right, ${name}, ${input}: ${fields.join(', ')}`] : []),
     ];
   });
-  return [drawTable(terminal, ['world', ...broken(columns.map(([head]) => head))], cells), ...details];
+  return [drawTable(terminal, ['world', 'layouts', ...broken(columns.map(([head]) => head))], cells), ...details];
 }
 
 /** A line per world. */

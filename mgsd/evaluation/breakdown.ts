@@ -2,16 +2,16 @@
  * An evaluation in detail: every rate by task (world) and task-level (board size), illegal actions by kind, perception by field
  * of the recap, and the gap closed in each world. A macro average hides a world that lags behind.
  */
-import { Random } from '../../core/index.js';
 import { clusterOf, gapOf } from './evaluate.js';
 import type { ItemResult } from './evaluate.js';
-import { streams } from '../method/puzzles.js';
 import { rateInterval } from './intervals.js';
 import type { Estimate } from './intervals.js';
 
 /** Rates in [0, 1] of some items, with 95 % intervals. Null where nothing was to be counted, or the run kept no such figure. */
 export interface Rates {
   readonly items: number;
+  /** Different layouts among them. */
+  readonly layouts: number;
   readonly success: Estimate;
   readonly optimal: Estimate;
   readonly detourSuccess: Estimate | null;
@@ -34,8 +34,6 @@ export interface Breakdown {
   readonly byTaskLevel: Readonly<Record<string, Rates>>;
 }
 
-const bootstrap = () => ({ random: new Random(0, streams.bootstrap) });
-
 /** Items by a name, in the order of first appearance. */
 export function grouped<T>(items: readonly T[], nameOf: (item: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
@@ -53,13 +51,14 @@ export function ratesOf(items: readonly ItemResult[]): Rates {
   const rate = (value: Value, subset = items) => {
     const values = subset.map(value);
     if (values.length === 0 || values.some(v => v === undefined)) return null;
-    return rateInterval(values as (number | boolean)[], subset.map(clusterOf), bootstrap());
+    return rateInterval(values as (number | boolean)[], subset.map(clusterOf));
   };
   const illegal = items.filter(item => item.illegal === true);
   const byKind = grouped(illegal, ({ reason }) => reason);
   const names = new Set(items.flatMap(({ fields = {} }) => Object.keys(fields)));
   return {
     items: items.length,
+    layouts: new Set(items.map(clusterOf)).size,
     success: rate(({ success }) => success)!,
     optimal: rate(({ optimal }) => optimal)!,
     detourSuccess: rate(

@@ -5,7 +5,7 @@ import type { VisionLanguageModel } from '../../models/index.js';
 import { streams } from '../method/puzzles.js';
 import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
 import { generationSlots, patchTensor, promptOf, renderPuzzles } from '../method/packing.js';
-import { boundedBootstrap, clusterBootstrap, rateInterval } from './intervals.js';
+import { clusterBootstrap, meanOf, rateInterval } from './intervals.js';
 import type { Estimate } from './intervals.js';
 import { maximumResponseLength, oracleResponse, parseResponse } from '../method/response.js';
 import type { RenderStyle, World } from '../worlds/world.js';
@@ -138,9 +138,11 @@ function imagesFor(
   return draw(shown);
 }
 
-/** A row of the table: rates in [0, 1] with 95 % intervals, bootstrapped over layouts. */
+/** A row of the table: rates in [0, 1] with 95 % intervals over layouts. */
 export interface RowSummary {
   readonly items: number;
+  /** Different layouts among them, mirrored and rotated ones counted once. Few layouts are weak evidence. */
+  readonly layouts: number;
   /** Mean over worlds of their success rates. */
   readonly success: Estimate;
   readonly optimal: Estimate;
@@ -168,13 +170,14 @@ type Statistic = (weights: Float64Array) => number;
 /** What intervals are clustered by. */
 export const clusterOf = ({ world, level, layout }: ItemResult) => `${world} ${level} ${layout}`;
 
-const bootstrap = () => ({ random: new Random(0, streams.bootstrap) });
+const drawLayouts = () => new Random(0, streams.bootstrap);
 
 /** Sums up one evaluation. */
 export function summarize(items: readonly ItemResult[]): RowSummary {
-  const clusters = items.map(clusterOf);
-  const among = (subset: readonly ItemResult[], value: (item: ItemResult) => boolean) =>
-    subset.length === 0 ? null : rateInterval(subset.map(value), subset.map(clusterOf), bootstrap());
+  const worlds = [...new Set(items.map(({ world }) => world))];
+  type Value = (item: ItemResult) => number | boolean;
+  const rate = (of: readonly ItemResult[], value: Value) => rateInterval(of.map(value), of.map(clusterOf));
+  const among = (subset: readonly ItemResult[], value: Value) => (subset.length === 0 ? null : rate(subset, value));
   const byLevel: Record<string, number> = {};
   for (const name of new Set(items.map(({ world, level }) => `${world} ${level}`))) {
     const group = items.filter(({ world, level }) => `${world} ${level}` === name);
@@ -182,11 +185,19 @@ export function summarize(items: readonly ItemResult[]): RowSummary {
   }
   const failures: Record<string, number> = {};
   for (const { success, reason } of items) if (!success) failures[reason] = (failures[reason] ?? 0) + 1;
-  const macro = (value: (item: ItemResult) => number | boolean) =>
-    boundedBootstrap(clusters, macroAverage(items, value), bootstrap());
+  const macro = (value: Value) =>
+    meanOf(
+      worlds.map(name =>
+        rate(
+          items.filter(({ world }) => world === name),
+          value,
+        ),
+      ),
+    );
   const known = items.every(({ progress, parsed, illegal }) => [progress, parsed, illegal].every(v => v !== undefined));
   return {
     items: items.length,
+    layouts: new Set(items.map(clusterOf)).size,
     success: macro(({ success }) => success),
     optimal: macro(({ optimal }) => optimal),
     detourSuccess: among(
@@ -230,7 +241,7 @@ function macroAverage(items: readonly ItemResult[], value: (item: ItemResult) =>
 export function differenceOf(row: readonly ItemResult[], other: readonly ItemResult[]): Estimate {
   checkSamePuzzles(row, other);
   const [rate, otherRate] = [row, other].map(items => macroAverage(items, ({ success }) => success)) as [Statistic, Statistic]; // prettier-ignore
-  return clusterBootstrap(row.map(clusterOf), weights => rate(weights) - otherRate(weights), bootstrap());
+  return clusterBootstrap(row.map(clusterOf), weights => rate(weights) - otherRate(weights), drawLayouts());
 }
 
 function checkSamePuzzles(row: readonly ItemResult[], ...others: readonly (readonly ItemResult[])[]): void {
@@ -257,5 +268,5 @@ export function gapOf(
     return gap > 0 ? (rowRate(weights) - baseRate(weights)) / gap : NaN;
   };
   if (Number.isNaN(closed(new Float64Array(row.length).fill(1)))) return null;
-  return clusterBootstrap(row.map(clusterOf), closed, bootstrap());
+  return clusterBootstrap(row.map(clusterOf), closed, drawLayouts());
 }

@@ -2,12 +2,10 @@
  * Perception by itself: the model is asked every perception question of a held-out puzzle's image (mode:perceive) and scored
  * question by question. It can only answer what stage 1 has taught it (`stage1.questions` above 0).
  */
-import { Random } from '../../core/index.js';
 import { generate } from '../../models/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../method/config.js';
 import type { EvaluateOptions } from './evaluate.js';
-import { streams } from '../method/puzzles.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
 import { judgeAnswers, maximumQuestionLength } from '../method/questions.js';
 import { patchTensor, promptOf, renderPuzzles } from '../method/packing.js';
@@ -86,8 +84,7 @@ export function summarizePerception(items: readonly PerceptionItem[]): Record<st
     worlds.map(name => {
       const own = items.filter(({ world }) => world === name);
       const clusters = own.map(({ level, layout }) => `${level} ${layout}`);
-      const rate = (value: (item: PerceptionItem) => boolean) =>
-        rateInterval(own.map(value), clusters, { random: new Random(0, streams.bootstrap) });
+      const rate = (value: (item: PerceptionItem) => boolean) => rateInterval(own.map(value), clusters);
       const questions = Object.keys(own[0]!.right);
       const scores: PerceptionScores = {
         items: own.length,

@@ -2,6 +2,9 @@
 import type { Estimate } from './intervals.js';
 import type { RowName, TableRow } from './table.js';
 
+/** Fewer layouts than this say little about others. */
+const fewLayouts = 20;
+
 const percent = ({ value }: Estimate) => `${(100 * value).toFixed(0)} %`;
 
 /** Whether `a` lies above `b` and the two intervals do not touch. */
@@ -39,6 +42,11 @@ export function stageSentences(rows: readonly TableRow[]): string[] {
   if (direct && mgsd)
     sentences.push(
       `Direct supervision with plan labels on images reaches ${percent(direct.success)}, which is ${compare(direct.success, mgsd.success)} MGSD without any.`,
+    );
+  const few = Object.entries(rows[0]?.byTaskLevel ?? {}).filter(([, { layouts }]) => layouts < fewLayouts);
+  if (few.length > 0)
+    sentences.push(
+      `Figures of single boards are weak evidence where few layouts were left for the test: ${few.map(([name, { layouts }]) => `${name} has ${layouts}`).join(', ')}.`,
     );
   return sentences;
 }

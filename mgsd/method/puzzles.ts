@@ -121,10 +121,12 @@ export function drawPuzzles(
   balance = 0,
   shares: readonly number[] = groupShares(groups),
 ): Puzzle[] {
+  // Places at equal distances, shifted as a whole: over the steps each group gets its share, however small the batch is.
+  const offset = random.uniform();
   let group = 0;
   let end = shares[0]!;
   return Array.from({ length: batch }, (_, i) => {
-    while ((i + 0.5) / batch > end && group < groups.length - 1) end += shares[++group]!;
+    while ((i + offset) / batch >= end && group < groups.length - 1) end += shares[++group]!;
     const { puzzles, byDifficulty } = groups[group]!;
     const isBalanced = random.uniform() < balance && byDifficulty.length > 0; // a world may have no difficulties
     const pool = isBalanced ? byDifficulty[random.integer(byDifficulty.length)]! : puzzles;

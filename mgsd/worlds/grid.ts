@@ -69,6 +69,50 @@ export function neighbour(size: number, cell: number, action: Action): number {
   return row < 0 || col < 0 || row >= size || col >= size ? -1 : cellAt(row, col);
 }
 
+/** One of the eight ways to lay a square board onto itself: the cell that comes to each place, and the move that each becomes. */
+interface Turn {
+  readonly cells: readonly number[];
+  readonly moves: readonly Action[];
+}
+
+const turnsBySize = new Map<number, readonly Turn[]>();
+
+/** The rotations and mirror images of a board with side `size`, at least 3. */
+function turnsOf(size: number): readonly Turn[] {
+  const known = turnsBySize.get(size);
+  if (known) return known;
+  const turns = Array.from({ length: 8 }, (_, turn) => {
+    const source = (cell: number): number => {
+      const [row, col] = turn & 4 ? [colOf(cell), rowOf(cell)] : [rowOf(cell), colOf(cell)];
+      return cellAt(turn & 2 ? size - 1 - row : row, turn & 1 ? size - 1 - col : col);
+    };
+    const centre = cellAt(1, 1);
+    const moveTo = (cell: number) => MOVES.find(move => neighbour(size, source(centre), move) === cell)!;
+    return {
+      cells: boardCells(size).map(source),
+      moves: MOVES.map(move => moveTo(source(neighbour(size, centre, move)))),
+    };
+  });
+  turnsBySize.set(size, turns);
+  return turns;
+}
+
+/**
+ * A board as text that is the same for all its rotations and mirror images: the smallest of their texts.
+ * @param letter what is in a cell; `moves[m]` is the board's own move where the turned board moves by `m`
+ */
+export function smallestForm(size: number, letter: (cell: number, moves: readonly Action[]) => string): string {
+  let least = turnsOf(size);
+  let form = '';
+  for (let place = 0; place < size ** 2; place++) {
+    const letters = least.map(({ cells, moves }) => letter(cells[place]!, moves));
+    const smallest = letters.reduce((a, b) => (b < a ? b : a));
+    if (least.length > 1) least = least.filter((_, turn) => letters[turn] === smallest);
+    form += smallest;
+  }
+  return form;
+}
+
 /** |row difference| + |column difference|: the number of moves on an empty board. */
 export function manhattan(a: number, b: number): number {
   return Math.abs(rowOf(a) - rowOf(b)) + Math.abs(colOf(a) - colOf(b));

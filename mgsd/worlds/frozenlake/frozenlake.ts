@@ -1,7 +1,7 @@
 /** FrozenLake as a world: what `createWorld` needs, put together from the files beside this one. */
 
 import { TASK_FROZENLAKE } from '../../../models/vocabulary.js';
-import { MOVES, checkSize, movesToward } from '../grid.js';
+import { MOVES, checkSize, movesToward, smallestForm } from '../grid.js';
 import { createRenderer } from '../looks.js';
 import { createWorld, type World } from '../world.js';
 import { generateFrozenLake, holeLimit, parseFrozenLakeOptions } from './generator.js';
@@ -36,7 +36,8 @@ export function createFrozenLake(rawOptions?: unknown): World<FrozenLakeInstance
     },
     difficulty,
     instanceKey,
-    layoutKey: instance => instanceKey(instance).replace(/[SG]/g, 'F'),
+    layoutKey: ({ size, holes }) =>
+      `frozenlake:${size}:${smallestForm(size, cell => (holes.includes(cell) ? 'H' : 'F'))}`,
 
     render,
     recap,

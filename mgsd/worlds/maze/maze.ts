@@ -2,7 +2,7 @@
 
 import { TASK_MAZE } from '../../../models/vocabulary.js';
 import { BUCKETS, bucketedGenerator } from '../buckets.js';
-import { MOVES, cellAt, movesToward } from '../grid.js';
+import { DOWN, MOVES, RIGHT, cellAt, movesToward, smallestForm, type Action } from '../grid.js';
 import { createRenderer } from '../looks.js';
 import { createWorld, type World } from '../world.js';
 import { MAXIMUM_DRAWS, bucketOf, drawMaze } from './generator.js';
@@ -11,8 +11,15 @@ import { cellLook, isOpen, step, type MazeInstance } from './rules.js';
 import { LOOKS, placements } from './sprites.js';
 
 const title = 'Maze';
-const layoutKey = ({ size, walls }: MazeInstance): string => `maze:${size}:${walls.join(',')}`;
-const instanceKey = (instance: MazeInstance): string => `${layoutKey(instance)}:${instance.start}:${instance.target}`;
+const instanceKey = ({ size, walls, start, target }: MazeInstance): string =>
+  `maze:${size}:${walls.join(',')}:${start}:${target}`;
+
+/** Two digits a cell: whether one can go right, and down. */
+const layoutKey = (instance: MazeInstance): string => {
+  const open = (cell: number, move: Action | undefined) => (isOpen(instance, cell, move!) ? '1' : '0');
+  const form = smallestForm(instance.size, (cell, moves) => open(cell, moves[RIGHT]) + open(cell, moves[DOWN]));
+  return `maze:${instance.size}:${form}`;
+};
 const render = createRenderer({ title, looks: LOOKS, placements, instanceKey });
 
 /** Maze with these generator options (see buckets.ts); an Error lists wrong ones. */

@@ -2,7 +2,17 @@
 
 import { TASK_MINIBEHAVIOUR } from '../../../models/vocabulary.js';
 import { BUCKETS, bucketedGenerator } from '../buckets.js';
-import { DROP, MOVES, PICK, cellOfState, manhattan, movesToward, neighbour, type Action } from '../grid.js';
+import {
+  DROP,
+  MOVES,
+  PICK,
+  cellOfState,
+  manhattan,
+  movesToward,
+  neighbour,
+  smallestForm,
+  type Action,
+} from '../grid.js';
 import { createRenderer } from '../looks.js';
 import { createWorld, type PlanState, type World } from '../world.js';
 import { MAXIMUM_DRAWS, bucketOf, drawMiniBehaviour } from './generator.js';
@@ -11,9 +21,13 @@ import { DONE, cellLook, checkBoard, distanceToTable, isCarrying, step, type Min
 import { LOOKS, placements } from './sprites.js';
 
 const title = 'MiniBehaviour';
-const layoutKey = ({ size, printer, table }: MiniBehaviourInstance): string =>
-  `minibehaviour:${size}:${printer}:${table}`;
-const instanceKey = (instance: MiniBehaviourInstance): string => `${layoutKey(instance)}:${instance.agent}`;
+const instanceKey = ({ size, printer, table, agent }: MiniBehaviourInstance): string =>
+  `minibehaviour:${size}:${printer}:${table}:${agent}`;
+
+const layoutKey = ({ size, printer, table }: MiniBehaviourInstance): string => {
+  const letter = (cell: number) => (cell === printer ? 'P' : distanceToTable(table, cell) === 0 ? 'T' : 'F');
+  return `minibehaviour:${size}:${smallestForm(size, letter)}`;
+};
 const render = createRenderer({ title, looks: LOOKS, placements, instanceKey });
 
 /** The longest of all shortest plans by board side, from solving every puzzle of that side. */

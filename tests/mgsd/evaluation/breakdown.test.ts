@@ -5,7 +5,6 @@ import type { ItemResult } from '../../../mgsd/evaluation/evaluate.js';
 import { heldOutGroups } from '../../../mgsd/method/puzzles.js';
 import type { Puzzle } from '../../../mgsd/method/puzzles.js';
 import { resolveConfig } from '../../../mgsd/method/config.js';
-import { wilsonInterval } from '../../../mgsd/evaluation/intervals.js';
 import { buildTable, tableMarkdown } from '../../../mgsd/evaluation/table.js';
 import { oracleResponse } from '../../../mgsd/method/response.js';
 import { DROP } from '../../../mgsd/worlds/grid.js';
@@ -70,9 +69,10 @@ describe('breakDown', () => {
   });
 
   it('has intervals where all items agree: a handful of puzzles proves little', () => {
-    const layouts = new Set(items.filter(({ world }) => world === 'maze').map(({ layout }) => layout)).size;
-    const { low, high } = byTask['maze']!.success;
-    expect({ low, high }).toMatchObject({ low: wilsonInterval(layouts, layouts).low, high: 1 });
+    const { success, layouts } = byTask['maze']!;
+    expect(layouts).toBe(new Set(items.filter(({ world }) => world === 'maze').map(({ layout }) => layout)).size);
+    expect(success.low).toBeLessThan(0.8);
+    expect(success.high).toBe(1);
     const lost = ratesOf(items.map(item => ({ ...item, success: false })));
     expect(lost.success.low).toBe(0);
     expect(lost.success.high).toBeGreaterThan(0.05);

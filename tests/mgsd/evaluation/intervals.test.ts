@@ -1,107 +1,169 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as statistics from '../../../mgsd/evaluation/intervals.js';
+import { presets } from '../../../mgsd/method/presets.js';
+import { heldOutGroups } from '../../../mgsd/method/puzzles.js';
 import { testRandom } from '../random.js';
 
 const single = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i));
-const options = (seed = 1): statistics.BootstrapOptions => ({ random: testRandom(seed) });
+const width = ({ low, high }: statistics.Estimate): number => high - low;
 
-describe('Wilson', () => {
+describe("Student's quantile", () => {
   test.each([
-    // Values of Newcombe 1998, table I, method 3.
-    { successes: 81, trials: 263, low: 0.2553, high: 0.3662 },
-    { successes: 15, trials: 148, low: 0.0624, high: 0.1605 },
-    { successes: 0, trials: 20, low: 0, high: 0.1611 },
-    { successes: 1, trials: 29, low: 0.0061, high: 0.1718 },
+    // From tables.
+    [1, 12.706],
+    [2, 4.303],
+    [3, 3.182],
+    [4, 2.776],
+    [8, 2.306],
+    [30, 2.042],
+    [1e9, 1.96],
+  ])('with %d degrees of freedom is %d', (freedom, t) => {
+    expect(Math.abs(statistics.tQuantile(freedom) / t - 1)).toBeLessThan(2e-3);
+  });
+});
+
+describe('Wilson with continuity correction', () => {
+  test.each([
+    // Newcombe 1998, table I, method 4.
+    { successes: 81, trials: 263, low: 0.2535, high: 0.3682 },
+    { successes: 15, trials: 148, low: 0.0598, high: 0.1644 },
+    { successes: 0, trials: 20, low: 0, high: 0.2005 },
+    { successes: 1, trials: 29, low: 0.0018, high: 0.1963 },
   ])('$successes of $trials', ({ successes, trials, low, high }) => {
-    const interval = statistics.wilsonInterval(successes, trials);
+    const interval = statistics.wilsonInterval(successes / trials, trials, 1.959964);
     expect(interval.low).toBeCloseTo(low, 4);
     expect(interval.high).toBeCloseTo(high, 4);
   });
 
   test('holds the rate, is symmetric under swapping success and failure, and refuses nonsense', () => {
+    const trialsAndShare = [
+      fc.double({ min: 1, max: 5000, noNaN: true }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+    ] as const;
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 5000 }), fc.double({ min: 0, max: 1, noNaN: true }), (trials, share) => {
-        const successes = Math.round(trials * share);
-        const { value, low, high } = statistics.wilsonInterval(successes, trials);
-        const mirrored = statistics.wilsonInterval(trials - successes, trials);
+      fc.property(...trialsAndShare, (trials, share) => {
+        const { value, low, high } = statistics.wilsonInterval(share, trials, 2.5);
         expect(low).toBeGreaterThanOrEqual(0);
         expect(low).toBeLessThanOrEqual(value);
         expect(high).toBeGreaterThanOrEqual(value);
         expect(high).toBeLessThanOrEqual(1);
-        expect(low).toBeCloseTo(1 - mirrored.high, 12);
+        expect(low).toBeCloseTo(1 - statistics.wilsonInterval(1 - share, trials, 2.5).high, 12);
       }),
     );
-    expect(() => statistics.wilsonInterval(0, 0)).toThrow(/at least one trial/);
-    expect(() => statistics.wilsonInterval(3, 2)).toThrow(RangeError);
+    expect(() => statistics.wilsonInterval(0, 0, 2)).toThrow(/it takes trials/);
+    expect(() => statistics.wilsonInterval(1.5, 2, 2)).toThrow(RangeError);
   });
 });
 
-describe('cluster bootstrap', () => {
-  test('agrees with the normal interval when every item is its own cluster', () => {
-    const row = Array.from({ length: 600 }, (_, i) => i % 10 < 8);
-    const { value, low, high } = statistics.meanInterval(row, single(600), options());
-    const half = 1.96 * Math.sqrt((0.8 * 0.2) / 600);
-    expect(value).toBeCloseTo(0.8, 12);
-    expect(low).toBeCloseTo(0.8 - half, 2);
-    expect(high).toBeCloseTo(0.8 + half, 2);
+describe('the interval of a rate', () => {
+  test('is about the normal one when every item is its own cluster', () => {
+    const interval = statistics.rateInterval(
+      Array.from({ length: 600 }, (_, i) => i % 10 < 8),
+      single(600),
+    );
+    expect(interval.value).toBeCloseTo(0.8, 12);
+    expect(width(interval)).toBeCloseTo(2 * 1.96 * Math.sqrt((0.8 * 0.2) / 600), 2);
   });
 
-  test('is wider when items of a cluster agree: ten copies of an item say no more than one', () => {
+  test('is wider when items of a cluster agree: ten copies of an item say little more than one', () => {
     const random = testRandom(8);
     const solved = Array.from({ length: 60 }, () => random.integer(2) === 0);
     const row = Array.from({ length: 600 }, (_, i) => solved[Math.floor(i / 10)]!);
     const clusters = row.map((_, i) => String(Math.floor(i / 10)));
-    const width = (names: string[]): number => {
-      const { low, high } = statistics.meanInterval(row, names, options());
-      return high - low;
-    };
-    expect(width(clusters) / width(single(600))).toBeGreaterThan(2.6);
-    expect(width(clusters) / width(single(600))).toBeLessThan(3.8);
+    const ratio = width(statistics.rateInterval(row, clusters)) / width(statistics.rateInterval(row, single(600)));
+    expect(ratio).toBeGreaterThan(2.6);
+    expect(ratio).toBeLessThan(3.8);
   });
 
-  test('is the same for the same seed, holds the value, and is a point where nothing varies', () => {
-    fc.assert(
-      fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 50 }), fc.nat(), (row, seed) => {
-        const interval = () => statistics.meanInterval(row, single(row.length), { ...options(seed), resamples: 200 });
-        expect(interval()).toEqual(interval());
-        expect(interval().low).toBeLessThanOrEqual(interval().high);
-      }),
-      { numRuns: 30 },
-    );
-    expect(statistics.meanInterval([true, true], ['a', 'b'], options())).toEqual({ value: 1, low: 1, high: 1 });
+  test('stays wide where all items agree, and a single layout says nothing', () => {
+    const allOf = (clusters: string[]) =>
+      statistics.rateInterval(
+        clusters.map(() => true),
+        clusters,
+      );
+    const fifths = single(200).map(i => String(Number(i) % 5));
+    expect(allOf(fifths).low).toBeLessThan(0.9);
+    expect(allOf(single(200)).low).toBeGreaterThan(0.97);
+    expect(allOf(single(200).map(() => 'one'))).toEqual({ value: 1, low: 0, high: 1 });
+    expect(() => statistics.rateInterval([true], ['a', 'b'])).toThrow(/1 values have 2 clusters/);
+    expect(() => statistics.rateInterval([], [])).toThrow(RangeError);
+  });
+
+  // Truth: every layout has a rate of its own, Beta-distributed; another set of layouts is another draw.
+  const boards = heldOutGroups(presets.small).map(({ world, level, puzzles }) => ({
+    name: `${world.name} ${level}`,
+    layouts: puzzles.map(({ instance }) => world.layoutKey(instance)),
+  }));
+  test.each(boards)('holds the truth in 93 % of simulations on $name', ({ layouts }) => {
+    const random = testRandom(layouts.length + 5);
+    const names = [...new Set(layouts)];
+    for (const rate of [0.5, 0.8, 0.9, 0.98])
+      for (const correlation of [0.02, 0.1, 0.25]) {
+        const mass = (1 - correlation) / correlation;
+        let held = 0;
+        const runs = 300;
+        for (let run = 0; run < runs; run++) {
+          const rates = new Map(names.map(name => [name, beta(random, rate * mass, (1 - rate) * mass)]));
+          const solved = layouts.map(layout => random.uniform() < rates.get(layout)!);
+          const { low, high } = statistics.rateInterval(solved, layouts);
+          if (low <= rate && rate <= high) held++;
+        }
+        // Two standard errors of the simulation below 93 %.
+        expect(held / runs, `rate ${rate}, correlation ${correlation}`).toBeGreaterThan(0.93 - 0.03);
+      }
+  });
+});
+
+/** A draw from Beta(a, b), as a ratio of gamma variables (Marsaglia and Tsang 2000). */
+function beta(random: { uniform(): number }, a: number, b: number): number {
+  const normal = () => Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform());
+  const gamma = (shape: number): number => {
+    if (shape < 1) return gamma(shape + 1) * (1 - random.uniform()) ** (1 / shape);
+    const d = shape - 1 / 3;
+    for (;;) {
+      const x = normal();
+      const v = (1 + x / Math.sqrt(9 * d)) ** 3;
+      if (v > 0 && Math.log(1 - random.uniform()) < x ** 2 / 2 + d - d * v + d * Math.log(v)) return d * v;
+    }
+  };
+  const [x, y] = [gamma(a), gamma(b)];
+  return x / (x + y);
+}
+
+describe('the mean of independent estimates', () => {
+  test('has the bounds of a sum of independent errors', () => {
+    const one = { value: 0.9, low: 0.8, high: 0.94 };
+    expect(statistics.meanOf([one])).toEqual(one);
+    const mean = statistics.meanOf([one, { value: 0.5, low: 0.5, high: 0.5 }, one, one]);
+    expect(mean.value).toBeCloseTo(0.8, 12);
+    expect(mean.low).toBeCloseTo(0.8 - (0.1 * Math.sqrt(3)) / 4, 12);
+    expect(mean.high).toBeCloseTo(0.8 + (0.04 * Math.sqrt(3)) / 4, 12);
+  });
+});
+
+describe('cluster bootstrap', () => {
+  const mean = (row: readonly boolean[]) => (weights: Float64Array) =>
+    row.reduce((sum, value, i) => sum + weights[i]! * Number(value), 0) / weights.reduce((a, b) => a + b, 0);
+
+  test('agrees with the normal interval, and widens it for few clusters', () => {
+    const row = Array.from({ length: 600 }, (_, i) => i % 10 < 8);
+    const interval = (clusters: string[]) => statistics.clusterBootstrap(clusters, mean(row), testRandom(1));
+    const half = 1.96 * Math.sqrt((0.8 * 0.2) / 600);
+    expect(interval(single(600)).low).toBeCloseTo(0.8 - half, 2);
+    expect(interval(single(600)).high).toBeCloseTo(0.8 + half, 2);
+    expect(interval(single(600))).toEqual(interval(single(600)));
   });
 
   test('takes any statistic and leaves out resamples where it has no value', () => {
     // The mean of the items marked 1; a resample may hold none of them.
     const marked = [1, 0, 0, 0];
-    const mean = (weights: Float64Array): number => {
+    const ofMarked = (weights: Float64Array): number => {
       const count = weights.reduce((sum, weight, i) => sum + weight * marked[i]!, 0);
       return (5 * count) / count;
     };
-    expect(statistics.clusterBootstrap(single(4), mean, options())).toEqual({ value: 5, low: 5, high: 5 });
-    expect(() => statistics.clusterBootstrap([], () => 0, options())).toThrow(/on 0 items/);
-    expect(() => statistics.clusterBootstrap(['a'], () => NaN, options())).toThrow(/NaN on 1 items/);
-  });
-});
-
-describe('comparing rows', () => {
-  const other = Array.from({ length: 400 }, (_, i) => i % 4 === 0);
-
-  test('pairing removes what both rows share', () => {
-    const row = other.map((solved, i) => solved || i % 20 === 1);
-    const paired = statistics.pairedDifference(row, other, single(400), options());
-    expect(paired.value).toBeCloseTo(0.05, 12);
-    expect(paired.low).toBeGreaterThan(0.02);
-    const separate = [row, other].map(r => statistics.meanInterval(r, single(400), options()));
-    expect(paired.high - paired.low).toBeLessThan(separate[0]!.high - separate[0]!.low);
-  });
-
-  test('a row does not differ from itself', () => {
-    expect(statistics.pairedDifference(other, other, single(400), options())).toEqual({ value: 0, low: 0, high: 0 });
-  });
-
-  test('rows of different lengths are refused', () => {
-    expect(() => statistics.pairedDifference(other, [true], single(400), options())).toThrow(/a row has 1 items/);
+    expect(statistics.clusterBootstrap(single(4), ofMarked, testRandom(1))).toEqual({ value: 5, low: 5, high: 5 });
+    expect(() => statistics.clusterBootstrap([], () => 0, testRandom(1))).toThrow(/on 0 items/);
+    expect(() => statistics.clusterBootstrap(['a'], () => NaN, testRandom(1))).toThrow(/NaN on 1 items/);
   });
 });

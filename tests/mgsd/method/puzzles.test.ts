@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { Random } from '../../../core/index.js';
 import { resolveConfig } from '../../../mgsd/method/config.js';
 import { checkPuzzles, drawPuzzles, groupShares, heldOutGroups, trainingGroups } from '../../../mgsd/method/puzzles.js';
+import { presets } from '../../../mgsd/method/presets.js';
+import { createWorldByName } from '../../../mgsd/worlds/registry.js';
+import type { PresetName } from '../../../models/index.js';
 import type { PuzzleGroup } from '../../../mgsd/method/puzzles.js';
 
 const config = (seed = 1) =>
@@ -50,7 +53,8 @@ describe('drawPuzzles', () => {
   it('gives sizes shares by their cells, and draws what the random numbers say', () => {
     expect(groupShares(groups)).toEqual([9 / 25, 16 / 25]);
     const batch = drawPuzzles(groups, new Random(1, 2, 3), 31);
-    expect(batch.map(({ instance }) => instance.size)).toEqual(Array.from({ length: 31 }, (_, i) => (i < 11 ? 3 : 4)));
+    const small = batch.filter(({ instance }) => instance.size === 3).length;
+    expect(Math.abs(small - (31 * 9) / 25)).toBeLessThan(1);
     expect(drawPuzzles(groups, new Random(1, 2, 3), 31)).toEqual(batch);
     expect(drawPuzzles(groups, new Random(1, 2, 4), 31)).not.toEqual(batch);
   });
@@ -67,6 +71,27 @@ describe('drawPuzzles', () => {
     const plain = groups.map(group => ({ ...group, byDifficulty: [] }));
     expect(drawPuzzles(plain, new Random(5), 50, 1)).toEqual(drawPuzzles(plain, new Random(5), 50, 0));
   });
+
+  it.each(Object.keys(presets) as PresetName[])(
+    'gives every board of %s its share over updates, in batches of any size',
+    name => {
+      const boards = presets[name].tasks.flatMap(({ world, levels }) =>
+        levels.map(level => ({ world: createWorldByName(world), level, puzzles: [], byDifficulty: [] })),
+      );
+      const groups = boards.map((board, g) => ({ ...board, puzzles: [g] as unknown as PuzzleGroup['puzzles'] }));
+      const shares = groupShares(groups);
+      for (let batch = 1; batch <= 16; batch++) {
+        const counts = new Float64Array(groups.length);
+        for (let step = 0; step < 1000; step++)
+          for (const g of drawPuzzles(groups, new Random(1, 2, step), batch)) counts[g as unknown as number]!++;
+        // At most one of a batch's draws falls to a neighbour, so a count's deviation is that of 1000 coin tosses at most.
+        shares.forEach((share, g) => {
+          expect(Math.abs(counts[g]! - 1000 * batch * share), `board ${g}, batch ${batch}`).toBeLessThan(65);
+          expect(counts[g]).toBeGreaterThan(0);
+        });
+      }
+    },
+  );
 
   it('reaches every puzzle', () => {
     const random = new Random(1);
