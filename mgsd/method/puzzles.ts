@@ -80,15 +80,40 @@ export function gateGroups(config: RunConfig): PuzzleGroup[] {
   const { images, gate } = config.stage1;
   const drawn = (pool: number) => Math.min(pool, images);
   const groups = poolGroups(config, 'train', config.seed, streams.pools, pool => drawn(pool) + gate.puzzles);
-  return groups.map(({ world, level, puzzles }) => {
-    const { pool } = config.tasks.find(task => task.world === world.name && task.levels.includes(level))!;
-    return groupOf(world, level, puzzles.slice(drawn(pool[level]!)));
-  });
+  return groups.map(group => part(group, -gate.puzzles));
 }
 
 /** Training puzzles per world and size: `pool` many, or `limit` if that is less; a smaller pool begins a larger one. */
 export function trainingGroups(config: RunConfig, limit = Infinity): PuzzleGroup[] {
   return poolGroups(config, 'train', config.seed, streams.pools, pool => Math.min(pool, limit));
+}
+
+/** All puzzles of a run, by world and size. */
+export interface RunPuzzles {
+  /** The pools that all stages draw from. */
+  readonly training: readonly PuzzleGroup[];
+  /** From the training side of the split too, but in no pool: the best checkpoint is chosen by them. */
+  readonly validation: readonly PuzzleGroup[];
+  /** What the tables report; no choice depends on them. */
+  readonly heldOut: readonly PuzzleGroup[];
+}
+
+/** Validation puzzles per world and size. */
+const validationPuzzles = 20;
+
+/** Draws the puzzles of a run. An Error says where a pool asks for more than there are. */
+export function runPuzzles(config: RunConfig): RunPuzzles {
+  const drawn = poolGroups(config, 'train', config.seed, streams.pools, pool => pool + validationPuzzles);
+  return {
+    training: drawn.map(group => part(group, 0, -validationPuzzles)),
+    validation: drawn.map(group => part(group, -validationPuzzles)),
+    heldOut: heldOutGroups(config),
+  };
+}
+
+/** Some puzzles of a group, by their places as in `Array.slice`. */
+export function part({ world, level, puzzles }: PuzzleGroup, from: number, to?: number): PuzzleGroup {
+  return groupOf(world, level, puzzles.slice(from, to));
 }
 
 /** Held-out puzzles per world and size, the same for every seed. None of their layouts occurs in training. */

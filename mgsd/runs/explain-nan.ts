@@ -5,7 +5,7 @@
 import { allFinite, firstNonFinite, formatShape } from '../../core/index.js';
 import type { NonFinite } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
-import { heldOutGroups } from '../method/puzzles.js';
+import { runPuzzles } from '../method/puzzles.js';
 import { BadSteps } from './bad-steps.js';
 import { openStage } from './open-stage.js';
 import type { OpenStage } from './open-stage.js';
@@ -21,10 +21,10 @@ import type { TrainOptions } from './train-options.js';
  */
 export async function explainNaN(options: TrainOptions): Promise<string> {
   const { config, folder, from, stages = stagesOf(config) } = options;
-  const heldOut = heldOutGroups(config);
+  const puzzles = runPuzzles(config);
   const at = from === undefined ? undefined : findCheckpoint(folder, from);
   for (const name of at ? [at.stage] : stages) {
-    const opened = await openStage(name, heldOut, { ...options, resume: true }, at);
+    const opened = await openStage(name, puzzles, { ...options, resume: true }, at);
     try {
       if (opened.step < opened.stage.steps) return await explainStage(opened, options);
     } finally {

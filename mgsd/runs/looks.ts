@@ -6,12 +6,11 @@
 import { z } from 'zod';
 import { noGrad } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
-import { evaluate } from '../evaluation/evaluate.js';
+import { evaluate, summarize } from '../evaluation/evaluate.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
-import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
+import type { Puzzle, PuzzleGroup, RunPuzzles } from '../method/puzzles.js';
 import { packTraces } from '../method/packing.js';
 import type { InputMode } from '../method/packing.js';
-import type { StageName } from '../method/stages/stage.js';
 import type { OpenStage } from './open-stage.js';
 import { stageNames } from './order.js';
 import type { RunStore } from './store.js';
@@ -125,36 +124,29 @@ export function logSoftmax(z: Float64Array): Float64Array {
   return z.map(value => value - lse);
 }
 
-/** Looks at the model after `step` updates. @returns `scoreOf` it */
+/** Looks at the model after `step` updates. @returns its `score` */
 export async function lookAndScore(
-  { stage, model }: OpenStage,
+  opened: OpenStage,
   step: number,
-  heldOut: readonly PuzzleGroup[],
+  { heldOut, validation }: RunPuzzles,
   folder: RunStore,
 ): Promise<number> {
-  const input = stage.name === 'stage0' ? 'symbolic' : 'image';
+  const { stage, model } = opened;
+  const input = inputOf(stage);
   const seen = await look(model, heldOut, input);
   folder.append(looksFile, JSON.stringify({ stage: stage.name, step, input, ...seen } satisfies Look));
-  return scoreOf(stage.name, seen.items);
+  return await score(opened, validation);
 }
 
+const inputOf = ({ name }: OpenStage['stage']): InputMode => (name === 'stage0' ? 'symbolic' : 'image');
+
 /**
- * Score that picks a stage's best checkpoint: the share of puzzles solved, averaged over worlds; in stage 1, which
- * learns no plans, the share of boards written down without a mistake. Only the puzzles that looks are at count.
+ * Score that picks a stage's best checkpoint: the share of validation puzzles solved greedily, averaged over worlds; in stage 1,
+ * which learns no plans, the share of boards written down without a mistake.
  */
-export function scoreOf(stage: StageName, all: readonly ItemResult[]): number {
-  const seen = new Map<string, number>();
-  const items = all.filter(({ world, level }) => {
-    const count = (seen.get(`${world} ${level}`) ?? 0) + 1;
-    seen.set(`${world} ${level}`, count);
-    return count <= puzzlesPerGroup;
-  });
-  const worlds = [...new Set(items.map(({ world }) => world))];
-  const rates = worlds.map(name => {
-    const own = items.filter(({ world }) => world === name);
-    return own.filter(item => (stage === 'stage1' ? item.recapExact : item.success)).length / own.length;
-  });
-  return rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
+export async function score({ stage, model }: OpenStage, validation: readonly PuzzleGroup[]): Promise<number> {
+  const { success, recapExact } = summarize(await evaluate(model, validation, { input: inputOf(stage) }));
+  return (stage.name === 'stage1' ? recapExact : success).value;
 }
 
 /**

@@ -2,8 +2,8 @@
 import { AdamW } from '../../core/index.js';
 import { loadModel, modelPresets, noDecayGroups, VisionLanguageModel } from '../../models/index.js';
 import type { RunConfig } from '../method/config.js';
-import { checkPuzzles, trainingGroups } from '../method/puzzles.js';
-import type { PuzzleGroup } from '../method/puzzles.js';
+import { checkPuzzles, part } from '../method/puzzles.js';
+import type { PuzzleGroup, RunPuzzles } from '../method/puzzles.js';
 import { makeStage } from '../method/stages/index.js';
 import type { Stage, StageName } from '../method/stages/stage.js';
 import { decodeRunState, finalCheckpoint, newestCheckpoint, restoreOptimizer } from './checkpoints.js';
@@ -27,7 +27,7 @@ export interface OpenStage {
 /** Loads or starts a stage. @param at the checkpoint to load instead of the newest */
 export async function openStage(
   name: StageName,
-  heldOut: readonly PuzzleGroup[],
+  puzzles: RunPuzzles,
   options: TrainOptions,
   at?: CheckpointFile,
 ): Promise<OpenStage> {
@@ -50,7 +50,7 @@ export async function openStage(
     const optimizer = own(new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups }));
     const planner = () => loadModel(device, finalCheckpoint(folder, 'stage0', config), { precision, trainable: false });
     const teacher = name === 'stage2' ? own(await planner()) : undefined;
-    const groups = groupsOf(name, config, model, heldOut);
+    const groups = groupsOf(name, config, model, puzzles);
     const stage = own(makeStage(name, { config, student: model, planner: teacher, optimizer, groups }));
     if (checkpoint) {
       restoreOptimizer(optimizer, checkpoint);
@@ -90,11 +90,11 @@ function groupsOf(
   name: StageName,
   config: RunConfig,
   model: VisionLanguageModel,
-  heldOut: readonly PuzzleGroup[],
+  { training, heldOut }: RunPuzzles,
 ): PuzzleGroup[] {
   const { stage1, stage2 } = config;
   const limits = { stage0: undefined, stage1: stage1.images, stage2: stage2.prompts, direct: stage2.prompts };
-  const training = trainingGroups(config, limits[name]);
-  checkPuzzles(model.config, training, heldOut);
-  return training;
+  const groups = training.map(group => part(group, 0, limits[name]));
+  checkPuzzles(model.config, groups, heldOut);
+  return groups;
 }

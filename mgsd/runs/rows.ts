@@ -5,7 +5,6 @@ import { evaluatePerception, isAskable, summarizePerception } from '../evaluatio
 import { rowTitles } from '../evaluation/table.js';
 import type { RowName } from '../evaluation/table.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
-import { scoreOf } from './looks.js';
 import type { OpenStage } from './open-stage.js';
 import { plannedRows } from './order.js';
 import type { RunStore } from './store.js';
@@ -21,7 +20,7 @@ export async function evaluateRows(
   heldOut: readonly PuzzleGroup[],
   { folder, observer, signal, evaluations }: TrainOptions,
 ): Promise<void> {
-  for (const [k, [row, input]] of plannedRows(stage.name).entries()) {
+  for (const [row, input] of plannedRows(stage.name)) {
     if (evaluations?.includes(row) === false) continue;
     if (signal?.aborted) throw new Interrupted(undefined);
     const onProgress = (done: number, total: number) => {
@@ -31,7 +30,6 @@ export async function evaluateRows(
     const stored = storedItems(folder, evaluationFile(row), note => observer?.onNote?.(note));
     const items = stored ?? (await evaluate(model, heldOut, { input, onProgress }));
     folder.writeJson(evaluationFile(row), items);
-    if (k === 0) folder.rate(stage.name, stage.steps, scoreOf(stage.name, items));
     observer?.onRow?.(row, items);
   }
 }

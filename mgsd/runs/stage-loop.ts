@@ -1,9 +1,9 @@
 /** The updates of one stage: log, checkpoints, looks at held-out puzzles, and an orderly end whatever happens. */
 import { DeviceError } from '../../core/index.js';
-import type { PuzzleGroup } from '../method/puzzles.js';
+import type { RunPuzzles } from '../method/puzzles.js';
 import { TooManyBadSteps } from './bad-steps.js';
 import { captureState, Rescue, saveState, WeightsNotFinite } from './checkpoints.js';
-import { isLookDue, lookAndScore } from './looks.js';
+import { isLookDue, lookAndScore, score } from './looks.js';
 import type { OpenStage } from './open-stage.js';
 import { stageBefore } from './order.js';
 import { StepLog } from './step-log.js';
@@ -11,19 +11,15 @@ import { Interrupted, RunStopped } from './train-options.js';
 import type { TrainOptions } from './train-options.js';
 
 /** All remaining updates of a stage. @throws Interrupted, RunStopped */
-export async function runUpdates(
-  opened: OpenStage,
-  heldOut: readonly PuzzleGroup[],
-  options: TrainOptions,
-): Promise<void> {
+export async function runUpdates(opened: OpenStage, puzzles: RunPuzzles, options: TrainOptions): Promise<void> {
   const { stage, step: start, model } = opened;
   const { folder, config, signal, observer, resume, checkpointEvery = 200 } = options;
   if (resume && start < stage.steps) folder.rewindLog(stage.name, start);
   if (start > 0 && start < stage.steps) observer?.onNote?.(`${stage.name} resumes after update ${start}`);
   const log = await StepLog.start(opened, options);
   const rescue = new Rescue(model); // keeps a recent state on the host in case the device is lost
-  const save = async (done: number, score?: number) =>
-    saveState(folder, config, await captureState(opened, done), score);
+  const save = async (done: number, rating?: number) =>
+    saveState(folder, config, await captureState(opened, done), rating);
   let done = start;
   try {
     while (done < stage.steps) {
@@ -34,18 +30,18 @@ export async function runUpdates(
       const { metrics, notes } = await stage.step(done);
       for (const note of notes ?? []) observer?.onNote?.(note);
       await log.add(++done, metrics);
-      let score: number | undefined;
+      let rating: number | undefined;
       if (isLookDue(done, stage.steps) && !signal?.aborted) {
         await log.drain();
-        score = await lookAndScore(opened, done, heldOut, folder);
+        rating = await lookAndScore(opened, done, puzzles, folder);
         log.restartClock();
       }
-      if (score !== undefined || (done % checkpointEvery === 0 && done < stage.steps)) await save(done, score);
+      if (rating !== undefined || (done % checkpointEvery === 0 && done < stage.steps)) await save(done, rating);
       else rescue.afterStep(done, () => captureState(opened, done));
       await folder.pause();
     }
     await log.drain();
-    if (start < stage.steps || stage.steps === 0) await save(stage.steps);
+    if (start < stage.steps || stage.steps === 0) await save(stage.steps, await score(opened, puzzles.validation));
   } catch (error) {
     throw stopped(error, opened, done, rescue, options);
   }

@@ -4,7 +4,7 @@
  */
 import { buildTable, tableMarkdown } from '../evaluation/table.js';
 import type { TableRow } from '../evaluation/table.js';
-import { heldOutGroups } from '../method/puzzles.js';
+import { runPuzzles } from '../method/puzzles.js';
 import { decodeRunState } from './checkpoints.js';
 import { memoryMarkdown, peakMemory } from './memory-log.js';
 import { openStage } from './open-stage.js';
@@ -17,17 +17,17 @@ import type { TrainOptions } from './train-options.js';
 /** Runs the stages and returns the table, which is also written into the store. @throws Interrupted when stopped */
 export async function train(options: TrainOptions): Promise<TableRow[]> {
   const { config, device, folder, from, observer, stages = stagesOf(config) } = options;
-  const heldOut = heldOutGroups(config);
+  const puzzles = runPuzzles(config);
   const { name: deviceName, dtypes } = device.capabilities;
   if (config.precision === 'f16' && !dtypes.includes('f16'))
     observer?.onNote?.(`${deviceName} has no f16 (shader-f16): this run computes in f32`);
   if (from !== undefined) setAsideAfter(findCheckpoint(folder, from), options);
   for (const name of stages) {
-    const opened = await openStage(name, heldOut, options);
+    const opened = await openStage(name, puzzles, options);
     try {
-      await runUpdates(opened, heldOut, options);
-      await evaluateRows(opened, heldOut, options);
-      await evaluateQuestions(opened, heldOut, options);
+      await runUpdates(opened, puzzles, options);
+      await evaluateRows(opened, puzzles.heldOut, options);
+      await evaluateQuestions(opened, puzzles.heldOut, options);
     } finally {
       opened.dispose();
     }
