@@ -98,15 +98,16 @@ export interface RunPuzzles {
   readonly heldOut: readonly PuzzleGroup[];
 }
 
-/** Validation puzzles per world and size. */
+/** Validation puzzles per world and size; fewer where fewer are held out. */
 const validationPuzzles = 20;
 
 /** Draws the puzzles of a run. An Error says where a pool asks for more than there are. */
 export function runPuzzles(config: RunConfig): RunPuzzles {
-  const drawn = poolGroups(config, 'train', config.seed, streams.pools, pool => pool + validationPuzzles);
+  const count = Math.min(validationPuzzles, config.evaluation.puzzles);
+  const drawn = poolGroups(config, 'train', config.seed, streams.pools, pool => pool + count);
   return {
-    training: drawn.map(group => part(group, 0, -validationPuzzles)),
-    validation: drawn.map(group => part(group, -validationPuzzles)),
+    training: drawn.map(group => part(group, 0, -count)),
+    validation: drawn.map(group => part(group, -count)),
     heldOut: heldOutGroups(config),
   };
 }
