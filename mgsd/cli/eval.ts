@@ -8,6 +8,7 @@ import type { EvaluationInput, ItemResult } from '../evaluation/evaluate.js';
 import { evaluatePerception, isAskable, summarizePerception } from '../evaluation/perception.js';
 import type { RunConfig } from '../method/config.js';
 import { heldOutGroups } from '../method/puzzles.js';
+import { splitName } from '../method/split.js';
 import { writeFileAtomic } from '../runs/files.js';
 import { defineCommand } from './command.js';
 import type { Result } from './command.js';
@@ -77,6 +78,10 @@ export const evalCommand = defineCommand({
         throw new InputError(`${output} is the checkpoint itself: choose another file`);
     const inputs = [...new Set(flags.input ?? (['image'] as const))];
     const stored = data === undefined ? undefined : storedPuzzles(data, flags, checkpoint.config, inputs, terminal);
+    if (checkpoint.metadata['split'] !== splitName)
+      terminal.err(
+        'Trained under an earlier split: these puzzles or their mirror images may have been training puzzles. Train anew to compare.',
+      );
     const groups = stored?.groups ?? checkInput(() => heldOutGroups(narrowed(config, flags)));
     const body = async (device: Device, description: string): Promise<Result> => {
       note(description);

@@ -1,11 +1,15 @@
 /**
  * The split into training and test puzzles. It goes by layout, not by puzzle: all puzzles that share a layout (FrozenLake:
- * the holes; Maze: the walls; MiniBehaviour: table and printer) fall on the same side, so nothing about a test board can
- * be learnt from a training board. The side is a pure function of the layout's text; no list has to be kept.
+ * the holes; Maze: the walls; MiniBehaviour: table and printer), rotated and mirrored ones included, fall on the same side, so
+ * nothing about a test board can be learnt from a training board. The side is a pure function of the layout's text; no list has
+ * to be kept.
  */
 
 import { crc32 } from '../worlds/crc32.js';
 import type { RandomSource, World, WorldInstance } from '../worlds/world.js';
+
+/** Name of this split in checkpoints. Before it, mirror images of a layout could fall on different sides. */
+export const splitName = 'symmetric-layouts';
 
 /** Training or held-out puzzles. */
 export type SplitName = 'train' | 'test';

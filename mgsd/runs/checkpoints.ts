@@ -9,6 +9,7 @@ import { CheckpointError, decodeCheckpoint, encodeCheckpoint } from '../../model
 import type { Checkpoint, CheckpointProblem, ModelConfig, VisionLanguageModel } from '../../models/index.js';
 import { resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
+import { splitName } from '../method/split.js';
 import { FileError } from './file-error.js';
 import type { CheckpointFile, RunStore } from './store.js';
 import type { OpenStage } from './open-stage.js';
@@ -24,6 +25,10 @@ export class RefusedCheckpoint extends FileError {
     this.problem = problem;
   }
 }
+
+const oldSplit =
+  'it was trained under an earlier split, in which mirror images of test boards were training boards. It can still plan and be ' +
+  'evaluated; to train on, begin a new run';
 
 const remedies: Readonly<Record<CheckpointProblem, string>> = {
   damaged: '; take an earlier checkpoint',
@@ -57,6 +62,7 @@ export function decodeRunState(
   if (metadata['stage'] !== stage || metadata['step'] !== String(step))
     throw foreign(`it was written as ${metadata['stage'] ?? 'no stage'}, update ${metadata['step'] ?? '?'}`);
   if (!isOfRun(metadata['run'], config)) throw foreign('it belongs to a run with another configuration');
+  if (metadata['split'] !== splitName) throw new RefusedCheckpoint(path, 'older', oldSplit);
   const count = [...parameters.values()].reduce((sum, { length }) => sum + length, 0);
   const sizes = ['m', 'v'].map(name => optimizer.get(name)?.length ?? 0);
   if (sizes.some(size => size < count) || !optimizer.has('state'))
@@ -191,7 +197,13 @@ export function saveState(folder: RunStore, config: RunConfig, state: RunState, 
   for (const [name, values] of parameters)
     if (!allFinite(values))
       throw new WeightsNotFinite(`${stage}, update ${step}: ${name} is not finite, so no checkpoint is saved`);
-  const metadata = { stage, step: String(step), seed: String(config.seed), run: JSON.stringify(config) };
+  const metadata = {
+    stage,
+    step: String(step),
+    seed: String(config.seed),
+    run: JSON.stringify(config),
+    split: splitName,
+  };
   return folder.saveCheckpoint(
     stage,
     step,

@@ -103,7 +103,10 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   difficulty(instance: I): string;
   /** Text that is equal for equal puzzles only. */
   instanceKey(instance: I): string;
-  /** Text of the layout that the split hashes: two puzzles of one layout stay on the same side. */
+  /**
+   * Text of the layout that the split hashes: two puzzles of one layout stay on the same side. Equal for rotated and mirrored
+   * layouts; see `smallestForm`.
+   */
   layoutKey(instance: I): string;
 
   /** The puzzle as an RGB image, bytes row by row from the top: (pixels, pixels, 3). */
