@@ -56,7 +56,7 @@ export const evalCommand = defineCommand({
   name: 'eval',
   summary: 'evaluate a trained model on puzzles that it has never seen',
   description:
-    'Greedy plans for held-out puzzles, judged by the rules, with 95 % intervals bootstrapped over layouts. No layout of these\n' +
+    'Greedy plans for held-out puzzles, judged by the rules, with 95 % intervals over layouts. No layout of these\n' +
     'puzzles occurs in training, and all runs are judged on the same ones.\n' +
     'With --data it evaluates the samples of a folder instead, in the stored format of `data generate`. Every file must be a\n' +
     'sample that the model can be shown, or nothing is evaluated and the exit code is 2; see --skip-malformed.',

@@ -7,6 +7,7 @@ import { addHelp } from './command.js';
 import type { CommandContext } from './command.js';
 import { configCommand } from './config.js';
 import { dataCommand } from './data/data.js';
+import { RefusedCheckpoint } from '../runs/checkpoints.js';
 import { errorLine, ExitError, exitCodes, InputError } from './errors.js';
 import { evalCommand } from './eval.js';
 import { experimentCommand } from './experiment.js';
@@ -53,7 +54,8 @@ function reportError(error: unknown, terminal: Terminal): number {
     terminal.err(error.stack);
   if (error instanceof ExitError) return error.exitCode;
   if (error instanceof DeviceError) return exitCodes[error.fault];
-  return error instanceof CommanderError || error instanceof InputError ? exitCodes.input : exitCodes.failure;
+  const isInput = [CommanderError, InputError, RefusedCheckpoint].some(type => error instanceof type);
+  return isInput ? exitCodes.input : exitCodes.failure;
 }
 
 function createProgram(context: CommandContext): Command {

@@ -154,7 +154,7 @@ async function runStages(training: Training, context: CommandContext): Promise<v
     reporter.say('end', { folder: path, seconds, table, story: sentences }, () =>
       [
         `\n${resultTable(context.terminal, table)}`,
-        `(95 % intervals, bootstrapped over layouts; ${table[0]?.items ?? 0} held-out puzzles)\n`,
+        `(95 % intervals over layouts; ${table[0]?.items ?? 0} held-out puzzles)\n`,
         ...sentences,
         `\n${context.terminal.colours.bold(path)} holds the run, ready after ${formatDuration(seconds)}.`,
       ].join('\n'),

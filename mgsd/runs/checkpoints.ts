@@ -62,11 +62,11 @@ export function decodeRunState(
   if (metadata['stage'] !== stage || metadata['step'] !== String(step))
     throw foreign(`it was written as ${metadata['stage'] ?? 'no stage'}, update ${metadata['step'] ?? '?'}`);
   if (!isOfRun(metadata['run'], config)) throw foreign('it belongs to a run with another configuration');
-  if (metadata['split'] !== splitName) throw new RefusedCheckpoint(path, 'older', oldSplit);
   const count = [...parameters.values()].reduce((sum, { length }) => sum + length, 0);
   const sizes = ['m', 'v'].map(name => optimizer.get(name)?.length ?? 0);
   if (sizes.some(size => size < count) || !optimizer.has('state'))
     throw foreign("it has not the optimiser's state, so a run cannot go on from it");
+  if (metadata['split'] !== splitName) throw new RefusedCheckpoint(path, 'older', oldSplit);
   return checkpoint;
 }
 

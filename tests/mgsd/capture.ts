@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import pc from 'picocolors';
+import { splitName } from '../../mgsd/method/split.js';
 import { resolveConfig } from '../../mgsd/method/config.js';
 import { encodeCheckpoint } from '../../models/index.js';
 import { cpu } from '../core/devices.js';
@@ -39,7 +40,7 @@ export async function untrainedCheckpoint(): Promise<Uint8Array> {
   const model = randomModel(cpu, 5);
   const parameters = await model.parameters.save();
   model.dispose();
-  const metadata = { stage: 'stage2', step: '7', run: JSON.stringify(smallConfig) };
+  const metadata = { stage: 'stage2', step: '7', run: JSON.stringify(smallConfig), split: splitName };
   return encodeCheckpoint({ config: miniature, parameters, optimizer: new Map(), metadata });
 }
 
