@@ -158,8 +158,8 @@ const isNear = (/** @type {number} */ stated, /** @type {number} */ real, tolera
   Math.abs(stated - real) <= tolerance * real;
 
 /**
- * The README with the numbers, lines and total of its table filled in. Lines that are nearly right stay, so that the table
- * does not change with every commit.
+ * The README with the numbers, lines and total of its table filled in. Lines that are nearly right stay, so that the
+ * table does not change with every commit.
  * @param {string} readme
  * @param {Read} read
  * @returns {string}

@@ -1,6 +1,7 @@
 // @jax-js/jax on one of its backends: `node jax.mjs TASK BACKEND THREADS`, BACKEND wasm or webgpu.
 //
-// Its wasm backend shares work between threads only where there is a global Worker; Node has none, so `threads.mjs` lends it one.
+// Its wasm backend shares work between threads only where there is a global Worker; Node has none, so `threads.mjs`
+// lends it one.
 import { lendWorker } from './threads.mjs';
 import { lendWebGpu } from './webgpu.mjs';
 import { loadTask, runTask } from './task.mjs';
@@ -36,7 +37,10 @@ const layerNorm = (x, g, b) => {
     .add(b);
 };
 
-/** Weights (tree) and one-hot tokens in, mean cross-entropy out. One-hot products stand for look-ups: the same work, and it has gradients. */
+/**
+ * Weights (tree) and one-hot tokens in, mean cross-entropy out. One-hot products stand for look-ups: the same work, and
+ * it has gradients.
+ */
 const lossOf = (w, inputs, targets, mask) => {
   let x = np.matmul(inputs, w.token).add(w.position); // (B, T, d)
   for (let l = 0; l < layers; l++) {

@@ -1,4 +1,5 @@
-// js-pytorch, plain JavaScript: matrix products of side 256 only, since larger ones take it seconds each. `node jspytorch.mjs TASK`
+// js-pytorch, plain JavaScript: matrix products of side 256 only, since larger ones take it seconds each:
+// `node jspytorch.mjs TASK`
 import { torch } from 'js-pytorch';
 import { loadTask, runTask } from './task.mjs';
 

@@ -1,5 +1,5 @@
-// onnxruntime-node, native code, single kernels only: `node ort.mjs TASK cpu THREADS`. It runs ONNX graphs, so each kernel is a graph of
-// one node, written here in protobuf's wire format (onnx/onnx, onnx.proto).
+// onnxruntime-node, native code, single kernels only: `node ort.mjs TASK cpu THREADS`. It runs ONNX graphs, so each
+// kernel is a graph of one node, written here in protobuf's wire format (onnx/onnx, onnx.proto).
 import ort from 'onnxruntime-node';
 import { loadTask, runTask } from './task.mjs';
 

@@ -1,4 +1,5 @@
-// What every engine does, and how it is timed. bench/peers.ts writes the task: sizes, weights, tokens and matrices in one folder.
+// What every engine does, and how it is timed. bench/peers.ts writes the task: sizes, weights, tokens and matrices in
+// one folder.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -36,8 +37,9 @@ export function loadTask(folder) {
 const median = values => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /**
- * Milliseconds of one call: the median of samples of `repeat` calls and a fence, the same number for every engine, for about `seconds`.
- * All results of a sample are held until the fence: engines that compute lazily never do what nobody can read any more.
+ * Milliseconds of one call: the median of samples of `repeat` calls and a fence, the same number for every engine, for
+ * about `seconds`. All results of a sample are held until the fence: engines that compute lazily never do what nobody
+ * can read any more.
  */
 async function timed(engine, call, repeat, seconds) {
   const sample = async () => {
@@ -57,7 +59,10 @@ async function timed(engine, call, repeat, seconds) {
   return median(times);
 }
 
-/** Numbers that do not depend on an engine's random numbers, in (-1, 1), other ones for each operand; none is 0, so that AdamW's moments stay normal numbers. */
+/**
+ * Numbers that do not depend on an engine's random numbers, in (-1, 1), other ones for each operand; none is 0, so that
+ * AdamW's moments stay normal numbers.
+ */
 const ramp = (n, operand) =>
   Float32Array.from({ length: n }, (_, i) => ((((i + 31 * operand) * 7919) % 1000) - 499.5) / 500);
 
@@ -88,9 +93,9 @@ const sampleOf = values => Array.from({ length: 64 }, (_, i) => values[Math.floo
 /**
  * Does what the task asks for and prints one line of JSON: losses, milliseconds per step, milliseconds per kernel.
  *
- * engine.step(): one training step, resolving to its loss; engines without it show their kernels alone. engine.operand(values, shape);
- * engine.run(kind, operands): a list of results, or undefined for what it does not offer; finish(results): resolves when all of them are
- * computed; read(result), release(result).
+ * engine.step(): one training step, resolving to its loss; engines without it show their kernels alone.
+ * engine.operand(values, shape); engine.run(kind, operands): a list of results, or undefined for what it does not
+ * offer; finish(results): resolves when all of them are computed; read(result), release(result).
  */
 export async function runTask(task, engine) {
   const out = { name: engine.name, losses: [], stepMilliseconds: [], kernels: {} };

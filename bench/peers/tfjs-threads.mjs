@@ -1,6 +1,7 @@
-// The multi-threaded build of tfjs-backend-wasm, which switches it off under Node itself (tensorflow/tfjs#3830). What stands in its
-// way: it starts workers from blob: URLs, which Node's Worker refuses, it hands them its own source as its bundle has it, with variables
-// that are not theirs, and it takes half the processors whatever `setThreadsCount` says.
+// The multi-threaded build of tfjs-backend-wasm, which switches it off under Node itself (tensorflow/tfjs#3830). What
+// stands in its way: it starts workers from blob: URLs, which Node's Worker refuses, it hands them its own source as
+// its bundle has it, with variables that are not theirs, and it takes half the processors whatever `setThreadsCount`
+// says.
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';

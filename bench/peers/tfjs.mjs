@@ -1,5 +1,5 @@
-// TensorFlow.js on one of its backends: `node tfjs.mjs TASK BACKEND THREADS`, BACKEND wasm, webgpu or cpu. More than one thread needs
-// the help of tfjs-threads.mjs.
+// TensorFlow.js on one of its backends: `node tfjs.mjs TASK BACKEND THREADS`, BACKEND wasm, webgpu or cpu. More than
+// one thread needs the help of tfjs-threads.mjs.
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { lendThreads } from './tfjs-threads.mjs';

@@ -1,4 +1,5 @@
-// A global Worker over worker_threads, as browsers have one: lent to peers that share work between threads only where they find it.
+// A global Worker over worker_threads, as browsers have one: lent to peers that share work between threads only where
+// they find it.
 import { resolveObjectURL } from 'node:buffer';
 import { Worker as NodeWorker } from 'node:worker_threads';
 

@@ -1,5 +1,5 @@
-// navigator.gpu from Dawn's bindings: lent to peers that expect a browser's. With MGSD_PEERS_SLEEP=1 also our sleeping wait (see
-// core/backends/webgpu/wait.ts), without which Dawn's polling takes a core that a software adapter needs.
+// navigator.gpu from Dawn's bindings: lent to peers that expect a browser's. With MGSD_PEERS_SLEEP=1 also our sleeping
+// wait (see core/backends/webgpu/wait.ts), without which Dawn's polling takes a core that a software adapter needs.
 import { create, globals } from 'webgpu';
 
 export async function lendWebGpu() {

@@ -33,7 +33,9 @@ export function embedRow(x: usize, token: usize, position: usize, slot: i32, row
   }
 }
 
-/** Writes a new row's keys and values to row `last` of its sequence's part of the cache; out = attention to all rows. */
+/**
+ * Writes a new row's keys and values to row `last` of its sequence's part of the cache; out = attention to all rows.
+ */
 export function attendLast(qkv: usize, cache: usize, last: i32, width: i32, heads: i32, scores: usize, out: usize): void {
   const headDim = width / heads;
   const scale: f32 = <f32>(1 / sqrt<f64>(<f64>headDim));

@@ -39,7 +39,9 @@ export interface RunEstimate {
 
 /** A step that takes this many seconds is long enough to be timed. */
 const longEnough = 0.25;
-/** Average bytes of a line in the log and in an evaluation file; of each stage two checkpoints are kept and the best. */
+/**
+ * Average bytes of a line in the log and in an evaluation file; of each stage two checkpoints are kept and the best.
+ */
 const logLineBytes = 600;
 const itemBytes = 700;
 const checkpointsKept = 3;

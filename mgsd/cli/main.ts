@@ -48,7 +48,8 @@ export async function main(argv: readonly string[], terminal: Terminal = process
 /** Writes the one line that a user sees, and picks the exit code. */
 function reportError(error: unknown, terminal: Terminal): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0; // help and version
-  if (error instanceof CommanderError && error.code === 'commander.help') return exitCodes.input; // no command was given
+  // no command was given
+  if (error instanceof CommanderError && error.code === 'commander.help') return exitCodes.input;
   terminal.err(errorLine(error));
   if (process.env['MGSD_DEBUG'] === '1' && error instanceof Error && error.stack !== undefined)
     terminal.err(error.stack);

@@ -35,7 +35,8 @@ export class Profile {
   readonly clock: 'host' | 'device' | 'none';
 
   /**
-   * Watches every launch of the device from now on. Steps run eagerly meanwhile, since a replay has no launches to watch.
+   * Watches every launch of the device from now on. Steps run eagerly meanwhile, since a replay has no launches to
+   * watch.
    */
   constructor(device: Device) {
     const { backend } = device;

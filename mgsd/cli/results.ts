@@ -33,7 +33,10 @@ export function resultTable(terminal: Terminal, rows: readonly TableRow[]): stri
   return head.length > 3 ? `${main}\n${tableOrList(terminal, head, cells, worldTableColumns)}` : main;
 }
 
-/** The interval stands below its value, which keeps a table below `width` columns; a terminal that has fewer gets a list. */
+/**
+ * The interval stands below its value, which keeps a table below `width` columns; a terminal that has fewer gets a
+ * list.
+ */
 function tableOrList(
   terminal: Terminal,
   head: readonly string[],

@@ -1,13 +1,16 @@
 /**
- * An evaluation in detail: every rate by task (world) and task-level (board size), illegal actions by kind, perception by field
- * of the recap, and the gap closed in each world. A macro average hides a world that lags behind.
+ * An evaluation in detail: every rate by task (world) and task-level (board size), illegal actions by kind, perception
+ * by field of the recap, and the gap closed in each world. A macro average hides a world that lags behind.
  */
 import { clusterOf, gapOf } from './evaluate.js';
 import type { ItemResult } from './evaluate.js';
 import { rateInterval } from './intervals.js';
 import type { Estimate } from './intervals.js';
 
-/** Rates in [0, 1] of some items, with 95 % intervals. Null where nothing was to be counted, or the run kept no such figure. */
+/**
+ * Rates in [0, 1] of some items, with 95 % intervals. Null where nothing was to be counted, or the run kept no such
+ * figure.
+ */
 export interface Rates {
   readonly items: number;
   /** Different layouts among them. */

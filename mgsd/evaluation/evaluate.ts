@@ -30,7 +30,9 @@ export interface ItemResult {
   readonly recapExact: boolean;
   /** `goal`, or why not. */
   readonly reason: string;
-  /** Share of a shortest plan that was walked before the first action off it, 0..1. The first runs lack what follows. */
+  /**
+   * Share of a shortest plan that was walked before the first action off it, 0..1. The first runs lack what follows.
+   */
   readonly progress?: number;
   /** The response keeps to the grammar, ends, and holds at least one action. */
   readonly parsed?: boolean;
@@ -152,8 +154,8 @@ export interface RowSummary {
   /** Success where the recap was right; null if it never was. */
   readonly successGivenRecap: Estimate | null;
   /**
-   * Mean progress along a shortest plan; share of responses that could be read as a plan; share that failed by an action that
-   * the rules forbid. All means over worlds, null for the first runs, which did not keep them.
+   * Mean progress along a shortest plan; share of responses that could be read as a plan; share that failed by an
+   * action that the rules forbid. All means over worlds, null for the first runs, which did not keep them.
    */
   readonly progress: Estimate | null;
   readonly parsed: Estimate | null;
@@ -217,11 +219,11 @@ export function summarize(items: readonly ItemResult[]): RowSummary {
   };
 }
 
-/** The paper's headline: the unweighted mean over worlds of each world's rate, as a statistic of weighted items. */
-function macroAverage(items: readonly ItemResult[], value: (item: ItemResult) => number | boolean): Statistic {
+/** The paper's headline, the unweighted mean over worlds of each world's success rate, as a statistic of weighted items. */
+function macroSuccess(items: readonly ItemResult[]): Statistic {
   const worlds = [...new Set(items.map(({ world }) => world))];
   const worldOf = Int32Array.from(items, ({ world }) => worlds.indexOf(world));
-  const values = Float64Array.from(items, item => Number(value(item)));
+  const values = Float64Array.from(items, ({ success }) => Number(success));
   const [hits, mass] = [new Float64Array(worlds.length), new Float64Array(worlds.length)];
   return weights => {
     hits.fill(0);
@@ -235,12 +237,12 @@ function macroAverage(items: readonly ItemResult[], value: (item: ItemResult) =>
 }
 
 /**
- * Macro success of a row minus that of another on the same items in the same order, with an interval. Items are paired, so what
- * makes a puzzle hard for both drops out; the rows differ beyond the interval if it does not hold 0.
+ * Macro success of a row minus that of another on the same items in the same order, with an interval. Items are paired,
+ * so what makes a puzzle hard for both drops out; the rows differ beyond the interval if it does not hold 0.
  */
 export function differenceOf(row: readonly ItemResult[], other: readonly ItemResult[]): Estimate {
   checkSamePuzzles(row, other);
-  const [rate, otherRate] = [row, other].map(items => macroAverage(items, ({ success }) => success)) as [Statistic, Statistic]; // prettier-ignore
+  const [rate, otherRate] = [macroSuccess(row), macroSuccess(other)];
   return clusterBootstrap(row.map(clusterOf), weights => rate(weights) - otherRate(weights), drawLayouts());
 }
 
@@ -251,8 +253,8 @@ function checkSamePuzzles(row: readonly ItemResult[], ...others: readonly (reado
 }
 
 /**
- * Gap closed = (row - base image) / (symbolic - base image), of macro success on the same items in the same order, with an
- * interval; null where symbolic input is not better than the base: then there is no gap.
+ * Gap closed = (row - base image) / (symbolic - base image), of macro success on the same items in the same order, with
+ * an interval; null where symbolic input is not better than the base: then there is no gap.
  */
 export function gapOf(
   row: readonly ItemResult[],
@@ -260,9 +262,7 @@ export function gapOf(
   symbolic: readonly ItemResult[],
 ): Estimate | null {
   checkSamePuzzles(row, base, symbolic);
-  const [rowRate, baseRate, symbolicRate] = [row, base, symbolic].map(items =>
-    macroAverage(items, ({ success }) => success),
-  ) as [Statistic, Statistic, Statistic];
+  const [rowRate, baseRate, symbolicRate] = [macroSuccess(row), macroSuccess(base), macroSuccess(symbolic)];
   const closed: Statistic = weights => {
     const gap = symbolicRate(weights) - baseRate(weights);
     return gap > 0 ? (rowRate(weights) - baseRate(weights)) / gap : NaN;

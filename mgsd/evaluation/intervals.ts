@@ -1,6 +1,6 @@
 /**
- * 95 % intervals for the tables. Puzzles that share a layout, mirrored and rotated ones included, succeed or fail together, so
- * what counts as independent is the layout: the *cluster* below.
+ * 95 % intervals for the tables. Puzzles that share a layout, mirrored and rotated ones included, succeed or fail
+ * together, so what counts as independent is the layout: the *cluster* below.
  */
 import type { RandomSource } from '../worlds/world.js';
 
@@ -11,7 +11,10 @@ export interface Estimate {
   readonly high: number;
 }
 
-/** Two-sided 95 % quantile of Student's t by degrees of freedom, at least 1: Cornish-Fisher (Abramowitz and Stegun 26.7.5). */
+/**
+ * Two-sided 95 % quantile of Student's t by degrees of freedom, at least 1: Cornish-Fisher (Abramowitz and Stegun
+ * 26.7.5).
+ */
 export function tQuantile(freedom: number): number {
   if (freedom <= 2) return freedom === 1 ? 12.7062 : 4.3027; // the series begins to hold at 3
   const z = 1.959964;
@@ -25,8 +28,8 @@ export function tQuantile(freedom: number): number {
 }
 
 /**
- * Wilson's score interval with continuity correction (Newcombe 1998, method 4) for a share `p` of `trials` independent trials,
- * which need not be whole. It stays inside 0..1 and is sensible at 0 and 1. RangeError without trials.
+ * Wilson's score interval with continuity correction (Newcombe 1998, method 4) for a share `p` of `trials` independent
+ * trials, which need not be whole. It stays inside 0..1 and is sensible at 0 and 1. RangeError without trials.
  * @param z two-sided quantile; for few trials Student's instead of the normal one
  */
 export function wilsonInterval(p: number, trials: number, z: number): Estimate {
@@ -50,15 +53,18 @@ function numbered(clusters: readonly string[]): { clusterOf: Int32Array; count: 
   return { clusterOf, count: numbers.size };
 }
 
-/** How alike items of a cluster are held to be before anything is seen, and how many clusters' evidence that is worth. */
+/**
+ * How alike items of a cluster are held to be before anything is seen, and how many clusters' evidence that is worth.
+ */
 const PRIOR = { correlation: 0.4, clusters: 2 } as const;
 
 /**
- * The mean of values in 0..1, with Wilson's interval for as many trials as the items are worth: n / (1 + (m - 1) r) (Kish 1965),
- * where m is the mean size of a cluster as an item sees it, and r the correlation inside clusters. r is estimated from the
- * clusters' sums; a handful of clusters tells little about it, so it is drawn towards a cautious prior. Student's quantile
- * allows for few clusters; of a single one nothing follows, and the interval is 0..1. Simulated coverage is at least 93 %, from
- * 5 clusters of 40 to 200 of 1 (tests/mgsd/evaluation/intervals.test.ts). RangeError without items.
+ * The mean of values in 0..1, with Wilson's interval for as many trials as the items are worth: n / (1 + (m - 1) r)
+ * (Kish 1965), where m is the mean size of a cluster as an item sees it, and r the correlation inside clusters. r is
+ * estimated from the clusters' sums; a handful of clusters tells little about it, so it is drawn towards a cautious
+ * prior. Student's quantile allows for few clusters; of a single one nothing follows, and the interval is 0..1.
+ * Simulated coverage is at least 93 %, from 5 clusters of 40 to 200 of 1 (tests/mgsd/evaluation/intervals.test.ts).
+ * RangeError without items.
  * @param clusters the layout of every item
  */
 export function rateInterval(values: readonly (number | boolean)[], clusters: readonly string[]): Estimate {
@@ -95,10 +101,10 @@ export function meanOf(estimates: readonly Estimate[]): Estimate {
 
 /**
  * Interval of any statistic by the cluster bootstrap: each of 2000 resamples draws as many clusters as there are, with
- * replacement, and gives every item the number of times its cluster was drawn as weight: (items). Few clusters vary too little
- * when they are drawn from themselves, so the percentile interval is widened by sqrt(g / (g - 1)) t / z (Hesterberg 2015).
- * `statistic` maps weights to a value; resamples where it is not finite (an empty group, a ratio by 0) are left out. RangeError
- * if the value itself is not finite, or if there are no items.
+ * replacement, and gives every item the number of times its cluster was drawn as weight: (items). Few clusters vary too
+ * little when they are drawn from themselves, so the percentile interval is widened by sqrt(g / (g - 1)) t / z
+ * (Hesterberg 2015). `statistic` maps weights to a value; resamples where it is not finite (an empty group, a ratio by
+ * 0) are left out. RangeError if the value itself is not finite, or if there are no items.
  * @param random the draws; with a generator made from a fixed seed the interval is the same every time
  */
 export function clusterBootstrap(

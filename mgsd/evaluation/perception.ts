@@ -1,6 +1,6 @@
 /**
- * Perception by itself: the model is asked every perception question of a held-out puzzle's image (mode:perceive) and scored
- * question by question. It can only answer what stage 1 has taught it (`stage1.questions` above 0).
+ * Perception by itself: the model is asked every perception question of a held-out puzzle's image (mode:perceive) and
+ * scored question by question. It can only answer what stage 1 has taught it (`stage1.questions` above 0).
  */
 import { generate } from '../../models/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
@@ -70,7 +70,10 @@ export async function evaluatePerception(
   return items;
 }
 
-/** Share of right answers to each question of a world, and of puzzles with all of them right; 95 % intervals over layouts. */
+/**
+ * Share of right answers to each question of a world, and of puzzles with all of them right; 95 % intervals over
+ * layouts.
+ */
 export interface PerceptionScores {
   readonly items: number;
   readonly questions: Readonly<Record<string, Estimate>>;

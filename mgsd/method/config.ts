@@ -123,7 +123,10 @@ export type RunConfig = z.infer<typeof configSchema>;
 /** One world of a run: its board sizes and how many puzzles of each. */
 export type TaskConfig = RunConfig['tasks'][number];
 
-/** Plain objects are merged key by key, and lists where `over` names places in them (`{ 0: ... }`); all else is replaced. */
+/**
+ * Plain objects are merged key by key, and lists where `over` names places in them (`{ 0: ... }`); all else is
+ * replaced.
+ */
 function merge(base: unknown, over: unknown): unknown {
   if (!isRecord(over)) return over;
   if (Array.isArray(base)) {
@@ -169,7 +172,10 @@ export function resolveConfig(preset: PresetName, ...changes: readonly unknown[]
   return result.data;
 }
 
-/** `stage0.steps=100` as a partial configuration; the value is read as JSON, else as text. @throws Error if there is no `=` */
+/**
+ * `stage0.steps=100` as a partial configuration; the value is read as JSON, else as text. @throws Error if there is no
+ * `=`
+ */
 export function parseOverride(text: string): Record<string, unknown> {
   const at = text.indexOf('=');
   if (at < 1) throw new Error(`"${text}" is not an override; write path=value, as in stage0.steps=100`);

@@ -43,8 +43,8 @@ export function patchTensor({ device, config, dtype }: VisionLanguageModel, imag
 }
 
 /**
- * Prompts and traces as one packed batch, padded so that batches of about the same size share a recorded step. Its first outputs are
- * the positions of the traces, one after another.
+ * Prompts and traces as one packed batch, padded so that batches of about the same size share a recorded step. Its
+ * first outputs are the positions of the traces, one after another.
  * @param images what an image prompt shows; default: the puzzles in the look of training
  */
 export function packTraces(
@@ -93,8 +93,8 @@ function slotsOf({ world }: Puzzle, inputs: Int32Array): Pick<Sequence, 'respons
 }
 
 /**
- * The slots that `generate` needs to know for these puzzles, as `packTraces` gives them to a training pass. Behind an image
- * only the world's format counts.
+ * The slots that `generate` needs to know for these puzzles, as `packTraces` gives them to a training pass. Behind an
+ * image only the world's format counts.
  */
 export function generationSlots(
   puzzles: readonly (Pick<Puzzle, 'world'> & Partial<Puzzle>)[],
@@ -149,14 +149,15 @@ export function packSupervised(
 }
 
 /**
- * How the tokens of a batch share its loss: every world alike (and the tokens of a world alike), or every token alike, so that
- * worlds with long responses (Maze) weigh more.
+ * How the tokens of a batch share its loss: every world alike (and the tokens of a world alike), or every token alike,
+ * so that worlds with long responses (Maze) weigh more.
  */
 export type LossAverage = 'world' | 'token';
 
 /**
  * Weights of tokens, trace by trace, divided so that a weighted sum of their losses is a mean: over all tokens, or for
- * `world` over the worlds present of the means over their tokens. All zero where nothing counts. The shapes are those given.
+ * `world` over the worlds present of the means over their tokens. All zero where nothing counts. The shapes are those
+ * given.
  */
 export function averagingWeights(
   traces: readonly Pick<TrainingTrace, 'puzzle'>[],

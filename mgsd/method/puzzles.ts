@@ -73,8 +73,8 @@ export function groupName({ world, level }: Pick<PuzzleGroup, 'world' | 'level'>
 }
 
 /**
- * Puzzles that stage 1's gate asks about: `stage1.gate.puzzles` per world and size from the training side of the split, but
- * none of those that stage 1 trains on.
+ * Puzzles that stage 1's gate asks about: `stage1.gate.puzzles` per world and size from the training side of the split,
+ * but none of those that stage 1 trains on.
  */
 export function gateGroups(config: RunConfig): PuzzleGroup[] {
   const { images, gate } = config.stage1;
@@ -123,8 +123,8 @@ export function heldOutGroups(config: RunConfig): PuzzleGroup[] {
 }
 
 /**
- * Share of each group in a batch: worlds get equal shares, and sizes of a world shares by their number of cells, since that is
- * how much there is to see and to plan on a board.
+ * Share of each group in a batch: worlds get equal shares, and sizes of a world shares by their number of cells, since
+ * that is how much there is to see and to plan on a board.
  */
 export function groupShares(groups: readonly PuzzleGroup[]): number[] {
   const worlds = new Set(groups.map(({ world }) => world.name)).size;
@@ -136,8 +136,8 @@ export function groupShares(groups: readonly PuzzleGroup[]): number[] {
 
 /**
  * `batch` puzzles of a step, drawn with replacement, the groups by their shares.
- * @param balance share of puzzles that are drawn evenly from the difficulty classes of their group, so that hard ones come
- *   more often than chance brings them; the rest are drawn as they come
+ * @param balance share of puzzles that are drawn evenly from the difficulty classes of their group, so that hard ones
+ * come more often than chance brings them; the rest are drawn as they come
  * @param shares of the groups in the batch; they sum to 1
  */
 export function drawPuzzles(
@@ -147,7 +147,8 @@ export function drawPuzzles(
   balance = 0,
   shares: readonly number[] = groupShares(groups),
 ): Puzzle[] {
-  // Places at equal distances, shifted as a whole: over the steps each group gets its share, however small the batch is.
+  // Places at equal distances, shifted as a whole: over the steps each group gets its share, however small the batch
+  // is.
   const offset = random.uniform();
   let group = 0;
   let end = shares[0]!;
@@ -161,9 +162,9 @@ export function drawPuzzles(
 }
 
 /**
- * Throws unless the training puzzles and the held-out ones have no layout in common and the oracle's own traces of all of
- * them fit the limits: those that rollouts and evaluation are cut at, and the model's position tables. A limit that is too
- * short caps success silently.
+ * Throws unless the training puzzles and the held-out ones have no layout in common and the oracle's own traces of all
+ * of them fit the limits: those that rollouts and evaluation are cut at, and the model's position tables. A limit that
+ * is too short caps success silently.
  */
 export function checkPuzzles(
   { responsePositions, promptPositions }: Pick<ModelConfig, 'responsePositions' | 'promptPositions'>,

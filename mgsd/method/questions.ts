@@ -20,14 +20,17 @@ export function questionResponse<I extends WorldInstance>(world: World<I>, insta
   ];
 }
 
-/** No response to the questions about a puzzle of this level is longer: marks, size, two cells, and the longest lists there are. */
+/**
+ * No response to the questions about a puzzle of this level is longer: marks, size, two cells, and the longest lists
+ * there are.
+ */
 export function maximumQuestionLength(level: number): number {
   return 7 + 3 + 2 * level * level + 6 + 1;
 }
 
 /**
- * Which questions a response answers rightly, in their order. What is not answered is wrong, an empty list included: that takes
- * a `none` (the published scorer counts a missing answer as an empty list).
+ * Which questions a response answers rightly, in their order. What is not answered is wrong, an empty list included:
+ * that takes a `none` (the published scorer counts a missing answer as an empty list).
  */
 export function judgeAnswers<I extends WorldInstance>(
   world: World<I>,
@@ -41,7 +44,9 @@ export function judgeAnswers<I extends WorldInstance>(
   });
 }
 
-/** What stands behind each question mark, up to the next one; a question that is answered twice keeps its first answer. */
+/**
+ * What stands behind each question mark, up to the next one; a question that is answered twice keeps its first answer.
+ */
 function readAnswers(tokens: readonly number[]): Map<number, readonly number[]> {
   const answers = new Map<number, number[]>();
   let current: number[] | undefined;

@@ -8,8 +8,9 @@
  * The cell after each action is where the action led; writing it down spares the network counting its own moves. The
  * recap at the head of a plan is word for word the symbolic prompt: perceiving and planning share one grammar.
  *
- * Stage 1 trains `BOS recap... ANS` under mode:plan, the very prefix that stage 2 continues, so that nothing learnt there
- * (prompt, positions, closing token) has to be unlearnt. mode:perceive is for the perception questions, see questions.ts.
+ * Stage 1 trains `BOS recap... ANS` under mode:plan, the very prefix that stage 2 continues, so that nothing learnt
+ * there (prompt, positions, closing token) has to be unlearnt. mode:perceive is for the perception questions, see
+ * questions.ts.
  *
  * `walkResponse` alone follows a response from token to token and knows at each position what an oracle would
  * write next. Training targets, the judgement of a generated response and the mask of stage 2 are three readings of it.
@@ -52,7 +53,9 @@ export const SPAN_NAMES = ['padding', 'recap', 'action', 'cell'] as const;
 /** The largest number of equally good next tokens: all six actions. */
 export const MAXIMUM_TARGETS = 6;
 
-/** Tokens task, mode, recap: the state in symbols. `plan` appends PLAN and its actions, a teacher's privileged context. */
+/**
+ * Tokens task, mode, recap: the state in symbols. `plan` appends PLAN and its actions, a teacher's privileged context.
+ */
 export function symbolicPrompt<I extends WorldInstance>(
   world: World<I>,
   instance: I,
@@ -72,19 +75,25 @@ function modeToken(mode: Mode): number {
   return mode === 'plan' ? MODE_PLAN : MODE_PERCEIVE;
 }
 
-/** Slots (see `Sequence` in models/batch.ts) of a symbolic prompt: behind task and mode, the cells that its recap tokens describe. */
+/**
+ * Slots (see `Sequence` in models/batch.ts) of a symbolic prompt: behind task and mode, the cells that its recap tokens
+ * describe.
+ */
 export function symbolicPromptSlots<I extends WorldInstance>(world: World<I>, instance: I): number[] | undefined {
   const { recapCell } = world;
   if (!recapCell) return undefined;
   return [-1, -1, ...world.recap(instance).map((_, position) => recapCell(instance.size, position))];
 }
 
-/** Lists that `responseSlots` has made, by world, then by size and length: equal ones are one object, which goes to a device once. */
+/**
+ * Lists that `responseSlots` has made, by world, then by size and length: equal ones are one object, which goes to a
+ * device once.
+ */
 const slotLists = new WeakMap<World, Map<string, readonly number[]>>();
 
 /**
- * Slots of a response's inputs: input t, which predicts token t, has the cell that recap token t describes on a board of the
- * size that the response itself has written as its first token; nothing is known before that. `length` inputs.
+ * Slots of a response's inputs: input t, which predicts token t, has the cell that recap token t describes on a board
+ * of the size that the response itself has written as its first token; nothing is known before that. `length` inputs.
  */
 export function responseSlots(world: World, firstToken: number, length: number): readonly number[] | undefined {
   const size = sizeOf(firstToken);
@@ -112,8 +121,8 @@ export function maximumResponseLength(world: World, level: number): number {
 }
 
 /**
- * The tokens after BOS of the response that the oracle writes: recap, ANS, the plan with its cells, EOS. `plan` may be any
- * action list; the default is the world's reference plan. After a fatal action the state stays as it was.
+ * The tokens after BOS of the response that the oracle writes: recap, ANS, the plan with its cells, EOS. `plan` may be
+ * any action list; the default is the world's reference plan. After a fatal action the state stays as it was.
  */
 export function oracleResponse<I extends WorldInstance>(
   world: World<I>,
@@ -131,8 +140,8 @@ export function oracleResponse<I extends WorldInstance>(
 }
 
 /**
- * Throws if the oracle's own response to a puzzle does not fit into `limit` positions: a limit that is too short caps the
- * success rate silently, however well the model has learnt.
+ * Throws if the oracle's own response to a puzzle does not fit into `limit` positions: a limit that is too short caps
+ * the success rate silently, however well the model has learnt.
  */
 export function assertOracleFits<I extends WorldInstance>(world: World<I>, instance: I, limit: number): void {
   const needed = oracleResponse(world, instance).length;
@@ -169,14 +178,14 @@ export interface ResponseWalk {
 }
 
 /**
- * Follows a response, the tokens after BOS. At each position the oracle's targets are, given what stands before it:
- * in the recap the token that belongs there by its number, whatever was written before; in an action's place every optimal
+ * Follows a response, the tokens after BOS. At each position the oracle's targets are, given what stands before it: in
+ * the recap the token that belongs there by its number, whatever was written before; in an action's place every optimal
  * action from the state that the actions so far have led to, at the goal EOS; in a cell's place the state's true cell.
  * A fatal action leaves the state unchanged, and the targets go on from there. After a grammar break the target is EOS.
  *
  * A position is sound until the first fatal action, wrong cell or grammar break has been written, until EOS has been
- * written, and, after arrival at the goal and its cell, for one more token (where EOS is due). The bad token itself is in a
- * sound position: there the teacher can say what should have been written.
+ * written, and, after arrival at the goal and its cell, for one more token (where EOS is due). The bad token itself is
+ * in a sound position: there the teacher can say what should have been written.
  */
 export function walkResponse<I extends WorldInstance>(
   world: World<I>,
@@ -273,7 +282,9 @@ export function walkResponse<I extends WorldInstance>(
   };
 }
 
-/** What is due in an action's place: every optimal action, or EOS at the goal and where no plan leads to it any more. */
+/**
+ * What is due in an action's place: every optimal action, or EOS at the goal and where no plan leads to it any more.
+ */
 function nextTokens<I extends WorldInstance>(world: World<I>, instance: I, state: PlanState): readonly number[] {
   const actions = world.optimalActions(instance, state);
   return actions.length === 0 ? [EOS] : actions.map(actionToken);
@@ -285,8 +296,8 @@ function isRecapToken(token: number): boolean {
 }
 
 /**
- * Which positions of a sampled response count in stage 2, 1 or 0 each: (length). By default those that `walkResponse` calls
- * sound. `maskAfterFatal` false is the published reference: everything up to and including the first EOS.
+ * Which positions of a sampled response count in stage 2, 1 or 0 each: (length). By default those that `walkResponse`
+ * calls sound. `maskAfterFatal` false is the published reference: everything up to and including the first EOS.
  */
 export function responseMask(walk: ResponseWalk, maskAfterFatal = true): Uint8Array {
   if (maskAfterFatal) return walk.sound.slice();
@@ -308,8 +319,8 @@ export interface ParsedResponse {
   /** Position of the first fatal action among the tokens, -1 without one. */
   readonly fatalIndex: number;
   /**
-   * The judgement of the plan. Beside the world's reasons it fails with `no-end` (the limit came before EOS) and `grammar`.
-   * A wrong cell alone does not fail a plan: the answer is its actions.
+   * The judgement of the plan. Beside the world's reasons it fails with `no-end` (the limit came before EOS) and
+   * `grammar`. A wrong cell alone does not fail a plan: the answer is its actions.
    */
   readonly verdict: Verdict;
   readonly walk: ResponseWalk;

@@ -1,8 +1,8 @@
 /**
- * The split into training and test puzzles. It goes by layout, not by puzzle: all puzzles that share a layout (FrozenLake:
- * the holes; Maze: the walls; MiniBehaviour: table and printer), rotated and mirrored ones included, fall on the same side, so
- * nothing about a test board can be learnt from a training board. The side is a pure function of the layout's text; no list has
- * to be kept.
+ * The split into training and test puzzles. It goes by layout, not by puzzle: all puzzles that share a layout
+ * (FrozenLake: the holes; Maze: the walls; MiniBehaviour: table and printer), rotated and mirrored ones included, fall
+ * on the same side, so nothing about a test board can be learnt from a training board. The side is a pure function of
+ * the layout's text; no list has to be kept.
  */
 
 import { crc32 } from '../worlds/crc32.js';
@@ -34,8 +34,8 @@ export interface PoolRequest {
   /** One of the world's difficulties. Left out: as they come. */
   readonly difficulty?: string | undefined;
   /**
-   * Difficulties to be taken in turn, so that each has an equal share; instead of `difficulty`. One that runs out is reported to
-   * `onExhausted` and the others make up the number; it is an Error only when all have.
+   * Difficulties to be taken in turn, so that each has an equal share; instead of `difficulty`. One that runs out is
+   * reported to `onExhausted` and the others make up the number; it is an Error only when all have.
    */
   readonly turns?: readonly string[] | undefined;
   /** Told of a difficulty that has run out. */
@@ -44,14 +44,16 @@ export interface PoolRequest {
   readonly exclude?: ReadonlySet<string>;
 }
 
-/** Draws in a row that bring nothing new before a pool is given up: at least this many, and 1000 for each wanted puzzle. */
+/**
+ * Draws in a row that bring nothing new before a pool is given up: at least this many, and 1000 for each wanted puzzle.
+ */
 const PATIENCE = 100_000;
 /** The same before one of several difficulties is. Drawing from a rare one takes long. */
 const TURN_PATIENCE = 20_000;
 
 /**
- * `count` different puzzles of one level on one side of the split, in the order in which they were drawn: the same for the
- * same random numbers, and the first k of a larger pool. An Error says how many there seem to be if they run out.
+ * `count` different puzzles of one level on one side of the split, in the order in which they were drawn: the same for
+ * the same random numbers, and the first k of a larger pool. An Error says how many there seem to be if they run out.
  */
 export function instancePool<I extends WorldInstance>(
   world: World<I>,

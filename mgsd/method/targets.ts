@@ -1,9 +1,9 @@
 /**
- * What is trained on: the oracle's responses, with noise in the recap and detours in the plan, or sampled ones, with all right
- * tokens at every position as targets. packing.ts makes batches of them.
+ * What is trained on: the oracle's responses, with noise in the recap and detours in the plan, or sampled ones, with
+ * all right tokens at every position as targets. packing.ts makes batches of them.
  *
- * A student in stage 2 shows its teacher prefixes that no oracle would write. Noise and detours prepare the teacher for them in stage
- * 0: it learns to trust its prompt and not the prefix, and to plan on from wherever the plan has got to.
+ * A student in stage 2 shows its teacher prefixes that no oracle would write. Noise and detours prepare the teacher for
+ * them in stage 0: it learns to trust its prompt and not the prefix, and to plan on from wherever the plan has got to.
  */
 import {
   ANS,
@@ -61,9 +61,10 @@ export interface TraceNoise {
 export const NO_NOISE: TraceNoise = { recapSamples: 0, recapTokens: 0, detourSamples: 0, detourSteps: 0 };
 
 /**
- * A whole response for stage 0 (with noise) or for direct supervision (without). The plan takes an optimal action at random
- * where several are equally good, so that the prefixes of all optimal plans are seen.
- * @param promptDropout share of samples that hide the state from the prompt: they plan from their own recap, free of noise
+ * A whole response for stage 0 (with noise) or for direct supervision (without). The plan takes an optimal action at
+ * random where several are equally good, so that the prefixes of all optimal plans are seen.
+ * @param promptDropout share of samples that hide the state from the prompt: they plan from their own recap, free of
+ * noise
  */
 export function planTrace(puzzle: Puzzle, random: RandomSource, noise: TraceNoise, promptDropout = 0): TrainingTrace {
   const hidesState = promptDropout > 0 && random.uniform() < promptDropout;
@@ -84,8 +85,8 @@ function planFromRecap(trace: TrainingTrace): TrainingTrace {
 }
 
 /**
- * The same trace behind a prompt that tells the reference plan. As long as it keeps to that plan, its next action (EOS at its end) is
- * the only right token; once off it, every optimal action is as good as before.
+ * The same trace behind a prompt that tells the reference plan. As long as it keeps to that plan, its next action (EOS
+ * at its end) is the only right token; once off it, every optimal action is as good as before.
  */
 export function toldPlan(trace: TrainingTrace): TrainingTrace {
   const { world, instance } = trace.puzzle;
@@ -121,8 +122,8 @@ export function questionTrace(puzzle: Puzzle): TrainingTrace {
 }
 
 /**
- * A sampled response, the tokens after BOS, with what an oracle would have written at its every position as targets and the mask of
- * stage 2 (`responseMask`) as weights.
+ * A sampled response, the tokens after BOS, with what an oracle would have written at its every position as targets and
+ * the mask of stage 2 (`responseMask`) as weights.
  * @param walk of the response, if it has been read already
  */
 export function relabelledTrace(
@@ -142,9 +143,9 @@ function traceOf(puzzle: Puzzle, tokens: ArrayLike<number>, walk: ResponseWalk, 
 }
 
 /**
- * A plan to the goal in which each step is, with probability `detourSteps`, a random one of all the world's actions: legal
- * or not. An illegal one leaves the state unchanged and the plan goes on from there. A random action is only taken if the
- * goal can still be reached within the world's longest plan, so every trace fits the limits.
+ * A plan to the goal in which each step is, with probability `detourSteps`, a random one of all the world's actions:
+ * legal or not. An illegal one leaves the state unchanged and the plan goes on from there. A random action is only
+ * taken if the goal can still be reached within the world's longest plan, so every trace fits the limits.
  */
 function planWithDetours({ world, instance }: Puzzle, random: RandomSource, detourSteps: number): Action[] {
   const longest = Math.max(world.maximumPlanLength(instance.size), world.shortestLength(instance));
@@ -163,7 +164,9 @@ function planWithDetours({ world, instance }: Puzzle, random: RandomSource, deto
   return plan;
 }
 
-/** Replaces recap tokens, which follow BOS in `inputs`, by random ones of the same kind: cells by cells of the board. */
+/**
+ * Replaces recap tokens, which follow BOS in `inputs`, by random ones of the same kind: cells by cells of the board.
+ */
 function corruptRecap(
   inputs: Int32Array,
   count: number,

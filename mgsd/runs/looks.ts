@@ -141,8 +141,8 @@ export async function lookAndScore(
 const inputOf = ({ name }: OpenStage['stage']): InputMode => (name === 'stage0' ? 'symbolic' : 'image');
 
 /**
- * Score that picks a stage's best checkpoint: the share of validation puzzles solved greedily, averaged over worlds; in stage 1,
- * which learns no plans, the share of boards written down without a mistake.
+ * Score that picks a stage's best checkpoint: the share of validation puzzles solved greedily, averaged over worlds; in
+ * stage 1, which learns no plans, the share of boards written down without a mistake.
  */
 export async function score({ stage, model }: OpenStage, validation: readonly PuzzleGroup[]): Promise<number> {
   const { success, recapExact } = summarize(await evaluate(model, validation, { input: inputOf(stage) }));

@@ -69,7 +69,10 @@ export function neighbour(size: number, cell: number, action: Action): number {
   return row < 0 || col < 0 || row >= size || col >= size ? -1 : cellAt(row, col);
 }
 
-/** One of the eight ways to lay a square board onto itself: the cell that comes to each place, and the move that each becomes. */
+/**
+ * One of the eight ways to lay a square board onto itself: the cell that comes to each place, and the move that each
+ * becomes.
+ */
 interface Turn {
   readonly cells: readonly number[];
   readonly moves: readonly Action[];

@@ -104,8 +104,8 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   /** Text that is equal for equal puzzles only. */
   instanceKey(instance: I): string;
   /**
-   * Text of the layout that the split hashes: two puzzles of one layout stay on the same side. Equal for rotated and mirrored
-   * layouts; see `smallestForm`.
+   * Text of the layout that the split hashes: two puzzles of one layout stay on the same side. Equal for rotated and
+   * mirrored layouts; see `smallestForm`.
    */
   layoutKey(instance: I): string;
 

@@ -1,4 +1,7 @@
-/** The parts of stage 2: the paper's method, unless the configuration asks for a variant. Only this file reads these switches. */
+/**
+ * The parts of stage 2: the paper's method, unless the configuration asks for a variant. Only this file reads these
+ * switches.
+ */
 import { reverseKl } from '../../../core/index.js';
 import type { HostArray, Tensor } from '../../../core/index.js';
 import type { ModelInputs, VisionLanguageModel } from '../../../models/index.js';

@@ -1,6 +1,6 @@
 /**
- * A baseline beside the method: direct supervision. The student of stage 0 is trained on images with the oracle's own recap
- * and plan as targets, which MGSD never sees on an image. It may win; then the table says so.
+ * A baseline beside the method: direct supervision. The student of stage 0 is trained on images with the oracle's own
+ * recap and plan as targets, which MGSD never sees on an image. It may win; then the table says so.
  */
 import { Random } from '../../../core/index.js';
 import { packSupervised } from '../packing.js';

@@ -8,9 +8,9 @@ export const forwardDivergence: Divergence = (student, teacher, { weights, floor
   forwardKl(student, teacher, weights, floor);
 
 /**
- * The estimator of the paper's code: a policy gradient with advantage log q - log p of the sampled token, held fixed. Its
- * expectation over the token is the gradient of the exact reverse KL at that prefix; with + KL(p || q) as a baseline the
- * advantage is zero on average, and varies less.
+ * The estimator of the paper's code: a policy gradient with advantage log q - log p of the sampled token, held fixed.
+ * Its expectation over the token is the gradient of the exact reverse KL at that prefix; with + KL(p || q) as a
+ * baseline the advantage is zero on average, and varies less.
  */
 export function sampledDivergence(withBaseline: boolean): Divergence {
   return (student, _, { weights, tokens, stats }) => {

@@ -93,7 +93,10 @@ export function senselessSettings({ preset, stage0, stage2 }: RunConfig): Object
   return objections;
 }
 
-/** A setting that older configurations have: what it must be for a run to be what it was without it, and what became of it. */
+/**
+ * A setting that older configurations have: what it must be for a run to be what it was without it, and what became of
+ * it.
+ */
 interface Retired {
   /** Values under which the setting changed nothing that is still done. */
   readonly harmless: readonly unknown[];

@@ -9,12 +9,13 @@ import type { StageSetting } from '../stages/stage.js';
 import type { Teacher } from './choose.js';
 
 /**
- * The solver as a distribution: at each position the tokens that an oracle might write share what is left when every other
- * token has the floor's probability.
+ * The solver as a distribution: at each position the tokens that an oracle might write share what is left when every
+ * other token has the floor's probability.
  */
 export function oracleTeacher({ config, student }: Pick<StageSetting, 'config' | 'student'>): Teacher {
   const V = student.config.vocabulary;
-  const other = config.stage2.teacherFloor + 1e-3; // off the floor itself, so that rounding makes no token of it count as clamped
+  // off the floor itself, so that rounding makes no token of it count as clamped
+  const other = config.stage2.teacherFloor + 1e-3;
   return {
     pack(traces, rows) {
       const values = new Float64Array(rows * V);

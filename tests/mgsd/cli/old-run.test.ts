@@ -1,4 +1,7 @@
-/** Folders of runs that were begun with commit 1b3f525: what still works with them, and the reason and the remedy where something does not. */
+/**
+ * Folders of runs that were begun with commit 1b3f525: what still works with them, and the reason and the remedy where
+ * something does not.
+ */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

@@ -84,7 +84,8 @@ describe('drawPuzzles', () => {
         const counts = new Float64Array(groups.length);
         for (let step = 0; step < 1000; step++)
           for (const g of drawPuzzles(groups, new Random(1, 2, step), batch)) counts[g as unknown as number]!++;
-        // At most one of a batch's draws falls to a neighbour, so a count's deviation is that of 1000 coin tosses at most.
+        // At most one of a batch's draws falls to a neighbour, so a count's deviation is that of 1000 coin tosses at
+        // most.
         shares.forEach((share, g) => {
           expect(Math.abs(counts[g]! - 1000 * batch * share), `board ${g}, batch ${batch}`).toBeLessThan(65);
           expect(counts[g]).toBeGreaterThan(0);
