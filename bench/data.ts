@@ -12,7 +12,7 @@ import { resolveConfig } from '../mgsd/method/config.js';
 import { drawPuzzles, trainingGroups } from '../mgsd/method/puzzles.js';
 import { renderPuzzles } from '../mgsd/method/packing.js';
 import { probeStep } from '../mgsd/method/stages/probe.js';
-import { recapTrace } from '../mgsd/method/targets.js';
+import { recapExample } from '../mgsd/method/targets.js';
 import { median } from './gpu/format.js';
 
 const { values } = parseArgs({
@@ -50,7 +50,7 @@ for (let k = 0; k <= Number(values.batches); k++) {
   mark();
   patchify(images, modelPresets[preset]);
   mark();
-  for (const puzzle of puzzles) recapTrace(puzzle);
+  for (const puzzle of puzzles) recapExample(puzzle);
   mark();
   if (k === 0) warmUp = marks.at(-1)! - marks[0]!;
   else Object.values(times).forEach((list, i) => list.push(marks[i + 1]! - marks[i]!));

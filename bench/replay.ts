@@ -15,7 +15,7 @@ import { drawPuzzles, streams, trainingGroups } from '../mgsd/method/puzzles.js'
 import { packSequences, packSupervised } from '../mgsd/method/packing.js';
 import { supervisedLoss } from '../mgsd/method/stages/supervision.js';
 import { Updates } from '../mgsd/method/stages/updates.js';
-import { planTrace, recapTrace } from '../mgsd/method/targets.js';
+import { planExample, recapExample } from '../mgsd/method/targets.js';
 import { median } from './gpu/format.js';
 import { benchOptions, openBenchDevice, writeResult } from './harness.js';
 import { chainCost, costOf, dawnCalls, openNullDevice } from './host-cost.js';
@@ -28,11 +28,11 @@ const groups = trainingGroups(config, 500);
 
 const model = new VisionLanguageModel(device, modelPresets.tiny).initialize(config.seed);
 
-function tracesOf(stage: 'stage0' | 'stage1', step: number) {
+function examplesOf(stage: 'stage0' | 'stage1', step: number) {
   const random = new Random(config.seed, streams[stage], step);
   const puzzles = drawPuzzles(groups, random, config[stage].batch, config[stage].balance);
   return puzzles.map(puzzle =>
-    stage === 'stage0' ? planTrace(puzzle, random, config.stage0.noise) : recapTrace(puzzle),
+    stage === 'stage0' ? planExample(puzzle, random, config.stage0.noise) : recapExample(puzzle),
   );
 }
 
@@ -47,7 +47,7 @@ async function steps(on: Device, computes: boolean) {
   };
   const [eager, replayed] = [make(false), make(true)];
   const batches = Array.from({ length: 4 }, (_, step) =>
-    packSupervised(tracesOf('stage0', step), 'symbolic', student, config.stage0.lossAverage),
+    packSupervised(examplesOf('stage0', step), 'symbolic', student, config.stage0.lossAverage),
   );
   const rates = { vision: 0, decoder: 1e-6 };
   const timed = (updates: Updates, i: number) =>
@@ -112,7 +112,7 @@ async function withoutDevice() {
 /** Distinct shapes in 200 batches and the share of padding rows, for several bucket widths. */
 function buckets(stage: 'stage0' | 'stage1') {
   const input = stage === 'stage0' ? 'symbolic' : 'image';
-  const batches = Array.from({ length: 200 }, (_, step) => packSequences(tracesOf(stage, step), input, model.config));
+  const batches = Array.from({ length: 200 }, (_, step) => packSequences(examplesOf(stage, step), input, model.config));
   return [1, 16, 32, 64, 128, 256].map(width => {
     const padded = batches.map(batch => padBatch(batch, width));
     const rows = (of: readonly Batch[]) => of.reduce((sum, { table }) => sum + table.rows, 0);

@@ -7,7 +7,7 @@
  */
 import { matmul, noGrad } from '../core/index.js';
 import type { Device } from '../core/index.js';
-import { packTraces } from '../mgsd/method/packing.js';
+import { packExamples } from '../mgsd/method/packing.js';
 import type { Metrics, Stage } from '../mgsd/method/stages/stage.js';
 import { median, number, table } from './gpu/format.js';
 import {
@@ -152,8 +152,8 @@ async function partsOfStage2({ config, teacher, stages: [, , stage2] }: Workload
     const rollouts = await stage2.rollOut(step);
     const drawn = performance.now();
     await device.scope(async () => {
-      const traces = rollouts.map(({ trace }) => trace);
-      noGrad(() => teacher.forward(device.fromHost(packTraces(traces, 'symbolic', teacher)))); // (N, V)
+      const examples = rollouts.map(({ example }) => example);
+      noGrad(() => teacher.forward(device.fromHost(packExamples(examples, 'symbolic', teacher)))); // (N, V)
       await device.finish();
     });
     lengths.push(...rollouts.map(({ response }) => response.length));

@@ -131,8 +131,8 @@ export const puzzleOptions = {
 /** Which of a run's checkpoints; see `chooseModel`. */
 export const checkpointStageOption = option('--stage <name>', "of a run: this stage's checkpoint", oneOf(stageNames));
 
-const lookOf = oneOf(RENDER_STYLES);
-export const styleOption = option('--style <look>', 'training, or a look that no model trains on', lookOf, 'training');
+const styleOf = oneOf(RENDER_STYLES);
+export const styleOption = option('--style <name>', 'training, or one that no model trains on', styleOf, 'training');
 
 const rulesOf = oneOf(SCORINGS);
 export const scoringOption = option('--scoring <name>', "strict, or the published code's rules", rulesOf, 'strict');

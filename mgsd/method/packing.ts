@@ -1,4 +1,4 @@
-/** From puzzles and traces to what a model is fed: prompts, packed sequences, patches, targets and weights. */
+/** From training examples to what a model is fed: prompts, packed sequences, patches, targets and weights. */
 import { packBatch, padBatch, modelInputs, patchArray, patchCount } from '../../models/index.js';
 import type {
   Batch,
@@ -12,7 +12,7 @@ import type { HostArray, Tensor } from '../../core/index.js';
 import type { Puzzle } from './puzzles.js';
 import { imagePrompt, responseSlots, symbolicPrompt, symbolicPromptSlots } from './response.js';
 import type { Mode } from './response.js';
-import type { TrainingTrace } from './targets.js';
+import type { TrainingExample } from './targets.js';
 import type { RenderStyle } from '../worlds/world.js';
 
 /** How a model is shown a puzzle. */
@@ -43,38 +43,38 @@ export function patchTensor({ device, config, dtype }: VisionLanguageModel, imag
 }
 
 /**
- * Prompts and traces as one packed batch, padded so that batches of about the same size share a recorded step. Its
- * first outputs are the positions of the traces, one after another.
- * @param images what an image prompt shows; default: the puzzles in the look of training
+ * Prompts and responses as one packed batch, padded so that batches of about the same size share a recorded step. Its
+ * first outputs are the response positions, one example after another.
+ * @param images what an image prompt shows; default: the puzzles in the training style
  */
-export function packTraces(
-  traces: readonly TrainingTrace[],
+export function packExamples(
+  examples: readonly TrainingExample[],
   input: InputMode,
   { config, dtype }: Pick<VisionLanguageModel, 'config' | 'dtype'>,
   images?: readonly Uint8Array[],
 ): ModelInputs<HostArray> {
-  const batch = padBatch(packSequences(traces, input, config));
+  const batch = padBatch(packSequences(examples, input, config));
   if (input === 'symbolic') return modelInputs(batch, config);
   const shown =
     images ??
     renderPuzzles(
-      traces.map(({ puzzle }) => puzzle),
+      examples.map(({ puzzle }) => puzzle),
       config,
     );
   return modelInputs(batch, config, patchArray(shown, config, dtype));
 }
 
-/** Prompts and traces, packed as they are. */
-export function packSequences(traces: readonly TrainingTrace[], input: InputMode, config: ModelConfig): Batch {
-  const sequences = traces.map(trace => (input === 'image' ? behindImage(trace, config) : behindSymbols(trace)));
+/** Prompts and responses, packed without padding. */
+export function packSequences(examples: readonly TrainingExample[], input: InputMode, config: ModelConfig): Batch {
+  const sequences = examples.map(example => (input === 'image' ? afterImage(example, config) : afterSymbols(example)));
   return packBatch(sequences, config);
 }
 
-function behindImage({ puzzle, inputs, asked }: TrainingTrace, config: ModelConfig): Sequence {
+function afterImage({ puzzle, inputs, asked }: TrainingExample, config: ModelConfig): Sequence {
   return { prompt: promptOf(puzzle, 'image', config, asked), response: inputs, ...slotsOf(puzzle, inputs) };
 }
 
-function behindSymbols({ puzzle, inputs, asked, shows = 'state' }: TrainingTrace): Sequence {
+function afterSymbols({ puzzle, inputs, asked, shows = 'state' }: TrainingExample): Sequence {
   const { world, instance } = puzzle;
   const told = shows === 'state+plan' ? world.referencePlan(instance) : undefined;
   const length = shows === 'nothing' ? 2 : Infinity; // the task and the mode stay
@@ -93,8 +93,8 @@ function slotsOf({ world }: Puzzle, inputs: Int32Array): Pick<Sequence, 'respons
 }
 
 /**
- * The slots that `generate` needs to know for these puzzles, as `packTraces` gives them to a training pass. Behind an
- * image only the world's format counts.
+ * The slots that `generate` needs for these puzzles, as `packExamples` gives them to a training pass. After an image
+ * only the world's format counts: leave `instance` out.
  */
 export function generationSlots(
   puzzles: readonly (Pick<Puzzle, 'world'> & Partial<Puzzle>)[],
@@ -107,87 +107,64 @@ export function generationSlots(
   };
 }
 
-/** What supervision reads of a batch. N positions of all traces and their padding, V vocabulary. */
+/** What supervision reads of a batch. N response positions, padding included; V vocabulary. */
 export interface SupervisedInputs<T> {
   readonly sequences: ModelInputs<T>;
   /** Every right token has an equal share: (N, V). */
   readonly targets: T;
-  /** What each position counts; they sum to 1: (N). */
+  /** Weight of each position in the loss; they sum to 1: (N). */
   readonly weights: T;
 }
 
-/** Traces with their targets. @param average see `LossAverage` */
+/** Examples with their targets. @param average see `LossAverage` */
 export function packSupervised(
-  traces: readonly TrainingTrace[],
+  examples: readonly TrainingExample[],
   input: InputMode,
   model: VisionLanguageModel,
   average: LossAverage,
 ): SupervisedInputs<HostArray> {
   const { dtype } = model;
   const V = model.config.vocabulary;
-  const sequences = packTraces(traces, input, model);
-  const rows = sequences.outputs.values.length;
+  const sequences = packExamples(examples, input, model);
+  const rows = sequences.outputs.values.length; // N
   const targets = new Float32Array(rows * V);
-  traces
-    .flatMap(trace => trace.targets)
+  examples
+    .flatMap(example => example.targets)
     .forEach((right, row) => {
       for (const token of right) targets[row * V + token] = 1 / right.length;
     });
-  return {
-    sequences,
-    targets: { values: targets, shape: [rows, V], dtype },
-    weights: tokenWeights(
-      averagingWeights(
-        traces,
-        traces.map(({ weights }) => weights),
-        average,
-      ),
-      rows,
-      dtype,
-    ),
-  };
+  const weights = tokenWeights(examples, average, rows);
+  return { sequences, targets: { values: targets, shape: [rows, V], dtype }, weights: { values: weights, dtype } };
 }
 
 /**
- * How the tokens of a batch share its loss: every world alike (and the tokens of a world alike), or every token alike,
- * so that worlds with long responses (Maze) weigh more.
+ * How the tokens of a batch share its loss: every world has the same share and splits it evenly among its tokens, or
+ * every token has the same share, so that worlds with long responses (Maze) weigh more.
  */
 export type LossAverage = 'world' | 'token';
 
 /**
- * Weights of tokens, trace by trace, divided so that a weighted sum of their losses is a mean: over all tokens, or for
- * `world` over the worlds present of the means over their tokens. All zero where nothing counts. The shapes are those
- * given.
+ * Weight of each token in the loss, one example after another, then zeros for the padding: (rows). The weighted sum of
+ * losses is their mean: over all tokens, or for `world` over the worlds present of the means over their tokens. All are
+ * zero where no token counts.
  */
-export function averagingWeights(
-  traces: readonly Pick<TrainingTrace, 'puzzle'>[],
-  weights: readonly ArrayLike<number>[],
-  average: LossAverage,
-): Float64Array[] {
-  const shareOf = ({ puzzle }: Pick<TrainingTrace, 'puzzle'>) => (average === 'world' ? puzzle.world.name : '');
-  const totals = new Map<string, number>();
-  traces.forEach((trace, i) => {
-    const total = Array.from(weights[i]!).reduce((sum, w) => sum + w, 0);
-    totals.set(shareOf(trace), (totals.get(shareOf(trace)) ?? 0) + total);
-  });
-  const present = [...totals.values()].filter(total => total > 0).length;
-  return traces.map((trace, i) => {
-    const divisor = totals.get(shareOf(trace))! * present;
-    return Float64Array.from(weights[i]!, w => (divisor > 0 ? w / divisor : 0));
-  });
-}
-
-/** Weights of all positions, one trace after another, and zeros for the padding: (rows). */
 export function tokenWeights(
-  sequences: readonly Float64Array[],
+  examples: readonly Pick<TrainingExample, 'puzzle' | 'weights'>[],
+  average: LossAverage,
   rows: number,
-  dtype: VisionLanguageModel['dtype'],
-): HostArray {
-  const values = new Float64Array(rows);
-  let row = 0;
-  for (const weights of sequences) {
-    values.set(weights, row);
-    row += weights.length;
+): Float64Array {
+  const shareOf = ({ puzzle }: Pick<TrainingExample, 'puzzle'>) => (average === 'world' ? puzzle.world.name : '');
+  const totals = new Map<string, number>();
+  for (const example of examples) {
+    const total = example.weights.reduce((sum, w) => sum + w, 0);
+    totals.set(shareOf(example), (totals.get(shareOf(example)) ?? 0) + total);
   }
-  return { values, dtype };
+  const present = [...totals.values()].filter(total => total > 0).length;
+  const weights = examples.flatMap(example => {
+    const divisor = totals.get(shareOf(example))! * present;
+    return Array.from(example.weights, w => (divisor > 0 ? w / divisor : 0));
+  });
+  const padded = new Float64Array(rows);
+  padded.set(weights);
+  return padded;
 }

@@ -13,7 +13,7 @@ export interface RespondOptions extends Partial<GenerateOptions> {
   readonly maxTokens: number;
   /** Default `plan`. */
   readonly asked?: Mode;
-  /** What image prompts show, (imageSize, imageSize, 3) bytes each; default: the puzzles in the look of training. */
+  /** What image prompts show, (imageSize, imageSize, 3) bytes each; default: the puzzles in the training style. */
   readonly images?: readonly Uint8Array[];
   /** What symbolic prompts tell. Default `state`. */
   readonly context?: Context;

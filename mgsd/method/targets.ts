@@ -29,7 +29,7 @@ import { choose } from '../worlds/world.js';
 import type { RandomSource } from '../worlds/world.js';
 
 /** One response to train on. Position t sees inputs 0..t and predicts token t+1 of the response. */
-export interface TrainingTrace {
+export interface TrainingExample {
   readonly puzzle: Puzzle;
   /** BOS and all response tokens but the last: (length). */
   readonly inputs: Int32Array;
@@ -37,7 +37,7 @@ export interface TrainingTrace {
   readonly targets: readonly (readonly number[])[];
   /** What each target belongs to, a SPAN_ number: (length). */
   readonly spans: Uint8Array;
-  /** How much each position counts: (length); 1 in traces of the oracle, the mask in sampled ones. */
+  /** How much each position counts: (length); 1 in examples of the oracle, the mask in sampled ones. */
   readonly weights: Float32Array;
   /** What the prompt asks for. Default `plan`. */
   readonly asked?: Mode;
@@ -49,7 +49,7 @@ export interface TrainingTrace {
 export type Context = 'state' | 'state+plan';
 
 /** How often stage 0 leaves the oracle's path; all are probabilities. */
-export interface TraceNoise {
+export interface ResponseNoise {
   /** Share of samples with noise in their recap, and share of the recap tokens then replaced (in the inputs only). */
   readonly recapSamples: number;
   readonly recapTokens: number;
@@ -58,7 +58,7 @@ export interface TraceNoise {
   readonly detourSteps: number;
 }
 
-export const NO_NOISE: TraceNoise = { recapSamples: 0, recapTokens: 0, detourSamples: 0, detourSteps: 0 };
+export const NO_NOISE: ResponseNoise = { recapSamples: 0, recapTokens: 0, detourSamples: 0, detourSteps: 0 };
 
 /**
  * A whole response for stage 0 (with noise) or for direct supervision (without). The plan takes an optimal action at
@@ -66,50 +66,55 @@ export const NO_NOISE: TraceNoise = { recapSamples: 0, recapTokens: 0, detourSam
  * @param promptDropout share of samples that hide the state from the prompt: they plan from their own recap, free of
  * noise
  */
-export function planTrace(puzzle: Puzzle, random: RandomSource, noise: TraceNoise, promptDropout = 0): TrainingTrace {
+export function planExample(
+  puzzle: Puzzle,
+  random: RandomSource,
+  noise: ResponseNoise,
+  promptDropout = 0,
+): TrainingExample {
   const hidesState = promptDropout > 0 && random.uniform() < promptDropout;
   const noisyRecap = random.uniform() < noise.recapSamples;
   const plan = planWithDetours(puzzle, random, random.uniform() < noise.detourSamples ? noise.detourSteps : 0);
   const tokens = oracleResponse(puzzle.world, puzzle.instance, plan);
   const walk = walkResponse(puzzle.world, puzzle.instance, tokens);
-  const trace = traceOf(puzzle, tokens, walk, new Float32Array(tokens.length).fill(1));
-  if (hidesState) return planFromRecap(trace);
-  if (noisyRecap) corruptRecap(trace.inputs, walk.recap.length, puzzle.instance.size, random, noise.recapTokens);
-  return trace;
+  const example = exampleOf(puzzle, tokens, walk, new Float32Array(tokens.length).fill(1));
+  if (hidesState) return planFromRecap(example);
+  if (noisyRecap) corruptRecap(example.inputs, walk.recap.length, puzzle.instance.size, random, noise.recapTokens);
+  return example;
 }
 
-/** A recap cannot be guessed behind a prompt without the state: only the plan counts. */
-function planFromRecap(trace: TrainingTrace): TrainingTrace {
-  const weights = trace.weights.map((w, t) => (trace.spans[t] === SPAN_RECAP ? 0 : w));
-  return { ...trace, weights, shows: 'nothing' };
+/** Without the state in the prompt a recap cannot be guessed: only the plan counts. */
+function planFromRecap(example: TrainingExample): TrainingExample {
+  const weights = example.weights.map((w, t) => (example.spans[t] === SPAN_RECAP ? 0 : w));
+  return { ...example, weights, shows: 'nothing' };
 }
 
 /**
- * The same trace behind a prompt that tells the reference plan. As long as it keeps to that plan, its next action (EOS
- * at its end) is the only right token; once off it, every optimal action is as good as before.
+ * The same example after a prompt that tells the reference plan. As long as it keeps to that plan, the plan's next
+ * action (EOS at its end) is the only right token; once off it, every optimal action is right, as before.
  */
-export function toldPlan(trace: TrainingTrace): TrainingTrace {
-  const { world, instance } = trace.puzzle;
+export function toldPlan(example: TrainingExample): TrainingExample {
+  const { world, instance } = example.puzzle;
   const tokens = [...world.referencePlan(instance).map(actionToken), EOS];
   let kept = 0; // actions of the plan so far; -1 once off it
-  const targets = trace.targets.map((right, t) => {
-    if (trace.spans[t] !== SPAN_ACTION || kept < 0 || kept >= tokens.length) return right;
+  const targets = example.targets.map((right, t) => {
+    if (example.spans[t] !== SPAN_ACTION || kept < 0 || kept >= tokens.length) return right;
     const due = tokens[kept]!;
-    kept = trace.inputs[t + 1] === due ? kept + 1 : -1;
+    kept = example.inputs[t + 1] === due ? kept + 1 : -1;
     return [due];
   });
-  return { ...trace, targets, shows: 'state+plan' };
+  return { ...example, targets, shows: 'state+plan' };
 }
 
 /** The recap alone, for stage 1: `BOS recap ANS`, asked for under mode:plan (response.ts says why). */
-export function recapTrace(puzzle: Puzzle): TrainingTrace {
+export function recapExample(puzzle: Puzzle): TrainingExample {
   const { world, instance } = puzzle;
   const tokens = [...world.recap(instance), ANS];
-  return traceOf(puzzle, tokens, walkResponse(world, instance, tokens), new Float32Array(tokens.length).fill(1));
+  return exampleOf(puzzle, tokens, walkResponse(world, instance, tokens), new Float32Array(tokens.length).fill(1));
 }
 
 /** The answers to all perception questions, for mode:perceive; see questions.ts. */
-export function questionTrace(puzzle: Puzzle): TrainingTrace {
+export function questionExample(puzzle: Puzzle): TrainingExample {
   const tokens = questionResponse(puzzle.world, puzzle.instance);
   return {
     puzzle,
@@ -126,16 +131,21 @@ export function questionTrace(puzzle: Puzzle): TrainingTrace {
  * the mask of stage 2 (`responseMask`) as weights.
  * @param walk of the response, if it has been read already
  */
-export function relabelledTrace(
+export function relabelledExample(
   puzzle: Puzzle,
   tokens: ArrayLike<number>,
   maskAfterFatal = true,
   walk: ResponseWalk = walkResponse(puzzle.world, puzzle.instance, tokens),
-): TrainingTrace {
-  return traceOf(puzzle, tokens, walk, Float32Array.from(responseMask(walk, maskAfterFatal)));
+): TrainingExample {
+  return exampleOf(puzzle, tokens, walk, Float32Array.from(responseMask(walk, maskAfterFatal)));
 }
 
-function traceOf(puzzle: Puzzle, tokens: ArrayLike<number>, walk: ResponseWalk, weights: Float32Array): TrainingTrace {
+function exampleOf(
+  puzzle: Puzzle,
+  tokens: ArrayLike<number>,
+  walk: ResponseWalk,
+  weights: Float32Array,
+): TrainingExample {
   const inputs = new Int32Array(tokens.length);
   for (let t = 1; t < tokens.length; t++) inputs[t] = tokens[t - 1]!;
   if (tokens.length > 0) inputs[0] = BOS;
@@ -145,7 +155,7 @@ function traceOf(puzzle: Puzzle, tokens: ArrayLike<number>, walk: ResponseWalk, 
 /**
  * A plan to the goal in which each step is, with probability `detourSteps`, a random one of all the world's actions:
  * legal or not. An illegal one leaves the state unchanged and the plan goes on from there. A random action is only
- * taken if the goal can still be reached within the world's longest plan, so every trace fits the limits.
+ * taken if the goal can still be reached within the world's longest plan, so every example fits the limits.
  */
 function planWithDetours({ world, instance }: Puzzle, random: RandomSource, detourSteps: number): Action[] {
   const longest = Math.max(world.maximumPlanLength(instance.size), world.shortestLength(instance));

@@ -69,7 +69,7 @@ const plainArrows = ['<', 'v', '>', '^', 'p', 'd'] as const;
 const arrows = ['\u2190', '\u2193', '\u2192', '\u2191', 'p', 'd'] as const;
 
 /**
- * A board as lines of text, with the letters and walls that its world gives (`cellLook`, `isWalled`); `.` is free
+ * A board as lines of text, with the letters and walls that its world gives (`cellMark`, `isWalled`); `.` is free
  * floor. In each cell of a path stands the direction in which it goes on (p and d: pick and drop); x marks where a plan
  * fails. All lines have the same number of characters, codes of colours not counted.
  * @param colours left out: plain ASCII
@@ -89,7 +89,7 @@ export function boardText(
 
   const letters = (row: number) =>
     Array.from({ length: size }, (_, col) => {
-      const [letter, kind] = world.cellLook(instance, cellAt(row, col));
+      const [letter, kind] = world.cellMark(instance, cellAt(row, col));
       const mark = kind === 'start' || kind === 'goal' ? undefined : marks.get(cellAt(row, col));
       return mark ?? paint(kind, letter);
     });

@@ -9,10 +9,10 @@ import { evaluate } from '../evaluation/evaluate.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
 import { readCheckpoint } from '../runs/run-folder.js';
 import type { Puzzle } from '../method/puzzles.js';
-import { packTraces } from '../method/packing.js';
+import { packExamples } from '../method/packing.js';
 import type { StageName } from '../method/stages/stage.js';
 import type { RowName } from '../evaluation/table.js';
-import { relabelledTrace } from '../method/targets.js';
+import { relabelledExample } from '../method/targets.js';
 import { evenly, puzzleKey } from './choose.js';
 import type { CheckpointFile } from '../runs/store.js';
 import type { ReportRun } from './run-data.js';
@@ -141,14 +141,14 @@ async function divergencesOf(
   teacherFloor: number,
 ): Promise<Map<string, TokenDivergence[]>> {
   const responses = [...items].map(([key, { response }]) => [key, response.slice(0, maximumTokens)] as const);
-  const traces = responses.map(([key, tokens]) => relabelledTrace(puzzles.get(key)!, tokens));
+  const examples = responses.map(([key, tokens]) => relabelledExample(puzzles.get(key)!, tokens));
   const written = responses.flatMap(([, tokens]) => tokens);
   if (written.length === 0) return new Map();
   const { device } = student;
   const [studentShares, teacherShares, stats] = await device.scope(() =>
     noGrad(() => {
-      const seen = student.forward(device.fromHost(packTraces(traces, 'image', student))); // (N, V)
-      const known = teacher.forward(device.fromHost(packTraces(traces, 'symbolic', teacher))); // (N, V)
+      const seen = student.forward(device.fromHost(packExamples(examples, 'image', student))); // (N, V)
+      const known = teacher.forward(device.fromHost(packExamples(examples, 'symbolic', teacher))); // (N, V)
       const tokens = new Int32Array(seen.shape[0]!); // (N), zeros for the padding
       tokens.set(written);
       const floor = device.tensor([teacherFloor], [1]);
@@ -166,12 +166,12 @@ async function divergencesOf(
         const row = next++;
         return {
           token,
-          span: traces[s]!.spans[t]!,
+          span: examples[s]!.spans[t]!,
           reverseKl: Math.max(0, stats[row * divergenceFields.length + kl]!), // rounding
           student: studentShares[row * V + token]!,
           teacher: teacherShares[row * V + token]!,
           teacherGuesses: likeliest(teacherShares.subarray(row * V, (row + 1) * V)),
-          oracle: traces[s]!.targets[t]!,
+          oracle: examples[s]!.targets[t]!,
         };
       }),
     ]),

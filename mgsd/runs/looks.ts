@@ -9,13 +9,13 @@ import type { VisionLanguageModel } from '../../models/index.js';
 import { evaluate, summarize } from '../evaluation/evaluate.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
 import type { Puzzle, PuzzleGroup, RunPuzzles } from '../method/puzzles.js';
-import { packTraces } from '../method/packing.js';
+import { packExamples } from '../method/packing.js';
 import type { InputMode } from '../method/packing.js';
 import type { OpenStage } from './open-stage.js';
 import { stageNames } from './order.js';
 import type { RunStore } from './store.js';
 import { SPAN_ACTION, SPAN_CELL, SPAN_RECAP } from '../method/response.js';
-import { relabelledTrace } from '../method/targets.js';
+import { relabelledExample } from '../method/targets.js';
 
 /** The file of a run: one JSON line per look. */
 export const looksFile = 'watch.jsonl';
@@ -90,16 +90,16 @@ async function predictions(
   items: readonly ItemResult[],
   input: InputMode,
 ): Promise<Record<string, number | null>> {
-  const traces = puzzles.map((puzzle, i) => relabelledTrace(puzzle, items[i]!.response));
+  const examples = puzzles.map((puzzle, i) => relabelledExample(puzzle, items[i]!.response));
   const V = model.config.vocabulary;
   const logits = await model.device.scope(
-    () => noGrad(() => model.forward(model.device.fromHost(packTraces(traces, input, model))).read()), // (N, V)
+    () => noGrad(() => model.forward(model.device.fromHost(packExamples(examples, input, model))).read()), // (N, V)
   );
   const mean = () => ({ total: 0, count: 0 });
   const entropy = mean();
   const bySpan = new Map(Object.values(spans).map(span => [span as number, mean()]));
   let row = 0;
-  for (const { targets, spans: spansOf, weights } of traces)
+  for (const { targets, spans: spansOf, weights } of examples)
     for (let t = 0; t < targets.length; t++, row++) {
       if (weights[t] === 0) continue;
       const logP = logSoftmax(Float64Array.from(logits.subarray(row * V, (row + 1) * V)));

@@ -1,5 +1,5 @@
 /**
- * CRC-32 (IEEE, as in zip and PNG), the hash behind the split and the held-out look: equal in Node and in a browser.
+ * CRC-32 (IEEE, as in zip and PNG), the hash behind the split and the held-out style: equal in Node and in a browser.
  */
 
 /** The remainder of each byte, for the reversed polynomial: (256). */

@@ -46,7 +46,7 @@ export const RENDER_STYLES = ['training', 'held-out'] as const;
 export type RenderStyle = (typeof RENDER_STYLES)[number];
 
 /** What is in a cell, for drawing: a letter, `.` for free floor, and how to colour it. */
-export type CellLook = readonly [letter: string, kind: 'start' | 'goal' | 'obstacle' | 'floor'];
+export type CellMark = readonly [letter: string, kind: 'start' | 'goal' | 'obstacle' | 'floor'];
 
 /** A perception question and its true answer. */
 export interface Question {
@@ -132,7 +132,7 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   /** The perception questions with their answers, at most seven, derived facts included. Left out: nothing is asked. */
   questions?(instance: I): readonly Question[];
   /** What is in a cell, for boards drawn as text. */
-  cellLook(instance: I, cell: number): CellLook;
+  cellMark(instance: I, cell: number): CellMark;
   /** Whether a wall stands in the way of a move; left out in worlds without walls inside the board. */
   isWalled?(instance: I, cell: number, move: Action): boolean;
 

@@ -13,8 +13,8 @@ import { rollOut, studentWriter } from '../../mgsd/method/stages/rollout.js';
 import type { Rollout } from '../../mgsd/method/stages/rollout.js';
 import { distillationLoss, distillationStage, packRollouts } from '../../mgsd/method/stages/stage2.js';
 import type { StageSetting } from '../../mgsd/method/stages/stage.js';
-import { NO_NOISE, planTrace } from '../../mgsd/method/targets.js';
-import type { TrainingTrace } from '../../mgsd/method/targets.js';
+import { NO_NOISE, planExample } from '../../mgsd/method/targets.js';
+import type { TrainingExample } from '../../mgsd/method/targets.js';
 import { chooseVariant } from '../../mgsd/method/variants/choose.js';
 import type { Metrics } from '../../mgsd/method/stages/stage.js';
 import { cpu } from '../core/devices.js';
@@ -111,7 +111,10 @@ export function eagerDistillation(
 }
 
 /** A plan without noise whose targets name the action that it takes, and no other. */
-export function hardTrace(puzzle: Puzzle, random: Random): TrainingTrace {
-  const trace = planTrace(puzzle, random, NO_NOISE);
-  return { ...trace, targets: trace.targets.map((right, t) => (right.length > 1 ? [trace.inputs[t + 1]!] : right)) };
+export function hardExample(puzzle: Puzzle, random: Random): TrainingExample {
+  const example = planExample(puzzle, random, NO_NOISE);
+  return {
+    ...example,
+    targets: example.targets.map((right, t) => (right.length > 1 ? [example.inputs[t + 1]!] : right)),
+  };
 }

@@ -4,7 +4,7 @@ import type { NumberArray } from '../../../core/index.js';
 import { patchCount } from '../../../models/index.js';
 import type { ModelConfig } from '../../../models/index.js';
 import { cellOf, sizeOf, tokenName } from '../../../models/vocabulary.js';
-import { packTraces } from '../../method/packing.js';
+import { packExamples } from '../../method/packing.js';
 import type { Puzzle } from '../../method/puzzles.js';
 import { SPAN_RECAP } from '../../method/response.js';
 import { svgDocument } from '../../pictures/chart.js';
@@ -33,9 +33,9 @@ interface Look {
 const firstPatch = 2;
 
 /** One forward pass over greedy responses, with queries and keys of every layer kept. */
-async function looksOf({ model, images, traces, responses }: Rollouts): Promise<Look[]> {
+async function looksOf({ model, images, examples, responses }: Rollouts): Promise<Look[]> {
   const { config, device } = model;
-  const packed = packTraces(traces, 'image', model, images);
+  const packed = packExamples(examples, 'image', model, images);
   const layers = await device.scope(() =>
     noGrad(() => {
       const { table, maxLength, patches, ...rows } = device.fromHost(packed);
@@ -66,13 +66,13 @@ async function looksOf({ model, images, traces, responses }: Rollouts): Promise<
       .subarray(firstPatch, firstPatch + P);
   };
   let next = 0;
-  return traces.flatMap((trace, s) => {
+  return examples.flatMap((example, s) => {
     const first = next; // row of the sequence's first token
-    next += firstPatch + P + trace.inputs.length;
+    next += firstPatch + P + example.inputs.length;
     return responses[s]!.map((token, t) => ({
       puzzle: s,
       token,
-      isRecap: trace.spans[t] === SPAN_RECAP,
+      isRecap: example.spans[t] === SPAN_RECAP,
       patches: layers.map(qkv =>
         Array.from({ length: config.heads }, (_, head) => onPatches(qkv, head, first, firstPatch + P + t + 1)),
       ),

@@ -17,8 +17,8 @@ import { planningStage } from '../../method/stages/stage0.js';
 import { groundingStage } from '../../method/stages/stage1.js';
 import { distillationStage } from '../../method/stages/stage2.js';
 import type { Stage, StageSetting } from '../../method/stages/stage.js';
-import { relabelledTrace } from '../../method/targets.js';
-import type { TrainingTrace } from '../../method/targets.js';
+import { relabelledExample } from '../../method/targets.js';
+import type { TrainingExample } from '../../method/targets.js';
 import { lineChart } from '../../pictures/chart.js';
 import { readFile } from '../../runs/files.js';
 import { pretrainedPath } from '../../runs/package.js';
@@ -150,28 +150,28 @@ export interface Rollouts {
   readonly puzzles: readonly Puzzle[];
   readonly images: readonly Uint8Array[];
   readonly responses: readonly (readonly number[])[];
-  readonly traces: readonly TrainingTrace[];
+  readonly examples: readonly TrainingExample[];
 }
 
 /**
  * @param stream of the random numbers that choose the boards
- * @param look how they are drawn
+ * @param style how they are drawn
  * @param sampling default greedy
  */
 export async function pretrainedRollouts(
   { device, seed }: ExperimentOptions,
   count: number,
   stream: number,
-  look?: RenderStyle,
+  style?: RenderStyle,
   sampling: Partial<RespondOptions> = {},
 ): Promise<Rollouts> {
   const model = await loadModel(device, decodeCheckpoint(readFile(pretrainedPath())), { trainable: false });
   const world: World = createWorldByName('frozenlake');
   const instances = instancePool(world, 4, new Random(seed, stream, 4), { split: 'test', count });
   const puzzles = instances.map(instance => ({ world, instance }));
-  const images = renderPuzzles(puzzles, model.config, look);
+  const images = renderPuzzles(puzzles, model.config, style);
   const maxTokens = maximumResponseLength(world, 4);
   const responses = await respond(model, puzzles, 'image', { ...sampling, maxTokens, images });
-  const traces = puzzles.map((puzzle, i) => relabelledTrace(puzzle, responses[i]!));
-  return { model, puzzles, images, responses, traces };
+  const examples = puzzles.map((puzzle, i) => relabelledExample(puzzle, responses[i]!));
+  return { model, puzzles, images, responses, examples };
 }

@@ -1,7 +1,7 @@
 /** How noisy the gradient from one sampled token is, compared with the exact one, for a trained student. */
 import { noGrad, Random } from '../../../core/index.js';
 import type { NumberArray } from '../../../core/index.js';
-import { packTraces } from '../../method/packing.js';
+import { packExamples } from '../../method/packing.js';
 import { lineChart } from '../../pictures/chart.js';
 import { logSoftmax } from '../../runs/looks.js';
 import { pretrainedRollouts } from './classroom.js';
@@ -21,20 +21,26 @@ const floor = -12;
 async function positionsOf(options: ExperimentOptions): Promise<Position[]> {
   const { device, seed, effort } = options;
   const sampling = { temperature: 1, seed, stream: 41, step: 0 };
-  // A look that it was never trained on, so it makes mistakes.
-  const { model, images, traces } = await pretrainedRollouts(options, scaled(48, effort, 4), 40, 'held-out', sampling);
+  // A style that it was never trained on, so it makes mistakes.
+  const { model, images, examples } = await pretrainedRollouts(
+    options,
+    scaled(48, effort, 4),
+    40,
+    'held-out',
+    sampling,
+  );
   const [student, teacher] = await device.scope(() =>
     noGrad(() =>
       Promise.all([
-        model.forward(device.fromHost(packTraces(traces, 'image', model, images))).read(), // (N, V)
-        model.forward(device.fromHost(packTraces(traces, 'symbolic', model))).read(), // (N, V)
+        model.forward(device.fromHost(packExamples(examples, 'image', model, images))).read(), // (N, V)
+        model.forward(device.fromHost(packExamples(examples, 'symbolic', model))).read(), // (N, V)
       ]),
     ),
   );
   model.dispose();
   const V = model.config.vocabulary;
   const rowOf = (logits: NumberArray, row: number) => Float64Array.from(logits.subarray(row * V, (row + 1) * V));
-  const rows = traces.flatMap(({ targets }) => targets).length; // those behind them are padding
+  const rows = examples.flatMap(({ targets }) => targets).length; // those behind them are padding
   return Array.from({ length: rows }, (_, row) => ({
     logP: logSoftmax(rowOf(student, row)),
     logQ: logSoftmax(rowOf(teacher, row)).map(value => Math.max(value, floor)),

@@ -36,8 +36,8 @@ export async function stage2Metrics(
   byStudent: boolean,
 ): Promise<Metrics> {
   const [update, { losses, stats }] = await Promise.all([common, computed]);
-  const weights = rollouts.flatMap(({ trace }) => Array.from(trace.weights));
-  const spans = rollouts.flatMap(({ trace }) => Array.from(trace.spans));
+  const weights = rollouts.flatMap(({ example }) => Array.from(example.weights));
+  const spans = rollouts.flatMap(({ example }) => Array.from(example.spans));
   const ofSpan = (name: SpanName) => (row: number) => spans[row] === spanNumbers[name];
   const meanOf = (value: (row: number) => number, counts: (row: number) => boolean = () => true) => {
     let total = 0;
@@ -78,7 +78,7 @@ function sumOver(values: NumberArray, counts: (row: number) => boolean): number 
 
 function rolloutMetrics(rollouts: readonly Rollout[]): Metrics {
   const share = (counts: (rollout: Rollout) => boolean, of = rollouts) => of.filter(counts).length / of.length;
-  const groupOf = ({ trace: { puzzle } }: Rollout) => groupName({ world: puzzle.world, level: puzzle.instance.size });
+  const groupOf = ({ example: { puzzle } }: Rollout) => groupName({ world: puzzle.world, level: puzzle.instance.size });
   /** A share of each world and board size, `rolloutSuccess maze 4`. */
   const byGroup = (name: string, counts: (rollout: Rollout) => boolean) =>
     Object.fromEntries(

@@ -9,8 +9,8 @@ import { respond } from '../respond.js';
 import type { RespondOptions } from '../respond.js';
 import { maximumResponseLength, parseResponse } from '../response.js';
 import type { ParsedResponse } from '../response.js';
-import { relabelledTrace } from '../targets.js';
-import type { TrainingTrace } from '../targets.js';
+import { relabelledExample } from '../targets.js';
+import type { TrainingExample } from '../targets.js';
 import type { StageSetting } from './stage.js';
 
 /** One response, read once. */
@@ -21,7 +21,7 @@ export interface Rollout {
   /** What the world's rules make of it. */
   readonly reading: ParsedResponse;
   /** The same to train on: inputs are shifted by one behind BOS, and weights are 0 after the first fatal token. */
-  readonly trace: TrainingTrace;
+  readonly example: TrainingExample;
 }
 
 /** Writes a response to each puzzle: tokens after BOS. Images are (imageSize, imageSize, 3) bytes. */
@@ -48,7 +48,7 @@ export function readRollout(
   maskAfterFatal: boolean,
 ): Rollout {
   const reading = parseResponse(puzzle.world, puzzle.instance, response);
-  return { image, response, reading, trace: relabelledTrace(puzzle, response, maskAfterFatal, reading.walk) };
+  return { image, response, reading, example: relabelledExample(puzzle, response, maskAfterFatal, reading.walk) };
 }
 
 /** On-policy: the student writes what it samples from the images. */

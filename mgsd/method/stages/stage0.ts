@@ -6,7 +6,7 @@
 import { cosineLearningRate, Random } from '../../../core/index.js';
 import { packSupervised } from '../packing.js';
 import { drawPuzzles, streams } from '../puzzles.js';
-import { planTrace, toldPlan } from '../targets.js';
+import { planExample, toldPlan } from '../targets.js';
 import type { Stage, StageSetting } from './stage.js';
 import { supervisedLoss } from './supervision.js';
 import { Updates } from './updates.js';
@@ -22,9 +22,11 @@ export function planningStage(setting: StageSetting): Stage {
     step(step) {
       const random = new Random(config.seed, streams.stage0, step);
       const puzzles = drawPuzzles(groups, random, batch, balance);
-      const plain = puzzles.map(puzzle => planTrace(puzzle, random, noise, promptDropout));
-      const traces = plain.map(trace => (planContext > 0 && random.uniform() < planContext ? toldPlan(trace) : trace));
-      const inputs = packSupervised(traces, 'symbolic', planner, lossAverage);
+      const plain = puzzles.map(puzzle => planExample(puzzle, random, noise, promptDropout));
+      const examples = plain.map(example =>
+        planContext > 0 && random.uniform() < planContext ? toldPlan(example) : example,
+      );
+      const inputs = packSupervised(examples, 'symbolic', planner, lossAverage);
       const rates = { vision: 0, decoder: cosineLearningRate(step, { ...schedule, peak: learningRate }) };
       return Promise.resolve(updates.step(rates, inputs, batch => ({ loss: supervisedLoss(planner, batch) })));
     },

@@ -1,12 +1,12 @@
 /**
  * Stage 1, cold-start grounding (L_perc): from the image alone the student learns to write down the symbolic state it
  * sees. No plan for an image is in the targets: the response ends where the answer would begin. On request it also
- * answers the perception questions, and rehearses symbolic samples of stage 0.
+ * answers the perception questions, and rehearses symbolic examples of stage 0.
  */
 import { Random } from '../../../core/index.js';
 import { packSupervised } from '../packing.js';
 import { drawPuzzles, groupShares, streams } from '../puzzles.js';
-import { questionTrace, recapTrace } from '../targets.js';
+import { questionExample, recapExample } from '../targets.js';
 import { rehearse } from '../variants/rehearsal.js';
 import { gateOf } from './gate.js';
 import { ratesAt } from './stage.js';
@@ -27,7 +27,7 @@ export function groundingStage(setting: StageSetting): Stage {
     const random = new Random(seed, streams.questions, step);
     const puzzles = drawPuzzles(groups, random, Math.round(questions * batch), balance, shares);
     if (puzzles.length === 0) return [];
-    return [{ batch: packSupervised(puzzles.map(questionTrace), 'image', student, lossAverage), weight: questions }];
+    return [{ batch: packSupervised(puzzles.map(questionExample), 'image', student, lossAverage), weight: questions }];
   }
 
   return {
@@ -40,11 +40,11 @@ export function groundingStage(setting: StageSetting): Stage {
       const random = new Random(seed, streams.stage1, step);
       const shares = gate?.sharesAt(step, groups) ?? groupShares(groups);
       const puzzles = drawPuzzles(groups, random, batch, balance, shares);
-      const inputs = packSupervised(puzzles.map(recapTrace), 'image', student, lossAverage);
+      const inputs = packSupervised(puzzles.map(recapExample), 'image', student, lossAverage);
       const auxiliaries = [...answers(step, shares), ...rehearse(setting, 'stage1', step)];
       const rates = gate ? gate.ratesAt(step) : ratesAt(stage1, step);
       const compute = (batch: Parameters<typeof supervisedLoss>[1]) => ({ loss: supervisedLoss(student, batch) });
-      const { metrics } = updates.step(rates, inputs, compute, { auxiliaries });
+      const { metrics } = updates.step(rates, inputs, compute, auxiliaries);
       const verdict = await gate?.after(step, student);
       if (!verdict) return { metrics };
       return { metrics: metrics.then(values => ({ ...values, ...verdict.metrics })), notes: verdict.notes };

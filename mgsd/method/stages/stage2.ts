@@ -9,7 +9,7 @@
 import { divergenceStats, noGrad, sum } from '../../../core/index.js';
 import type { HostArray, Tensor } from '../../../core/index.js';
 import type { ModelInputs, VisionLanguageModel } from '../../../models/index.js';
-import { averagingWeights, packTraces, tokenWeights } from '../packing.js';
+import { packExamples, tokenWeights } from '../packing.js';
 import { chooseVariant } from '../variants/choose.js';
 import type { Teacher, TeacherInputs, Variant } from '../variants/choose.js';
 import { rehearse } from '../variants/rehearsal.js';
@@ -22,37 +22,36 @@ import { scalarInput, Updates } from './updates.js';
 
 /** What an update of stage 2 reads. */
 interface DistillationInputs<T> {
-  /** The images, followed by what was written. */
+  /** The images, each followed by its response. */
   readonly student: ModelInputs<T>;
-  /** The symbols, followed by the same. */
+  /** The symbols, each followed by the same response. */
   readonly teacher: TeacherInputs<T>;
-  /** What was written: i32 (N). */
+  /** The responses: i32 (N). */
   readonly tokens: T;
-  /** Weight of each token in the loss; they sum to 1: (N). */
+  /** Weight of each token in the loss; they sum to 1, and are 0 for the padding: (N). */
   readonly weights: T;
   /** Least log-probability of the teacher: (1). */
   readonly floor: T;
 }
 
-/** The host's half of an update: rollouts as arrays. */
+/** The host's half of an update: rollouts as arrays, padded to N tokens. */
 export function packRollouts(
   { config, student }: StageSetting,
   teacher: Teacher,
   rollouts: readonly Rollout[],
 ): DistillationInputs<HostArray> {
   const { teacherFloor, lossAverage } = config.stage2;
-  const traces = rollouts.map(({ trace }) => trace);
+  const examples = rollouts.map(({ example }) => example);
   const images = rollouts.map(({ image }) => image);
-  const pixels = packTraces(traces, 'image', student, images);
-  const rows = pixels.outputs.values.length; // N
+  const studentInputs = packExamples(examples, 'image', student, images);
+  const rows = studentInputs.outputs.values.length; // N
   const tokens = new Int32Array(rows); // zeros for the padding
   tokens.set(rollouts.flatMap(({ response }) => response));
-  const mask = traces.map(({ weights }) => weights);
   return {
-    student: pixels,
-    teacher: teacher.pack(traces, rows),
+    student: studentInputs,
+    teacher: teacher.pack(examples, rows),
     tokens: { values: tokens, dtype: 'i32' },
-    weights: tokenWeights(averagingWeights(traces, mask, lossAverage), rows, student.dtype),
+    weights: { values: tokenWeights(examples, lossAverage, rows), dtype: student.dtype },
     floor: scalarInput(teacherFloor, student),
   };
 }
@@ -61,12 +60,13 @@ export function packRollouts(
 export function distillationLoss(
   student: VisionLanguageModel,
   { teacher, divergence }: Pick<Variant, 'teacher' | 'divergence'>,
-  { student: seen, teacher: told, tokens, weights, floor }: DistillationInputs<Tensor>,
+  inputs: DistillationInputs<Tensor>,
 ): { readonly loss: Tensor; readonly losses: Tensor; readonly stats: Tensor } {
-  const q = noGrad(() => teacher.logits(told)); // (N, V)
-  const p = student.forward(seen); // (N, V)
-  const stats = divergenceStats(p, q, tokens, floor); // (N, fields)
-  const losses = divergence(p, q, { weights, floor, tokens, stats }); // (N)
+  const { tokens, weights, floor } = inputs;
+  const teacherLogits = noGrad(() => teacher.logits(inputs.teacher)); // (N, V)
+  const studentLogits = student.forward(inputs.student); // (N, V)
+  const stats = divergenceStats(studentLogits, teacherLogits, tokens, floor); // (N, fields)
+  const losses = divergence(studentLogits, teacherLogits, { weights, floor, tokens, stats }); // (N)
   return { loss: sum(losses), losses, stats };
 }
 
@@ -88,7 +88,7 @@ export function distillationStage(setting: StageSetting): DistillationStage {
       rates,
       packRollouts(setting, variant.teacher, rollouts),
       inputs => distillationLoss(student, variant, inputs),
-      { auxiliaries: rehearse(setting, 'stage2', step) },
+      rehearse(setting, 'stage2', step),
     );
     return stage2Metrics(metrics, values, rollouts, rates, stage2.writer === 'student');
   }

@@ -3,20 +3,12 @@
  * The host's half of an update, a tree of arrays, goes in; numbers come out. In between there are only launches.
  */
 import { add, mul, Recorder, stateFields, sum } from '../../../core/index.js';
-import type { AdamW, Device, HostArray, NumberArray, Tensor, Tensors } from '../../../core/index.js';
+import type { AdamW, HostArray, NumberArray, Tensor, Tensors } from '../../../core/index.js';
 import type { VisionLanguageModel } from '../../../models/index.js';
 import { groupRates } from './stage.js';
 import type { Metrics, Rates, StageSetting } from './stage.js';
 import { supervisedLoss } from './supervision.js';
 import type { Auxiliary } from './supervision.js';
-
-/**
- * Whether steps are replayed by default: on webgpu, where an eager launch costs more than most kernels, and on wasm,
- * where replay gains a few percent (bench/replay.ts); not on cpu, the device to read and debug on.
- */
-export function replaysByDefault(device: Device): boolean {
-  return device.capabilities.replays;
-}
 
 /** What an update computes: the scalar to minimise, and any other tensors to read. */
 interface Computed {
@@ -26,14 +18,6 @@ interface Computed {
 /** The values of those other tensors. */
 type Values<R> = { readonly [Name in keyof Omit<R, 'loss'>]: NumberArray };
 
-/** More about an update. */
-export interface UpdateOptions {
-  /** Supervision whose loss is added, in this order. */
-  readonly auxiliaries?: readonly Auxiliary[];
-  /** Launches at the end of the update. */
-  readonly after?: (() => void) | undefined;
-}
-
 /** The updates of a stage. */
 export class Updates {
   readonly recorder: Recorder;
@@ -42,7 +26,9 @@ export class Updates {
 
   constructor({ optimizer, student, replay }: Pick<StageSetting, 'optimizer' | 'student' | 'replay'>) {
     const { device } = student;
-    this.recorder = new Recorder(device, { enabled: replay ?? replaysByDefault(device) });
+    // replay pays on webgpu, where an eager launch costs more than most kernels, and gains a few percent on wasm
+    // (bench/replay.ts); cpu is the device to read and debug on
+    this.recorder = new Recorder(device, { enabled: replay ?? device.capabilities.replays });
     this.#optimizer = optimizer;
     this.#student = student;
   }
@@ -51,22 +37,23 @@ export class Updates {
    * One update.
    * @param inputs all numbers that change from step to step
    * @param compute launches only: from the inputs, now on the device, to the loss
+   * @param auxiliaries supervision whose loss is added, in this order
    * @returns loss, norm of the gradient and number of skipped updates; and what else `compute` returned
    */
   step<I extends object, R extends Computed>(
     rates: Rates,
     inputs: I,
     compute: (inputs: Tensors<I>) => R,
-    { auxiliaries = [], after }: UpdateOptions = {},
+    auxiliaries: readonly Auxiliary[] = [],
   ): { readonly metrics: Promise<Metrics>; readonly values: Promise<Values<R>> } {
     const [optimizer, student] = [this.#optimizer, this.#student];
-    const groups = optimizer.setRates(groupRates(rates));
+    const key = optimizer.setRates(groupRates(rates)); // frozen groups launch nothing, so they need another recording
     const tree = {
       main: inputs,
       auxiliaries: auxiliaries.map(({ batch, weight }) => ({ batch, weight: scalarInput(weight, student) })),
     };
     return this.recorder.device.scope(() => {
-      const computed = this.recorder.run(groups, tree, ({ main, auxiliaries: others }) => {
+      const computed = this.recorder.run(key, tree, ({ main, auxiliaries: others }) => {
         const result = compute(main);
         const loss = others.reduce(
           (total, { batch, weight }) => add(total, sum(mul(supervisedLoss(student, batch), weight))),
@@ -74,14 +61,13 @@ export class Updates {
         ); // ()
         optimizer.backward(loss);
         optimizer.update();
-        after?.();
         return { ...result, loss };
       });
       return { metrics: readMetrics(computed.loss, optimizer), values: readValues(computed) };
     });
   }
 
-  /** Frees what recordings hold. */
+  /** Frees the recordings. */
   dispose(): void {
     this.recorder.dispose();
   }

@@ -5,11 +5,11 @@
 import { reverseKl } from '../../../core/index.js';
 import type { HostArray, Tensor } from '../../../core/index.js';
 import type { ModelInputs, VisionLanguageModel } from '../../../models/index.js';
-import { packTraces } from '../packing.js';
+import { packExamples } from '../packing.js';
 import { studentWriter } from '../stages/rollout.js';
 import type { Writer } from '../stages/rollout.js';
 import type { StageSetting } from '../stages/stage.js';
-import type { Context, TrainingTrace } from '../targets.js';
+import type { Context, TrainingExample } from '../targets.js';
 import { forwardDivergence, sampledDivergence } from './divergences.js';
 import { oracleTeacher, teacherWriter } from './teachers.js';
 
@@ -26,7 +26,7 @@ export interface TeacherInputs<T> {
  */
 export interface Teacher {
   /** The host's half. @param rows N, padding included */
-  pack(traces: readonly TrainingTrace[], rows: number): TeacherInputs<HostArray>;
+  pack(examples: readonly TrainingExample[], rows: number): TeacherInputs<HostArray>;
   /** The device's half: (N, V). */
   logits(inputs: TeacherInputs<Tensor>): Tensor;
 }
@@ -61,9 +61,9 @@ const reverseDivergence: Divergence = (student, teacher, { weights, floor }) =>
 /** A model that reads symbols: the planner of stage 0, or (`synced`) the student of the moment. */
 export function modelTeacher(model: VisionLanguageModel, context: Context): Teacher {
   return {
-    pack(traces) {
-      const told = traces.map(trace => ({ ...trace, shows: context }));
-      return { sequences: packTraces(told, 'symbolic', model) };
+    pack(examples) {
+      const told = examples.map(example => ({ ...example, shows: context }));
+      return { sequences: packExamples(told, 'symbolic', model) };
     },
     logits: ({ sequences }) => model.forward(sequences!), // (N, V)
   };

@@ -5,7 +5,7 @@
 import { Random } from '../../../core/index.js';
 import { packSupervised } from '../packing.js';
 import { drawPuzzles, streams } from '../puzzles.js';
-import { NO_NOISE, planTrace } from '../targets.js';
+import { NO_NOISE, planExample } from '../targets.js';
 import { ratesAt } from '../stages/stage.js';
 import type { Stage, StageSetting } from '../stages/stage.js';
 import { supervisedLoss } from '../stages/supervision.js';
@@ -25,8 +25,8 @@ export function directStage(setting: StageSetting): Stage {
     step(step) {
       const random = new Random(config.seed, streams.direct, step);
       const puzzles = drawPuzzles(groups, random, batch, stage2.balance);
-      const traces = puzzles.map(puzzle => planTrace(puzzle, random, NO_NOISE));
-      const inputs = packSupervised(traces, 'image', student, lossAverage);
+      const examples = puzzles.map(puzzle => planExample(puzzle, random, NO_NOISE));
+      const inputs = packSupervised(examples, 'image', student, lossAverage);
       const rates = ratesAt({ ...stage1, steps }, step);
       return Promise.resolve(updates.step(rates, inputs, batch => ({ loss: supervisedLoss(student, batch) })));
     },

@@ -2,7 +2,7 @@
 import { Random } from '../../../core/index.js';
 import { packSupervised } from '../packing.js';
 import { drawPuzzles, streams } from '../puzzles.js';
-import { planTrace } from '../targets.js';
+import { planExample } from '../targets.js';
 import type { Auxiliary } from '../stages/supervision.js';
 import type { StageSetting } from '../stages/stage.js';
 
@@ -17,8 +17,8 @@ export function rehearse(
   if (count === 0) return [];
   const { balance, noise, promptDropout, lossAverage } = config.stage0;
   const random = new Random(config.seed, streams.rehearsal[stage], step);
-  const traces = drawPuzzles(groups, random, count, balance).map(puzzle =>
-    planTrace(puzzle, random, noise, promptDropout),
+  const examples = drawPuzzles(groups, random, count, balance).map(puzzle =>
+    planExample(puzzle, random, noise, promptDropout),
   );
-  return [{ batch: packSupervised(traces, 'symbolic', student, lossAverage), weight: replay }];
+  return [{ batch: packSupervised(examples, 'symbolic', student, lossAverage), weight: replay }];
 }

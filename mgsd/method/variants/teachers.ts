@@ -17,10 +17,10 @@ export function oracleTeacher({ config, student }: Pick<StageSetting, 'config' |
   // off the floor itself, so that rounding makes no token of it count as clamped
   const other = config.stage2.teacherFloor + 1e-3;
   return {
-    pack(traces, rows) {
+    pack(examples, rows) {
       const values = new Float64Array(rows * V);
-      traces
-        .flatMap(trace => trace.targets)
+      examples
+        .flatMap(example => example.targets)
         .forEach((targets, row) => {
           const each = Math.log((1 - (V - targets.length) * Math.exp(other)) / targets.length);
           values.fill(other, row * V, (row + 1) * V);

@@ -2,16 +2,16 @@
 
 import { TASK_FROZENLAKE } from '../../../models/vocabulary.js';
 import { MOVES, checkSize, movesToward, smallestForm } from '../grid.js';
-import { createRenderer } from '../looks.js';
+import { createRenderer } from '../styles.js';
 import { createWorld, type World } from '../world.js';
 import { generateFrozenLake, holeLimit, parseFrozenLakeOptions } from './generator.js';
 import { questions, readRecap, recap } from './recap.js';
-import { cellLook, mapRows, step, type FrozenLakeInstance } from './rules.js';
-import { LOOKS, placements } from './sprites.js';
+import { cellMark, mapRows, step, type FrozenLakeInstance } from './rules.js';
+import { STYLES, placements } from './sprites.js';
 
 const title = 'FrozenLake';
 const instanceKey = (instance: FrozenLakeInstance): string => `frozenlake:${mapRows(instance).join('/')}`;
-const render = createRenderer({ title, looks: LOOKS, placements, instanceKey });
+const render = createRenderer({ title, styles: STYLES, placements, instanceKey });
 
 /** FrozenLake with these generator options (see generator.ts); an Error lists wrong ones. */
 export function createFrozenLake(rawOptions?: unknown): World<FrozenLakeInstance> {
@@ -45,7 +45,7 @@ export function createFrozenLake(rawOptions?: unknown): World<FrozenLakeInstance
     maximumRecapLength: level => 3 + holeLimit(options, level),
     recapFields: ['size', 'start', 'goal', 'holes'],
     questions,
-    cellLook,
+    cellMark,
 
     start: instance => instance.start,
     isGoal: (instance, state) => state === instance.goal,

@@ -4,7 +4,7 @@
  */
 
 import { boardRows, checkSize, neighbour, onBoard, type Action } from '../grid.js';
-import type { CellLook, PlanState, StepResult, WorldInstance } from '../world.js';
+import type { CellMark, PlanState, StepResult, WorldInstance } from '../world.js';
 
 export interface FrozenLakeInstance extends WorldInstance {
   readonly start: number;
@@ -37,7 +37,7 @@ export function step(instance: FrozenLakeInstance, state: PlanState, action: Act
   return { verdict: next === instance.goal ? 'goal' : 'ok', next };
 }
 
-export function cellLook({ start, goal, holes }: FrozenLakeInstance, cell: number): CellLook {
+export function cellMark({ start, goal, holes }: FrozenLakeInstance, cell: number): CellMark {
   if (cell === start) return ['S', 'start'];
   if (cell === goal) return ['G', 'goal'];
   return holes.includes(cell) ? ['H', 'obstacle'] : ['.', 'floor'];
@@ -45,5 +45,5 @@ export function cellLook({ start, goal, holes }: FrozenLakeInstance, cell: numbe
 
 /** The map as `size` rows of S(tart), G(oal), H(ole) and F(rozen). */
 export function mapRows(instance: FrozenLakeInstance): string[] {
-  return boardRows(instance.size, cell => cellLook(instance, cell)[0].replace('.', 'F'));
+  return boardRows(instance.size, cell => cellMark(instance, cell)[0].replace('.', 'F'));
 }

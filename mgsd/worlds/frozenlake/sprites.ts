@@ -2,7 +2,7 @@
 
 import { box, ellipse, polygon, type Colour, type Placement, type SpriteSheet } from '../canvas.js';
 import { colOf, rowOf } from '../grid.js';
-import type { Look } from '../looks.js';
+import type { Style } from '../styles.js';
 import type { FrozenLakeInstance } from './rules.js';
 
 type FrozenLakeSprite = 'hole' | 'start' | 'goal';
@@ -119,7 +119,7 @@ function heldOutSheet(side: number, version: number): SpriteSheet<FrozenLakeSpri
   };
 }
 
-export const LOOKS = {
+export const STYLES = {
   training: { versions: 1, loose: [], sheet: () => TRAINING_SHEET },
   'held-out': { versions: 4, loose: ['hole', 'start', 'goal'], sheet: heldOutSheet },
-} as const satisfies Record<string, Look<FrozenLakeSprite>>;
+} as const satisfies Record<string, Style<FrozenLakeSprite>>;

@@ -3,12 +3,12 @@
 import { TASK_MAZE } from '../../../models/vocabulary.js';
 import { BUCKETS, bucketedGenerator } from '../buckets.js';
 import { DOWN, MOVES, RIGHT, cellAt, movesToward, smallestForm, type Action } from '../grid.js';
-import { createRenderer } from '../looks.js';
+import { createRenderer } from '../styles.js';
 import { createWorld, type World } from '../world.js';
 import { MAXIMUM_DRAWS, bucketOf, drawMaze } from './generator.js';
 import { questions, readRecap, recap } from './recap.js';
-import { cellLook, isOpen, step, type MazeInstance } from './rules.js';
-import { LOOKS, placements } from './sprites.js';
+import { cellMark, isOpen, step, type MazeInstance } from './rules.js';
+import { STYLES, placements } from './sprites.js';
 
 const title = 'Maze';
 const instanceKey = ({ size, walls, start, target }: MazeInstance): string =>
@@ -20,7 +20,7 @@ const layoutKey = (instance: MazeInstance): string => {
   const form = smallestForm(instance.size, (cell, moves) => open(cell, moves[RIGHT]) + open(cell, moves[DOWN]));
   return `maze:${instance.size}:${form}`;
 };
-const render = createRenderer({ title, looks: LOOKS, placements, instanceKey });
+const render = createRenderer({ title, styles: STYLES, placements, instanceKey });
 
 /** Maze with these generator options (see buckets.ts); an Error lists wrong ones. */
 export function createMaze(rawOptions?: unknown): World<MazeInstance> {
@@ -51,7 +51,7 @@ export function createMaze(rawOptions?: unknown): World<MazeInstance> {
       return cell >= 0 && cell < size * size ? cellAt(Math.floor(cell / size), cell % size) : -1;
     },
     questions,
-    cellLook,
+    cellMark,
     isWalled: (instance, cell, move) => move < MOVES.length && !isOpen(instance, cell, move),
 
     start: instance => instance.start,

@@ -4,7 +4,7 @@
  */
 
 import { MOVES, boardCells, cellText, checkSize, colOf, neighbour, onBoard, rowOf, type Action } from '../grid.js';
-import type { CellLook, PlanState, StepResult, WorldInstance } from '../world.js';
+import type { CellMark, PlanState, StepResult, WorldInstance } from '../world.js';
 
 export interface MazeInstance extends WorldInstance {
   readonly start: number;
@@ -86,7 +86,7 @@ export function step(instance: MazeInstance, state: PlanState, action: Action): 
   return { verdict: next === instance.target ? 'goal' : 'ok', next };
 }
 
-export function cellLook({ start, target }: MazeInstance, cell: number): CellLook {
+export function cellMark({ start, target }: MazeInstance, cell: number): CellMark {
   if (cell === start) return ['S', 'start'];
   return cell === target ? ['T', 'goal'] : ['.', 'floor'];
 }

@@ -10,7 +10,7 @@
 
 import { box, ellipse, polygon, type Colour, type Placement, type Sprite, type SpriteSheet } from '../canvas.js';
 import { DOWN, LEFT, MOVES, RIGHT, UP, boardCells, colOf, rowOf, type Action } from '../grid.js';
-import type { Look } from '../looks.js';
+import type { Style } from '../styles.js';
 import { isOpen, type MazeInstance } from './rules.js';
 
 type MazeSprite = 'start' | 'target' | 'north' | 'south' | 'west' | 'east';
@@ -63,7 +63,7 @@ function sheet({ wall, line }: Measures, colours: Colours, start: Sprite, target
 const YELLOW: Colour = [255, 220, 0];
 const BLUE: Colour = [0, 64, 255];
 
-const training: Look<MazeSprite> = {
+const training: Style<MazeSprite> = {
   versions: 1,
   loose: [],
   sheet: side => {
@@ -78,7 +78,7 @@ const training: Look<MazeSprite> = {
 };
 
 /** Walls of dark stone or wood between sandy floors, narrower than in training; an amber diamond and a navy square. */
-const heldOut: Look<MazeSprite> = {
+const heldOut: Style<MazeSprite> = {
   versions: 4,
   loose: ['start', 'target'],
   sheet: (side, version) => {
@@ -102,4 +102,4 @@ const heldOut: Look<MazeSprite> = {
   },
 };
 
-export const LOOKS = { training, 'held-out': heldOut } as const;
+export const STYLES = { training, 'held-out': heldOut } as const;

@@ -13,12 +13,12 @@ import {
   smallestForm,
   type Action,
 } from '../grid.js';
-import { createRenderer } from '../looks.js';
+import { createRenderer } from '../styles.js';
 import { createWorld, type PlanState, type World } from '../world.js';
 import { MAXIMUM_DRAWS, bucketOf, drawMiniBehaviour } from './generator.js';
 import { questions, readRecap, recap } from './recap.js';
-import { DONE, cellLook, checkBoard, distanceToTable, isCarrying, step, type MiniBehaviourInstance } from './rules.js';
-import { LOOKS, placements } from './sprites.js';
+import { DONE, cellMark, checkBoard, distanceToTable, isCarrying, step, type MiniBehaviourInstance } from './rules.js';
+import { STYLES, placements } from './sprites.js';
 
 const title = 'MiniBehaviour';
 const instanceKey = ({ size, printer, table, agent }: MiniBehaviourInstance): string =>
@@ -28,7 +28,7 @@ const layoutKey = ({ size, printer, table }: MiniBehaviourInstance): string => {
   const letter = (cell: number) => (cell === printer ? 'P' : distanceToTable(table, cell) === 0 ? 'T' : 'F');
   return `minibehaviour:${size}:${smallestForm(size, letter)}`;
 };
-const render = createRenderer({ title, looks: LOOKS, placements, instanceKey });
+const render = createRenderer({ title, styles: STYLES, placements, instanceKey });
 
 /** The longest of all shortest plans by board side, from solving every puzzle of that side. */
 const LONGEST_PLANS: Readonly<Record<number, number>> = { 3: 3, 4: 10, 5: 11, 6: 15, 7: 19, 8: 23 };
@@ -78,7 +78,7 @@ export function createMiniBehaviour(rawOptions?: unknown): World<MiniBehaviourIn
     maximumRecapLength: () => 4,
     recapFields: ['size', 'agent', 'printer', 'table'],
     questions,
-    cellLook,
+    cellMark,
 
     start: instance => instance.agent,
     isGoal: (_, state) => state >= DONE,

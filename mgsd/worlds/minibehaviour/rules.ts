@@ -21,7 +21,7 @@ import {
   rowOf,
   type Action,
 } from '../grid.js';
-import type { CellLook, PlanState, StepResult, WorldInstance } from '../world.js';
+import type { CellMark, PlanState, StepResult, WorldInstance } from '../world.js';
 
 export interface MiniBehaviourInstance extends WorldInstance {
   readonly agent: number;
@@ -126,7 +126,7 @@ export function legalMoves(instance: MiniBehaviourInstance): Action[] {
   return MOVES.filter(move => step(instance, instance.agent, move).verdict !== 'fatal');
 }
 
-export function cellLook({ agent, printer, table }: MiniBehaviourInstance, cell: number): CellLook {
+export function cellMark({ agent, printer, table }: MiniBehaviourInstance, cell: number): CellMark {
   if (cell === agent) return ['A', 'start'];
   if (cell === printer) return ['P', 'goal'];
   return distanceToTable(table, cell) === 0 ? ['T', 'obstacle'] : ['.', 'floor'];
@@ -134,5 +134,5 @@ export function cellLook({ agent, printer, table }: MiniBehaviourInstance, cell:
 
 /** The board as `size` rows of A(gent), P(rinter), T(able) and `.` for free floor. */
 export function gridRows(instance: MiniBehaviourInstance): string[] {
-  return boardRows(instance.size, cell => cellLook(instance, cell)[0]);
+  return boardRows(instance.size, cell => cellMark(instance, cell)[0]);
 }

@@ -6,7 +6,7 @@
 
 import { box, ellipse, polygon, type Colour, type Placement, type Shape, type SpriteSheet } from '../canvas.js';
 import { colOf, rowOf } from '../grid.js';
-import type { Look } from '../looks.js';
+import type { Style } from '../styles.js';
 import { tableCells, type MiniBehaviourInstance } from './rules.js';
 
 type MiniBehaviourSprite = 'agent' | 'printer' | 'table';
@@ -22,7 +22,7 @@ const floor = (line: number, lineColour: Colour, colour: Colour): readonly Shape
   box(line, line, 1, 1, colour),
 ];
 
-const training: Look<MiniBehaviourSprite> = {
+const training: Style<MiniBehaviourSprite> = {
   versions: 1,
   loose: [],
   sheet: side => {
@@ -47,7 +47,7 @@ const training: Look<MiniBehaviourSprite> = {
 /**
  * A slate floor with broad or faint lines, a darker table without gaps, a crimson disc with a nose, a pale grey device.
  */
-const heldOut: Look<MiniBehaviourSprite> = {
+const heldOut: Style<MiniBehaviourSprite> = {
   versions: 4,
   loose: ['agent', 'printer'],
   sheet: (side, version): SpriteSheet<MiniBehaviourSprite> => {
@@ -83,4 +83,4 @@ const heldOut: Look<MiniBehaviourSprite> = {
   },
 };
 
-export const LOOKS = { training, 'held-out': heldOut } as const;
+export const STYLES = { training, 'held-out': heldOut } as const;

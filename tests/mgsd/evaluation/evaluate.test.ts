@@ -9,7 +9,7 @@ import { packSupervised } from '../../../mgsd/method/packing.js';
 import { supervisedLoss } from '../../../mgsd/method/stages/supervision.js';
 import { oracleResponse } from '../../../mgsd/method/response.js';
 import { miniature } from '../../models/miniature.js';
-import { groups, hardTrace } from '../miniature-run.js';
+import { groups, hardExample } from '../miniature-run.js';
 
 describe('evaluation of a model that knows eight boards by heart, from their images', () => {
   const [group] = groups;
@@ -22,8 +22,8 @@ describe('evaluation of a model that knows eight boards by heart, from their ima
     const config = { ...miniature, imageSize: 24, patchSize: 8, visionWidth: 32, width: 32 };
     model = new VisionLanguageModel(wasm, config).initialize(1);
     const optimizer = new AdamW(model.parameters, { noDecay: noDecayGroups, weightDecay: 0 });
-    const traces = puzzles.map(puzzle => hardTrace(puzzle, new Random(3)));
-    const batch = packSupervised(traces, 'image', model, 'world');
+    const examples = puzzles.map(puzzle => hardExample(puzzle, new Random(3)));
+    const batch = packSupervised(examples, 'image', model, 'world');
     const rates = Object.fromEntries([...model.parameters.groups.keys()].map(name => [name, 5e-3]));
     for (let step = 0, loss = Infinity; step < 600 && loss > 0.002; step++)
       loss = await wasm.scope(() => {

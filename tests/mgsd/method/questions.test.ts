@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Random } from '../../../core/index.js';
 import { BOS, EOS, NONE, cellIndexToken, questionToken, tokensToText } from '../../../models/vocabulary.js';
 import { judgeAnswers, maximumQuestionLength, questionResponse } from '../../../mgsd/method/questions.js';
-import { questionTrace } from '../../../mgsd/method/targets.js';
+import { questionExample } from '../../../mgsd/method/targets.js';
 import { createFrozenLake } from '../../../mgsd/worlds/frozenlake/frozenlake.js';
 import { createMaze } from '../../../mgsd/worlds/maze/maze.js';
 import { createMiniBehaviour } from '../../../mgsd/worlds/minibehaviour/minibehaviour.js';
@@ -59,7 +59,7 @@ describe('the perception questions', () => {
   });
 
   it('are learnt from BOS to EOS', () => {
-    const { inputs, targets } = questionTrace({ world: lake, instance: board });
+    const { inputs, targets } = questionExample({ world: lake, instance: board });
     expect([...inputs.slice(0, 2)]).toEqual([BOS, questionToken(1)]);
     expect(targets.flat()).toEqual([...inputs.slice(1), EOS]);
   });

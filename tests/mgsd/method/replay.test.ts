@@ -7,7 +7,7 @@ import { drawPuzzles } from '../../../mgsd/method/puzzles.js';
 import { packSequences, packSupervised } from '../../../mgsd/method/packing.js';
 import { presets } from '../../../mgsd/method/presets.js';
 import { supervisedLoss } from '../../../mgsd/method/stages/supervision.js';
-import { planTrace } from '../../../mgsd/method/targets.js';
+import { planExample } from '../../../mgsd/method/targets.js';
 import { cpu } from '../../core/devices.js';
 import { randomModel } from '../../models/miniature.js';
 import { groups } from '../miniature-run.js';
@@ -26,11 +26,11 @@ describe('recorded updates on wasm', () => {
 describe('padding to buckets', () => {
   const random = new Random(3);
   const puzzles = drawPuzzles(groups, random, 5);
-  const traces = puzzles.map(puzzle => planTrace(puzzle, random, presets.tiny.stage0.noise));
+  const examples = puzzles.map(puzzle => planExample(puzzle, random, presets.tiny.stage0.noise));
 
   it('adds rows and outputs that name nothing, in a sequence of their own', () => {
     const model = randomModel(cpu, 1);
-    const packed = packSequences(traces, 'symbolic', model.config);
+    const packed = packSequences(examples, 'symbolic', model.config);
     const padded = padBatch(packed);
     expect(padded.table.rows % 64).toBe(0);
     expect(padded.outputs.length % 64).toBe(0);
@@ -45,8 +45,8 @@ describe('padding to buckets', () => {
   it.each(['image', 'symbolic'] as const)('changes neither loss nor gradients of %s batches', async mode => {
     const gradients = async (isPadded: boolean) => {
       const model = randomModel(cpu, 1, { dtype: 'f64' });
-      const padded = packSupervised(traces, mode, model, 'world');
-      const batch = packSequences(traces, mode, model.config);
+      const padded = packSupervised(examples, mode, model, 'world');
+      const batch = packSequences(examples, mode, model.config);
       const rows = batch.outputs.length;
       const V = model.config.vocabulary;
       const cut = ({ values, ...array }: HostArray, length: number, shape: readonly number[]): HostArray => ({

@@ -11,13 +11,13 @@ import { presets } from '../../../mgsd/method/presets.js';
 import { distillationStage } from '../../../mgsd/method/stages/stage2.js';
 import { supervisedLoss } from '../../../mgsd/method/stages/supervision.js';
 import { Updates } from '../../../mgsd/method/stages/updates.js';
-import { planTrace } from '../../../mgsd/method/targets.js';
+import { planExample } from '../../../mgsd/method/targets.js';
 import { randomModel } from '../../models/miniature.js';
 import { groups, miniatureConfig } from '../miniature-run.js';
 
-function tracesOf(step: number, count = 3) {
+function examplesOf(step: number, count = 3) {
   const random = new Random(7, 1, step);
-  return drawPuzzles(groups, random, count).map(puzzle => planTrace(puzzle, random, presets.tiny.stage0.noise));
+  return drawPuzzles(groups, random, count).map(puzzle => planExample(puzzle, random, presets.tiny.stage0.noise));
 }
 
 const ratesAt = (step: number) => ({ vision: 0.003 / (1 + step), decoder: 0.006 / (1 + step) });
@@ -34,11 +34,11 @@ export function testReplayedStages(device: () => Device, steps: number): void {
       const losses: number[] = [];
       for (let step = 0; step < steps; step++) {
         // an image batch with a symbolic one beside it, of other sizes in every step
-        const images = packSupervised(tracesOf(step % 4), 'image', model, 'world');
-        const symbols = packSupervised(tracesOf(100 + (step % 4), 2), 'symbolic', model, 'world');
+        const images = packSupervised(examplesOf(step % 4), 'image', model, 'world');
+        const symbols = packSupervised(examplesOf(100 + (step % 4), 2), 'symbolic', model, 'world');
         const auxiliaries = [{ batch: symbols, weight: 1 / (2 + step) }];
         const compute = (batch: SupervisedInputs<Tensor>) => ({ loss: supervisedLoss(model, batch) });
-        losses.push((await updates.step(ratesAt(step), images, compute, { auxiliaries }).metrics)['loss']!);
+        losses.push((await updates.step(ratesAt(step), images, compute, auxiliaries).metrics)['loss']!);
       }
       const { replays } = updates.recorder.statistics;
       const result = { losses, values: Array.from(await model.parameters.flat.read()) };

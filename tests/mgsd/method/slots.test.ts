@@ -3,9 +3,9 @@ import { Random } from '../../../core/index.js';
 import { generate, patchCount, VisionLanguageModel } from '../../../models/index.js';
 import { cellIndexToken, MODE_PLAN, sizeToken, TASK_MAZE } from '../../../models/vocabulary.js';
 import type { Puzzle } from '../../../mgsd/method/puzzles.js';
-import { generationSlots, packTraces, patchTensor, promptOf, renderPuzzles } from '../../../mgsd/method/packing.js';
+import { generationSlots, packExamples, patchTensor, promptOf, renderPuzzles } from '../../../mgsd/method/packing.js';
 import { responseSlots, symbolicPrompt, symbolicPromptSlots } from '../../../mgsd/method/response.js';
-import { relabelledTrace } from '../../../mgsd/method/targets.js';
+import { relabelledExample } from '../../../mgsd/method/targets.js';
 import { createWorldByName } from '../../../mgsd/worlds/registry.js';
 import { cpu } from '../../core/devices.js';
 import { miniature } from '../../models/miniature.js';
@@ -48,8 +48,8 @@ describe('slots: the cells that tokens stand for by their place', () => {
     const responses = await written(slots);
     expect(responses.some(tokens => tokens[0] === sizeToken(4) || tokens[0] === sizeToken(3))).toBe(true);
 
-    const traces = puzzles.map((puzzle, i) => relabelledTrace(puzzle, responses[i]!));
-    const packed = packTraces(traces, mode, model);
+    const examples = puzzles.map((puzzle, i) => relabelledExample(puzzle, responses[i]!));
+    const packed = packExamples(examples, mode, model);
     expect(packed.slotRows).toBeDefined();
     const logits = await cpu.scope(() => model.forward(cpu.fromHost(packed)).read());
     const V = config.vocabulary;

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { AdamW, divergenceFields, gradcheck, mul } from '../../../core/index.js';
 import type { Tensor } from '../../../core/index.js';
 import type { RunConfig } from '../../../mgsd/method/config.js';
-import { packTraces } from '../../../mgsd/method/packing.js';
+import { packExamples } from '../../../mgsd/method/packing.js';
 import { oracleResponse, SPAN_ACTION, SPAN_CELL, SPAN_RECAP } from '../../../mgsd/method/response.js';
 import { readRollout } from '../../../mgsd/method/stages/rollout.js';
 import type { Rollout } from '../../../mgsd/method/stages/rollout.js';
@@ -115,7 +115,7 @@ describe('on whole responses', () => {
     ['forward_kl', 'forwardKl'],
   ] as const)('the loss is the mean of the %s by token, and padding counts nothing', async (divergence, name) => {
     const { loss, losses, field } = await evaluate(rollouts, { divergence });
-    const mask = rollouts.flatMap(({ trace }) => Array.from(trace.weights));
+    const mask = rollouts.flatMap(({ example }) => Array.from(example.weights));
     const count = mask.reduce((a, w) => a + w, 0);
     expect(count).toBe(mask.length - 2); // what was written behind EOS counts nothing
     expect(losses.length).toBeGreaterThan(mask.length); // there is padding
@@ -146,8 +146,8 @@ describe('on whole responses', () => {
   });
 
   it('a sequence that is masked altogether does not count', async () => {
-    const { trace } = rollouts[1]!;
-    const masked = { ...rollouts[1]!, trace: { ...trace, weights: trace.weights.map(() => 0) } };
+    const { example } = rollouts[1]!;
+    const masked = { ...rollouts[1]!, example: { ...example, weights: example.weights.map(() => 0) } };
     const [alone, both] = [await evaluate([rollouts[0]!]), await evaluate([rollouts[0]!, masked])];
     expect(both.loss).toBeCloseTo(alone.loss, 9);
     expectSame(both.gradient, alone.gradient);
@@ -172,11 +172,11 @@ describe('what is logged', () => {
     const metrics = await metricsOf({});
     const { lossRecap, lossAction, lossCell, loss } = metrics;
     expect(lossRecap! + lossAction! + lossCell!).toBeCloseTo(loss!, 5);
-    const spans = rollouts.flatMap(({ trace }) => [...trace.spans]);
+    const spans = rollouts.flatMap(({ example }) => [...example.spans]);
     const counts = [SPAN_RECAP, SPAN_ACTION, SPAN_CELL].map(span => spans.filter(s => s === span).length);
     const kls = ['Recap', 'Action', 'Cell'].map(name => metrics[`reverseKl${name}`]!);
     const total = counts.reduce((a, b) => a + b, 0);
-    expect(rollouts.every(({ trace }) => trace.weights.every(w => w === 1))).toBe(true);
+    expect(rollouts.every(({ example }) => example.weights.every(w => w === 1))).toBe(true);
     expect(kls.reduce((a, kl, i) => a + kl * counts[i]!, 0) / total).toBeCloseTo(metrics['reverseKl']!, 5);
     expect(metrics).toMatchObject({ visionRate: 2e-4, decoderRate: 1e-4, rolloutSuccess: 0.5, truncated: 0.5 });
     const lengths = rollouts.map(({ response }) => response.length);
@@ -192,7 +192,7 @@ describe('what is logged', () => {
 
 it('packs what the student sees as images: its own forward pass gives the statistics', async () => {
   const [rollout] = rolloutsOf([oracleTokens(0)]);
-  const packed = packTraces([rollout!.trace], 'image', student, [rollout!.image]);
+  const packed = packExamples([rollout!.example], 'image', student, [rollout!.image]);
   const logits = await cpu.scope(() => student.forward(cpu.fromHost(packed)).read());
   const { field } = await evaluate([rollout!]);
   rollout!.response.forEach((token, row) => {

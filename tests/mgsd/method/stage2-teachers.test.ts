@@ -16,7 +16,7 @@ import type { VisionLanguageModel } from '../../../models/index.js';
 import { actionToken, EOS, PLAN } from '../../../models/vocabulary.js';
 import { resolveConfig } from '../../../mgsd/method/config.js';
 import type { RunConfig } from '../../../mgsd/method/config.js';
-import { packSequences, packTraces } from '../../../mgsd/method/packing.js';
+import { packSequences, packExamples } from '../../../mgsd/method/packing.js';
 import { drawPuzzles } from '../../../mgsd/method/puzzles.js';
 import { maximumResponseLength, oracleResponse, SPAN_ACTION, symbolicPrompt } from '../../../mgsd/method/response.js';
 import { rollOut } from '../../../mgsd/method/stages/rollout.js';
@@ -24,7 +24,7 @@ import type { Rollout } from '../../../mgsd/method/stages/rollout.js';
 import type { StageSetting } from '../../../mgsd/method/stages/stage.js';
 import { planningStage } from '../../../mgsd/method/stages/stage0.js';
 import { distillationStage } from '../../../mgsd/method/stages/stage2.js';
-import { NO_NOISE, planTrace, relabelledTrace, toldPlan } from '../../../mgsd/method/targets.js';
+import { NO_NOISE, planExample, relabelledExample, toldPlan } from '../../../mgsd/method/targets.js';
 import { chooseVariant } from '../../../mgsd/method/variants/choose.js';
 import type { Action } from '../../../mgsd/worlds/grid.js';
 import { cpu } from '../../core/devices.js';
@@ -56,17 +56,17 @@ const settingOf = (stage2: Partial<Stage2>, who = student): StageSetting => ({
   optimizer: undefined as never,
   groups,
 });
-const traces = () => rollouts.map(({ trace }) => trace);
+const examples = () => rollouts.map(({ example }) => example);
 
 /** Logits of a teacher at all rows of the rollouts. */
 function scoresOf(stage2: Partial<Stage2>, who = student) {
   const { teacher } = chooseVariant(settingOf(stage2, who));
-  const rows = packTraces(traces(), 'symbolic', who).outputs.values.length;
-  return wasm.scope(() => noGrad(() => teacher.logits(wasm.fromHost(teacher.pack(traces(), rows)))).read());
+  const rows = packExamples(examples(), 'symbolic', who).outputs.values.length;
+  return wasm.scope(() => noGrad(() => teacher.logits(wasm.fromHost(teacher.pack(examples(), rows)))).read());
 }
 
 const symbolicForward = (model: VisionLanguageModel) =>
-  wasm.scope(() => model.forward(wasm.fromHost(packTraces(traces(), 'symbolic', model))).read());
+  wasm.scope(() => model.forward(wasm.fromHost(packExamples(examples(), 'symbolic', model))).read());
 
 /** Two updates of stage 2, from the same weights each time. */
 async function trained(stage2: Partial<Stage2>, to = 2) {
@@ -108,10 +108,10 @@ describe('a model as a teacher', () => {
   });
 
   it('may be told a shortest plan as well', async () => {
-    const { trace } = rollouts[0]!;
-    const { world, instance } = trace.puzzle;
+    const { example } = rollouts[0]!;
+    const { world, instance } = example.puzzle;
     const prompt = (shows: 'state' | 'state+plan') => {
-      const { tokens, table } = packSequences([{ ...trace, shows }], 'symbolic', miniature);
+      const { tokens, table } = packSequences([{ ...example, shows }], 'symbolic', miniature);
       return Array.from(tokens.subarray(0, table.spans[0]!.prefix));
     };
     const [state, plan] = [prompt('state'), prompt('state+plan')];
@@ -129,18 +129,19 @@ describe('a plan that was told', () => {
     return world.optimalActions(instance, world.start(instance)).length > 1;
   });
 
-  it('is the only right one while a trace keeps to it, and no longer once it has left it', () => {
+  it('is the only right one while an example keeps to it, and no longer once it has left it', () => {
     expect(told.length).toBeGreaterThan(2);
     for (const puzzle of told) {
       const { world, instance } = puzzle;
       const [first, other] = world.optimalActions(instance, world.start(instance));
       const plan = world.referencePlan(instance);
       expect(plan[0]).toBe(first);
-      const traceOf = (actions: readonly Action[]) => relabelledTrace(puzzle, oracleResponse(world, instance, actions));
-      const kept = toldPlan(traceOf(plan));
+      const exampleOf = (actions: readonly Action[]) =>
+        relabelledExample(puzzle, oracleResponse(world, instance, actions));
+      const kept = toldPlan(exampleOf(plan));
       const due = kept.targets.filter((_, t) => kept.spans[t] === SPAN_ACTION);
       expect(due).toEqual([...plan.map(action => [actionToken(action)]), [EOS]]);
-      const left = traceOf([other!]);
+      const left = exampleOf([other!]);
       const changed = toldPlan(left).targets.filter((right, t) => right !== left.targets[t]);
       expect(changed).toEqual([[actionToken(first!)]]);
     }
@@ -163,8 +164,8 @@ describe('a plan that was told', () => {
 describe('the oracle as a teacher', () => {
   const model = randomModel(cpu, 1, { dtype: 'f64' });
   // with places where several actions are right
-  const plans = drawPuzzles(groups, new Random(5), 16).map(puzzle => planTrace(puzzle, new Random(5), NO_NOISE));
-  const targets = plans.flatMap(trace => trace.targets);
+  const plans = drawPuzzles(groups, new Random(5), 16).map(puzzle => planExample(puzzle, new Random(5), NO_NOISE));
+  const targets = plans.flatMap(example => example.targets);
   const scores = (teacherFloor: number) => {
     const { teacher } = chooseVariant({ ...settingOf({ teacher: 'oracle', teacherFloor }, model), planner: undefined });
     return teacher.logits(cpu.fromHost(teacher.pack(plans, targets.length)));
@@ -243,7 +244,7 @@ describe('rollouts', () => {
       ['synced', student],
     ] as const) {
       const written = await rolled({ writer: 'teacher', teacher, temperature: 1e-6 });
-      const puzzles = written.map(({ trace }) => trace.puzzle);
+      const puzzles = written.map(({ example }) => example.puzzle);
       const prompts = puzzles.map(({ world, instance }) => symbolicPrompt(world, instance));
       const maxTokens = Math.max(...puzzles.map(({ world, instance }) => maximumResponseLength(world, instance.size)));
       const greedy = await generate(writer, prompts, { maxTokens, temperature: 0, seed: 0, stream: 0, step: 0 });
@@ -259,10 +260,10 @@ describe('rollouts', () => {
     expect(told.map(({ response }) => response)).not.toEqual(plain.map(({ response }) => response));
   });
 
-  it('hold the response, its reading and its trace', () => {
-    for (const { response, reading, trace } of rollouts) {
-      expect(trace.inputs).toHaveLength(response.length);
-      expect(reading.walk.targets).toEqual(trace.targets);
+  it('hold the response, its reading and its example', () => {
+    for (const { response, reading, example } of rollouts) {
+      expect(example.inputs).toHaveLength(response.length);
+      expect(reading.walk.targets).toEqual(example.targets);
     }
   });
 });

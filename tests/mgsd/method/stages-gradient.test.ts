@@ -7,8 +7,8 @@ import { packSupervised } from '../../../mgsd/method/packing.js';
 import type { InputMode } from '../../../mgsd/method/packing.js';
 import { readRollout } from '../../../mgsd/method/stages/rollout.js';
 import { supervisedLoss } from '../../../mgsd/method/stages/supervision.js';
-import { planTrace, recapTrace } from '../../../mgsd/method/targets.js';
-import type { TrainingTrace } from '../../../mgsd/method/targets.js';
+import { planExample, recapExample } from '../../../mgsd/method/targets.js';
+import type { TrainingExample } from '../../../mgsd/method/targets.js';
 import { cpu } from '../../core/devices.js';
 import { randomModel } from '../../models/miniature.js';
 import { eagerDistillation, groups, miniatureConfig, recordRollouts } from '../miniature-run.js';
@@ -45,27 +45,27 @@ describe('the gradient of the whole loss is right in f64', () => {
   const random = new Random(7);
   const puzzles = drawPuzzles(groups, random, 2);
   const { noise } = miniatureConfig().stage0;
-  const lossOf = (traces: readonly TrainingTrace[], input: InputMode) =>
-    supervisedLoss(model, cpu.fromHost(packSupervised(traces, input, model, 'world')));
+  const lossOf = (examples: readonly TrainingExample[], input: InputMode) =>
+    supervisedLoss(model, cpu.fromHost(packSupervised(examples, input, model, 'world')));
 
   it('stage 0, symbols', async () => {
-    const traces = puzzles.map(puzzle => planTrace(puzzle, random, noise));
+    const examples = puzzles.map(puzzle => planExample(puzzle, random, noise));
     await expectRightGradients(
-      () => lossOf(traces, 'symbolic'),
+      () => lossOf(examples, 'symbolic'),
       name => !name.startsWith('vision.'),
     );
   });
 
   it('stage 1, vision included', async () => {
-    const traces = puzzles.map(recapTrace);
-    await expectRightGradients(() => lossOf(traces, 'image'));
+    const examples = puzzles.map(recapExample);
+    await expectRightGradients(() => lossOf(examples, 'image'));
   });
 
   it('stage 2, reverse KL to a teacher on given rollouts', async () => {
     const config = miniatureConfig({ stage2: { batch: 1 } });
     const [whole] = await recordRollouts(1, config);
     const rollouts = whole!.map(
-      ({ trace, image, response }) => readRollout(trace.puzzle, image, response.slice(0, 12), false), // enough of it
+      ({ example, image, response }) => readRollout(example.puzzle, image, response.slice(0, 12), false), // enough of it
     );
     await expectRightGradients(() => eagerDistillation(config, model, teacher, rollouts).loss);
   });

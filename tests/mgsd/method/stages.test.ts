@@ -11,12 +11,12 @@ import { planningStage } from '../../../mgsd/method/stages/stage0.js';
 import { groundingStage } from '../../../mgsd/method/stages/stage1.js';
 import { distillationStage } from '../../../mgsd/method/stages/stage2.js';
 import { supervisedLoss } from '../../../mgsd/method/stages/supervision.js';
-import { NO_NOISE, planTrace } from '../../../mgsd/method/targets.js';
-import type { TrainingTrace } from '../../../mgsd/method/targets.js';
+import { NO_NOISE, planExample } from '../../../mgsd/method/targets.js';
+import type { TrainingExample } from '../../../mgsd/method/targets.js';
 import { EOS } from '../../../models/vocabulary.js';
 import { cpu } from '../../core/devices.js';
 import { miniature, randomModel } from '../../models/miniature.js';
-import { eagerDistillation, groups, hardTrace, miniatureConfig, studentRollouts } from '../miniature-run.js';
+import { eagerDistillation, groups, hardExample, miniatureConfig, studentRollouts } from '../miniature-run.js';
 
 let wasm: Device;
 beforeAll(async () => {
@@ -30,7 +30,7 @@ const optimizerOf = (model: VisionLanguageModel, config = miniatureConfig()) =>
 describe('one batch can be learnt by heart', () => {
   const config: ModelConfig = { ...miniature, imageSize: 24, patchSize: 8, visionWidth: 32, width: 32 };
   const puzzles = groups[0]!.puzzles.slice(0, 8);
-  const traces = puzzles.map(puzzle => hardTrace(puzzle, new Random(3)));
+  const examples = puzzles.map(puzzle => hardExample(puzzle, new Random(3)));
   const rate = 5e-3;
   const rates = { 'vision.matrix': rate, 'vision.vector': rate, 'decoder.matrix': rate, 'decoder.vector': rate };
 
@@ -39,7 +39,7 @@ describe('one batch can be learnt by heart', () => {
     const optimizer = new AdamW(model.parameters, { noDecay: noDecayGroups, weightDecay: 0 });
     const update = () =>
       wasm.scope(() => {
-        const loss = supervisedLoss(model, wasm.fromHost(packSupervised(traces, mode, model, 'world')));
+        const loss = supervisedLoss(model, wasm.fromHost(packSupervised(examples, mode, model, 'world')));
         loss.backward();
         optimizer.step(rates);
         return loss.item();
@@ -53,7 +53,7 @@ describe('one batch can be learnt by heart', () => {
       const patches = mode === 'image' ? patchTensor(model, renderPuzzles(puzzles, config)) : undefined;
       return generate(model, prompts, { maxTokens: 28, temperature: 0, seed: 0, stream: 0, step: 0 }, patches);
     });
-    expect(written).toEqual(traces.map(({ inputs }) => [...inputs.slice(1), EOS])); // every response, word for word
+    expect(written).toEqual(examples.map(({ inputs }) => [...inputs.slice(1), EOS])); // every response, word for word
     for (const owner of [optimizer, model]) owner.dispose();
   });
 });
@@ -155,10 +155,10 @@ describe('targets and weights', () => {
   const puzzles = drawPuzzles(groups, new Random(5), 6);
 
   it('share the probability of a position equally among its right tokens', () => {
-    const traces = puzzles.map(puzzle => planTrace(puzzle, new Random(5), NO_NOISE));
-    const rows = traces.flatMap(({ targets }) => targets);
+    const examples = puzzles.map(puzzle => planExample(puzzle, new Random(5), NO_NOISE));
+    const rows = examples.flatMap(({ targets }) => targets);
     expect(rows.some(targets => targets.length > 1)).toBe(true);
-    const values = Array.from(packSupervised(traces, 'symbolic', model, 'world').targets.values);
+    const values = Array.from(packSupervised(examples, 'symbolic', model, 'world').targets.values);
     rows.forEach((targets, row) => {
       const probabilities = Array.from(values.slice(row * 128, (row + 1) * 128));
       expect(probabilities.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 6);
@@ -167,22 +167,25 @@ describe('targets and weights', () => {
   });
 
   it('weights sum to 1 over a batch, masked tokens weigh nothing, and an empty mask gives a loss of 0', async () => {
-    const traces = puzzles.map(puzzle => planTrace(puzzle, new Random(5), NO_NOISE));
-    const halved = traces.map((trace, i) => (i % 2 === 0 ? trace : { ...trace, weights: trace.weights.map(() => 0) }));
+    const examples = puzzles.map(puzzle => planExample(puzzle, new Random(5), NO_NOISE));
+    const halved = examples.map((example, i) =>
+      i % 2 === 0 ? example : { ...example, weights: example.weights.map(() => 0) },
+    );
     const total = ({ values }: HostArray) => Array.from(values).reduce((a, b) => a + b, 0);
-    const pack = (of: readonly TrainingTrace[], average: LossAverage) => packSupervised(of, 'symbolic', model, average);
-    expect(total(pack(traces, 'world').weights)).toBeCloseTo(1, 10);
+    const pack = (of: readonly TrainingExample[], average: LossAverage) =>
+      packSupervised(of, 'symbolic', model, average);
+    expect(total(pack(examples, 'world').weights)).toBeCloseTo(1, 10);
     expect(total(pack(halved, 'token').weights)).toBeCloseTo(1, 10);
-    const lossOf = (of: readonly TrainingTrace[]) => supervisedLoss(model, cpu.fromHost(pack(of, 'world'))).item();
-    expect(await lossOf(halved)).toBeCloseTo(await lossOf(traces.filter((_, i) => i % 2 === 0)), 5);
-    const none = traces.map(trace => ({ ...trace, weights: trace.weights.map(() => 0) }));
+    const lossOf = (of: readonly TrainingExample[]) => supervisedLoss(model, cpu.fromHost(pack(of, 'world'))).item();
+    expect(await lossOf(halved)).toBeCloseTo(await lossOf(examples.filter((_, i) => i % 2 === 0)), 5);
+    const none = examples.map(example => ({ ...example, weights: example.weights.map(() => 0) }));
     expect(await lossOf(none)).toBe(0);
   });
 
   it('pack prompts of the mode that was asked for', () => {
-    const traces = puzzles.map(puzzle => planTrace(puzzle, new Random(5), NO_NOISE));
-    expect(packSequences(traces, 'image', miniature).imageCount).toBe(6);
-    expect(packSequences(traces, 'symbolic', miniature).imageCount).toBe(0);
+    const examples = puzzles.map(puzzle => planExample(puzzle, new Random(5), NO_NOISE));
+    expect(packSequences(examples, 'image', miniature).imageCount).toBe(6);
+    expect(packSequences(examples, 'symbolic', miniature).imageCount).toBe(0);
   });
 });
 

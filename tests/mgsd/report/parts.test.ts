@@ -11,8 +11,8 @@ import { escapeHtml, html, jsonForScript } from '../../../mgsd/pictures/html.js'
 import { readRun } from '../../../mgsd/report/run-data.js';
 import { alignRecap, heat, hottest } from '../../../mgsd/report/tokens.js';
 import { readFile } from '../../../mgsd/runs/files.js';
-import { packTraces } from '../../../mgsd/method/packing.js';
-import { relabelledTrace } from '../../../mgsd/method/targets.js';
+import { packExamples } from '../../../mgsd/method/packing.js';
+import { relabelledExample } from '../../../mgsd/method/targets.js';
 import type { Action } from '../../../mgsd/worlds/grid.js';
 import { createWorldByName, WORLD_NAMES } from '../../../mgsd/worlds/registry.js';
 import type { World, WorldInstance } from '../../../mgsd/worlds/world.js';
@@ -231,9 +231,9 @@ describe('what checkpoints add', () => {
     const [student, teacher] = [await model('checkpoint-stage2-10'), await model('checkpoint-stage0-50')];
     for (const [key, puzzle] of few) {
       const tokens = last.items.get(key)!.response;
-      const traces = [relabelledTrace(puzzle, tokens)];
-      const seen = packTraces(traces, 'image', student);
-      const known = packTraces(traces, 'symbolic', teacher);
+      const examples = [relabelledExample(puzzle, tokens)];
+      const seen = packExamples(examples, 'image', student);
+      const known = packExamples(examples, 'symbolic', teacher);
       const rows = seen.outputs.values.length;
       const losses = await cpu.scope(() => {
         const studentLogits = student.forward(cpu.fromHost(seen));
@@ -248,7 +248,7 @@ describe('what checkpoints add', () => {
       measured.forEach((entry, t) => {
         expect(entry.reverseKl).toBeCloseTo(losses[t]!, 4);
         expect(entry.teacherGuesses.every(([, q]) => q >= 0.01 && q <= 1)).toBe(true);
-        expect(entry.oracle).toEqual(traces[0]!.targets[t]);
+        expect(entry.oracle).toEqual(examples[0]!.targets[t]);
       });
     }
   });

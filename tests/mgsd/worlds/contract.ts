@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { cellOf, maskOf, sizeOf } from '../../../models/vocabulary.js';
 import { instancePool, splitOf } from '../../../mgsd/method/split.js';
 import * as trace from '../../../mgsd/method/response.js';
-import { NO_NOISE, planTrace, type TraceNoise } from '../../../mgsd/method/targets.js';
+import { NO_NOISE, planExample, type ResponseNoise } from '../../../mgsd/method/targets.js';
 import { DROP, PICK, onBoard, type Action } from '../../../mgsd/worlds/grid.js';
 import {
   RENDER_STYLES,
@@ -16,7 +16,7 @@ import {
 } from '../../../mgsd/worlds/world.js';
 import { testRandom } from '../random.js';
 
-const ALWAYS: TraceNoise = { recapSamples: 1, recapTokens: 0.5, detourSamples: 1, detourSteps: 0.5 };
+const ALWAYS: ResponseNoise = { recapSamples: 1, recapTokens: 0.5, detourSamples: 1, detourSteps: 0.5 };
 
 /** Puzzles of all of the world's levels. */
 export function puzzlesOf<I extends WorldInstance>(world: World<I>): fc.Arbitrary<I> {
@@ -38,7 +38,7 @@ export function reachableStates<I extends WorldInstance>(world: World<I>, instan
   return [...states];
 }
 
-export function testTraces<I extends WorldInstance>(world: World<I>): void {
+export function testExamples<I extends WorldInstance>(world: World<I>): void {
   const puzzles = puzzlesOf(world);
 
   test('oracle responses parse to exact recaps and optimal plans, and fit the limits', () => {
@@ -63,8 +63,8 @@ export function testTraces<I extends WorldInstance>(world: World<I>): void {
     fc.assert(
       fc.property(puzzles, fc.nat(), (puzzle, seed) => {
         const limit = trace.maximumResponseLength(world, puzzle.size);
-        const noisy = planTrace({ world, instance: puzzle }, testRandom(seed), ALWAYS);
-        const clean = planTrace({ world, instance: puzzle }, testRandom(seed), NO_NOISE);
+        const noisy = planExample({ world, instance: puzzle }, testRandom(seed), ALWAYS);
+        const clean = planExample({ world, instance: puzzle }, testRandom(seed), NO_NOISE);
         for (const { inputs } of [noisy, clean]) expect(inputs.length).toBeLessThanOrEqual(limit);
         world.recap(puzzle).forEach((token, i) => {
           const input = noisy.inputs[i + 1]!;
@@ -228,7 +228,7 @@ export function testImages<I extends WorldInstance>(world: World<I>): void {
     );
   });
 
-  test('there are a training and a held-out look, and they differ clearly', () => {
+  test('there are a training and a held-out style, and they differ clearly', () => {
     const random = testRandom(5);
     for (let i = 0; i < 10; i++) {
       const puzzle = world.generate(random, world.levels[i % world.levels.length]!);

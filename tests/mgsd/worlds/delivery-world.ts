@@ -50,7 +50,7 @@ export function createDelivery(): World<DeliveryInstance> {
       const [agent = -1, parcel = -1, door = -1] = tokens.slice(1, 4).map(cellOf);
       return { size: sizeOf(tokens[0] ?? -1), agent, parcel, door };
     },
-    cellLook(i, cell) {
+    cellMark(i, cell) {
       if (cell === i.agent) return ['A', 'start'];
       if (cell === i.parcel) return ['P', 'goal'];
       return cell === i.door ? ['D', 'obstacle'] : ['.', 'floor'];

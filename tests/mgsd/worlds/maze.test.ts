@@ -11,7 +11,7 @@ import { createWorldByName } from '../../../mgsd/worlds/registry.js';
 import { judgeAnswer } from '../../../mgsd/exchange/scoring.js';
 import { mazeOf } from '../boards.js';
 import { testRandom } from '../random.js';
-import { puzzlesOf, reachableStates, testPlans, testTraces } from './contract.js';
+import { puzzlesOf, reachableStates, testPlans, testExamples } from './contract.js';
 
 const world = createMaze();
 const puzzles = puzzlesOf(world);
@@ -302,8 +302,8 @@ describe('plans', () => {
   });
 });
 
-describe('traces', () => {
-  testTraces(world);
+describe('examples', () => {
+  testExamples(world);
 
   test('limits come from the maze: 3 + n * n recap tokens, n * n - 1 actions', () => {
     expect([3, 4, 5, 6].map(level => world.maximumRecapLength(level))).toEqual([12, 19, 28, 39]);

@@ -47,7 +47,7 @@ describe('MiniBehaviour images', () => {
     );
   });
 
-  test('at 48 pixels, in both looks, the agent is red, the printer pale, the table brown, the floor dark', () => {
+  test('at 48 pixels, in both styles, the agent is red, the printer pale, the table brown, the floor dark', () => {
     fc.assert(
       fc.property(puzzles, fc.constantFrom<'training' | 'held-out'>('training', 'held-out'), (puzzle, style) => {
         const image = world.render(puzzle, 48, style);

@@ -11,7 +11,7 @@ import { createWorldByName } from '../../../mgsd/worlds/registry.js';
 import { judgeAnswer } from '../../../mgsd/exchange/scoring.js';
 import { roomOf } from '../boards.js';
 import { testRandom } from '../random.js';
-import { puzzlesOf, reachableStates, testPlans, testTraces } from './contract.js';
+import { puzzlesOf, reachableStates, testPlans, testExamples } from './contract.js';
 
 const world = createMiniBehaviour();
 const puzzles = puzzlesOf(world);
@@ -299,8 +299,8 @@ describe('plans', () => {
   });
 });
 
-describe('traces', () => {
-  testTraces(world);
+describe('examples', () => {
+  testExamples(world);
 
   test('recaps read back; those that do not fit together say why', () => {
     fc.assert(

@@ -85,14 +85,14 @@ describe('FrozenLake images', () => {
 
   testImages(frozenLake);
 
-  test('the training look stays as it is, byte by byte: trained models depend on it', () => {
+  test('the training style stays as it is, byte by byte: trained models depend on it', () => {
     const puzzle = lakeOf(['SFFFH', 'FHFFF', 'FFFHF', 'FFFFF', 'HFFFG']);
     const hash = (pixels: number): string =>
       createHash('sha256').update(frozenLake.render(puzzle, pixels)).digest('hex').slice(0, 16);
     expect([48, 64].map(hash)).toEqual(['b576d1576a75001b', 'b01bf6eeab3008a4']);
   });
 
-  test('the held-out look keeps the hues of the roles, and moves sprites by the puzzle alone', () => {
+  test('the held-out style keeps the hues of the roles, and moves sprites by the puzzle alone', () => {
     const images = new Set<string>();
     for (let i = 0; i < 40; i++) {
       const puzzle = frozenLake.generate(testRandom(i), 4);

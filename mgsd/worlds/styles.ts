@@ -1,14 +1,15 @@
 /**
- * The looks of a world: the training look, and the held-out look that no model trains on. The held-out one draws the
- * same roles with other shapes, shades and line widths, and varies from puzzle to puzzle: the puzzle's key picks one of
- * a few versions of the sheet, and shifts each loose sprite a little. So rendering stays a pure function of the puzzle.
+ * The render styles of a world: that of training, and a held-out one that no model trains on. The held-out style draws
+ * the same roles with other shapes, shades and line widths, and varies from puzzle to puzzle: the puzzle's key picks
+ * one of a few versions of the sheet, and shifts each loose sprite a little. So rendering stays a pure function of the
+ * puzzle.
  */
 
 import { BoardPainter, moved, type Placement, type Sprite, type SpriteSheet } from './canvas.js';
 import { crc32 } from './crc32.js';
 import { RENDER_STYLES, type RenderStyle, type WorldInstance } from './world.js';
 
-export interface Look<Name extends string> {
+export interface Style<Name extends string> {
   /** Number of versions of the sheet. */
   readonly versions: number;
   /** The sheet for cells of `side` pixels (for what is measured in pixels); version 0 .. versions - 1. */
@@ -49,18 +50,18 @@ function withShiftedSprites<Name extends string>(
 /** How a world looks, and which sprites stand where. */
 interface Appearance<I extends WorldInstance, Name extends string> {
   readonly title: string;
-  readonly looks: Readonly<Record<RenderStyle, Look<Name>>>;
+  readonly styles: Readonly<Record<RenderStyle, Style<Name>>>;
   readonly placements: (instance: I) => readonly Placement<Name>[];
   readonly instanceKey: (instance: I) => string;
 }
 
 /**
  * The function that draws a world's puzzles as RGB images, (pixels, pixels, 3); a RangeError for an unknown style or
- * too few pixels. Keeps one painter for each look, version and size, so that a second image is fast.
+ * too few pixels. Keeps one painter for each style, version and size, so that a second image is fast.
  */
 export function createRenderer<I extends WorldInstance, Name extends string>({
   title,
-  looks,
+  styles,
   placements,
   instanceKey,
 }: Appearance<I, Name>): (instance: I, pixels: number, style?: RenderStyle) => Uint8Array {
@@ -68,7 +69,7 @@ export function createRenderer<I extends WorldInstance, Name extends string>({
   return (instance, pixels, style = 'training') => {
     if (!RENDER_STYLES.includes(style))
       throw new RangeError(`${title} has no style '${style}': choose one of ${RENDER_STYLES.join(', ')}`);
-    const { versions, loose, sheet } = looks[style];
+    const { versions, loose, sheet } = styles[style];
     const key = versions > 1 || loose.length > 0 ? instanceKey(instance) : '';
     const version = pick(key, versions);
     const painterKey = `${style},${version},${instance.size},${pixels}`;
