@@ -219,7 +219,7 @@ export function summarize(items: readonly ItemResult[]): RowSummary {
   };
 }
 
-/** The paper's headline, the unweighted mean over worlds of each world's success rate, as a statistic of weighted items. */
+/** The paper's headline, the unweighted mean over worlds of their success rates, as a statistic of weighted items. */
 function macroSuccess(items: readonly ItemResult[]): Statistic {
   const worlds = [...new Set(items.map(({ world }) => world))];
   const worldOf = Int32Array.from(items, ({ world }) => worlds.indexOf(world));
