@@ -64,7 +64,7 @@ const dtypesOfKind: Readonly<Record<Kind, readonly DType[]>> = {
   index: ['i32'],
 };
 
-/** Observes launches: profilers and recorders. */
+/** Observes launches: profilers. */
 export type LaunchObserver = (kernel: Kernel, operands: readonly Operand[], params: readonly number[]) => void;
 
 /** Told after each launch which tensors it worked on, by the names of the kernel's buffers. */

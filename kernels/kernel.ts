@@ -70,9 +70,7 @@ export interface WgslPass {
   readonly body: string;
   /** Workgroups along x, y, z. */
   workgroups(params: Readonly<Record<string, number>>): readonly [number, number, number];
-  /**
-   * Names the pass among its kernel's passes, in the record of what was selected.
-   */
+  /** Names the pass among its kernel's passes, in the record of what was selected. */
   readonly variant?: string;
   /**
    * Elements of f32 scratch that the pass uses (`load_scratch`, `store_scratch`, ...). All passes of a launch share one
@@ -131,7 +129,7 @@ export interface Kernel<B extends string = string, P extends string = string> {
   readonly tolerance: number;
 }
 
-/** Infers buffer and parameter names, and checks what the types cannot. */
+/** Infers the names of buffers and params. @throws Error for more than 16 params */
 export function defineKernel<const B extends string, const P extends string>(kernel: Kernel<B, P>): Kernel<B, P> {
   const count = Object.keys(kernel.params).length;
   if (count > 16)

@@ -105,8 +105,9 @@ export function decodeStep(model: VisionLanguageModel, tokens: Tensor, cache: Ca
     if (lengths.some(length => length >= capacity))
       throw new Error(`the cache is full: it holds ${capacity} rows per sequence`);
     const table: number[] = [];
+    // per sequence: first query row, queries, first key row, keys, prefix, position of the query (kernels/attention)
     lengths.forEach((length, s) => table.push(s, 1, s * capacity, length + 1, prefixes[s]!, length));
-    const view = {
+    const sequences = {
       heads: model.config.heads,
       table: model.device.tensor(table, [lengths.length, 6], { dtype: 'i32' }),
       maxKeys: Math.max(...lengths) + 1,
@@ -115,7 +116,7 @@ export function decodeStep(model: VisionLanguageModel, tokens: Tensor, cache: Ca
     const x = model.embed({ tokens, positions, slots }); // (sequences, C)
     const y = model.decode(x, (qkv, layer) => {
       writeCacheRows(cache.layers[layer]!, qkv, destination);
-      return attentionOverCache(qkv, cache.layers[layer]!, view);
+      return attentionOverCache(qkv, cache.layers[layer]!, sequences);
     }); // (sequences, C)
     lengths.forEach((length, s) => (lengths[s] = length + 1));
     return model.logits(y); // (sequences, V)

@@ -39,10 +39,10 @@ export interface GenerateOptions {
 export type DecodePath = 'steps' | 'fused' | 'rollout';
 
 /**
- * Tokens between two looks at whether all sequences have ended, and so of a launch of the rollout kernel. A look costs
- * a round trip on an asynchronous device; there it is read while the next launch runs.
+ * Tokens between two checks whether all sequences have ended, and per launch of the rollout kernel. A check costs a
+ * round trip on an asynchronous device; there the flags are read while the next launch runs.
  */
-function tokensPerLook({ asynchronous }: Capabilities, path: DecodePath): number {
+function tokensPerCheck({ asynchronous }: Capabilities, path: DecodePath): number {
   if (asynchronous) return 8;
   return path === 'rollout' ? 32 : 1;
 }
@@ -103,7 +103,7 @@ export async function generate(
         throw new Error('the fused step cannot run a model of this shape: generate with path `steps`');
       const { asynchronous } = device.capabilities;
       const decode = await decoders[path](model, state, options);
-      await drawRest(state, maxTokens, tokensPerLook(device.capabilities, path), asynchronous, decode);
+      await drawRest(state, maxTokens, tokensPerCheck(device.capabilities, path), asynchronous, decode);
     }
     const all = await state.tokens.read();
     return prompts.map((_, s) => {
@@ -114,16 +114,20 @@ export async function generate(
   });
 }
 
-/** What a generation holds on the device. */
+/** What a generation holds on the device; B sequences, V vocabulary. */
 interface State {
   readonly cache: Cache;
+  /** Seed, stream, step, EOS, PAD: i32 (5). */
   readonly control: Tensor;
   /** Temperature, then the bias of every token: (1 + V). */
   readonly sampling: Tensor;
-  /** The same in two. */
+  /** The same as two tensors: (1) and (V). */
   readonly draw: { readonly temperature: Tensor; readonly bias: Tensor };
+  /** 1 for sequences that have ended: i32 (B). */
   readonly done: Tensor;
+  /** Drawn so far, then PAD: i32 (B, maxTokens). */
   readonly tokens: Tensor;
+  /** Drawn last: i32 (B). */
   readonly next: Tensor;
 }
 
@@ -143,7 +147,7 @@ async function drawRest({ done }: State, columns: number, width: number, isAsync
     decode(column, Math.min(width, columns - column));
     const before = ended;
     ended = haveEnded(done);
-    if (await (isAsynchronous ? before : ended)) break; // the device works while we look at what came before
+    if (await (isAsynchronous ? before : ended)) break; // the device works while the flags before are read
   }
   await ended;
 }

@@ -3,14 +3,15 @@ import { layerNorm, linear } from '../core/index.js';
 import type { Parameters, Tensor } from '../core/index.js';
 
 /**
- * Attention over a block's queries, keys and values: (R, 3C) -> (R, C). With a cache it looks elsewhere than without.
+ * Attention over a block's queries, keys and values: (R, 3C) -> (R, C). Keys and values come from `qkv` itself,
+ * or from a cache.
  */
 export type Attend = (qkv: Tensor, layer: number) => Tensor;
 
 /**
  * x + attention(norm(x)), then x + mlp(norm(x)) with ReLU.
- * @param x (R, C), R packed rows: the residual stream, whose dtype stays as it is. All between is in the dtype of the
- *   weights
+ * @param x (R, C), R packed rows: the residual stream, which keeps its dtype. Everything in between has the dtype of
+ *   the weights
  * @param name prefix of the parameters, as `decoder.block`
  */
 export function transformerBlock(

@@ -34,16 +34,16 @@ import { cellCol, cellRow } from './vocabulary.js';
 export interface ModelOptions {
   /** Of the weights: f32, or f64 on cpu for gradient checks. */
   readonly dtype?: DType;
-  /** Default f32, or rather `dtype`. */
+  /** Default f32; f64 weights compute in f64. */
   readonly precision?: Precision;
   /** False for a frozen copy. Default true. */
   readonly trainable?: boolean;
 }
 
 /**
- * In which numbers a model computes. `f16` is mixed precision: matrix products, attention and what lies between them
+ * The arithmetic of a model. `f16` is mixed precision: matrix products, attention and what lies between them
  * read and write f16, and sum in f32; weights, gradients of weights, the residual stream, statistics, logits and losses
- * stay f32. On a device without f16 a model computes in f32 all the same.
+ * stay f32. A device without f16 computes in f32.
  */
 export type Precision = 'f32' | 'f16';
 
@@ -59,11 +59,11 @@ export interface EmbeddedRows {
 /** Stream of the run's random numbers that initial weights are drawn from. */
 const initStream = 1;
 
-/** The model: images and tokens in, logits out. Shapes stand at every line; the specification is models/README.md. */
+/** The model: images and tokens in, logits out. */
 export class VisionLanguageModel {
   readonly config: ModelConfig;
   readonly parameters: Parameters;
-  /** Row and column of every token id, -1 for ids that are no cells: (V) each. */
+  /** Row and column of every token id, -1 for ids that are not cells: (V) each. */
   readonly #cellRow: Tensor;
   readonly #cellCol: Tensor;
 
@@ -110,7 +110,7 @@ export class VisionLanguageModel {
     return this;
   }
 
-  /** A frozen copy of the present weights: the teacher. */
+  /** A frozen copy of the current weights: the teacher. */
   async frozenCopy(): Promise<VisionLanguageModel> {
     const { dtype, precision } = this;
     const copy = new VisionLanguageModel(this.device, this.config, { dtype, precision, trainable: false });
@@ -182,10 +182,10 @@ export class VisionLanguageModel {
   /** A table over the vocabulary in which cells share the vectors of their row and column: (V, C). */
   tokenTable(name: 'embedding' | 'head'): Tensor {
     const p = (suffix: string) => this.parameters.get(`decoder.${name}${suffix}`);
-    const own = p(''); // (V, C)
-    const rows = gatherRows(p('.row'), this.#cellRow); // (V, C), zeros for ids that are no cells
+    const vectors = p(''); // (V, C)
+    const rows = gatherRows(p('.row'), this.#cellRow); // (V, C), zeros for ids that are not cells
     const cols = gatherRows(p('.col'), this.#cellCol); // (V, C)
-    return add(own, add(rows, cols)); // (V, C)
+    return add(vectors, add(rows, cols)); // (V, C)
   }
 
   #onDevice(indices: Int32Array | Tensor): Tensor {

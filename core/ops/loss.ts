@@ -76,9 +76,9 @@ function lossOp<A, B extends string>({ name, kernel, check, operands, example, l
       if (logits.size > 0) device.launch(kernel, tensors as Record<B, Tensor>, rowsAndCols(logits.shape));
       return { output: loss, saved: [grad] };
     },
-    // the saved gradient of each row, times what flows in from above
-    gradient: ({ grad, saved: [dz] }) => [
-      binary('mul', dz, contiguous(grad).view([grad.size, 1])),
+    // [rows, cols], the gradient of each row's loss, times [rows, 1], what flows in from above
+    gradient: ({ grad, saved: [dLogits] }) => [
+      binary('mul', dLogits, contiguous(grad).view([grad.size, 1])),
       undefined,
       undefined,
     ],
@@ -155,7 +155,7 @@ export const crossEntropy = (logits: Tensor, target: Tensor, weight: Tensor): Te
 
 /**
  * -weight * log softmax(logits)[token] per row: logits[rows, vocabulary] float, tokens i32 [rows], weight[rows] f32
- * (f64) -> [rows]. A token outside the vocabulary (-1, or -100 as elsewhere) counts nothing. Weights may be
+ * (f64) -> [rows]. A token outside the vocabulary (-1, or -100 as elsewhere) has no loss. Weights may be
  * advantages, see `crossEntropy`.
  */
 export const tokenCrossEntropy = (logits: Tensor, tokens: Tensor, weight: Tensor): Tensor =>

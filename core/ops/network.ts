@@ -92,7 +92,7 @@ export interface AttentionAttributes {
 }
 
 /** Sequences of queries and of keys, as the attention kernel takes them. */
-export interface Attend {
+export interface AttendOptions {
   readonly heads: number;
   /** i32 [sequences, 6]; see kernels/attention. */
   readonly table: Tensor;
@@ -105,7 +105,7 @@ export interface Attend {
  * qkv[rows, 3 width], kv[keys, ... width of k, width of v], which may be qkv itself -> out[rows, width], lse[rows,
  * heads].
  */
-export function attend(qkv: Tensor, kv: Tensor, { heads, ...sequences }: Attend): { out: Tensor; lse: Tensor } {
+export function attend(qkv: Tensor, kv: Tensor, { heads, ...sequences }: AttendOptions): { out: Tensor; lse: Tensor } {
   const { device } = qkv;
   const { rows, cols } = rowsAndCols(qkv.shape);
   const width = cols / 3;

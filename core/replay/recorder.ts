@@ -21,14 +21,14 @@
  */
 import type { Device, Storage } from '../device.js';
 import { Recording } from './recording.js';
-import type { Slot } from './recording.js';
+import type { Region } from './recording.js';
 import { mapHostArrays } from '../tree.js';
 import type { Tensors } from '../tree.js';
 import { compareTraces, Trace } from './trace.js';
 
 /** How steps are recorded. */
 export interface RecorderOptions {
-  /** False to run every step eagerly, in the same words. Default true. */
+  /** False to run every step eagerly, with the same code. Default true. */
   readonly enabled?: boolean;
   /** Recordings kept; the least recently used goes first. Default 16. */
   readonly capacity?: number;
@@ -51,7 +51,7 @@ export class Recorder {
   readonly capacity: number;
   /** By key and shapes; the least recently used first. */
   readonly #entries = new Map<string, Entry>();
-  readonly #slots: Slot[] = [];
+  readonly #regions: Region[] = [];
   #replays = 0;
 
   constructor(device: Device, { enabled = true, capacity = 16 }: RecorderOptions = {}) {
@@ -98,7 +98,7 @@ export class Recorder {
     this.#entries.delete(fullKey);
     this.#entries.set(fullKey, entry);
     if (entry.recording && !entry.recording.isValid) {
-      entry.recording.dispose(this.#slots);
+      entry.recording.dispose(this.#regions);
       entry.recording = entry.trace = undefined;
     }
     if (entry.recording) {
@@ -110,7 +110,7 @@ export class Recorder {
 
   /** Frees all recordings; their results must not be used any more. */
   dispose(): void {
-    for (const { recording } of this.#entries.values()) recording?.dispose(this.#slots);
+    for (const { recording } of this.#entries.values()) recording?.dispose(this.#regions);
     this.#entries.clear();
   }
 
@@ -140,7 +140,7 @@ export class Recorder {
             const buffer = trace.bufferOf(storage);
             if (buffer?.role === 'temporary') buffer.role = 'output';
           }
-          entry.recording = new Recording(device, trace, tensors, result, this.#slots);
+          entry.recording = new Recording(device, trace, tensors, result, this.#regions);
           entry.trace = undefined;
           this.#evict();
         }
@@ -154,7 +154,7 @@ export class Recorder {
   #evict(): void {
     for (const [key, { recording }] of this.#entries) {
       if (this.#entries.size <= this.capacity) break;
-      recording?.dispose(this.#slots);
+      recording?.dispose(this.#regions);
       this.#entries.delete(key);
     }
   }

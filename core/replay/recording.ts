@@ -17,7 +17,7 @@ import { mapHostArrays, mapTree } from '../tree.js';
 import type { Trace, TracedBuffer, TracedLaunch } from './trace.js';
 
 /** A piece of device memory that temporaries of several recordings take turns in. */
-export interface Slot {
+export interface Region {
   readonly memory: Tensor;
   /** Recordings that use it. */
   users: number;
@@ -30,16 +30,16 @@ interface Lifetime {
 }
 
 /**
- * Which slot each buffer gets: the largest buffers first, each into the smallest slot that holds it and is free
- * throughout its life; -1 where a new slot of the buffer's size is needed, which later (smaller) buffers share as
- * slot `sizes.length`, and so on.
- * @param sizes bytes of the slots there are
+ * Which region each buffer gets: the largest buffers first, each into the smallest region that holds it and is free
+ * throughout its life; -1 where a new region of the buffer's size is needed, which later (smaller) buffers share as
+ * region `sizes.length`, and so on.
+ * @param sizes bytes of the regions there are
  */
-export function assignSlots(
+export function assignRegions(
   buffers: readonly Lifetime[],
   sizes: readonly number[],
-): { slots: number[]; made: number[] } {
-  const slots = new Array<number>(buffers.length).fill(-1);
+): { regions: number[]; made: number[] } {
+  const regions = new Array<number>(buffers.length).fill(-1);
   const all = [...sizes];
   const taken: Lifetime[][] = all.map(() => []);
   const order = [...buffers.keys()].sort((a, b) => buffers[b]!.bytes - buffers[a]!.bytes || a - b);
@@ -56,9 +56,9 @@ export function assignSlots(
       taken.push([]);
     }
     taken[best]!.push(buffer);
-    slots[i] = best;
+    regions[i] = best;
   }
-  return { slots, made: all.slice(sizes.length) };
+  return { regions, made: all.slice(sizes.length) };
 }
 
 /** A recorded step. */
@@ -68,7 +68,7 @@ export class Recording<O> {
   readonly #trace: Trace;
   readonly #device: Device;
   readonly #replay: Replay;
-  readonly #slots: readonly Slot[];
+  readonly #regions: readonly Region[];
   /** Memory of this recording alone: inputs, constants, outputs. */
   readonly #own = new Map<TracedBuffer, Storage>();
   /** In the order of the tree of inputs. */
@@ -80,23 +80,23 @@ export class Recording<O> {
   /**
    * @param inputs the traced step's inputs, a tree of tensors
    * @param result what the traced step returned, with its own tensors in it
-   * @param pool slots of the recordings made before; new ones are added
+   * @param pool regions of the recordings made before; new ones are added
    */
-  constructor(device: Device, trace: Trace, inputs: unknown, result: O, pool: Slot[]) {
+  constructor(device: Device, trace: Trace, inputs: unknown, result: O, pool: Region[]) {
     this.#device = device;
     this.#trace = trace;
     this.launches = trace.launches;
     const used = new Set(this.launches.flatMap(({ operands }) => operands.map(({ buffer }) => buffer)));
     const temporaries = trace.buffers.filter(buffer => buffer.role === 'temporary' && used.has(buffer));
-    const { slots, made } = assignSlots(
+    const { regions, made } = assignRegions(
       temporaries,
       pool.map(({ memory }) => memory.storage.bytes),
     );
     for (const bytes of made) pool.push({ memory: this.#memory(bytes, 'a recorded step'), users: 0 });
     const placeOf = new Map<TracedBuffer, Storage>();
-    temporaries.forEach((buffer, i) => placeOf.set(buffer, pool[slots[i]!]!.memory.storage));
-    this.#slots = [...new Set(slots)].map(slot => pool[slot]!);
-    for (const slot of this.#slots) slot.users++;
+    temporaries.forEach((buffer, i) => placeOf.set(buffer, pool[regions[i]!]!.memory.storage));
+    this.#regions = [...new Set(regions)].map(region => pool[region]!);
+    for (const region of this.#regions) region.users++;
     for (const buffer of trace.buffers) {
       if (buffer.role === 'outside') placeOf.set(buffer, buffer.storage!);
       else if (buffer.role !== 'temporary') {
@@ -133,9 +133,9 @@ export class Recording<O> {
     };
   }
 
-  /** Bytes of the memory that it uses, shared slots included. */
+  /** Bytes of the memory that it uses, shared regions included. */
   get bytes(): number {
-    const shared = this.#slots.reduce((sum, { memory }) => sum + memory.storage.bytes, 0);
+    const shared = this.#regions.reduce((sum, { memory }) => sum + memory.storage.bytes, 0);
     return [...this.#own.values()].reduce((sum, { bytes }) => sum + bytes, shared);
   }
 
@@ -163,14 +163,14 @@ export class Recording<O> {
     this.#device.backend.write(this.#own.get(buffer)!.allocation!, contents.byteOffset, contents.data);
   }
 
-  /** Frees its memory, and takes slots that no other recording uses out of `pool`. */
-  dispose(pool: Slot[]): void {
+  /** Frees its memory, and takes regions that no other recording uses out of `pool`. */
+  dispose(pool: Region[]): void {
     this.#replay.dispose();
     for (const storage of this.#own.values()) this.#device.free(storage);
-    for (const slot of this.#slots) {
-      if (--slot.users > 0) continue;
-      this.#device.free(slot.memory);
-      pool.splice(pool.indexOf(slot), 1);
+    for (const region of this.#regions) {
+      if (--region.users > 0) continue;
+      this.#device.free(region.memory);
+      pool.splice(pool.indexOf(region), 1);
     }
   }
 }

@@ -117,7 +117,7 @@ export interface ProductSize {
 export const matmulKernels = matmulVariants.map(variant => defineMatmul(variant));
 const byName = new Map(matmulKernels.map(kernel => [kernel.name, kernel]));
 
-/** The kernel of a variant; throws for a combination that variant.ts does not list. */
+/** The kernel of a variant. @throws Error for a combination that variant.ts does not list */
 export function matmulKernel(variant: MatmulVariant): (typeof matmulKernels)[number] {
   const kernel = byName.get(matmulName(variant));
   if (!kernel)

@@ -76,8 +76,8 @@ function modeToken(mode: Mode): number {
 }
 
 /**
- * Slots (see `Sequence` in models/batch.ts) of a symbolic prompt: behind task and mode, the cells that its recap tokens
- * describe.
+ * Slots (see `Sequence` in models/batch.ts) of a symbolic prompt: -1 for task and mode, then the cells that its recap
+ * tokens describe.
  */
 export function symbolicPromptSlots<I extends WorldInstance>(world: World<I>, instance: I): number[] | undefined {
   const { recapCell } = world;
@@ -113,8 +113,8 @@ export function maximumPromptLength(world: World, level: number, withPlan = fals
 }
 
 /**
- * Number of response positions that a puzzle of this level may need: as many tokens may be generated after BOS, and as
- * many positions does the model need, since the last generated token is never an input.
+ * Number of response positions that a puzzle of this level may need: as many tokens may be generated after BOS, and
+ * the model needs as many positions, since the last generated token is never an input.
  */
 export function maximumResponseLength(world: World, level: number): number {
   return world.maximumRecapLength(level) + 1 + 2 * world.maximumPlanLength(level) + 1;
@@ -158,7 +158,7 @@ export interface ResponseWalk {
   readonly spans: Uint8Array;
   /** All tokens that an oracle might write at each position, given the tokens before it: 1 to 6 ids. */
   readonly targets: readonly (readonly number[])[];
-  /** 1 where the tokens before the position are still sensible, else 0; see `walkResponse`: (length). */
+  /** 1 where the tokens before the position still make sense, else 0; see `walkResponse`: (length). */
   readonly sound: Uint8Array;
   /** The tokens before ANS. */
   readonly recap: readonly number[];
@@ -167,7 +167,7 @@ export interface ResponseWalk {
   readonly actions: readonly Action[];
   /** The tokens written in the places of cells. */
   readonly cells: readonly number[];
-  /** Position of EOS, -1 without one. Nothing after it is looked at. */
+  /** Position of EOS, -1 without one. Nothing after it is read. */
   readonly endIndex: number;
   /** Position of the first token that the grammar does not allow, -1 without one. Nothing after it is read as plan. */
   readonly breakIndex: number;
@@ -227,7 +227,7 @@ export function walkResponse<I extends WorldInstance>(
       case 'action':
         spans[t] = SPAN_ACTION;
         targets.push(nextTokens(world, instance, state));
-        // What stands here after arrival is the one further token that still counts.
+        // After arrival this is the last token that counts.
         if (first.arrival >= 0) isSound = false;
         if (token === EOS) break;
         if (!world.isActionToken(token)) {

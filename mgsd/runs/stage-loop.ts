@@ -38,7 +38,7 @@ export async function runUpdates(opened: OpenStage, puzzles: RunPuzzles, options
       }
       if (rating !== undefined || (done % checkpointEvery === 0 && done < stage.steps)) await save(done, rating);
       else rescue.afterStep(done, () => captureState(opened, done));
-      await folder.pause();
+      await folder.pause(); // for signals and progress bars
     }
     await log.drain();
     if (start < stage.steps || stage.steps === 0) await save(stage.steps, await score(opened, puzzles.validation));

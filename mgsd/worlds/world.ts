@@ -1,7 +1,7 @@
 /**
  * The contract of a world. A further world is one folder that exports a `WorldFactory`, and one line in `registry.ts`:
  * it states its rules (`WorldRules`), and `createWorld` derives what follows from a search over the plan states: all
- * optimal actions, shortest lengths, verdicts, the straight-ahead floor.
+ * optimal actions, shortest lengths, verdicts, and how often walking straight ahead succeeds.
  */
 
 import { actionToken, cellIndexToken } from '../../models/vocabulary.js';
@@ -37,7 +37,7 @@ export type PlanState = number;
 
 export type StepResult =
   | { readonly verdict: 'ok' | 'goal'; readonly next: PlanState }
-  /** The plan has failed. `next` is the unchanged state, where relabelling goes on (see response.ts). */
+  /** The plan has failed. `next` is the unchanged state, from which the targets go on (see response.ts). */
   | { readonly verdict: 'fatal'; readonly next: PlanState; readonly reason: string };
 
 /** What an image can look like: as in training, or drawn differently to measure the shift. */
@@ -114,14 +114,14 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   /** The state in tokens, in a fixed order: the symbolic prompt, the perception target and the head of every plan. */
   recap(instance: I): number[];
   /**
-   * The puzzle that a recap describes; an Error says why there is none: what a model perceives may not fit together.
+   * The puzzle that a recap describes. @throws Error if there is none: what a model perceives may contradict itself
    */
   readRecap(tokens: readonly number[]): I;
   /** No recap of a puzzle that `generate` returns is longer. */
   maximumRecapLength(level: number): number;
   /**
-   * Names of the recap's tokens one by one, the last for all that are left. Left out: evaluation reports the recap as a
-   * whole.
+   * Names of the recap's tokens, one by one; the last name is for all remaining tokens. Left out: evaluation reports
+   * the recap as a whole.
    */
   readonly recapFields?: readonly string[];
   /**
@@ -145,8 +145,8 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
   /** No shortest plan of a puzzle that `generate` returns is longer; responses are cut at this many actions. */
   maximumPlanLength(level: number): number;
   /**
-   * What a player does who knows where things are but not what is in the way: each such action must bring it nearer to
-   * the goal on a board without obstacles, so that every such walk ends.
+   * What a player would do who knows where things are but not what is in the way. On a board without obstacles each
+   * such action must lead nearer to the goal, so that every walk ends.
    */
   straightAhead(instance: I, state: PlanState): Action[];
 }
@@ -165,7 +165,7 @@ export interface World<I extends WorldInstance = WorldInstance> extends WorldRul
   /** The shortest plan whose actions come first in the order of `actions`; an Error if there is none. */
   referencePlan(instance: I): Action[];
   /**
-   * The chance that a straight-ahead walk succeeds which picks each step uniformly among `straightAhead`, 0..1, exact.
+   * Exact probability, 0..1, that a walk reaches the goal if each step is drawn uniformly from `straightAhead`.
    */
   straightAheadSuccess(instance: I): number;
   /** Whether every straight-ahead walk fails, so that only planning solves the puzzle. */

@@ -15,12 +15,13 @@ import type { StageSetting } from './stage.js';
 
 /** One response, read once. */
 export interface Rollout {
+  /** (imageSize, imageSize, 3) bytes. */
   readonly image: Uint8Array;
   /** Tokens after BOS. */
   readonly response: readonly number[];
-  /** What the world's rules make of it. */
+  /** What it says, and whether that is right by the world's rules. */
   readonly reading: ParsedResponse;
-  /** The same to train on: inputs are shifted by one behind BOS, and weights are 0 after the first fatal token. */
+  /** The same to train on: inputs are shifted by one after BOS, and weights are 0 after the first fatal token. */
   readonly example: TrainingExample;
 }
 
@@ -72,6 +73,6 @@ export function samplingOptions(
     temperature: stage2.temperature,
     seed,
     stream,
-    step: step * config.responsePositions,
+    step: step * config.responsePositions, // `generate` counts on by one a token: no noise is drawn twice
   };
 }

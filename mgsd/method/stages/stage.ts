@@ -28,13 +28,13 @@ export type Metrics = Readonly<Record<string, number>>;
 /** What an update reports. */
 export interface StageStep {
   readonly metrics: Promise<Metrics>;
-  /** Sentences for people about what it decided. */
+  /** What the update decided, for the user to read. */
   readonly notes?: readonly string[];
 }
 
 export interface Stage {
   readonly name: StageName;
-  /** One line for people. */
+  /** A few words, for progress bars and reports. */
   readonly title: string;
   /** Updates in all. A stage may extend itself while it runs (see gate.ts). */
   readonly steps: number;
@@ -43,7 +43,7 @@ export interface Stage {
    * straight one. Metrics arrive when the device has computed them; awaiting them late keeps it busy.
    */
   step(step: number): Promise<StageStep>;
-  /** Tensors that a checkpoint needs for resuming beside those of model and optimiser, by name. */
+  /** Tensors, by name, that a checkpoint needs beside those of model and optimiser. */
   saveState?(): Promise<ReadonlyMap<string, Float32Array>>;
   /** Restores them, before the first step. */
   loadState?(tensors: ReadonlyMap<string, Float32Array>): void;
@@ -61,6 +61,7 @@ export interface Rates {
 interface Schedule {
   readonly steps: number;
   readonly warmup: number;
+  /** Final learning rate, as a share of the peak. */
   readonly floor: number;
   readonly visionRate: number;
   readonly decoderRate: number;
@@ -74,7 +75,7 @@ export function ratesAt({ visionRate, decoderRate, ...schedule }: Schedule, step
   };
 }
 
-/** The same by parameter group, as the optimiser wants them. */
+/** Learning rate of each parameter group, as the optimiser takes them. */
 export function groupRates({ vision, decoder }: Rates): Readonly<Record<ParameterGroup, number>> {
   return { 'vision.matrix': vision, 'vision.vector': vision, 'decoder.matrix': decoder, 'decoder.vector': decoder };
 }

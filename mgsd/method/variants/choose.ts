@@ -33,13 +33,13 @@ export interface Teacher {
 
 /** What a divergence may read beside the logits. N tokens. */
 export interface DivergenceInputs {
-  /** What each token counts: (N). */
+  /** Weight of each token in the loss: (N). */
   readonly weights: Tensor;
   /** Least log-probability of the teacher: (1). */
   readonly floor: Tensor;
-  /** What the student wrote: i32 (N). */
+  /** The responses: i32 (N). */
   readonly tokens: Tensor;
-  /** See `divergenceStats`; without history: (N, fields). */
+  /** From `divergenceStats`, outside the tape: (N, fields). */
   readonly stats: Tensor;
 }
 
@@ -49,7 +49,7 @@ export type Divergence = (student: Tensor, teacher: Tensor, inputs: DivergenceIn
 export interface Variant {
   /** Who judges. */
   readonly teacher: Teacher;
-  /** Who writes what is learnt from. */
+  /** Who writes the responses. */
   readonly write: Writer;
   /** What is minimised. */
   readonly divergence: Divergence;
@@ -58,18 +58,18 @@ export interface Variant {
 const reverseDivergence: Divergence = (student, teacher, { weights, floor }) =>
   reverseKl(student, teacher, weights, floor);
 
-/** A model that reads symbols: the planner of stage 0, or (`synced`) the student of the moment. */
+/** A model that reads symbols: the planner of stage 0, or (`synced`) the current student. */
 export function modelTeacher(model: VisionLanguageModel, context: Context): Teacher {
   return {
     pack(examples) {
-      const told = examples.map(example => ({ ...example, shows: context }));
-      return { sequences: packExamples(told, 'symbolic', model) };
+      const prompted = examples.map(example => ({ ...example, shows: context }));
+      return { sequences: packExamples(prompted, 'symbolic', model) };
     },
     logits: ({ sequences }) => model.forward(sequences!), // (N, V)
   };
 }
 
-/** @throws Error if the setting has no planner though one is needed */
+/** The parts that the configuration asks for. @throws Error if they need a planner and the setting has none */
 export function chooseVariant(setting: StageSetting): Variant {
   const { config, student } = setting;
   const { stage2 } = config;

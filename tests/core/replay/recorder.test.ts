@@ -1,6 +1,6 @@
 /** Recording and replaying: on cpu and wasm, and what the recorder refuses. */
 import { describe, expect, it } from 'vitest';
-import { assignSlots } from '../../../core/replay/recording.js';
+import { assignRegions } from '../../../core/replay/recording.js';
 import { add, Device, formatRecording, mul, openDevice, Recorder, sum } from '../../../core/index.js';
 import { CpuBackend } from '../../../core/backends/cpu.js';
 import { always, testRecorder, Trainee } from './recorder.js';
@@ -153,21 +153,21 @@ describe('a recorder', () => {
 });
 
 describe('memory by lifetime', () => {
-  it('shares a slot between buffers that do not live together, the largest first', () => {
+  it('shares a region between buffers that do not live together, the largest first', () => {
     const buffers = [
       { bytes: 100, firstUse: 0, lastUse: 1 },
       { bytes: 200, firstUse: 1, lastUse: 2 },
       { bytes: 50, firstUse: 2, lastUse: 3 },
       { bytes: 150, firstUse: 3, lastUse: 4 },
     ];
-    expect(assignSlots(buffers, [])).toEqual({ slots: [1, 0, 1, 0], made: [200, 100] });
+    expect(assignRegions(buffers, [])).toEqual({ regions: [1, 0, 1, 0], made: [200, 100] });
   });
 
-  it('takes slots that are there, the smallest that holds a buffer', () => {
+  it('takes regions that are there, the smallest that holds a buffer', () => {
     const buffers = [
       { bytes: 100, firstUse: 0, lastUse: 1 },
       { bytes: 90, firstUse: 1, lastUse: 2 },
     ];
-    expect(assignSlots(buffers, [500, 120, 80])).toEqual({ slots: [1, 0], made: [] });
+    expect(assignRegions(buffers, [500, 120, 80])).toEqual({ regions: [1, 0], made: [] });
   });
 });
