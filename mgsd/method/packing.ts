@@ -12,8 +12,27 @@ import type { HostArray, Tensor } from '../../core/index.js';
 import type { Puzzle } from './puzzles.js';
 import { imagePrompt, responseSlots, symbolicPrompt, symbolicPromptSlots } from './response.js';
 import type { Mode } from './response.js';
-import type { TrainingExample } from './targets.js';
 import type { RenderStyle } from '../worlds/world.js';
+
+/** One response to train on. Position t sees inputs 0..t and predicts token t after BOS. */
+export interface TrainingExample {
+  readonly puzzle: Puzzle;
+  /** BOS and all response tokens but the last: (length). */
+  readonly inputs: Int32Array;
+  /** The ids that are right at each position, all equally: (length), 1 to 6 ids each. */
+  readonly targets: readonly (readonly number[])[];
+  /** What each target belongs to, a SPAN_ number: (length). */
+  readonly spans: Uint8Array;
+  /** How much each position counts: (length); 1 for the oracle's responses, `responseMask` for sampled ones. */
+  readonly weights: Float32Array;
+  /** What the prompt asks for. Default `plan`. */
+  readonly asked?: Mode;
+  /** What a symbolic prompt tells of the puzzle. Default `state`. */
+  readonly shows?: Context | 'nothing';
+}
+
+/** What a symbolic prompt tells: the state, or the reference plan as well. */
+export type Context = 'state' | 'state+plan';
 
 /** How a model is shown a puzzle. */
 export type InputMode = 'image' | 'symbolic';

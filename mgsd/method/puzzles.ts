@@ -162,9 +162,9 @@ export function drawPuzzles(
 }
 
 /**
- * Throws unless the training puzzles and the held-out ones have no layout in common and the oracle's own traces of all
- * of them fit the limits: those that rollouts and evaluation are cut at, and the model's position tables. A limit that
- * is too short caps success silently.
+ * Throws unless the training puzzles and the held-out ones have no layout in common and the oracle's own responses to
+ * all of them fit the limits: those that rollouts and evaluation are cut at, and the model's position tables. A limit
+ * that is too short caps success silently.
  */
 export function checkPuzzles(
   { responsePositions, promptPositions }: Pick<ModelConfig, 'responsePositions' | 'promptPositions'>,

@@ -2,11 +2,10 @@
 import { generate } from '../../models/index.js';
 import type { GenerateOptions, VisionLanguageModel } from '../../models/index.js';
 import { generationSlots, patchTensor, promptOf, renderPuzzles } from './packing.js';
-import type { InputMode } from './packing.js';
+import type { Context, InputMode } from './packing.js';
 import type { Puzzle } from './puzzles.js';
 import { symbolicPrompt } from './response.js';
 import type { Mode } from './response.js';
-import type { Context } from './targets.js';
 
 /** Greedy unless a temperature is given. */
 export interface RespondOptions extends Partial<GenerateOptions> {

@@ -20,33 +20,14 @@ import {
   sizeToken,
 } from '../../models/vocabulary.js';
 import { SPAN_ACTION, SPAN_RECAP, oracleResponse, responseMask, walkResponse } from './response.js';
-import type { Mode, ResponseWalk } from './response.js';
+import type { ResponseWalk } from './response.js';
+import type { TrainingExample } from './packing.js';
 import type { Puzzle } from './puzzles.js';
 import { questionResponse } from './questions.js';
 import { boardCells } from '../worlds/grid.js';
 import type { Action } from '../worlds/grid.js';
 import { choose } from '../worlds/world.js';
 import type { RandomSource } from '../worlds/world.js';
-
-/** One response to train on. Position t sees inputs 0..t and predicts token t+1 of the response. */
-export interface TrainingExample {
-  readonly puzzle: Puzzle;
-  /** BOS and all response tokens but the last: (length). */
-  readonly inputs: Int32Array;
-  /** The ids that are right at each position, all equally: (length), 1 to 6 ids each. */
-  readonly targets: readonly (readonly number[])[];
-  /** What each target belongs to, a SPAN_ number: (length). */
-  readonly spans: Uint8Array;
-  /** How much each position counts: (length); 1 in examples of the oracle, the mask in sampled ones. */
-  readonly weights: Float32Array;
-  /** What the prompt asks for. Default `plan`. */
-  readonly asked?: Mode;
-  /** What a symbolic prompt tells of the puzzle. Default `state`. */
-  readonly shows?: Context | 'nothing';
-}
-
-/** What a symbolic prompt tells: the state, or the reference plan as well. */
-export type Context = 'state' | 'state+plan';
 
 /** How often stage 0 leaves the oracle's path; all are probabilities. */
 export interface ResponseNoise {

@@ -14,7 +14,7 @@ import type { Rollout } from '../../mgsd/method/stages/rollout.js';
 import { distillationLoss, distillationStage, packRollouts } from '../../mgsd/method/stages/stage2.js';
 import type { StageSetting } from '../../mgsd/method/stages/stage.js';
 import { NO_NOISE, planExample } from '../../mgsd/method/targets.js';
-import type { TrainingExample } from '../../mgsd/method/targets.js';
+import type { TrainingExample } from '../../mgsd/method/packing.js';
 import { chooseVariant } from '../../mgsd/method/variants/choose.js';
 import type { Metrics } from '../../mgsd/method/stages/stage.js';
 import { cpu } from '../core/devices.js';

@@ -18,7 +18,7 @@ import { groundingStage } from '../../method/stages/stage1.js';
 import { distillationStage } from '../../method/stages/stage2.js';
 import type { Stage, StageSetting } from '../../method/stages/stage.js';
 import { relabelledExample } from '../../method/targets.js';
-import type { TrainingExample } from '../../method/targets.js';
+import type { TrainingExample } from '../../method/packing.js';
 import { lineChart } from '../../pictures/chart.js';
 import { readFile } from '../../runs/files.js';
 import { pretrainedPath } from '../../runs/package.js';

@@ -22,13 +22,8 @@ async function positionsOf(options: ExperimentOptions): Promise<Position[]> {
   const { device, seed, effort } = options;
   const sampling = { temperature: 1, seed, stream: 41, step: 0 };
   // A style that it was never trained on, so it makes mistakes.
-  const { model, images, examples } = await pretrainedRollouts(
-    options,
-    scaled(48, effort, 4),
-    40,
-    'held-out',
-    sampling,
-  );
+  const rollouts = await pretrainedRollouts(options, scaled(48, effort, 4), 40, 'held-out', sampling);
+  const { model, images, examples } = rollouts;
   const [student, teacher] = await device.scope(() =>
     noGrad(() =>
       Promise.all([
@@ -40,7 +35,7 @@ async function positionsOf(options: ExperimentOptions): Promise<Position[]> {
   model.dispose();
   const V = model.config.vocabulary;
   const rowOf = (logits: NumberArray, row: number) => Float64Array.from(logits.subarray(row * V, (row + 1) * V));
-  const rows = examples.flatMap(({ targets }) => targets).length; // those behind them are padding
+  const rows = examples.flatMap(({ targets }) => targets).length; // those after them are padding
   return Array.from({ length: rows }, (_, row) => ({
     logP: logSoftmax(rowOf(student, row)),
     logQ: logSoftmax(rowOf(teacher, row)).map(value => Math.max(value, floor)),

@@ -3,6 +3,7 @@ import { Random } from '../../../core/index.js';
 import type { VisionLanguageModel } from '../../../models/index.js';
 import type { RunConfig } from '../config.js';
 import { renderPuzzles } from '../packing.js';
+import type { TrainingExample } from '../packing.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import type { Puzzle } from '../puzzles.js';
 import { respond } from '../respond.js';
@@ -10,7 +11,6 @@ import type { RespondOptions } from '../respond.js';
 import { maximumResponseLength, parseResponse } from '../response.js';
 import type { ParsedResponse } from '../response.js';
 import { relabelledExample } from '../targets.js';
-import type { TrainingExample } from '../targets.js';
 import type { StageSetting } from './stage.js';
 
 /** One response, read once. */

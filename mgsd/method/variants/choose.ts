@@ -6,10 +6,10 @@ import { reverseKl } from '../../../core/index.js';
 import type { HostArray, Tensor } from '../../../core/index.js';
 import type { ModelInputs, VisionLanguageModel } from '../../../models/index.js';
 import { packExamples } from '../packing.js';
+import type { Context, TrainingExample } from '../packing.js';
 import { studentWriter } from '../stages/rollout.js';
 import type { Writer } from '../stages/rollout.js';
 import type { StageSetting } from '../stages/stage.js';
-import type { Context, TrainingExample } from '../targets.js';
 import { forwardDivergence, sampledDivergence } from './divergences.js';
 import { oracleTeacher, teacherWriter } from './teachers.js';
 

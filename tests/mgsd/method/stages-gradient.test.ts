@@ -8,7 +8,7 @@ import type { InputMode } from '../../../mgsd/method/packing.js';
 import { readRollout } from '../../../mgsd/method/stages/rollout.js';
 import { supervisedLoss } from '../../../mgsd/method/stages/supervision.js';
 import { planExample, recapExample } from '../../../mgsd/method/targets.js';
-import type { TrainingExample } from '../../../mgsd/method/targets.js';
+import type { TrainingExample } from '../../../mgsd/method/packing.js';
 import { cpu } from '../../core/devices.js';
 import { randomModel } from '../../models/miniature.js';
 import { eagerDistillation, groups, miniatureConfig, recordRollouts } from '../miniature-run.js';
@@ -65,7 +65,7 @@ describe('the gradient of the whole loss is right in f64', () => {
     const config = miniatureConfig({ stage2: { batch: 1 } });
     const [whole] = await recordRollouts(1, config);
     const rollouts = whole!.map(
-      ({ example, image, response }) => readRollout(example.puzzle, image, response.slice(0, 12), false), // enough of it
+      ({ example, image, response }) => readRollout(example.puzzle, image, response.slice(0, 12), false), // enough
     );
     await expectRightGradients(() => eagerDistillation(config, model, teacher, rollouts).loss);
   });

@@ -12,7 +12,7 @@ import { groundingStage } from '../../../mgsd/method/stages/stage1.js';
 import { distillationStage } from '../../../mgsd/method/stages/stage2.js';
 import { supervisedLoss } from '../../../mgsd/method/stages/supervision.js';
 import { NO_NOISE, planExample } from '../../../mgsd/method/targets.js';
-import type { TrainingExample } from '../../../mgsd/method/targets.js';
+import type { TrainingExample } from '../../../mgsd/method/packing.js';
 import { EOS } from '../../../models/vocabulary.js';
 import { cpu } from '../../core/devices.js';
 import { miniature, randomModel } from '../../models/miniature.js';

@@ -4,6 +4,7 @@ import { ANS, BOS, EOS, actionOf, cellOf, sizeOf, tokensToText } from '../../../
 import * as samples from '../../../mgsd/method/targets.js';
 import { maximumResponseLength, oracleResponse, symbolicPrompt } from '../../../mgsd/method/response.js';
 import { packSequences } from '../../../mgsd/method/packing.js';
+import type { TrainingExample } from '../../../mgsd/method/packing.js';
 import type { InputMode } from '../../../mgsd/method/packing.js';
 import { presets } from '../../../mgsd/method/presets.js';
 import type { Puzzle } from '../../../mgsd/method/puzzles.js';
@@ -42,7 +43,7 @@ describe('training examples', () => {
         expect(example.shows).toBe('nothing');
         expect(Array.from(example.inputs.slice(1, recap.length + 2))).toEqual([...recap, ANS]);
         expect(Array.from(example.weights)).toEqual(example.targets.map((_, t) => (t <= recap.length ? 0 : 1)));
-        const rowsOf = (shown: samples.TrainingExample, input: InputMode) =>
+        const rowsOf = (shown: TrainingExample, input: InputMode) =>
           packSequences([shown], input, modelPresets.tiny).tokens.length;
         const { shows: _, ...open } = example;
         expect(rowsOf(open, 'symbolic') - rowsOf(example, 'symbolic')).toBe(
@@ -86,7 +87,7 @@ describe('training examples', () => {
   });
 
   test('every detour ends at the goal within the limit, and each target is optimal in the state reached', () => {
-    const fits = (instance: { size: number }, limit: number, example: samples.TrainingExample): void => {
+    const fits = (instance: { size: number }, limit: number, example: TrainingExample): void => {
       expect(example.inputs.length, `size ${instance.size}`).toBeLessThanOrEqual(limit);
       expect(example.targets.at(-1)).toEqual([EOS]);
     };
