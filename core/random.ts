@@ -3,7 +3,14 @@
  * stream, step, index). Everything random in a run depends on its seed and these counters, so a resumed run draws
  * what the straight run drew.
  */
-import { pcg4d, uniformFromBits } from '../kernels/index.js';
+import { randomBits, uniformFromBits } from '../kernels/index.js';
+
+/** @throws Error unless all of them are whole numbers of 32 bits: others would share their random numbers with one that is */
+export function requireCounters(counters: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(counters))
+    if (value >>> 0 !== value)
+      throw new Error(`random numbers: ${name} is ${value}; it must be a whole number from 0 to ${2 ** 32 - 1}`);
+}
 
 /** The position of a generator: plain numbers, for a checkpoint. */
 export interface RandomState {
@@ -20,11 +27,12 @@ export class Random {
   #index: number;
 
   /**
-   * @param seed of the run, a non-negative integer below 2^32
+   * @param seed of the run, a non-negative integer below 2^32 like all of them
    * @param stream what the numbers are for, so that uses do not disturb each other
    * @param step of training, or any second counter
    */
   constructor(seed: number, stream = 0, step = 0, index = 0) {
+    requireCounters({ seed, stream, step, index });
     this.seed = seed;
     this.stream = stream;
     this.step = step;
@@ -40,14 +48,18 @@ export class Random {
     return new Random(seed, stream, step, index);
   }
 
+  #bits(): number {
+    return randomBits(this.seed, this.stream, this.step, 0, this.#index++);
+  }
+
   /** Uniform in (0, 1), a multiple of 2^-24. */
   uniform(): number {
-    return uniformFromBits(pcg4d(this.seed, this.stream, this.step, this.#index++)[0]);
+    return uniformFromBits(this.#bits());
   }
 
   /** Uniform among 0..n-1. (The bias of multiplying 32 bits is below n / 2^32.) */
   integer(n: number): number {
-    return Math.floor((pcg4d(this.seed, this.stream, this.step, this.#index++)[0] / 2 ** 32) * n);
+    return Math.floor((this.#bits() / 2 ** 32) * n);
   }
 
   /** Standard normal, by Box and Muller's transform. */

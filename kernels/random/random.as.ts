@@ -18,7 +18,7 @@ export function random_uniform(args: RandomUniformArgs, begin: i32, end: i32, sc
   const stop = min(args.n, end * elementsPerUnit);
   for (let i = begin * elementsPerUnit; i < stop; i += 4) {
     const index = i32x4.add(i32x4.splat(i), i32x4(0, 1, 2, 3));
-    storeLanes(at(args.y, i), uniform4(control.seed, control.stream, control.step, index), stop - i);
+    storeLanes(at(args.y, i), uniform4(control, 0, index), stop - i);
   }
 }
 
@@ -44,7 +44,7 @@ export function sample_tokens(args: SampleTokensArgs, begin: i32, end: i32, scra
   const temperature = load<f32>(args.temperature);
   for (let row = begin; row < end; row++) {
     const logits = at(args.logits, row * cols);
-    const best = drawToken(logits, args.bias, temperature, control, control.step + args.column, row * cols, cols);
+    const best = drawToken(logits, args.bias, temperature, control, args.column, row * cols, cols);
     const done = at(args.done, row);
     const token = load<i32>(done) != 0 ? control.padding : best;
     store<i32>(at(args.tokens, row * args.stride + args.column), token);

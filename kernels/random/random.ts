@@ -1,7 +1,8 @@
 /**
- * Counter-based random numbers: the value at (seed, stream, step, index) is a hash of these four. It does not depend on
- * the order of execution, and is the same on every backend. The hash is pcg4d (Jarzynski & Olano 2020, "Hash Functions
- * for GPU Rendering", JCGT 9(3)): 32-bit multiply, add, shift and xor only.
+ * Counter-based random numbers: the value at (seed, stream, step, column, index) is a hash of these five. It does not
+ * depend on the order of execution, and is the same on every backend. The hash is pcg4d (Jarzynski & Olano 2020, "Hash
+ * Functions for GPU Rendering", JCGT 9(3)), twice: 32-bit multiply, add, shift and xor only. Once is too little: a change
+ * of the upper bits of seed or step leaves the result half as it was.
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
@@ -28,6 +29,12 @@ export function pcg4d(x: number, y: number, z: number, w: number): [number, numb
   return [x >>> 0, y >>> 0, z >>> 0, w >>> 0];
 }
 
+/** 32 random bits at (seed, stream, step, column, index). */
+export function randomBits(seed: number, stream: number, step: number, column: number, index: number): number {
+  const [x, y, z, w] = pcg4d(seed, stream, step, column);
+  return pcg4d(x, (y + index) | 0, z, w)[0];
+}
+
 /** A uniform number in (0, 1) from the upper 23 bits of a word: (bits + 1/2) * 2^-23, exact in f32. */
 export function uniformFromBits(word: number): number {
   return ((word >>> 9) + 0.5) * 2 ** -23;
@@ -37,14 +44,15 @@ export function uniformFromBits(word: number): number {
 export const controlFields = ['seed', 'stream', 'step', 'endOfSequence', 'padding'] as const;
 
 /**
- * A token by the Gumbel-max trick: the largest of `scores` (logits + bias), the first of equals; at a temperature above
- * 0 each is divided by it and gets noise at (control.seed, control.stream, step, first + k).
+ * A token by the Gumbel-max trick: the largest of `scores` (logits + bias), the first of equals, each with noise at
+ * (control.seed, control.stream, control.step, column, first + k) times the temperature. (Scores divided by the temperature
+ * would overflow where it is small.)
  */
 export function drawToken(
   scores: ArrayLike<number>,
   temperature: number,
   control: ArrayLike<number>,
-  step: number,
+  column: number,
   first: number,
 ): number {
   let best = 0;
@@ -52,8 +60,8 @@ export function drawToken(
   for (let k = 0; k < scores.length; k++) {
     let score = scores[k]!;
     if (temperature > 0) {
-      const u = uniformFromBits(pcg4d(control[0]!, control[1]!, step, first + k)[0]);
-      score = score / temperature - Math.log(-Math.log(u));
+      const u = uniformFromBits(randomBits(control[0]!, control[1]!, control[2]!, column, first + k));
+      score -= temperature * Math.log(-Math.log(u));
     }
     if (score > bestScore) {
       bestScore = score;
@@ -63,14 +71,14 @@ export function drawToken(
   return best;
 }
 
-/** Uniform numbers in (0, 1) at (seed, stream, step, index). */
+/** Uniform numbers in (0, 1) at (seed, stream, step, 0, index). */
 export const randomUniformKernel = defineKernel({
   name: 'random_uniform',
-  summary: 'y[i] = uniform number in (0, 1) at (control.seed, control.stream, control.step, i), for n elements',
+  summary: 'y[i] = uniform number in (0, 1) at (control.seed, control.stream, control.step, 0, i), for n elements',
   buffers: { control: { access: 'read', kind: 'index' }, y: { access: 'write', kind: 'float' } },
   params: { n: 'u32' },
   reference({ control, y }, { n }) {
-    for (let i = 0; i < n; i++) y[i] = uniformFromBits(pcg4d(control[0]!, control[1]!, control[2]!, i)[0]);
+    for (let i = 0; i < n; i++) y[i] = uniformFromBits(randomBits(control[0]!, control[1]!, control[2]!, 0, i));
   },
   cost: ({ n }) => ({ flops: 0, elements: n }),
   wasm: ({ n }) => ({ passes: [{ fn: 'random_uniform', units: ceilDivide(n, 4096) }] }),
@@ -99,7 +107,7 @@ export const sampleTokensKernel = defineKernel({
   summary:
     'One token per row from softmax((logits + bias) / temperature) by the Gumbel-max trick, the largest logit (first of ' +
     'equals) where temperature[0] is 0. tokens[row, column] = next[row] = the token, or control.padding where done[row] is ' +
-    'set; done[row] is set when control.endOfSequence is drawn. Noise at (seed, stream, step + column, row * cols + col)',
+    'set; done[row] is set when control.endOfSequence is drawn. Noise at (seed, stream, step, column, row * cols + col)',
   buffers: {
     logits: { access: 'read', kind: 'float' },
     bias: { access: 'read', kind: 'wide' },
@@ -113,7 +121,7 @@ export const sampleTokensKernel = defineKernel({
   reference({ logits, bias, temperature, control, done, tokens, next }, { rows, cols, column, stride }) {
     for (let i = 0; i < rows; i++) {
       const scores = Float64Array.from(bias.subarray(0, cols), (b, k) => logits[i * cols + k]! + b);
-      const best = drawToken(scores, temperature[0]!, control, control[2]! + column, i * cols);
+      const best = drawToken(scores, temperature[0]!, control, column, i * cols);
       const token = done[i]! !== 0 ? control[4]! : best;
       tokens[i * stride + column] = token;
       next[i] = token;

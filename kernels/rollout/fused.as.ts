@@ -119,7 +119,7 @@ export function decode_draw(args: DrawArgs, begin: i32, end: i32, scratch: usize
       const temperature = load<f32>(args.sampling);
       let token = control.padding;
       if (load<i32>(at(args.done, s)) == 0)
-        token = drawToken(row, at(args.sampling, 1), temperature, control, control.step + args.column, s * vocabulary, vocabulary);
+        token = drawToken(row, at(args.sampling, 1), temperature, control, args.column, s * vocabulary, vocabulary);
       store<i32>(place, token);
       if (token == control.endOfSequence) store<i32>(at(args.done, s), 1);
     }

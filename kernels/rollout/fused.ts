@@ -175,7 +175,7 @@ export const decodeDrawKernel = defineKernel({
     for (let s = 0; s < rows; s++) {
       if (draw) {
         const scores = Float64Array.from(sampling.subarray(1), (b, k) => logits[s * vocabulary + k]! + b);
-        const best = drawToken(scores, sampling[0]!, control, control[2]! + column, s * vocabulary);
+        const best = drawToken(scores, sampling[0]!, control, column, s * vocabulary);
         const token = done[s] ? control[4]! : best;
         tokens[s * stride + column] = token;
         if (token === control[3]) done[s] = 1;

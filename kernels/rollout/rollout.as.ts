@@ -230,8 +230,7 @@ export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize)
         const s = load<i32>(at(active, i));
         const row = at(logits, i * panelled(vocabulary));
         const temperature = load<f32>(args.sampling);
-        const step = args.control.step + t;
-        const token = drawToken(row, at(args.sampling, 1), temperature, args.control, step, s * vocabulary, vocabulary);
+        const token = drawToken(row, at(args.sampling, 1), temperature, args.control, t, s * vocabulary, vocabulary);
         store<i32>(at(args.tokens, s * args.stride + t), token);
         if (token == args.control.endOfSequence) store<i32>(at(args.done, s), 1);
       }

@@ -141,7 +141,7 @@ export const rolloutKernel = defineKernel({
           for (let c = 0; c < width; c++) score += normed[c]! * tables[(vocabulary + k) * width + c]!;
           return score;
         });
-        const best = drawToken(scores, sampling[0]!, control, control[2]! + t, s * vocabulary);
+        const best = drawToken(scores, sampling[0]!, control, t, s * vocabulary);
         tokens[s * stride + t] = best;
         if (best === control[3]) done[s] = 1;
       }
