@@ -9,7 +9,8 @@
  * - `words_<buffer>`: the buffer as an array of vec4u, 16 bytes as they are stored; `data_<buffer>`, mentioned by a
  *   pass that uses none of the above: the buffer as an array of its element type, for built-ins that take a pointer;
  * - all of these for `scratch`, f32 memory of the launch, if the pass says how much it needs (`WgslPass.scratch`);
- * - `workgroup_index(id)`: the number of a workgroup in a grid folded by `grid`.
+ * - `workgroup_index(id)`: the number of a workgroup in a grid folded by `grid`;
+ * - `is_nan`, `larger` (NaN if one is NaN), and `is_nan4`, `larger4` for a vec4f.
  */
 import type { DType } from './dtype.js';
 import { ceilDivide } from './kernel.js';
@@ -67,9 +68,26 @@ export function wgslModule(kernel: Kernel, pass: WgslPass, target: WgslTarget): 
       if (new RegExp(`\\bwords_${name}\\b`).test(pass.body)) return `${variable} words_${name}: array<vec4u>;`;
       return bufferDeclaration(variable, name, pass.body, dtype);
     }),
+    nanHelpers(pass.body),
     pass.body.trim(),
   ];
   return parts.filter(part => part !== '').join('\n') + '\n';
+}
+
+/** Compilers may assume that there is no NaN, and fold `x != x` and `max`; they do not look through the bits. */
+function nanHelpers(body: string): string {
+  const forms = [
+    ['4', 'vec4f', 'vec4<bool>', 'vec4u', '|'],
+    ['', 'f32', 'bool', 'u32', '||'],
+  ] as const;
+  return forms
+    .filter(([suffix]) => new RegExp(`\\b(is_nan|larger)${suffix}\\(`).test(body))
+    .map(
+      ([suffix, value, truth, bits, or]) =>
+        `fn is_nan${suffix}(x: ${value}) -> ${truth} { return (bitcast<${bits}>(x) & ${bits}(0x7fffffffu)) > ${bits}(0x7f800000u); }
+fn larger${suffix}(a: ${value}, b: ${value}) -> ${value} { return select(max(a, b), a + b, is_nan${suffix}(a) ${or} is_nan${suffix}(b)); }`,
+    )
+    .join('\n');
 }
 
 /**
@@ -189,6 +207,39 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   };
 }
 
+/** Terms of a sum that are added one after another. */
+const sumBlock = 64;
+
+/**
+ * WGSL: declares `totals` of a type, and adds up what `terms` adds to them for `j` from `begin` to `end` by steps of `step`.
+ * Adding one by one loses digits with the number of terms. So 64 make a block, whose sum joins that of 64 blocks, which
+ * joins that of 64 of those: ten million terms are off by no more than two hundred.
+ */
+export function sumLoop(
+  type: string,
+  totals: readonly string[],
+  terms: string,
+  { begin = 'begin', end = 'end', step = 'step', j = 'j' } = {},
+): string {
+  const [first] = totals;
+  const each = (code: (name: string) => string) => totals.map(code).join(' ');
+  const carry = (from: number, to: number) => each(x => `${x}_${to} += ${x}_${from}; ${x}_${from} = ${type}(0.0);`);
+  return `${each(x => `var ${x}_0 = ${type}(0.0); var ${x}_1 = ${x}_0; var ${x}_2 = ${x}_0;`)}
+  var ${first}_blocks = 0u;
+  for (var chunk = ${begin}; chunk < ${end}; chunk += ${sumBlock}u * ${step}) {
+    let until = min(${end}, chunk + ${sumBlock}u * ${step});
+    ${each(x => `var ${x} = ${type}(0.0);`)}
+    for (var ${j} = chunk; ${j} < until; ${j} += ${step}) {
+      ${terms}
+    }
+    ${each(x => `${x}_0 += ${x};`)}
+    ${first}_blocks++;
+    if (${first}_blocks % ${sumBlock}u == 0u) { ${carry(0, 1)} }
+    if (${first}_blocks % ${sumBlock ** 2}u == 0u) { ${carry(1, 2)} }
+  }
+  ${each(x => `let ${x} = ${x}_0 + ${x}_1 + ${x}_2;`)}`;
+}
+
 const joinType = { row_sum: 'f32', row_max: 'f32', row_min_index: 'u32' } as const;
 type Join = keyof typeof joinType;
 
@@ -204,7 +255,7 @@ function trivialJoin(name: Join): string {
  */
 function sharedJoin(name: Join): string {
   const type = joinType[name];
-  const joined = { row_sum: 'joined + other', row_max: 'max(joined, other)', row_min_index: 'min(joined, other)' };
+  const joined = { row_sum: 'joined + other', row_max: 'larger(joined, other)', row_min_index: 'min(joined, other)' };
   return `var<workgroup> ${name}_values: array<${type}, ${rowLanes}>;
 fn ${name}(value: ${type}, lane: u32) -> ${type} {
   workgroupBarrier(); // an earlier result has been read by all
@@ -288,19 +339,22 @@ export interface Width {
   readonly store: string;
   /** WGSL: the sum of the components. */
   sum(value: string): string;
-  /** WGSL: the largest component. */
+  /** WGSL: the largest component, NaN if one is NaN. */
   max(value: string): string;
+  /** `larger4` or `larger`. */
+  readonly larger: string;
 }
 
 /** Both of them, by their size. */
 export const widths: Readonly<Record<1 | 4, Width>> = {
-  1: { size: 1, value: 'f32', load: 'load', store: 'store', sum: v => v, max: v => v },
+  1: { size: 1, value: 'f32', load: 'load', store: 'store', larger: 'larger', sum: v => v, max: v => v },
   4: {
     size: 4,
     value: 'vec4f',
     load: 'load4',
     store: 'store4',
+    larger: 'larger4',
     sum: v => `dot(${v}, vec4f(1.0))`,
-    max: v => `max(max(${v}.x, ${v}.y), max(${v}.z, ${v}.w))`,
+    max: v => `larger(larger(${v}.x, ${v}.y), larger(${v}.z, ${v}.w))`,
   },
 };

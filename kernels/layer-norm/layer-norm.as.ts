@@ -1,9 +1,9 @@
-// Layer normalisation. A row is read three times, but only once from memory: it stays in the first-level cache.
+// Layer normalisation. A row is read four times, but only once from memory: it stays in the first-level cache.
 //
 // Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json), 3584 x 64: forward 0.19
 // ms, the reference 1.09; gradient to the input with the residual's 0.20 and 1.41; to gain and bias 0.06 and 1.07.
 import { at, laneMask, madd, nmadd, storeLanes, sumLanes } from '../wasm/simd.as';
-import { rowSum } from '../wasm/row.as';
+import { rowMean, rowSquares, sumBlock } from '../wasm/row.as';
 
 @unmanaged
 class LayerNormArgs {
@@ -20,32 +20,26 @@ class LayerNormArgs {
 /** One unit is one row. */
 export function layer_norm(args: LayerNormArgs, begin: i32, end: i32, scratch: usize): void {
   const cols = args.cols;
-  const gamma = args.gamma;
-  const beta = args.beta;
   for (let row = begin; row < end; row++) {
-    const x = at(args.x, row * cols);
-    const y = at(args.y, row * cols);
-    const mean = rowSum(x, cols) / <f32>cols;
-    const meanWide = f32x4.splat(mean);
-    let squares = f32x4.splat(0);
-    let j: i32 = 0;
-    for (; j <= cols - 4; j += 4) {
-      const centred = f32x4.sub(v128.load(at(x, j)), meanWide);
-      squares = madd(centred, centred, squares);
-    }
-    if (j < cols) {
-      const centred = v128.and(f32x4.sub(v128.load(at(x, j)), meanWide), laneMask(cols - j));
-      squares = madd(centred, centred, squares);
-    }
-    const rstd: f32 = <f32>1 / sqrt<f32>(sumLanes(squares) / <f32>cols + args.eps);
-    const rstdWide = f32x4.splat(rstd);
-    for (j = 0; j < cols; j += 4) {
-      const normalised = f32x4.mul(f32x4.sub(v128.load(at(x, j)), meanWide), rstdWide);
-      storeLanes(at(y, j), madd(normalised, v128.load(at(gamma, j)), v128.load(at(beta, j))), cols - j);
-    }
-    store<f32>(at(args.stats, 2 * row), mean);
-    store<f32>(at(args.stats, 2 * row + 1), rstd);
+    const stats = at(args.stats, 2 * row);
+    normRow(at(args.x, row * cols), at(args.y, row * cols), cols, args.gamma, args.beta, args.eps, stats);
   }
+}
+
+/** A row, normalised; its mean and the reciprocal of its deviation go to `stats`. */
+@inline
+export function normRow(x: usize, y: usize, cols: i32, gamma: usize, beta: usize, eps: f32, stats: usize): void {
+  const mean = rowMean(x, cols);
+  const rstd: f32 = <f32>1 / sqrt<f32>(rowSquares(x, mean, cols) / <f32>cols + eps);
+  const meanWide = f32x4.splat(mean);
+  const rstdWide = f32x4.splat(rstd);
+  for (let j: i32 = 0; j < cols; j += 4) {
+    const normalised = f32x4.mul(f32x4.sub(v128.load(at(x, j)), meanWide), rstdWide);
+    storeLanes(at(y, j), madd(normalised, v128.load(at(gamma, j)), v128.load(at(beta, j))), cols - j);
+  }
+  if (!stats) return;
+  store<f32>(stats, mean);
+  store<f32>(stats, rstd, 4);
 }
 
 @unmanaged
@@ -81,23 +75,30 @@ function gradInput(hasResidual: bool, args: LayerNormGradInputArgs, begin: i32, 
     const dx = at(args.dx, row * cols);
     const mean = v128.load32_splat(at(args.stats, 2 * row));
     const rstd = v128.load32_splat(at(args.stats, 2 * row + 1));
-    let sumG = f32x4.splat(0);
-    let sumGX = f32x4.splat(0);
-    let j: i32 = 0;
-    for (; j <= cols - 4; j += 4) {
-      const g = f32x4.mul(v128.load(at(dy, j)), v128.load(at(gamma, j)));
-      sumG = f32x4.add(sumG, g);
-      sumGX = madd(g, f32x4.sub(v128.load(at(x, j)), mean), sumGX);
+    let totalG: f64 = 0;
+    let totalGX: f64 = 0;
+    for (let from: i32 = 0; from < cols; from += sumBlock) {
+      const stop = min(cols, from + sumBlock);
+      let sumG = f32x4.splat(0);
+      let sumGX = f32x4.splat(0);
+      let j = from;
+      for (; j <= stop - 4; j += 4) {
+        const g = f32x4.mul(v128.load(at(dy, j)), v128.load(at(gamma, j)));
+        sumG = f32x4.add(sumG, g);
+        sumGX = madd(g, f32x4.sub(v128.load(at(x, j)), mean), sumGX);
+      }
+      if (j < stop) {
+        const mask = laneMask(stop - j);
+        const g = v128.and(f32x4.mul(v128.load(at(dy, j)), v128.load(at(gamma, j))), mask);
+        sumG = f32x4.add(sumG, g);
+        sumGX = madd(g, v128.and(f32x4.sub(v128.load(at(x, j)), mean), mask), sumGX);
+      }
+      totalG += <f64>sumLanes(sumG);
+      totalGX += <f64>sumLanes(sumGX);
     }
-    if (j < cols) {
-      const mask = laneMask(cols - j);
-      const g = v128.and(f32x4.mul(v128.load(at(dy, j)), v128.load(at(gamma, j))), mask);
-      sumG = f32x4.add(sumG, g);
-      sumGX = madd(g, v128.and(f32x4.sub(v128.load(at(x, j)), mean), mask), sumGX);
-    }
-    const meanG = f32x4.splat(sumLanes(sumG) / <f32>cols);
-    const meanGX = f32x4.mul(f32x4.splat(sumLanes(sumGX) / <f32>cols), rstd);
-    for (j = 0; j < cols; j += 4) {
+    const meanG = f32x4.splat(<f32>totalG / <f32>cols);
+    const meanGX = f32x4.mul(f32x4.splat(<f32>totalGX / <f32>cols), rstd);
+    for (let j: i32 = 0; j < cols; j += 4) {
       const g = f32x4.mul(v128.load(at(dy, j)), v128.load(at(gamma, j)));
       const normalised = f32x4.mul(f32x4.sub(v128.load(at(x, j)), mean), rstd);
       const v = nmadd(normalised, meanGX, f32x4.sub(g, meanG));

@@ -1,7 +1,10 @@
 /** WGSL of layer normalisation and its gradients. */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass, WgslTarget } from '../kernel.js';
-import { byWidth, lanePass, rowPass } from '../wgsl.js';
+import { byWidth, lanePass, rowPass, sumLoop } from '../wgsl.js';
+
+/** Of a row, see `sumLoop`. */
+const columns = { begin: 'first', end: 'cols' };
 
 export function layerNormWgsl(target: WgslTarget): readonly WgslPass[] {
   return byWidth(
@@ -11,11 +14,12 @@ export function layerNormWgsl(target: WgslTarget): readonly WgslPass[] {
         target,
         `let cols = params.cols / ${w.size}u;
   let start = row * cols;
-  var total = ${w.value}(0.0);
-  for (var j = first; j < cols; j += step) { total += ${w.load}_x(start + j); }
-  let mean = row_sum(${w.sum('total')}, lane) / f32(params.cols);
-  var squares = ${w.value}(0.0);
-  for (var j = first; j < cols; j += step) { let d = ${w.load}_x(start + j) - mean; squares += d * d; }
+  ${sumLoop(w.value, ['total'], `total += ${w.load}_x(start + j);`, columns)}
+  let level = row_sum(${w.sum('total')}, lane) / f32(params.cols);
+  // the sum's own rounding may exceed the differences in a row: what it leaves is added in a second look
+  ${sumLoop(w.value, ['above'], `above += ${w.load}_x(start + j) - level;`, columns)}
+  let mean = level + row_sum(${w.sum('above')}, lane) / f32(params.cols);
+  ${sumLoop(w.value, ['squares'], `let d = ${w.load}_x(start + j) - mean; squares += d * d;`, columns)}
   let variance = row_sum(${w.sum('squares')}, lane) / f32(params.cols);
   let rstd = 1.0 / sqrt(variance + params.eps);
   for (var j = first; j < cols; j += step) {
@@ -36,13 +40,14 @@ export function layerNormGradInputWgsl(hasResidual: boolean, target: WgslTarget)
   let start = row * cols;
   let mean = load_stats(2u * row);
   let rstd = load_stats(2u * row + 1u);
-  var total_g = ${w.value}(0.0);
-  var total_gx = ${w.value}(0.0);
-  for (var j = first; j < cols; j += step) {
-    let g = ${w.load}_dy(start + j) * ${w.load}_gamma(j);
-    total_g += g;
-    total_gx += g * ((${w.load}_x(start + j) - mean) * rstd);
-  }
+  ${sumLoop(
+    w.value,
+    ['total_g', 'total_gx'],
+    `let g = ${w.load}_dy(start + j) * ${w.load}_gamma(j);
+      total_g += g;
+      total_gx += g * ((${w.load}_x(start + j) - mean) * rstd);`,
+    columns,
+  )}
   let mean_g = row_sum(${w.sum('total_g')}, lane) / f32(params.cols);
   let mean_gx = row_sum(${w.sum('total_gx')}, lane) / f32(params.cols);
   for (var j = first; j < cols; j += step) {

@@ -1,25 +1,11 @@
 // What both ways of decoding in fused launches do with a row, whose columns are a multiple of four.
 import { attendOne } from '../attention/attend-one.as';
-import { rowSum } from '../wasm/row.as';
-import { at, madd, sumLanes } from '../wasm/simd.as';
+import { normRow } from '../layer-norm/layer-norm.as';
+import { at } from '../wasm/simd.as';
 
 /** y = (x - mean) / deviation * gain + bias of rows; statistics are not kept. */
 export function normRows(x: usize, y: usize, rows: i32, cols: i32, gain: usize, bias: usize, eps: f32): void {
-  for (let row: i32 = 0; row < rows; row++) {
-    const mean = f32x4.splat(rowSum(x, cols) / <f32>cols);
-    let squares = f32x4.splat(0);
-    for (let j: i32 = 0; j < cols; j += 4) {
-      const centred = f32x4.sub(v128.load(at(x, j)), mean);
-      squares = madd(centred, centred, squares);
-    }
-    const rstd = f32x4.splat(<f32>1 / sqrt<f32>(sumLanes(squares) / <f32>cols + eps));
-    for (let j: i32 = 0; j < cols; j += 4) {
-      const normalised = f32x4.mul(f32x4.sub(v128.load(at(x, j)), mean), rstd);
-      v128.store(at(y, j), madd(normalised, v128.load(at(gain, j)), v128.load(at(bias, j))));
-    }
-    x = at(x, cols);
-    y = at(y, cols);
-  }
+  for (let row: i32 = 0; row < rows; row++) normRow(at(x, row * cols), at(y, row * cols), cols, gain, bias, eps, 0);
 }
 
 /** x = token + position, and the vectors of the row and column of cell `slot` unless that is negative. */

@@ -100,13 +100,23 @@ function norms(lanes: number): string {
   var sum = vec4f(0.0);
   for (var l = lane / 4u; l < params.inputs / 4u; l += ${lanes / 4}u) { ${code} }`;
   return `var<workgroup> sums: array<f32, ${lanes}>;
+var<workgroup> above: array<f32, ${lanes}>;
 var<workgroup> squares: array<f32, ${lanes}>;
-fn means(first: u32, lane: u32) -> vec4f {
+fn levels(first: u32, lane: u32) -> vec4f {
   ${walk('sum += load4_x(begin + l);')}
   sums[lane] = dot(sum, vec4f(1.0));
   workgroupBarrier();
   ${total('sums')}
   return total;
+}
+fn means(first: u32, lane: u32) -> vec4f { // what the sum's rounding has left, see layer-norm.wgsl.ts
+  let level = levels(first, lane);
+  let own = level[lane % 4u];
+  ${walk('sum += load4_x(begin + l) - own;')}
+  above[lane] = dot(sum, vec4f(1.0));
+  workgroupBarrier();
+  ${total('above')}
+  return level + total;
 }
 fn scales(first: u32, lane: u32, mean: vec4f) -> vec4f {
   let own = mean[lane % 4u];
@@ -215,13 +225,12 @@ export function decodeDrawWgsl(target: WgslTarget): readonly WgslPass[] {
   if (params.draw != 0u) {
     let ended = load_done(row) != 0;
     let temperature = load_sampling(0u);
-    let noise_step = bitcast<u32>(load_control(2u)) + params.column;
     var best = 0u;
     var best_score = -3.4e38;
     for (var k = first; k < params.vocabulary; k += step) {
       let at = row * params.vocabulary + k;
       var score = load_logits(at) + load_sampling(1u + k);
-      if (temperature > 0.0) { score = score / temperature - log(-log(uniform_at(noise_step, at))); }
+      if (temperature > 0.0) { score -= temperature * log(-log(uniform_at(params.column, at))); }
       if (score > best_score) { best_score = score; best = k; }
     }
     let winner = row_max(best_score, lane);

@@ -1,13 +1,14 @@
 /** What the references of decoding share: one row at a time, in f64. */
 import { attendRow } from '../attention/reference.js';
 import type { NumberArray } from '../dtype.js';
+import { rowMean } from '../layer-norm/layer-norm.js';
 
 /** A row of activations. */
 export type Row = Float64Array<ArrayBuffer>;
 
 /** Layer norm of a row. */
 export function normRow(x: Row, gain: NumberArray, shift: NumberArray, eps: number): Row {
-  const mean = x.reduce((sum, v) => sum + v, 0) / x.length;
+  const mean = rowMean(x);
   const variance = x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length;
   return x.map((v, c) => ((v - mean) / Math.sqrt(variance + eps)) * gain[c]! + shift[c]!);
 }

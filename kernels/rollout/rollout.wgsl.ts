@@ -77,6 +77,9 @@ fn norm(gain: u32, bias: u32, lane: u32) {
   var mean = vec4f(0.0);
   for (var c = 0u; c < params.width; c++) { mean += values[x_at + c]; }
   mean /= f32(params.width);
+  var above = vec4f(0.0); // what the sum's rounding has left, see layer-norm.wgsl.ts
+  for (var c = 0u; c < params.width; c++) { above += values[x_at + c] - mean; }
+  mean += above / f32(params.width);
   var variance = vec4f(0.0);
   for (var c = 0u; c < params.width; c++) { let d = values[x_at + c] - mean; variance += d * d; }
   let scale = inverseSqrt(variance / f32(params.width) + params.eps);
@@ -269,7 +272,6 @@ fn attend(cache: u32, first_sequence: u32, lane: u32) {
 fn draw(t: u32, first_sequence: u32, lane: u32) {
   let head_bias = plan_at(params.layers * 12u + 2u);
   let temperature = load_sampling(0u);
-  let noise_step = bitcast<u32>(load_control(2u)) + t;
   var best = vec4u(0u);
   var best_score = vec4f(-3.4e38);
   for (var k = lane; k < params.vocabulary; k += lanes) {
@@ -282,8 +284,7 @@ fn draw(t: u32, first_sequence: u32, lane: u32) {
     }
     if (temperature > 0.0) {
       for (var r = 0u; r < row_count(first_sequence); r++) {
-        let u = uniform_at(noise_step, (first_sequence + r) * params.vocabulary + k);
-        score[r] = score[r] / temperature - log(-log(u));
+        score[r] -= temperature * log(-log(uniform_at(t, (first_sequence + r) * params.vocabulary + k)));
       }
     }
     best = select(best, vec4u(k), score > best_score);

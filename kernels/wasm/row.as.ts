@@ -1,67 +1,95 @@
 // Reductions over one row of numbers that lie side by side.
-import { at, expDown4, laneMask, maxLanes, storeLanes, sumLanes } from './simd.as';
+import { at, expDown4, laneMask, madd, maxLanes, storeLanes, sumLanes } from './simd.as';
 
 /**
- * Elements whose sum is formed before it joins that of the elements before them: a long sum loses digits with its
- * length, and rows of a large vocabulary are long. Shorter rows are one block.
+ * Elements that are summed one after another, in four lanes. A longer sum is that of its halves: adding one by one loses
+ * digits with the number of terms, adding by halves with its logarithm.
  */
-export const sumBlock = 4096;
+export const sumBlock = 512;
 
-/** Sum of n elements, in four interleaved partial sums per block. */
-export function rowSum(x: usize, n: i32): f32 {
-  let total: f32 = 0;
-  for (let from: i32 = 0; from < n; from += sumBlock) {
-    const stop = min(n, from + sumBlock);
-    let sum = f32x4.splat(0);
-    let j = from;
-    for (; j <= stop - 4; j += 4) sum = f32x4.add(sum, v128.load(at(x, j)));
-    if (j < stop) sum = f32x4.add(sum, v128.and(v128.load(at(x, j)), laneMask(stop - j)));
-    total += sumLanes(sum);
-  }
-  return total;
+/** Elements of the first half of n, whole blocks. */
+export function halfOf(n: i32): i32 {
+  return (n / 2 + sumBlock - 1) & ~(sumBlock - 1);
 }
 
-/** Largest of n elements, -infinity if there is none; NaN is passed over. */
+/** Sum of n elements. */
+export function rowSum(x: usize, n: i32): f32 {
+  return sumAbove(x, 0, n);
+}
+
+/** Sum of x - level of n elements. */
+function sumAbove(x: usize, level: f32, n: i32): f32 {
+  if (n > sumBlock) return sumAbove(x, level, halfOf(n)) + sumAbove(at(x, halfOf(n)), level, n - halfOf(n));
+  const wide = f32x4.splat(level);
+  let sum = f32x4.splat(0);
+  let j: i32 = 0;
+  for (; j <= n - 4; j += 4) sum = f32x4.add(sum, f32x4.sub(v128.load(at(x, j)), wide));
+  if (j < n) sum = f32x4.add(sum, v128.and(f32x4.sub(v128.load(at(x, j)), wide), laneMask(n - j)));
+  return sumLanes(sum);
+}
+
+/** Mean of n elements. The sum's own rounding may exceed their differences: what it leaves is added in a second look. */
+export function rowMean(x: usize, n: i32): f32 {
+  const mean = sumAbove(x, 0, n) / <f32>n;
+  return mean + sumAbove(x, mean, n) / <f32>n;
+}
+
+/** Sum of (x - mean)^2 of n elements. */
+export function rowSquares(x: usize, mean: f32, n: i32): f32 {
+  if (n > sumBlock) return rowSquares(x, mean, halfOf(n)) + rowSquares(at(x, halfOf(n)), mean, n - halfOf(n));
+  const wide = f32x4.splat(mean);
+  let squares = f32x4.splat(0);
+  let j: i32 = 0;
+  for (; j <= n - 4; j += 4) {
+    const centred = f32x4.sub(v128.load(at(x, j)), wide);
+    squares = madd(centred, centred, squares);
+  }
+  if (j < n) {
+    const centred = v128.and(f32x4.sub(v128.load(at(x, j)), wide), laneMask(n - j));
+    squares = madd(centred, centred, squares);
+  }
+  return sumLanes(squares);
+}
+
+/** Largest of n elements, -infinity if there is none; NaN if one is NaN. */
 export function rowMax(x: usize, n: i32): f32 {
   const none = f32x4.splat(-Infinity);
   let max = none;
   let j: i32 = 0;
-  for (; j <= n - 4; j += 4) max = f32x4.pmax(max, v128.load(at(x, j)));
-  if (j < n) max = f32x4.pmax(max, v128.bitselect(v128.load(at(x, j)), none, laneMask(n - j)));
+  for (; j <= n - 4; j += 4) max = f32x4.max(max, v128.load(at(x, j)));
+  if (j < n) max = f32x4.max(max, v128.bitselect(v128.load(at(x, j)), none, laneMask(n - j)));
   return maxLanes(max);
 }
 
-/** Sum of exp(x - max) of n elements, max being no less than any of them; if it stores, y = exp(x - max). */
+/** Sum of exp(x - max) of a block, max being no less than any of its elements; if it stores, y = exp(x - max). */
 @inline
 function sumExp(stores: bool, y: usize, x: usize, max: f32, n: i32): f32 {
   const largest = f32x4.splat(max);
-  let total: f32 = 0;
-  for (let from: i32 = 0; from < n; from += sumBlock) {
-    const stop = min(n, from + sumBlock);
-    let sum = f32x4.splat(0);
-    let j = from;
-    for (; j <= stop - 4; j += 4) {
-      const e = expDown4(f32x4.sub(v128.load(at(x, j)), largest));
-      if (stores) v128.store(at(y, j), e);
-      sum = f32x4.add(sum, e);
-    }
-    if (j < stop) {
-      const e = expDown4(f32x4.sub(v128.load(at(x, j)), largest));
-      if (stores) storeLanes(at(y, j), e, stop - j);
-      sum = f32x4.add(sum, v128.and(e, laneMask(stop - j)));
-    }
-    total += sumLanes(sum);
+  let sum = f32x4.splat(0);
+  let j: i32 = 0;
+  for (; j <= n - 4; j += 4) {
+    const e = expDown4(f32x4.sub(v128.load(at(x, j)), largest));
+    if (stores) v128.store(at(y, j), e);
+    sum = f32x4.add(sum, e);
   }
-  return total;
+  if (j < n) {
+    const e = expDown4(f32x4.sub(v128.load(at(x, j)), largest));
+    if (stores) storeLanes(at(y, j), e, n - j);
+    sum = f32x4.add(sum, v128.and(e, laneMask(n - j)));
+  }
+  return sumLanes(sum);
 }
 
 /** y = exp(x - max) for n elements; returns the sum of y. */
 export function expRow(y: usize, x: usize, max: f32, n: i32): f32 {
+  const half = halfOf(n);
+  if (n > sumBlock) return expRow(y, x, max, half) + expRow(at(y, half), at(x, half), max, n - half);
   return sumExp(true, y, x, max, n);
 }
 
 /** Sum of exp(x - max) of n elements. */
 export function expSum(x: usize, max: f32, n: i32): f32 {
+  if (n > sumBlock) return expSum(x, max, halfOf(n)) + expSum(at(x, halfOf(n)), max, n - halfOf(n));
   return sumExp(false, 0, x, max, n);
 }
 
