@@ -320,8 +320,9 @@ export const networkOps = {
     forward([table, index], _, shape) {
       const y = table.device.empty(shape, table.dtype, 'gatherRows');
       const { rows, cols } = rowsAndCols(shape);
+      const tableRows = sizeAt(table.shape, 0);
       if (rows > 0)
-        table.device.launch(gatherRowsKernel, { table: contiguous(table), index: index, y }, { rows, cols });
+        table.device.launch(gatherRowsKernel, { table: contiguous(table), index: index, y }, { rows, cols, tableRows });
       return { output: y };
     },
     gradient({ grad, inputs: [table, index] }) {
@@ -376,7 +377,7 @@ export const layerNorm = (
 export const attention = (qkv: Tensor, attributes: AttentionAttributes): Tensor =>
   applyOp(networkOps.attention, [qkv], attributes);
 /**
- * Rows of table[tableRows, cols] by index i32[rows]; zeros where the index is negative. The gradient sums in a fixed
- * order.
+ * Rows of table[tableRows, cols] by index i32[rows]; zeros, and no gradient, where the table has no such row. The gradient
+ * sums in a fixed order.
  */
 export const gatherRows = (table: Tensor, index: Tensor): Tensor => applyOp(networkOps.gatherRows, [table, index], {});

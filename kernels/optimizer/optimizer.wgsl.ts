@@ -1,15 +1,15 @@
 /** WGSL of AdamW: sums of squares, the decisions of a step, the update. */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass, WgslTarget } from '../kernel.js';
-import { byWidth, lanesByWidth, multiplesOfFour, rowPass } from '../wgsl.js';
+import { byWidth, lanesByWidth, multiplesOfFour, rowPass, sumLoop } from '../wgsl.js';
 
 export function sumSquaresWgsl(target: WgslTarget): readonly WgslPass[] {
   return byWidth(multiplesOfFour('n', 'chunk'), w =>
     rowPass(
       target,
-      `let end = min(params.n, (row + 1u) * params.chunk) / ${w.size}u;
-  var total = ${w.value}(0.0);
-  for (var j = row * params.chunk / ${w.size}u + first; j < end; j += step) { let x = ${w.load}_x(j); total += x * x; }
+      `let begin = row * params.chunk / ${w.size}u + first;
+  let end = min(params.n, (row + 1u) * params.chunk) / ${w.size}u;
+  ${sumLoop(w.value, ['total'], `let x = ${w.load}_x(j); total += x * x;`)}
   let sum = row_sum(${w.sum('total')}, lane);
   if (leader) { store_partial(row, sum); }`,
       { rows: p => ceilDivide(p['n']!, p['chunk']!), total: '(params.n + params.chunk - 1u) / params.chunk' },
@@ -24,8 +24,7 @@ export function optimizerPrepareWgsl(target: WgslTarget): readonly WgslPass[] {
   return [
     rowPass(
       target,
-      `var total = 0.0;
-  for (var j = first; j < params.count; j += step) { total += load_partial(j); }
+      `${sumLoop('f32', ['total'], 'total += load_partial(j);', { begin: 'first', end: 'params.count' })}
   let sum = row_sum(total, lane);
   if (!leader) { return; }
   let scale = load_state(7u);

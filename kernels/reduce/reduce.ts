@@ -8,7 +8,7 @@ import { reduceWgsl } from './reduce.wgsl.js';
 
 const reductions = {
   sum: { start: 0, combine: (total: number, x: number) => total + x },
-  max: { start: -Infinity, combine: (total: number, x: number) => (x > total ? x : total) },
+  max: { start: -Infinity, combine: Math.max },
 } as const;
 
 /** Names in `reduceKernels`. */
@@ -21,7 +21,7 @@ function defineReduction(name: ReductionName) {
   const { start, combine } = reductions[name];
   return defineKernel({
     name: `reduce_${name}`,
-    summary: `y[outer, inner] = ${name} over axis of x[outer, axis, inner], in the order of the axis`,
+    summary: `y[outer, inner] = ${name} over axis of x[outer, axis, inner], NaN where one of them is NaN`,
     buffers: { x: { access: 'read', kind: 'float' }, y: { access: 'write', kind: 'float' } },
     params: { outer: 'u32', axis: 'u32', inner: 'u32' },
     reference({ x, y }, { outer, axis, inner }) {
@@ -34,13 +34,13 @@ function defineReduction(name: ReductionName) {
     },
     cost: ({ outer, axis, inner }) => ({ flops: outer * axis * inner, elements: outer * (axis + 1) * inner }),
     wasm: ({ outer, inner }) => ({
-      passes: [{ fn: `reduce_${name}`, units: outer * ceilDivide(inner, columnsPerUnit) }],
+      passes: [{ fn: `reduce_${name}`, units: outer * ceilDivide(inner, columnsPerUnit), threadScratch: 64 * 32 }],
       constants: [columnsPerUnit],
     }),
     wgsl: target => reduceWgsl(name, target),
     example(draw: Draw) {
       const outer = draw.pick([1, 2, 7, 33]);
-      const axis = draw.pick([1, 3, 16, 65, 300]);
+      const axis = draw.pick([1, 3, 16, 65, 300, 1500]);
       const inner = draw.pick([1, 1, 5, 16, 33, 64]);
       return { params: { outer, axis, inner }, lengths: { x: outer * axis * inner, y: outer * inner } };
     },
@@ -48,5 +48,5 @@ function defineReduction(name: ReductionName) {
   });
 }
 
-/** Sum and maximum over one dimension of [outer, n, inner], in a fixed order. */
+/** Sum and maximum over one dimension of [outer, n, inner], in a fixed order; sums in blocks, so that long ones keep their digits. */
 export const reduceKernels = { sum: defineReduction('sum'), max: defineReduction('max') } as const;

@@ -1,11 +1,18 @@
 /** WGSL of the reductions of [outer, axis, inner] over its middle axis. */
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { ceilDivide } from '../kernel.js';
-import { byWidth, grid, lanePass, rowPass } from '../wgsl.js';
+import { byWidth, grid, lanePass, rowPass, sumLoop, widths } from '../wgsl.js';
+import type { Width } from '../wgsl.js';
 
 type Params = Readonly<Record<string, number>>;
 
-const combine = { sum: (a: string, b: string) => `${a} + ${b}`, max: (a: string, b: string) => `max(${a}, ${b})` };
+/** Statements that leave the sum or maximum of `load_x(j)` as `total`; a lane without elements gets 0 or that at `start`. */
+function reduceLoop(name: 'sum' | 'max', { value, load, larger }: Width, start: string, step: string): string {
+  return name === 'sum'
+    ? sumLoop(value, ['total'], `total += ${load}_x(j);`, { step })
+    : `var total = ${value}(${start});
+  for (var j = begin; j < end; j += ${step}) { total = ${larger}(total, ${load}_x(j)); }`;
+}
 
 export function reduceWgsl(name: 'sum' | 'max', target: WgslTarget): readonly WgslPass[] {
   const columns = target.profile === 'software' ? columnsPerLane(name, target) : [columnsPerWorkgroup(name)];
@@ -16,14 +23,13 @@ export function reduceWgsl(name: 'sum' | 'max', target: WgslTarget): readonly Wg
 function rows(name: 'sum' | 'max', target: WgslTarget): readonly WgslPass[] {
   return byWidth(
     p => p['axis']! % 4 === 0,
-    ({ size, value, load, ...of }) =>
+    w =>
       rowPass(
         target,
-        `let end = (row + 1u) * params.axis / ${size}u;
-  // a lane without columns starts from the row's first value (max) or from nothing (sum)
-  var total = ${value}(${name === 'max' ? 'load_x(row * params.axis)' : '0.0'});
-  for (var j = row * params.axis / ${size}u + first; j < end; j += step) { total = ${combine[name]('total', `${load}_x(j)`)}; }
-  let joined = row_${name}(${of[name]('total')}, lane);
+        `let begin = row * params.axis / ${w.size}u + first;
+  let end = (row + 1u) * params.axis / ${w.size}u;
+  ${reduceLoop(name, w, 'load_x(row * params.axis)', 'step')}
+  let joined = row_${name}(${w[name]('total')}, lane);
   if (leader) { store_y(row, joined); }`,
         { rows: p => (p['inner'] === 1 ? p['outer']! : 0), total: 'params.outer' },
       ),
@@ -34,16 +40,16 @@ function rows(name: 'sum' | 'max', target: WgslTarget): readonly WgslPass[] {
 function columnsPerLane(name: 'sum' | 'max', target: WgslTarget): readonly WgslPass[] {
   return byWidth(
     p => p['inner']! % 4 === 0,
-    ({ size, value, load, store }) =>
+    w =>
       lanePass(
         target,
-        p => (p['inner'] === 1 ? 0 : (p['outer']! * p['inner']!) / size),
-        `params.outer * params.inner / ${size}u`,
-        `let width = params.inner / ${size}u;
-  let start = i / width * params.axis * width + i % width;
-  var total = ${name === 'max' ? `${load}_x(start)` : `${value}(0.0)`};
-  for (var k = 0u; k < params.axis; k++) { total = ${combine[name]('total', `${load}_x(start + k * width)`)}; }
-  ${store}_y(i, total);`,
+        p => (p['inner'] === 1 ? 0 : (p['outer']! * p['inner']!) / w.size),
+        `params.outer * params.inner / ${w.size}u`,
+        `let width = params.inner / ${w.size}u;
+  let begin = i / width * params.axis * width + i % width;
+  let end = begin + params.axis * width;
+  ${reduceLoop(name, w, `${w.load}_x(begin)`, 'width')}
+  ${w.store}_y(i, total);`,
       ),
   );
 }
@@ -63,13 +69,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (block >= blocks * params.outer) { return; }
   let column = block % blocks * 16u + lane % 16u;
   let start = block / blocks * params.axis * params.inner + min(column, params.inner - 1u);
-  var total = ${name === 'max' ? 'load_x(start)' : '0.0'};
-  for (var k = lane / 16u; k < params.axis; k += 16u) { total = ${combine[name]('total', 'load_x(start + k * params.inner)')}; }
+  let begin = start + lane / 16u * params.inner;
+  let end = start + params.axis * params.inner;
+  ${reduceLoop(name, widths[1], 'load_x(start)', '(16u * params.inner)')}
   strips[lane] = total;
   workgroupBarrier();
   if (lane < 16u && column < params.inner) {
-    for (var s = 1u; s < 16u; s++) { total = ${combine[name]('total', 'strips[s * 16u + lane]')}; }
-    store_y(block / blocks * params.inner + column, total);
+    var joined = total;
+    for (var s = 1u; s < 16u; s++) { joined = ${name === 'sum' ? 'joined + strips[s * 16u + lane]' : 'larger(joined, strips[s * 16u + lane])'}; }
+    store_y(block / blocks * params.inner + column, joined);
   }
 }`,
     workgroups: (p: Params) => grid(p['inner'] === 1 ? 0 : p['outer']! * ceilDivide(p['inner']!, 16)),

@@ -1,6 +1,6 @@
 /** Devices for tests: opened once per file, closed by the process's end. */
 import { CpuBackend } from '../../core/backends/cpu.js';
-import { Device } from '../../core/index.js';
+import { Device, openDevice } from '../../core/index.js';
 import type { OpExample, Tensor } from '../../core/index.js';
 import type { Draw } from '../../kernels/index.js';
 import fc from 'fast-check';
@@ -24,4 +24,14 @@ export function exampleTensors(example: OpExample<unknown>, uniform: () => numbe
     const tensor = device.tensor(numbers, shape, { dtype });
     return constant || dtype === 'i32' ? tensor : tensor.trainable();
   });
+}
+
+/** The webgpu device, or why there is none; fails instead if MGSD_REQUIRE_WEBGPU=1. */
+export async function openGpu(): Promise<Device | string> {
+  try {
+    return await openDevice('webgpu');
+  } catch (error) {
+    if (process.env['MGSD_REQUIRE_WEBGPU'] === '1') throw error;
+    return `no WebGPU adapter: ${(error as Error).message.split('\n', 1)[0]!}`;
+  }
 }

@@ -1,0 +1,6 @@
+import { describeConstantRows } from './constant-rows.js';
+import { openGpu } from './devices.js';
+import { describeLongSums } from './long-sums.js';
+
+describeConstantRows('layer norm of a constant row on webgpu', openGpu);
+describeLongSums('long sums on webgpu', openGpu, 300_007);
