@@ -5,7 +5,7 @@
  */
 import type { DType } from '../kernels/index.js';
 import type { Storage } from './device.js';
-import { binary, wideDType } from './primitives.js';
+import { binary, contiguous, unary, wideDType } from './primitives.js';
 import type { TapeNode } from './tape.js';
 import type { Tensor } from './tensor.js';
 
@@ -24,6 +24,7 @@ export function gradientDType(tensor: Tensor): DType {
 export class Gradients {
   readonly #pending = new Map<TapeNode, Tensor>();
   readonly #inStorage = new Map<Storage, number>();
+  readonly #leaves = new Set<Tensor>();
 
   /** Keeps the memory of `tensor` alive until as many calls of `release`. */
   hold({ storage }: Tensor): void {
@@ -53,8 +54,10 @@ export class Gradients {
   set(x: Tensor, gradient: Tensor): void {
     const before = this.at(x);
     this.hold(gradient);
-    if (!x.node) x.grad = gradient;
-    else {
+    if (!x.node) {
+      x.grad = gradient;
+      this.#leaves.add(x);
+    } else {
       this.#pending.set(x.node, gradient);
       if (before) this.release(before);
     }
@@ -64,5 +67,16 @@ export class Gradients {
   add(x: Tensor, gradient: Tensor): void {
     const before = this.at(x);
     this.set(x, before ? binary('add', before, gradient) : gradient);
+  }
+
+  /** At the end of the pass: a gradient that lies in memory of others becomes a copy, so that its leaf may write and free it. */
+  separate(): void {
+    for (const leaf of this.#leaves) {
+      const shared = leaf.grad!;
+      if (shared.isContiguous && this.#inStorage.get(shared.storage) === 1) continue;
+      const copy = contiguous(shared);
+      leaf.grad = copy === shared ? unary('copy', shared) : copy;
+      this.release(shared);
+    }
   }
 }

@@ -113,16 +113,17 @@ export function reduceAxis(name: ReductionName, x: Tensor, axis: number, dtype: 
 export function sumTo(x: Tensor, shape: Shape, dtype: DType = x.dtype): Tensor {
   if (sameShape(x.shape, shape)) return converted(x, dtype);
   const lead = x.rank - shape.length;
+  const wide = wideDType(x); // rounded once, at the end
   let y = contiguous(x);
   if (lead > 0) {
     const rows = sizeOf(x.shape.slice(0, lead));
-    y = reduceAxis('sum', y.view([rows, ...x.shape.slice(lead)]), 0, dtype);
+    y = reduceAxis('sum', y.view([rows, ...x.shape.slice(lead)]), 0, wide);
     y = y.view(x.shape.slice(lead));
   }
   shape.forEach((n, k) => {
-    if (n === 1 && y.shape[k] !== 1) y = reduceAxis('sum', y, k, dtype);
+    if (n === 1 && y.shape[k] !== 1) y = reduceAxis('sum', y, k, wide);
   });
-  return y;
+  return converted(y, dtype);
 }
 
 /** The last two dimensions swapped, as a view. */

@@ -24,12 +24,17 @@ let nextId = 0;
 let recording = true;
 let running = 'no op';
 
-/** Runs `body` without recording: its results have no history. */
+/** Runs `body` without recording: its results have no history. @throws Error for an async body, which would end later */
 export function noGrad<T>(body: () => T): T {
   const before = recording;
   recording = false;
   try {
-    return body();
+    const result = body();
+    if (result instanceof Promise) {
+      result.catch(() => undefined);
+      throw new Error('noGrad() takes no async function: it would record again while that waits; wrap the calls between');
+    }
+    return result;
   } finally {
     recording = before;
   }
@@ -104,6 +109,7 @@ export function backward(root: Tensor, options: BackwardOptions = {}): void {
       gradients.release(grad);
       if (!options.retain) node.saved = undefined;
     }
+    gradients.separate();
   });
 }
 

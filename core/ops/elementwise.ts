@@ -87,11 +87,12 @@ export const elementwiseOps = {
     gradient: (g, _, b, y) => [() => binary('div', g, b), () => unary('neg', binary('div', mul2(g, y), b))],
     rangeB: [0.5, 3],
   }),
-  /** Of equal operands the first takes the gradient. */
+  /** Equal operands share the gradient. */
   maximum: binaryOp('max', {
     gradient: (g, a, b) => {
-      const second = binary('greater', b, a);
-      return [() => binary('sub', g, mul2(g, second)), () => mul2(g, second)];
+      const half = a.device.full([], 0.5, { dtype: a.dtype });
+      const share = (x: Tensor, y: Tensor) => binary('add', binary('greater', x, y), mul2(binary('equal', x, y), half));
+      return [() => mul2(g, share(a, b)), () => mul2(g, share(b, a))];
     },
   }),
   cast: defineOp<[x: Tensor], { dtype: DType }>({

@@ -1,8 +1,8 @@
 /** Sums, means and maxima along axes. */
 import { applyOp, defineOp } from '../op.js';
 import type { OpRow } from '../op.js';
-import { binary, contiguous, reduceAxis } from '../primitives.js';
-import { broadcastStrides, normalizeAxis, sizeAt } from '../shape.js';
+import { binary, contiguous, converted, reduceAxis, wideDType } from '../primitives.js';
+import { broadcastStrides, formatShape, normalizeAxis, sizeAt } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
 /** Which dimensions a reduction runs over, and whether they stay with length 1. */
@@ -12,6 +12,7 @@ export interface Axes {
 }
 
 interface Reduction {
+  /** In f32 (f64), see `reduce`. */
   readonly forward: (x: Tensor, axes: readonly number[]) => Tensor;
   /** dL/dx from dL/dy, x and y. */
   readonly gradient: (grad: Tensor, x: Tensor, y: Tensor, axes: readonly number[]) => Tensor;
@@ -25,11 +26,13 @@ function keepAxes(shape: readonly number[], axes: readonly number[]): number[] {
   return shape.map((n, k) => (axes.includes(k) ? 1 : n));
 }
 
+/** In f32 (f64), whatever x is: f16 is rounded once, at the end. */
 function reduce(name: 'sum' | 'max', x: Tensor, axes: readonly number[]): Tensor {
-  if (axes.length === x.rank) return reduceAxis(name, contiguous(x).view([1, x.size]), 1).view([]);
+  const dtype = wideDType(x);
+  if (axes.length === x.rank) return reduceAxis(name, contiguous(x).view([1, x.size]), 1, dtype).view([]);
   let y = x;
-  for (const axis of [...axes].reverse()) y = reduceAxis(name, y, axis);
-  return y === x ? contiguous(x) : y.view(dropAxes(x.shape, axes));
+  for (const axis of [...axes].reverse()) y = reduceAxis(name, y, axis, dtype);
+  return y === x ? converted(contiguous(x), dtype) : y.view(dropAxes(x.shape, axes));
 }
 
 /** A reduced tensor repeated along the axes that are gone, as a view. */
@@ -41,8 +44,12 @@ function expand(y: Tensor, x: Tensor, axes: readonly number[]): Tensor {
 function reduceOp(name: string, { forward, gradient }: Reduction): OpRow<[x: Tensor], Axes> {
   return defineOp({
     name,
-    shape: ([x], { axes }) => dropAxes(x.shape, axes),
-    forward: ([x], { axes }) => ({ output: forward(x, axes) }),
+    shape([x], { axes }) {
+      if (name === 'max' && axesSize(x, axes) === 0)
+        throw new Error(`max: ${formatShape(x.shape)} has no elements along ${formatShape(axes)}, and so no largest one`);
+      return dropAxes(x.shape, axes);
+    },
+    forward: ([x], { axes }) => ({ output: converted(forward(x, axes), x.dtype) }),
     gradient: ({ grad, inputs: [x], output, attributes: { axes } }) => [gradient(grad, x, output, axes)],
     tolerance: 1e-6,
     example: draw => ({
@@ -52,7 +59,7 @@ function reduceOp(name: string, { forward, gradient }: Reduction): OpRow<[x: Ten
   });
 }
 
-/** Rows of the reductions; sums of f16 are kept in f32 on the way. */
+/** Rows of the reductions. */
 export const reduceOps = {
   sum: reduceOp('sum', {
     forward: (x, axes) => reduce('sum', x, axes),
@@ -60,14 +67,18 @@ export const reduceOps = {
   }),
   mean: reduceOp('mean', {
     forward: (x, axes) => scale(reduce('sum', x, axes), 1 / axesSize(x, axes)),
-    gradient: (grad, x, _, axes) => expand(scale(grad, 1 / axesSize(x, axes)), x, axes),
+    gradient(grad, x, _, axes) {
+      const share = scale(converted(grad, wideDType(x)), 1 / axesSize(x, axes));
+      return expand(converted(share, x.dtype), x, axes);
+    },
   }),
-  /** The gradient goes undivided to every element that equals the maximum, as in most frameworks' `amax`. */
+  /** Elements that equal the maximum share its gradient, as in PyTorch's `amax`. */
   max: reduceOp('max', {
     forward: (x, axes) => reduce('max', x, axes),
     gradient(grad, x, y, axes) {
       const isMaximum = binary('equal', x, contiguous(expand(y, x, axes)));
-      return binary('mul', isMaximum, contiguous(expand(grad, x, axes)));
+      const share = binary('div', converted(grad, wideDType(x)), reduce('sum', isMaximum, axes));
+      return binary('mul', isMaximum, contiguous(expand(converted(share, x.dtype), x, axes)));
     },
   }),
 } as const;
