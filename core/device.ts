@@ -116,6 +116,7 @@ export class Device {
   #peakBytes = 0;
   #pooledBytes = 0;
   #allocations = 0;
+  #isClosed = false;
 
   constructor(backend: Backend, { checks = false }: DeviceOptions = {}) {
     this.backend = backend;
@@ -128,6 +129,7 @@ export class Device {
    * @throws Error if the dtype is not offered here.
    */
   empty(shape: Shape, dtype: DType = 'f32', label = 'empty'): Tensor {
+    this.#requireOpen();
     if (!this.capabilities.dtypes.includes(dtype))
       throw new Error(
         `${label}: the ${this.capabilities.backend} backend on ${this.capabilities.name} has no ${dtype}; it offers ` +
@@ -206,6 +208,7 @@ export class Device {
 
   /** The memory behind a tensor. @throws Error if it was freed, or belongs to another device. */
   allocationOf(tensor: Tensor): Allocation {
+    this.#requireOpen();
     const { allocation, label, device } = tensor.storage;
     if (!allocation)
       throw new Error(
@@ -374,6 +377,11 @@ export class Device {
 
   /** Closes the backend; the device cannot be used afterwards. */
   close(): Promise<void> {
+    this.#isClosed = true;
     return this.backend.close();
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new Error('this device was closed: open another one, and make its tensors there');
   }
 }

@@ -26,7 +26,7 @@ import type { Tensor } from './tensor.js';
 export interface LossScaling {
   /** Default 2^15. */
   readonly initial?: number;
-  /** Updates without overflow after which the scale doubles. Default 1000. */
+  /** Updates without overflow after which the scale doubles; 0 for never (it is halved after an overflow all the same). Default 1000. */
   readonly growthInterval?: number;
   /** Default 2^24. */
   readonly maximum?: number;
@@ -57,6 +57,12 @@ export interface OptimizerState {
   readonly state: Float32Array;
 }
 
+function requireNumbers(what: string, numbers: Readonly<Record<string, number>>, [least, most]: [number, number]): void {
+  for (const [name, value] of Object.entries(numbers))
+    if (!(value >= least && value <= most))
+      throw new Error(`${what}: ${name} is ${value}; it must be a number from ${least} to ${most}`);
+}
+
 /** Elements whose squares one unit of work sums. */
 const chunk = 4096;
 
@@ -74,7 +80,7 @@ export class AdamW {
   /** Groups with a learning rate above 0. */
   #active: ReadonlySet<string> = new Set();
 
-  /** @throws Error if loss scaling is switched off for parameters with copies in f16 */
+  /** @throws Error for numbers out of range and unknown groups, or if loss scaling is switched off for parameters with copies in f16 */
   constructor(parameters: Parameters, { lossScaling, ...options }: AdamWOptions = {}) {
     const { device, flat } = parameters;
     const zeros = () => device.keep(device.zeros(flat.shape, { dtype: flat.dtype }));
@@ -87,6 +93,14 @@ export class AdamW {
       );
     const asked = lossScaling ?? (isHalf ? {} : false);
     this.lossScaling = asked ? { ...scalingDefaults, ...asked } : undefined;
+    const { initial, growthInterval, maximum } = this.lossScaling ?? scalingDefaults;
+    requireNumbers('lossScaling', { initial, maximum }, [1, 2 ** 126]);
+    requireNumbers('lossScaling', { initial }, [1, maximum]);
+    requireNumbers('lossScaling', { growthInterval }, [0, 2 ** 24]);
+    const { beta1, beta2, epsilon, weightDecay, maxNorm, noDecay } = this.options;
+    requireNumbers('AdamW', { beta1, beta2 }, [0, 1 - 2 ** -24]);
+    requireNumbers('AdamW', { epsilon, weightDecay, maxNorm }, [0, 2 ** 126]);
+    this.#requireGroups('noDecay', noDecay);
     this.#grads = zeros();
     this.#m = zeros();
     this.#v = zeros();
@@ -112,6 +126,7 @@ export class AdamW {
   /**
    * One update from the gradients that this optimiser's `backward` left at the parameters; clears them. Parameters
    * without a gradient get zero. @param learningRates per group; a group with 0 (or none) is frozen
+   * @throws Error for an unknown group, or a rate that is negative or NaN
    */
   step(learningRates: Readonly<Record<string, number>>): void {
     this.setRates(learningRates);
@@ -124,6 +139,8 @@ export class AdamW {
    */
   setRates(learningRates: Readonly<Record<string, number>>): string {
     const { options, parameters } = this;
+    this.#requireGroups('a learning rate', Object.keys(learningRates));
+    requireNumbers('learning rate', learningRates, [0, 2 ** 126]);
     for (const [group, hyper] of this.#hyper) {
       const decay = options.noDecay.includes(group) ? 0 : options.weightDecay;
       parameters.device.write(hyper, [
@@ -141,6 +158,13 @@ export class AdamW {
     for (const group of this.#active) if (!active.includes(group)) this.#clear(group);
     this.#active = new Set(active);
     return [...this.#active].join(' ');
+  }
+
+  #requireGroups(what: string, names: readonly string[]): void {
+    const { groups } = this.parameters;
+    for (const name of names)
+      if (!groups.has(name))
+        throw new Error(`AdamW: ${what} names group ${name}; there are ${[...groups.keys()].join(', ')}`);
   }
 
   /**

@@ -164,6 +164,8 @@ export const networkOps = {
   >({
     name: 'linear',
     shape([x, w, b, residual], { activation, dtype = x.dtype }) {
+      if (!(b as Tensor | undefined))
+        throw new Error('linear: there is no bias; pass zeros [out], or use matmul(x, w)');
       requireSameDType('linear', [x, w]);
       requireSameOrWide('linear', x, 'b', b);
       if (residual && residual.dtype !== dtype)

@@ -46,6 +46,8 @@ export const shapeOps = {
   reshape: defineOp<[x: Tensor], { shape: Shape }>({
     name: 'reshape',
     shape([x], { shape }) {
+      if (!shape.every(n => Number.isInteger(n) && n >= 0))
+        throw new Error(`reshape: ${formatShape(shape)} is not a shape; sizes are whole numbers from 0 on`);
       if (sizeOf(shape) !== x.size)
         throw new Error(
           `reshape: ${formatShape(x.shape)} has ${x.size} elements, ${formatShape(shape)} would have ${sizeOf(shape)}`,
@@ -63,7 +65,7 @@ export const shapeOps = {
   permute: defineOp<[x: Tensor], { axes: readonly number[] }>({
     name: 'permute',
     shape([x], { axes }) {
-      if (axes.length !== x.rank || new Set(axes).size !== axes.length || axes.some(k => k < 0 || k >= x.rank))
+      if (axes.length !== x.rank || x.shape.some((_, k) => !axes.includes(k)))
         throw new Error(
           `permute: [${axes.join(', ')}] is not an order of the ${x.rank} axes of ${formatShape(x.shape)}`,
         );

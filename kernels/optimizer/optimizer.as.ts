@@ -98,9 +98,9 @@ export function optimizer_prepare(args: OptimizerPrepareArgs, begin: i32, end: i
     state.clip = 0;
   }
   state.norm = <f32>norm;
-  if (hyper.growthInterval == 0) return;
-  const good: f32 = finite ? state.goodSteps + 1 : 0;
-  const grow = good >= hyper.growthInterval;
+  const grows = hyper.growthInterval > 0;
+  const good: f32 = finite && grows ? state.goodSteps + 1 : 0;
+  const grow = grows && good >= hyper.growthInterval;
   if (!finite) state.lossScale = max<f32>(1, scale / 2);
   if (grow) state.lossScale = min<f32>(hyper.maxLossScale, 2 * scale);
   state.goodSteps = grow ? 0 : good;

@@ -74,8 +74,8 @@ export const optimizerPrepareKernel = defineKernel({
   summary:
     `state[${stateFields.length}] = next ${stateFields.join(', ')} from partial[count] sums of squares: norm = sqrt(sum) / ` +
     'lossScale, clip = min(1, maxNorm / norm) / lossScale (1 / lossScale if maxNorm is 0); a norm that is not finite sets finite = 0 ' +
-    'and counts as skipped. With a growthInterval above 0 such a step halves lossScale (not below 1), and as many good ones in a ' +
-    'row double it (not above maxLossScale)',
+    'and counts as skipped, and halves lossScale (not below 1). growthInterval good steps in a row double it (not above ' +
+    'maxLossScale), unless that is 0',
   buffers: { partial: reads.wide, hyper: reads.wide, state: updates.wide },
   params: { count: 'u32' },
   reference({ partial, hyper, state }, { count }) {
@@ -96,11 +96,11 @@ export const optimizerPrepareKernel = defineKernel({
       state[4] = 0;
     }
     state[3] = norm;
-    if (growthInterval === 0) return;
-    const good = state[2] === 1 ? state[8]! + 1 : 0;
+    const good = state[2] === 1 && growthInterval > 0 ? state[8]! + 1 : 0;
+    const grow = growthInterval > 0 && good >= growthInterval;
     if (state[2] === 0) state[7] = Math.max(1, scale / 2);
-    else if (good >= growthInterval) state[7] = Math.min(maxLossScale, 2 * scale);
-    state[8] = good >= growthInterval ? 0 : good;
+    else if (grow) state[7] = Math.min(maxLossScale, 2 * scale);
+    state[8] = grow ? 0 : good;
   },
   cost: ({ count }) => ({ flops: count, elements: count }),
   wasm: () => ({ passes: [{ fn: 'optimizer_prepare', units: 1 }] }),

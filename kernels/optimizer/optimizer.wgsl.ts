@@ -44,9 +44,8 @@ export function optimizerPrepareWgsl(target: WgslTarget): readonly WgslPass[] {
   }
   store_state(3u, norm);
   let interval = load_hyper(6u);
-  if (interval == 0.0) { return; }
-  let good = select(0.0, load_state(8u) + 1.0, finite);
-  let grow = good >= interval;
+  let good = select(0.0, load_state(8u) + 1.0, finite && interval > 0.0);
+  let grow = interval > 0.0 && good >= interval;
   if (!finite) { store_state(7u, max(1.0, 0.5 * scale)); }
   if (grow) { store_state(7u, min(load_hyper(7u), 2.0 * scale)); }
   store_state(8u, select(good, 0.0, grow));`,
