@@ -201,6 +201,7 @@ export class Device {
     const matches =
       (values instanceof Float32Array && tensor.dtype === 'f32') ||
       (values instanceof Int32Array && tensor.dtype === 'i32');
+    if (tensor.dtype === 'i32' && !matches) requireIntegers(values);
     const bytes = matches ? values : new Uint8Array(encodeElements(values, tensor.dtype));
     this.trace?.wrote(tensor, operand.byteOffset, bytes);
     this.backend.write(operand.allocation, operand.byteOffset, bytes);
@@ -384,4 +385,11 @@ export class Device {
   #requireOpen(): void {
     if (this.#isClosed) throw new Error('this device was closed: open another one, and make its tensors there');
   }
+}
+
+/** i32 takes both readings of 32 bits, so that counters beyond 2^31 fit; nothing is cut off. */
+function requireIntegers(values: ArrayLike<number>): void {
+  for (let i = 0; i < values.length; i++)
+    if (values[i]! >> 0 !== values[i] && values[i]! >>> 0 !== values[i])
+      throw new Error(`${values[i]} at place ${i} is no whole number of 32 bits, as i32 holds them`);
 }

@@ -27,7 +27,7 @@ export { Parameters } from './parameters.js';
 export type { ParameterRange, ParametersOptions, ParameterSpec } from './parameters.js';
 export { sha256 } from './platform.js';
 export { formatRecording } from './replay/recording.js';
-export { Random } from './random.js';
+export { Random, requireCounters } from './random.js';
 export type { RandomState } from './random.js';
 export { Recorder } from './replay/recorder.js';
 export type { RecorderOptions } from './replay/recorder.js';

@@ -25,6 +25,13 @@ export interface Sequence {
   readonly responseSlots?: ArrayLike<number>;
 }
 
+/** @throws Error that names the first of `ids` that is no whole number from `least` to `end` - 1 */
+export function requireIds(what: string, ids: ArrayLike<number>, least: number, end: number): void {
+  for (let i = 0; i < ids.length; i++)
+    if (!(Number.isInteger(ids[i]) && ids[i]! >= least && ids[i]! < end))
+      throw new Error(`${what}: ${ids[i]} at place ${i} is not a whole number from ${least} to ${end - 1}`);
+}
+
 /** Packed sequences. R rows in all, N of them with outputs. */
 export interface Batch {
   readonly table: SequenceTable;
@@ -44,10 +51,11 @@ export interface Batch {
 
 /**
  * Packs sequences for a model of these sizes.
- * @throws Error if a prompt or response is longer than its position table, or an image has another number of patches
+ * @throws Error if a prompt or response is longer than its position table, an image has another number of patches, or a
+ *   token or slot is none
  */
 export function packBatch(sequences: readonly Sequence[], config: ModelConfig): Batch {
-  const { promptPositions, responsePositions } = config;
+  const { promptPositions, responsePositions, vocabulary } = config;
   const patches = patchCount(config);
   const table = new SequenceTable(
     sequences.map(({ prompt, response }) => ({ length: prompt.length + response.length, prefix: prompt.length })),
@@ -66,6 +74,9 @@ export function packBatch(sequences: readonly Sequence[], config: ModelConfig): 
       );
     if (prompt.length + response.length === 0)
       throw new Error(`sequence ${s} has no tokens: a sequence of 0 rows is not possible`);
+    for (const [name, ids] of Object.entries({ prompt, response })) requireIds(`sequence ${s}, ${name}`, ids, 0, vocabulary);
+    for (const [name, ids = []] of Object.entries({ promptSlots, responseSlots }))
+      requireIds(`sequence ${s}, ${name}`, ids, -1, GRID_SIDE ** 2);
     let row = table.starts[s]!;
     const firstImageRow = imageRow;
     prompt.forEach((token, i) => {

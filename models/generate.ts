@@ -1,6 +1,7 @@
 /** Generation: responses to many prompts at once. Sampled tokens stay on the device until the end. */
-import { sampleTokens } from '../core/index.js';
+import { requireCounters, sampleTokens } from '../core/index.js';
 import type { Capabilities, Tensor } from '../core/index.js';
+import { requireIds } from './batch.js';
 import type { Sequence } from './batch.js';
 import { createCache, decodeStep, prefill } from './cache.js';
 import type { Cache } from './cache.js';
@@ -8,15 +9,15 @@ import type { ModelConfig } from './config.js';
 import { canFuse, FusedSteps } from './decode-fused.js';
 import { canRollOut, collectSlots, RolloutSteps } from './decode-kernel.js';
 import type { VisionLanguageModel } from './vlm.js';
-import { BOS, EOS, IMG, PAD } from './vocabulary.js';
+import { BOS, EOS, GRID_SIDE, IMG, PAD } from './vocabulary.js';
 
 /** How `generate` chooses tokens, and when it stops. */
 export interface GenerateOptions {
   /** Tokens after BOS at most. */
   readonly maxTokens: number;
-  /** 0 is greedy; 1 samples from the model's distribution. */
+  /** 0 is greedy, as are very small ones in effect; 1 samples from the model's distribution. */
   readonly temperature: number;
-  /** Where sampling noise comes from: the same numbers give the same tokens. */
+  /** Where sampling noise comes from, whole numbers of 32 bits: the same ones give the same tokens. */
   readonly seed: number;
   readonly stream: number;
   readonly step: number;
@@ -62,6 +63,7 @@ function fastestPath(model: VisionLanguageModel, cache: Cache): DecodePath {
 /**
  * Responses to prompts: the tokens after BOS, end-of-sequence included where it came within `maxTokens`.
  * @param patches (images * P, patch pixels) for prompts with images
+ * @throws Error for tokens that the vocabulary lacks, prompts that are too long, and options out of range
  */
 export async function generate(
   model: VisionLanguageModel,
@@ -69,8 +71,14 @@ export async function generate(
   options: GenerateOptions,
   patches?: Tensor,
 ): Promise<number[][]> {
-  const { maxTokens, temperature, seed, stream, step, promptSlots } = options;
+  const { maxTokens, temperature, seed, stream, step, promptSlots, responseSlots } = options;
   const { device, config } = model;
+  requireCounters({ seed, stream, step });
+  if (!(temperature >= 0 && temperature <= 1e6))
+    throw new Error(`temperature ${temperature}: it must be a number from 0 (greedy) to 1000000`);
+  if (!(Number.isInteger(maxTokens) && maxTokens >= 0))
+    throw new Error(`maxTokens is ${maxTokens}; it must be a whole number from 0 on`);
+  if (prompts.length === 0 || maxTokens === 0) return prompts.map(() => []);
   if (maxTokens > config.responsePositions)
     throw new Error(`${maxTokens} tokens were asked for; the model has ${config.responsePositions} response positions`);
   return await device.scope(async () => {
@@ -101,8 +109,9 @@ export async function generate(
         throw new Error('the rollout kernel cannot carry this model and batch here: generate with path `steps`');
       if (path === 'fused' && !canFuse(model))
         throw new Error('the fused step cannot run a model of this shape: generate with path `steps`');
+      const slotsOf = responseSlots && checkedSlots(responseSlots);
       const { asynchronous } = device.capabilities;
-      const decode = await decoders[path](model, state, options);
+      const decode = await decoders[path](model, state, { ...options, ...(slotsOf && { responseSlots: slotsOf }) });
       await drawRest(state, maxTokens, tokensPerCheck(device.capabilities, path), asynchronous, decode);
     }
     const all = await state.tokens.read();
@@ -112,6 +121,15 @@ export async function generate(
       return end < 0 ? row.slice(0, lastToken(row) + 1) : row.slice(0, end + 1);
     });
   });
+}
+
+/** The same slots. @throws Error for one that is no cell, when it is asked for */
+function checkedSlots(slotsOf: NonNullable<GenerateOptions['responseSlots']>): typeof slotsOf {
+  return (sequence, firstToken) => {
+    const slots = slotsOf(sequence, firstToken);
+    if (slots) requireIds(`sequence ${sequence}, responseSlots`, slots, -1, GRID_SIDE ** 2);
+    return slots;
+  };
 }
 
 /** What a generation holds on the device; B sequences, V vocabulary. */
