@@ -10,7 +10,7 @@
  *   pass that uses none of the above: the buffer as an array of its element type, for built-ins that take a pointer;
  * - all of these for `scratch`, f32 memory of the launch, if the pass says how much it needs (`WgslPass.scratch`);
  * - `workgroup_index(id)`: the number of a workgroup in a grid folded by `grid`;
- * - `is_nan`, `larger` (NaN if one is NaN), and `is_nan4`, `larger4` for a vec4f.
+ * - `is_nan`, `larger` (NaN if one is NaN), `exp_down` (e^x for x <= 0), and these with a 4 at the end for a vec4f.
  */
 import type { DType } from './dtype.js';
 import { ceilDivide } from './kernel.js';
@@ -74,18 +74,22 @@ export function wgslModule(kernel: Kernel, pass: WgslPass, target: WgslTarget): 
   return parts.filter(part => part !== '').join('\n') + '\n';
 }
 
-/** Compilers may assume that there is no NaN, and fold `x != x` and `max`; they do not look through the bits. */
+/**
+ * Compilers may assume that there is no NaN, and fold `x != x` and `max`; they do not look through the bits. Some `exp`
+ * give a number for NaN, and not quite 0 for -infinity.
+ */
 function nanHelpers(body: string): string {
   const forms = [
     ['4', 'vec4f', 'vec4<bool>', 'vec4u', '|'],
     ['', 'f32', 'bool', 'u32', '||'],
   ] as const;
   return forms
-    .filter(([suffix]) => new RegExp(`\\b(is_nan|larger)${suffix}\\(`).test(body))
+    .filter(([suffix]) => new RegExp(`\\b(is_nan|larger|exp_down)${suffix}\\(`).test(body))
     .map(
       ([suffix, value, truth, bits, or]) =>
         `fn is_nan${suffix}(x: ${value}) -> ${truth} { return (bitcast<${bits}>(x) & ${bits}(0x7fffffffu)) > ${bits}(0x7f800000u); }
-fn larger${suffix}(a: ${value}, b: ${value}) -> ${value} { return select(max(a, b), a + b, is_nan${suffix}(a) ${or} is_nan${suffix}(b)); }`,
+fn larger${suffix}(a: ${value}, b: ${value}) -> ${value} { return select(max(a, b), a + b, is_nan${suffix}(a) ${or} is_nan${suffix}(b)); }
+fn exp_down${suffix}(x: ${value}) -> ${value} { return select(select(exp(x), ${value}(0.0), x < ${value}(-87.33)), x, is_nan${suffix}(x)); }`,
     )
     .join('\n');
 }
@@ -341,19 +345,19 @@ export interface Width {
   sum(value: string): string;
   /** WGSL: the largest component, NaN if one is NaN. */
   max(value: string): string;
-  /** `larger4` or `larger`. */
-  readonly larger: string;
+  /** The form of a helper (`larger`, `exp_down`) for this width. */
+  of(helper: string): string;
 }
 
 /** Both of them, by their size. */
 export const widths: Readonly<Record<1 | 4, Width>> = {
-  1: { size: 1, value: 'f32', load: 'load', store: 'store', larger: 'larger', sum: v => v, max: v => v },
+  1: { size: 1, value: 'f32', load: 'load', store: 'store', of: helper => helper, sum: v => v, max: v => v },
   4: {
     size: 4,
     value: 'vec4f',
     load: 'load4',
     store: 'store4',
-    larger: 'larger4',
+    of: helper => `${helper}4`,
     sum: v => `dot(${v}, vec4f(1.0))`,
     max: v => `larger(larger(${v}.x, ${v}.y), larger(${v}.z, ${v}.w))`,
   },

@@ -82,7 +82,7 @@ function unary4(op: Unary, x: v128): v128 {
   if (op == Unary.square) return f32x4.mul(x, x);
   if (op == Unary.tanh) return tanh4(x);
   if (op == Unary.sigmoid) return sigmoid4(x);
-  if (op == Unary.relu) return f32x4.pmax(f32x4.splat(0), x); // NaN becomes 0, as in `x > 0 ? x : 0`
+  if (op == Unary.relu) return f32x4.pmax(x, f32x4.splat(0)); // NaN stays: pmax(a, b) is `a < b ? b : a`
   if (op == Unary.gelu) return f32x4.mul(x, sigmoid4(geluArgument(x)));
   return x;
 }
@@ -97,7 +97,7 @@ function binary4(op: Binary, a: v128, b: v128): v128 {
   if (op == Binary.min) return f32x4.min(a, b);
   if (op == Binary.equal) return v128.and(f32x4.eq(a, b), one);
   if (op == Binary.greater) return v128.and(f32x4.gt(a, b), one);
-  if (op == Binary.relu_grad) return v128.and(a, f32x4.gt(b, f32x4.splat(0)));
+  if (op == Binary.relu_grad) return v128.andnot(a, f32x4.le(b, f32x4.splat(0)));
   if (op == Binary.tanh_grad) return f32x4.mul(a, f32x4.sub(one, f32x4.mul(b, b)));
   if (op == Binary.sigmoid_grad) return f32x4.mul(f32x4.mul(a, b), f32x4.sub(one, b));
   if (op == Binary.gelu_grad) return geluGrad4(a, b);

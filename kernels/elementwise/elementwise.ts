@@ -9,7 +9,7 @@ import { binaryWgsl, broadcastWgsl, unaryWgsl } from './elementwise.wgsl.js';
 
 interface UnaryRow {
   readonly reference: (x: number) => number;
-  /** A WGSL expression of `x: f32`; may call the functions of math.wgsl.ts. */
+  /** A WGSL expression of `x: f32`, which need not care for NaN; may call the functions of math.wgsl.ts. */
   readonly wgsl: string;
   /** Where the function is tested, when not on the whole range. */
   readonly domain?: Fill;
@@ -33,7 +33,7 @@ export const unaryTable = {
   square: { reference: x => x * x, wgsl: 'x * x' },
   tanh: { reference: Math.tanh, wgsl: 'accurate_tanh(x)' },
   sigmoid: { reference: sigmoid, wgsl: 'logistic(x)' },
-  relu: { reference: x => (x > 0 ? x : 0), wgsl: 'max(x, 0.0)' },
+  relu: { reference: x => Math.max(x, 0), wgsl: 'max(x, 0.0)' },
   // tanh approximation, Hendrycks & Gimpel 2016 (arXiv 1606.08415), section 2
   gelu: {
     reference: x => x * sigmoid(2 * sqrtTwoOverPi * (x + 0.044715 * x ** 3)),
@@ -63,14 +63,14 @@ export const binaryTable = {
   sub: { reference: (a, b) => a - b, wgsl: 'a - b' },
   mul: { reference: (a, b) => a * b, wgsl: 'a * b' },
   div: { reference: (a, b) => a / b, wgsl: 'a / b', domain: uniform(0.1, 100) },
-  max: { reference: Math.max, wgsl: 'max(a, b)' },
-  min: { reference: Math.min, wgsl: 'min(a, b)' },
+  max: { reference: Math.max, wgsl: 'larger(a, b)' },
+  min: { reference: Math.min, wgsl: '-larger(-a, -b)' },
   /** 1 where equal, else 0. */
   equal: { reference: (a, b) => (a === b ? 1 : 0), wgsl: 'select(0.0, 1.0, a == b)' },
   /** 1 where a > b, else 0. */
   greater: { reference: (a, b) => (a > b ? 1 : 0), wgsl: 'select(0.0, 1.0, a > b)' },
   /** Gradient a of relu's output, b = that output. */
-  relu_grad: { reference: (a, b) => (b > 0 ? a : 0), wgsl: 'select(0.0, a, b > 0.0)' },
+  relu_grad: { reference: (a, b) => (b <= 0 ? 0 : a), wgsl: 'select(a, 0.0, b <= 0.0)' },
   /** Gradient a of tanh's output, b = that output. */
   tanh_grad: { reference: (a, b) => a * (1 - b * b), wgsl: 'a * (1.0 - b * b)', domain: uniform(-1, 1) },
   /** Gradient a of sigmoid's output, b = that output. */

@@ -28,7 +28,7 @@ export function unaryWgsl(expression: string, target: WgslTarget): readonly Wgsl
     target,
     'f4(load4_x(i))',
     'f(load_x(j))',
-    `${mathFunctions(expression)}fn f(x: f32) -> f32 { return ${expression}; }
+    `${mathFunctions(expression)}fn f(x: f32) -> f32 { return select(${expression}, x, is_nan(x)); }
 fn f4(x: vec4f) -> vec4f { return ${mapVec4(c => `f(x.${c})`)}; }`,
   );
 }

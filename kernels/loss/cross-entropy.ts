@@ -3,7 +3,7 @@
  * hand, so the backward pass only scales what it wrote. lesson.md derives the formulas.
  */
 import { defineKernel, givenEach, reads, uniform, writes } from '../kernel.js';
-import { logSoftmaxRow, rowExample, rowKernel } from '../softmax/row.js';
+import { logSoftmaxRow, rowExample, rowKernel, times } from '../softmax/row.js';
 import { crossEntropyTokensWgsl, crossEntropyWgsl } from './cross-entropy.wgsl.js';
 
 /** Cross-entropy of logits [rows, cols] with any target distribution, and its gradient in the same pass. */
@@ -19,12 +19,12 @@ export const crossEntropyKernel = defineKernel({
       let total = 0;
       let mass = 0;
       for (let k = 0; k < cols; k++) {
-        total -= target[i * cols + k]! * logP[k]!;
+        total -= times(target[i * cols + k]!, logP[k]!);
         mass += target[i * cols + k]!;
       }
-      loss[i] = weight[i]! * total;
+      loss[i] = times(weight[i]!, total);
       for (let k = 0; k < cols; k++)
-        grad[i * cols + k] = weight[i]! * (mass * Math.exp(logP[k]!) - target[i * cols + k]!);
+        grad[i * cols + k] = times(weight[i]!, mass * Math.exp(logP[k]!) - target[i * cols + k]!);
     }
   },
   wgsl: crossEntropyWgsl,
@@ -45,15 +45,15 @@ export const crossEntropyTokensKernel = defineKernel({
   ...rowKernel('cross_entropy_tokens', { flops: 6, elements: 2 }),
   summary:
     'loss[i] = -weight[i] * log softmax(logits[i])[tokens[i]]; grad_k = weight[i] * (softmax(logits[i])_k - [k = tokens[i]]); ' +
-    'both 0 where the token is outside 0..cols - 1',
+    'both 0 where the token is outside 0..cols - 1, or the weight 0, whatever the logits',
   buffers: { logits: reads.float, tokens: reads.index, weight: reads.wide, loss: writes.wide, grad: writes.float },
   reference({ logits, tokens, weight, loss, grad }, { rows, cols }) {
     for (let i = 0; i < rows; i++) {
       const logP = logSoftmaxRow(logits, i, cols);
       const token = tokens[i]!;
       const w = token >= 0 && token < cols ? weight[i]! : 0;
-      loss[i] = w === 0 ? 0 : -w * logP[token]!;
-      for (let k = 0; k < cols; k++) grad[i * cols + k] = w * (Math.exp(logP[k]!) - (k === token ? 1 : 0));
+      loss[i] = times(-w, logP[token]!);
+      for (let k = 0; k < cols; k++) grad[i * cols + k] = times(w, Math.exp(logP[k]!) - (k === token ? 1 : 0));
     }
   },
   wgsl: crossEntropyTokensWgsl,

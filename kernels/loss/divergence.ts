@@ -14,36 +14,35 @@
  * walk is not what takes the time.
  */
 import { defineKernel, given, reads, uniform, writes } from '../kernel.js';
-import { logSoftmaxRow, rowExample, rowKernel } from '../softmax/row.js';
+import { logSoftmaxRow, rowExample, rowKernel, times } from '../softmax/row.js';
 import { forwardKlWgsl, reverseKlWgsl } from './divergence.wgsl.js';
 
 /** One row: returns the divergence, and leaves d divergence / d student logits in `slope`. */
-type RowDivergence = (logP: Float64Array, logQ: Float64Array, slope: Float64Array) => number;
+type RowDivergence = (logP: Float64Array, logQ: Float64Array, q: Float64Array, slope: Float64Array) => number;
 
-function reverseKl(logP: Float64Array, logQ: Float64Array, slope: Float64Array): number {
-  let kl = 0;
-  for (let k = 0; k < logP.length; k++) kl += Math.exp(logP[k]!) * (logP[k]! - logQ[k]!);
-  for (let k = 0; k < logP.length; k++) slope[k] = Math.exp(logP[k]!) * (logP[k]! - logQ[k]! - kl);
+function reverseKl(logP: Float64Array, logQ: Float64Array, _: Float64Array, slope: Float64Array): number {
+  const p = logP.map(Math.exp);
+  const kl = p.reduce((sum, value, k) => sum + times(value, logP[k]! - logQ[k]!), 0);
+  for (let k = 0; k < p.length; k++) slope[k] = times(p[k]!, logP[k]! - logQ[k]! - kl);
   return kl;
 }
 
 /** sum(q) is 1 until the floor lifts some q. */
-function forwardKl(logP: Float64Array, logQ: Float64Array, slope: Float64Array): number {
-  const mass = logQ.reduce((sum, value) => sum + Math.exp(value), 0);
-  let kl = 0;
-  for (let k = 0; k < logP.length; k++) kl += Math.exp(logQ[k]!) * (logQ[k]! - logP[k]!);
-  for (let k = 0; k < logP.length; k++) slope[k] = Math.exp(logP[k]!) * mass - Math.exp(logQ[k]!);
-  return kl;
+function forwardKl(logP: Float64Array, logQ: Float64Array, q: Float64Array, slope: Float64Array): number {
+  const mass = q.reduce((sum, value) => sum + value, 0);
+  for (let k = 0; k < q.length; k++) slope[k] = Math.exp(logP[k]!) * mass - q[k]!;
+  return q.reduce((sum, value, k) => sum + times(value, logQ[k]! - logP[k]!), 0);
 }
 
 /**
  * `floor[0]` bounds log q from below: a small teacher is so sure of itself that unlikely tokens would otherwise
- * dominate. `weight` is 0 for rows that do not count.
+ * dominate. It lifts no token that the teacher rules out (a logit of -infinity): there q is 0. `weight` is 0 for rows
+ * that do not count, whatever their logits.
  */
 function defineDivergence(name: string, formula: string, divergence: RowDivergence, wgsl: typeof reverseKlWgsl) {
   return defineKernel({
     ...rowKernel(name, { flops: 16, elements: 3 }),
-    summary: `${formula}; p = softmax(student[i]), log q = max(log softmax(teacher[i]), floor[0]), q = exp(log q)`,
+    summary: `${formula}; p = softmax(student[i]), log q = max(log softmax(teacher[i]), floor[0]), q = exp(log q), and 0 where the logit is -infinity`,
     buffers: {
       student: reads.float,
       teacher: reads.float,
@@ -55,10 +54,11 @@ function defineDivergence(name: string, formula: string, divergence: RowDivergen
     reference({ student, teacher, weight, floor, loss, grad }, { rows, cols }) {
       const slope = new Float64Array(cols);
       for (let i = 0; i < rows; i++) {
-        const logP = logSoftmaxRow(student, i, cols);
-        const logQ = logSoftmaxRow(teacher, i, cols).map(value => Math.max(value, floor[0]!));
-        loss[i] = weight[i]! * divergence(logP, logQ, slope);
-        for (let k = 0; k < cols; k++) grad[i * cols + k] = weight[i]! * slope[k]!;
+        const rawQ = logSoftmaxRow(teacher, i, cols);
+        const logQ = rawQ.map(value => Math.max(value, floor[0]!));
+        const q = logQ.map((value, k) => (rawQ[k] === -Infinity ? 0 : Math.exp(value)));
+        loss[i] = times(weight[i]!, divergence(logSoftmaxRow(student, i, cols), logQ, q, slope));
+        for (let k = 0; k < cols; k++) grad[i * cols + k] = times(weight[i]!, slope[k]!);
       }
     },
     wgsl,

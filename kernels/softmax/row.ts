@@ -20,23 +20,30 @@ export interface RowsAndCols {
   readonly cols: number;
 }
 
-/**
- * Logarithm of the sum of exponentials of `count` numbers from `start` on. The maximum is taken out first, so nothing
- * overflows. exp(x - this) is the softmax of these numbers.
- */
-export function logSumExp(x: ArrayLike<number>, start = 0, count = x.length - start): number {
+/** The largest number, and the logarithm of the sum of exponentials of what the others are above it. */
+function maximumAndLogSum(x: ArrayLike<number>): [maximum: number, logSum: number] {
   let maximum = -Infinity;
-  for (let j = start; j < start + count; j++) maximum = Math.max(maximum, x[j]!);
+  for (let j = 0; j < x.length; j++) maximum = Math.max(maximum, x[j]!);
   let sum = 0;
-  for (let j = start; j < start + count; j++) sum += Math.exp(x[j]! - maximum);
-  return maximum + Math.log(sum);
+  for (let j = 0; j < x.length; j++) sum += Math.exp(x[j]! - maximum);
+  return [maximum, Math.log(sum)];
 }
 
-/** Log-softmax of row `row` of z[rows, cols]. */
-export function logSoftmaxRow(z: NumberArray, row: number, cols: number): Float64Array {
-  const lse = logSumExp(z, row * cols, cols);
-  return Float64Array.from(z.subarray(row * cols, (row + 1) * cols), value => value - lse);
+/** Logarithm of the sum of exponentials. */
+export function logSumExp(x: ArrayLike<number>): number {
+  const [maximum, logSum] = maximumAndLogSum(x);
+  return maximum + logSum;
 }
+
+/** Log-softmax of row `row` of z[rows, cols]: what is taken off one after the other would lose digits as a sum. */
+export function logSoftmaxRow(z: NumberArray, row: number, cols: number): Float64Array {
+  const x = z.subarray(row * cols, (row + 1) * cols);
+  const [maximum, logSum] = maximumAndLogSum(x);
+  return Float64Array.from(x, value => value - maximum - logSum);
+}
+
+/** p * d, where 0 log 0 = 0. */
+export const times = (p: number, d: number): number => (p === 0 ? 0 : p * d);
 
 /** A call for a test: few and many rows, columns that are and are not a multiple of four. */
 export function rowExample<B extends string>(

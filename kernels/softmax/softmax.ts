@@ -1,6 +1,6 @@
 /** Softmax and log-softmax over the rows of [rows, cols], with their gradients. */
 import { defineKernel, reads, uniform, writes } from '../kernel.js';
-import { logSumExp, rowExample, rowKernel } from './row.js';
+import { logSoftmaxRow, rowExample, rowKernel } from './row.js';
 import { softmaxGradWgsl, softmaxWgsl } from './softmax.wgsl.js';
 
 function defineSoftmax(name: 'softmax' | 'log_softmax') {
@@ -10,8 +10,8 @@ function defineSoftmax(name: 'softmax' | 'log_softmax') {
     buffers: { x: reads.float, y: writes.float },
     reference({ x, y }, { rows, cols }) {
       for (let i = 0; i < rows; i++) {
-        const lse = logSumExp(x, i * cols, cols);
-        for (let j = i * cols; j < (i + 1) * cols; j++) y[j] = name === 'softmax' ? Math.exp(x[j]! - lse) : x[j]! - lse;
+        const logs = logSoftmaxRow(x, i, cols);
+        y.set(name === 'softmax' ? logs.map(Math.exp) : logs, i * cols);
       }
     },
     wgsl: target => softmaxWgsl(name, target),

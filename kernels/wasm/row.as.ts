@@ -93,6 +93,11 @@ export function expSum(x: usize, max: f32, n: i32): f32 {
   return sumExp(false, 0, x, max, n);
 }
 
+/** Sets n elements to zero. */
+export function clearRow(x: usize, n: i32): void {
+  memory.fill(x, 0, (<usize>n) << 2);
+}
+
 /** Position of the first of n elements that equals `value`; 0 if there is none. */
 export function indexOf(x: usize, value: f32, n: i32): i32 {
   const wanted = f32x4.splat(value);

@@ -29,7 +29,7 @@ function makeTensor(device: Device, values: ArrayLike<number>, shape: Shape, dty
 /**
  * Attributes made for the reference, on another device: tensors move, f64 becomes f32 (and a cast to f64 one to f16).
  */
-async function moveAttributes(attributes: unknown, device: Device): Promise<Record<string, unknown>> {
+export async function moveAttributes(attributes: unknown, device: Device): Promise<Record<string, unknown>> {
   const moved: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(attributes as object)) {
     if (value instanceof Tensor) {
