@@ -137,6 +137,23 @@ export function isTransposed(x: Tensor): boolean {
   return x.rank >= 2 && !x.isContiguous && isContiguous(transposeView(x).shape, transposeView(x).strides);
 }
 
+/** Steps along k that a kernel adds up; the digits of longer sums are kept by adding their halves. */
+const longestSum = 16384;
+
+function longProduct(a: Tensor, b: Tensor, { bias, activation, residual, dtype = a.dtype }: MatmulEpilogue): Tensor {
+  const k = a.shape.at(-1)!;
+  const half = Math.ceil(k / 2 / longestSum) * longestSum;
+  const part = (start: number, end: number) => {
+    const along = (x: Tensor, axis: number) =>
+      x.view(x.shape.with(axis, end - start), x.strides, x.offset + start * x.strides.at(axis)!);
+    return matmulRaw(along(a, a.rank - 1), along(b, b.rank - 2), { dtype: wideDType(a) });
+  };
+  let c = binary('add', part(0, half), part(half, k));
+  if (bias) c = binary('add', c, converted(bias, c.dtype));
+  if (activation === 'relu') c = unary('relu', c);
+  return converted(residual ? binary('add', c, converted(residual, c.dtype)) : c, dtype);
+}
+
 export interface MatmulEpilogue {
   readonly bias?: Tensor | undefined;
   readonly activation?: 'none' | 'relu';
@@ -152,6 +169,7 @@ export interface MatmulEpilogue {
 export function matmulRaw(a: Tensor, b: Tensor, epilogue: MatmulEpilogue = {}): Tensor {
   const { bias, activation = 'none', residual, dtype = a.dtype } = epilogue;
   const { device } = a;
+  if (a.shape.at(-1)! > longestSum) return longProduct(a, b, epilogue);
   // epilogues exist for nn alone, and tt does not exist: a transposed view is copied then
   const plain = bias === undefined && residual === undefined && activation === 'none';
   const transposedB = plain && isTransposed(b);

@@ -1,6 +1,6 @@
 // Attention of one query, what decoding does at every step.
 import { at, log1, madd, storeLanes, transposeSum } from '../wasm/simd.as';
-import { expRow, rowMax } from '../wasm/row.as';
+import { expRow, rowMax, sumBlock } from '../wasm/row.as';
 
 /**
  * A single query, the decode step: keys and values are read where they lie. headDim must be a multiple of 4. Returns
@@ -44,29 +44,36 @@ export function attendOne(
   const reciprocal = f32x4.splat(visible > 0 ? 1 / sum : 0);
   for (let d: i32 = 0; d < headDim; d += 8) {
     let value = at(values, d);
-    // two sums each, over even and odd keys: additions that wait for each other are what takes the time here
-    let a0 = f32x4.splat(0);
-    let a1 = f32x4.splat(0);
-    let b0 = f32x4.splat(0);
-    let b1 = f32x4.splat(0);
-    let j: i32 = 0;
-    for (; j <= visible - 2; j += 2) {
-      const p = v128.load32_splat(at(scores, j));
-      const r = v128.load32_splat(at(scores, j), 4);
-      a0 = madd(p, v128.load(value), a0);
-      a1 = madd(p, v128.load(value, 16), a1);
-      value += stride;
-      b0 = madd(r, v128.load(value), b0);
-      b1 = madd(r, v128.load(value, 16), b1);
-      value += stride;
+    let total0 = f32x4.splat(0);
+    let total1 = f32x4.splat(0);
+    for (let j: i32 = 0; j < visible; ) {
+      const stop = min(visible, j + sumBlock);
+      // two sums each, over even and odd keys: additions that wait for each other are what takes the time here
+      let a0 = f32x4.splat(0);
+      let a1 = f32x4.splat(0);
+      let b0 = f32x4.splat(0);
+      let b1 = f32x4.splat(0);
+      for (; j <= stop - 2; j += 2) {
+        const p = v128.load32_splat(at(scores, j));
+        const r = v128.load32_splat(at(scores, j), 4);
+        a0 = madd(p, v128.load(value), a0);
+        a1 = madd(p, v128.load(value, 16), a1);
+        value += stride;
+        b0 = madd(r, v128.load(value), b0);
+        b1 = madd(r, v128.load(value, 16), b1);
+        value += stride;
+      }
+      if (j < stop) {
+        const p = v128.load32_splat(at(scores, j++));
+        a0 = madd(p, v128.load(value), a0);
+        a1 = madd(p, v128.load(value, 16), a1);
+        value += stride;
+      }
+      total0 = f32x4.add(total0, f32x4.add(a0, b0));
+      total1 = f32x4.add(total1, f32x4.add(a1, b1));
     }
-    if (j < visible) {
-      const p = v128.load32_splat(at(scores, j));
-      a0 = madd(p, v128.load(value), a0);
-      a1 = madd(p, v128.load(value, 16), a1);
-    }
-    storeLanes(at(out, d), f32x4.mul(reciprocal, f32x4.add(a0, b0)), headDim - d);
-    storeLanes(at(out, d) + 16, f32x4.mul(reciprocal, f32x4.add(a1, b1)), headDim - d - 4);
+    storeLanes(at(out, d), f32x4.mul(reciprocal, total0), headDim - d);
+    storeLanes(at(out, d) + 16, f32x4.mul(reciprocal, total1), headDim - d - 4);
   }
   return visible > 0 ? max + log1(sum) : 0;
 }

@@ -5,7 +5,8 @@
 // 4 heads of 16, forward 2.5 ms, the reference 148.
 import { at, expDown4, laneMask, log4, storeLanes, sumLanes, transposeMax, transposeSum } from '../wasm/simd.as';
 import { attendOne } from './attend-one.as';
-import { multiplyTile, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
+import { sumBlock } from '../wasm/row.as';
+import { Finish, multiplyTile, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
 
 @unmanaged
 class Sequence {
@@ -47,6 +48,9 @@ function scores(rows: i32, a: usize, strideA: usize, panels: usize, k: i32, c: u
     multiplyTile(rows, a, strideA, at(panels, j * k), 4 * tileColumns, k, at(c, j), strideC, tileColumns, 0, 0, 0);
 }
 
+/** Steps along k that are summed one after another: long rows are added in blocks. */
+const blockK = 256;
+
 /** C[rows, width] = A[rows, k] times B[k, width], all where they lie. */
 @inline
 function product(
@@ -61,10 +65,17 @@ function product(
   strideC: usize,
   width: i32,
 ): void {
-  for (let j: i32 = 0; j < width; j += tileColumns) {
-    const columns = min(width - j, tileColumns);
-    if (transposed) multiplyTransposedTile(rows, a, strideA, at(b, j), strideB, k, at(c, j), strideC, columns, 0, 0, 0);
-    else multiplyTile(rows, a, strideA, at(b, j), strideB, k, at(c, j), strideC, columns, 0, 0, 0);
+  for (let start: i32 = 0; start == 0 || start < k; start += blockK) {
+    const steps = min(blockK, k - start);
+    const finish: i32 = start > 0 ? Finish.accumulate : Finish.nothing;
+    const from = b + <usize>start * strideB;
+    for (let j: i32 = 0; j < width; j += tileColumns) {
+      const columns = min(width - j, tileColumns);
+      if (transposed) {
+        const step = a + <usize>start * strideA;
+        multiplyTransposedTile(rows, step, strideA, at(from, j), strideB, steps, at(c, j), strideC, columns, finish, 0, 0);
+      } else multiplyTile(rows, at(a, start), strideA, at(from, j), strideB, steps, at(c, j), strideC, columns, finish, 0, 0);
+    }
   }
 }
 
@@ -134,17 +145,21 @@ function softmaxBlock(row0: usize, stride: usize, count: i32, reciprocals: usize
   m1 = i32x4.shuffle(max, max, 1, 1, 1, 1);
   m2 = i32x4.shuffle(max, max, 2, 2, 2, 2);
   m3 = i32x4.shuffle(max, max, 3, 3, 3, 3);
-  let s0 = f32x4.splat(0);
-  let s1 = f32x4.splat(0);
-  let s2 = f32x4.splat(0);
-  let s3 = f32x4.splat(0);
-  for (let j: i32 = 0; j < count; j += 4) {
-    s0 = f32x4.add(s0, expInPlace(at(row0, j), m0));
-    s1 = f32x4.add(s1, expInPlace(at(row1, j), m1));
-    s2 = f32x4.add(s2, expInPlace(at(row2, j), m2));
-    s3 = f32x4.add(s3, expInPlace(at(row3, j), m3));
+  let sum = f32x4.splat(0);
+  for (let from: i32 = 0; from < count; from += sumBlock) {
+    const stop = min(count, from + sumBlock);
+    let s0 = f32x4.splat(0);
+    let s1 = f32x4.splat(0);
+    let s2 = f32x4.splat(0);
+    let s3 = f32x4.splat(0);
+    for (let j = from; j < stop; j += 4) {
+      s0 = f32x4.add(s0, expInPlace(at(row0, j), m0));
+      s1 = f32x4.add(s1, expInPlace(at(row1, j), m1));
+      s2 = f32x4.add(s2, expInPlace(at(row2, j), m2));
+      s3 = f32x4.add(s3, expInPlace(at(row3, j), m3));
+    }
+    sum = f32x4.add(sum, transposeSum(s0, s1, s2, s3));
   }
-  const sum = transposeSum(s0, s1, s2, s3);
   v128.store(reciprocals, v128.and(f32x4.div(f32x4.splat(1), sum), seen));
   return v128.and(f32x4.add(max, log4(sum)), seen);
 }

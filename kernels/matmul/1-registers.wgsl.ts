@@ -82,6 +82,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 const tileRows = 8;
 const tileColumns = 8;
+/** Steps along k that are summed one after another: a long k is added in blocks. */
+const blockK = 256;
 
 /** Rows and columns beyond the edge are clamped to the last one: computed twice, never stored. */
 function registers(variant: MatmulVariant, target: WgslTarget, reading: Reading): WgslPass {
@@ -129,6 +131,7 @@ function registers(variant: MatmulVariant, target: WgslTarget, reading: Reading)
     ? range(tileRows / 4).map(q => `let x${q} = load4_a(a${q} + l * (params.m / 4u));`)
     : rows.map(r => `let x${r} = load_a(a${r} + l${layout === 'tn' ? ' * params.m' : ''});`);
   const x = (r: number) => (fourA ? `x${Math.floor(r / 4)}[${r % 4}]` : `x${r}`);
+  const sums = rows.flatMap(r => halves.map(h => `c${r}${h}`));
   const products = rows.flatMap(r => halves.map(h => `c${r}${h} = fma(vec4f(${x(r)}), y${h}, c${r}${h});`));
 
   const store = (r: number) => {
@@ -141,7 +144,7 @@ function registers(variant: MatmulVariant, target: WgslTarget, reading: Reading)
       : [
           `for (var j = 0u; j < ${tileColumns}u && column + j < params.n; j++) { ${epilogue(variant, false, 'c[j / 4u][j % 4u]', `${at} + column + j`, 'column + j')} }`,
         ];
-    return [`store_row(z, row + ${r}u, column, array<vec4f, 2>(c${r}0, c${r}1));`, stores] as const;
+    return [`store_row(z, row + ${r}u, column, array<vec4f, 2>(total_c${r}0, total_c${r}1));`, stores] as const;
   };
 
   const pass = lanePass(
@@ -154,9 +157,19 @@ function registers(variant: MatmulVariant, target: WgslTarget, reading: Reading)
   let row = i / across % down * ${tileRows}u;
   let z = i / across / down;
   ${lines([...startA, ...startB()])}
-  ${lines(rows.flatMap(r => halves.map(h => `var c${r}${h} = vec4f(0.0);`)))}
-  for (var l = 0u; l < params.k; l++) {
-    ${lines([...loadB(), ...loadA, ...products], '    ')}
+  ${lines(sums.map(c => `var total_${c} = vec4f(0.0);`))}
+  for (var start = 0u; start < params.k; start += ${blockK}u) {
+    ${lines(
+      sums.map(c => `var ${c} = vec4f(0.0);`),
+      '    ',
+    )}
+    for (var l = start; l < min(params.k, start + ${blockK}u); l++) {
+      ${lines([...loadB(), ...loadA, ...products], '      ')}
+    }
+    ${lines(
+      sums.map(c => `total_${c} += ${c};`),
+      '    ',
+    )}
   }
   ${lines(rows.map(r => store(r)[0]))}`,
     {

@@ -36,7 +36,7 @@ export function epilogue(
   const index = (i: string) => (four ? `(${i}) / 4u` : i);
   let sum = value;
   if (bias) sum = `${sum} + ${load}_bias(${index(column)})`;
-  if (activation === 'relu') sum = `max(${sum}, ${four ? 'vec4f(0.0)' : '0.0'})`;
+  if (activation === 'relu') sum = four ? `larger4(${sum}, vec4f(0.0))` : `larger(${sum}, 0.0)`;
   if (residual) sum = `${sum} + ${load}_residual(${index(at)})`;
   return `${four ? 'store4' : 'store'}_c(${index(at)}, ${sum});`;
 }

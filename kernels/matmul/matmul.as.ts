@@ -7,8 +7,11 @@ import { at } from '../wasm/simd.as';
 import { Finish, multiplyTile, multiplyRow, multiplyTransposedTile } from '../wasm/tile.as';
 import { packPanel, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
 
-/** Steps along k after which C is written back: one panel of B (16 KiB) then stays in the first-level cache. */
-const blockK = 512;
+/**
+ * Steps along k after which C is written back: one panel of B (8 KiB) then stays in the first-level cache, and the sum
+ * of a long k keeps its digits.
+ */
+const blockK = 256;
 
 @unmanaged
 class MatmulArgs {

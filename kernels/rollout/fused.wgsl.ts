@@ -79,7 +79,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var r = slice; r < min(${rows}u, params.rows - first); r += ${slices}u) {
     var value = load4_bias(column);
     for (var t = 0u; t < ${slices}u; t++) { value += joined[r * lanes + t * ${quads}u + lane % ${quads}u]; }
-    if (params.relu != 0u) { value = max(value, vec4f(0.0)); }
+    if (params.relu != 0u) { value = larger4(value, vec4f(0.0)); }
     let to = (first + r) * outputs + column;
     if (params.add != 0u) { value += load4_residual(to); }
     store4_y(to, value);

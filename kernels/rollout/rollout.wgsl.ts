@@ -97,7 +97,7 @@ const finish_add = 2u; // to what is there
 fn store_columns(to: u32, column: u32, a0: vec4f, a1: vec4f, a2: vec4f, a3: vec4f, bias: u32, finish: u32) {
   for (var j = 0u; j < 4u; j++) {
     var value = vec4f(a0[j], a1[j], a2[j], a3[j]) + load_weights(bias + column + j);
-    if (finish == finish_relu) { value = max(value, vec4f(0.0)); }
+    if (finish == finish_relu) { value = larger4(value, vec4f(0.0)); }
     if (finish == finish_add) { value += values[to + column + j]; }
     values[to + column + j] = value;
   }
