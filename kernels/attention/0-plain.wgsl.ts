@@ -3,8 +3,12 @@
  * alignment: it takes what the other rungs refuse.
  */
 import type { WgslPass, WgslTarget } from '../kernel.js';
+import { sumLoop } from '../wgsl.js';
 import { rowsOfSequences, seeingQueries, visibleKeys } from './1-registers.wgsl.js';
 import { storeLse } from './rows.wgsl.js';
+
+const overKeys = { begin: '0u', end: 'visible', step: '1u' };
+const share = 'exp(score(query_at, key + j * params.strideKv) - maximum)';
 
 export function plainForward(target: WgslTarget): WgslPass {
   return rowsOfSequences(
@@ -17,13 +21,9 @@ export function plainForward(target: WgslTarget): WgslPass {
   let value = key_start * params.strideKv + h * params.headDim + params.offsetV;
   var maximum = -1e30;
   for (var j = 0u; j < visible; j++) { maximum = max(maximum, score(query_at, key + j * params.strideKv)); }
-  var sum = 0.0;
-  for (var j = 0u; j < visible; j++) { sum += exp(score(query_at, key + j * params.strideKv) - maximum); }
+  ${sumLoop('f32', ['sum'], `sum += ${share};`, overKeys)}
   for (var d = 0u; d < params.headDim; d++) {
-    var o = 0.0;
-    for (var j = 0u; j < visible; j++) {
-      o += exp(score(query_at, key + j * params.strideKv) - maximum) * load_kv(value + j * params.strideKv + d);
-    }
+    ${sumLoop('f32', ['o'], `o += ${share} * load_kv(value + j * params.strideKv + d);`, overKeys)}
     store_out((query_row * params.heads + h) * params.headDim + d, select(0.0, o / sum, visible > 0u));
   }
   ${storeLse}`,
@@ -57,23 +57,18 @@ fn gradient_of_p(output: u32, value: u32) -> f32 {
   const query = `${visibleKeys}
   ${width}
   for (var d = 0u; d < params.headDim; d++) {
-    var dq = 0.0;
-    for (var j = 0u; j < visible; j++) {
-      ${pair('row', 'j')}
-      dq += ds * load_qkv(key + d);
-    }
+    ${sumLoop('f32', ['dq'], `${pair('row', 'j')} dq += ds * load_qkv(key + d);`, overKeys)}
     store_dqkv((query_start + row) * 3u * width + h * params.headDim + d, dq);
   }`;
   const key = `${seeingQueries}
   ${width}
   for (var d = 0u; d < params.headDim; d++) {
-    var dk = 0.0;
-    var dv = 0.0;
-    for (var j = first_query; j < query_count; j++) {
-      ${pair('j', 'row')}
-      dk += ds * load_qkv(query + d);
-      dv += p * load_dout(output + d);
-    }
+    ${sumLoop(
+      'f32',
+      ['dk', 'dv'],
+      `${pair('j', 'row')} dk += ds * load_qkv(query + d); dv += p * load_dout(output + d);`,
+      { begin: 'first_query', end: 'query_count', step: '1u' },
+    )}
     let to = (query_start + row) * 3u * width + width + h * params.headDim + d;
     store_dqkv(to, dk);
     store_dqkv(to + width, dv);

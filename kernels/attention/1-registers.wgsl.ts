@@ -5,7 +5,7 @@
  */
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { lanePass } from '../wgsl.js';
-import { forwardRow, gradQueryRow } from './rows.wgsl.js';
+import { forwardRow, gradQueryRow, inBlocks } from './rows.wgsl.js';
 import type { Rows, Walk } from './rows.wgsl.js';
 
 /** A pass with a lane per (sequence, head, row of the sequence); `code` finds them as `s`, `h` and `row`. */
@@ -65,17 +65,19 @@ export function laneGradQuery(target: WgslTarget, rows: Rows): WgslPass {
 }
 
 /** dk = sum over seeing queries of dS q, dv = sum of P dO. */
-export function laneGradKey(target: WgslTarget, { vectors, declare, each, item }: Rows): WgslPass {
+export function laneGradKey(target: WgslTarget, rows: Rows): WgslPass {
+  const { vectors, declare, each, item } = rows;
+  const blocks = inBlocks(rows, ['dk', 'dv']);
   return rowsOfSequences(
     target,
     `${seeingQueries}
   let vectors = ${vectors};
   let width = params.heads * vectors;
   let key = (query_start + row) * 3u * width + width + h * vectors;
-  ${declare('k', 'value', 'dk', 'dv')}
+  ${declare('k', 'value')}
+  ${blocks.begin}
   ${each(
-    v => `${item('k', v)} = load4_qkv(key + ${v}); ${item('value', v)} = load4_qkv(key + width + ${v});
-    ${item('dk', v)} = vec4f(0.0); ${item('dv', v)} = vec4f(0.0);`,
+    v => `${item('k', v)} = load4_qkv(key + ${v}); ${item('value', v)} = load4_qkv(key + width + ${v});`,
   )}
   for (var j = first_query; j < query_count; j++) {
     let query = (query_start + j) * 3u * width + h * vectors;
@@ -86,7 +88,9 @@ export function laneGradKey(target: WgslTarget, { vectors, declare, each, item }
     let p = exp(params.scale * score - load_lse((query_start + j) * params.heads + h));
     let ds = p * dp * params.scale;
     ${each(v => `${item('dk', v)} += ds * load4_qkv(query + ${v}); ${item('dv', v)} += p * load4_dout(output + ${v});`)}
+    ${blocks.step}
   }
-  ${each(v => `store4_dqkv(key + ${v}, ${item('dk', v)}); store4_dqkv(key + width + ${v}, ${item('dv', v)});`)}`,
+  ${blocks.end}
+  ${each(v => `store4_dqkv(key + ${v}, ${item('total_dk', v)}); store4_dqkv(key + width + ${v}, ${item('total_dv', v)});`)}`,
   );
 }

@@ -9,7 +9,7 @@
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass } from '../kernel.js';
 import { grid } from '../wgsl.js';
-import { forwardRow, gradQueryRow } from './rows.wgsl.js';
+import { forwardRow, gradQueryRow, inBlocks } from './rows.wgsl.js';
 import type { Rows, Walk } from './rows.wgsl.js';
 
 /** Rows of a workgroup, and lanes. */
@@ -120,7 +120,9 @@ export function tiledGradQuery(rows: Rows, headDim: number): WgslPass {
 }
 
 /** dk = sum over seeing queries of dS q, dv = sum of P dO. */
-export function tiledGradKey({ vectors, declare, each, item }: Rows, headDim: number): WgslPass {
+export function tiledGradKey(rows: Rows, headDim: number): WgslPass {
+  const { vectors, declare, each, item } = rows;
+  const blocks = inBlocks(rows, ['dk', 'dv']);
   return tiledPass(
     headDim,
     ['q', 'g'],
@@ -133,10 +135,10 @@ export function tiledGradKey({ vectors, declare, each, item }: Rows, headDim: nu
   // queries before these see no key of the block, or not this lane's
   let first_of_block = select(u32(max(i32(first) - position, 0)), 0u, i32(first) < prefix);
   let first_query = select(u32(max(i32(row) - position, 0)), 0u, i32(row) < prefix);
-  ${declare('k', 'value', 'dk', 'dv')}
+  ${declare('k', 'value')}
+  ${blocks.begin}
   ${each(
-    v => `${item('k', v)} = params.scale * load4_qkv(key + ${v}); ${item('value', v)} = load4_qkv(key + width + ${v});
-    ${item('dk', v)} = vec4f(0.0); ${item('dv', v)} = vec4f(0.0);`,
+    v => `${item('k', v)} = params.scale * load4_qkv(key + ${v}); ${item('value', v)} = load4_qkv(key + width + ${v});`,
   )}
   for (var tile = first_of_block / tile_rows * tile_rows; tile < query_count; tile += tile_rows) {
     workgroupBarrier();
@@ -163,9 +165,11 @@ export function tiledGradKey({ vectors, declare, each, item }: Rows, headDim: nu
       let p = exp(score - tile_lse[j]);
       let ds = p * (dp - tile_delta[j]) * params.scale;
       ${each(v => `${item('dk', v)} += ds * tile_q[at + ${v}]; ${item('dv', v)} += p * tile_g[at + ${v}];`)}
+      ${blocks.step}
     }
   }
+  ${blocks.end}
   if (row >= key_count) { return; }
-  ${each(v => `store4_dqkv(key + ${v}, ${item('dk', v)}); store4_dqkv(key + width + ${v}, ${item('dv', v)});`)}`,
+  ${each(v => `store4_dqkv(key + ${v}, ${item('total_dk', v)}); store4_dqkv(key + width + ${v}, ${item('total_dv', v)});`)}`,
   );
 }

@@ -43,6 +43,26 @@ export const arrayRows: Rows = {
   item: (name, v) => `${name}[${v}]`,
 };
 
+/** Terms that are added one after another: a long row is summed in blocks. */
+const blockTerms = 256;
+
+/**
+ * WGSL for rows that are sums: declares `total_<name>` and clears both; adds the block's sums to the totals after every so
+ * many terms (`step`, at the end of a term), and what is left to them at the end.
+ * @param scale WGSL: what the totals are multiplied by when a block joins them
+ */
+export function inBlocks({ declare, each, item }: Rows, names: readonly string[], scale = '', join = '') {
+  const of = (code: (sum: string, total: string) => string) =>
+    each(v => names.map(name => code(item(name, v), item(`total_${name}`, v))).join(' '));
+  const fold = `${join} ${of((sum, total) => `${total} = ${total}${scale} + ${sum}; ${sum} = vec4f(0.0);`)}`;
+  return {
+    begin: `${declare(...names, ...names.map(name => `total_${name}`))} var terms = 0u;
+  ${of((sum, total) => `${sum} = vec4f(0.0); ${total} = vec4f(0.0);`)}`,
+    step: `terms++; if (terms % ${blockTerms}u == 0u) { ${fold} }`,
+    end: fold,
+  };
+}
+
 /** WGSL of a vec4 of a key or value. */
 type Item = (v: string) => string;
 
@@ -54,13 +74,24 @@ export type Walk = (step: (key: Item, value: Item) => string) => string;
  * before, so no score is stored. Needs query_row, visible and h.
  * @param stop WGSL: return where the lane has no query
  */
-export function forwardRow({ vectors, declare, each, item }: Rows, walk: Walk, stop = ''): string {
+export function forwardRow(rows: Rows, walk: Walk, stop = ''): string {
+  const { vectors, declare, each, item } = rows;
+  const blocks = inBlocks(
+    rows,
+    ['o'],
+    ' * rescale',
+    `let rescale = exp(total_maximum - maximum); total_maximum = maximum;
+    total_sum = total_sum * rescale + sum; sum = 0.0;`,
+  );
   return `let vectors = ${vectors};
   let query_at = query_row * (params.strideQ / 4u) + h * vectors;
-  ${declare('q', 'o')}
-  ${each(v => `${item('q', v)} = params.scale * load4_q(query_at + ${v}); ${item('o', v)} = vec4f(0.0);`)}
+  ${declare('q')}
+  ${blocks.begin}
+  ${each(v => `${item('q', v)} = params.scale * load4_q(query_at + ${v});`)}
   var maximum = -1e30;
+  var total_maximum = maximum;
   var sum = 0.0;
+  var total_sum = 0.0;
   ${walk(
     (key, value) => `var score = 0.0;
     ${each(v => `score += dot(${item('q', v)}, ${key(v)});`)}
@@ -69,12 +100,15 @@ export function forwardRow({ vectors, declare, each, item }: Rows, walk: Walk, s
     let p = exp(score - larger);
     maximum = larger;
     sum = sum * shrink + p;
-    ${each(v => `${item('o', v)} = ${item('o', v)} * shrink + p * ${value(v)};`)}`,
+    ${each(v => `${item('o', v)} = ${item('o', v)} * shrink + p * ${value(v)};`)}
+    ${blocks.step}`,
   )}
   ${stop}
+  ${blocks.end}
+  sum = total_sum;
   let inverse = select(0.0, 1.0 / sum, visible > 0u);
   let to = (query_row * params.heads + h) * vectors;
-  ${each(v => `store4_out(to + ${v}, ${item('o', v)} * inverse);`)}
+  ${each(v => `store4_out(to + ${v}, ${item('total_o', v)} * inverse);`)}
   ${storeLse}`;
 }
 
@@ -82,25 +116,30 @@ export function forwardRow({ vectors, declare, each, item }: Rows, walk: Walk, s
 export const storeLse = 'store_lse(query_row * params.heads + h, select(0.0, maximum + log(sum), visible > 0u));';
 
 /** dq = sum over visible keys of dS k. Needs query_row, visible and h. */
-export function gradQueryRow({ vectors, declare, each, item }: Rows, walk: Walk, stop = ''): string {
+export function gradQueryRow(rows: Rows, walk: Walk, stop = ''): string {
+  const { vectors, declare, each, item } = rows;
+  const blocks = inBlocks(rows, ['dq']);
   return `let vectors = ${vectors};
   let width = params.heads * vectors;
   let query = query_row * 3u * width + h * vectors;
   let output = query_row * width + h * vectors;
   let lse = load_lse(query_row * params.heads + h);
   var delta = 0.0;
-  ${declare('q', 'g', 'dq')}
+  ${declare('q', 'g')}
+  ${blocks.begin}
   ${each(
     v => `${item('q', v)} = params.scale * load4_qkv(query + ${v}); ${item('g', v)} = load4_dout(output + ${v});
-    ${item('dq', v)} = vec4f(0.0); delta += dot(${item('g', v)}, load4_out(output + ${v}));`,
+    delta += dot(${item('g', v)}, load4_out(output + ${v}));`,
   )}
   ${walk(
     (key, value) => `var score = 0.0;
     var dp = 0.0;
     ${each(v => `score += dot(${item('q', v)}, ${key(v)}); dp += dot(${item('g', v)}, ${value(v)});`)}
     let ds = exp(score - lse) * (dp - delta) * params.scale;
-    ${each(v => `${item('dq', v)} += ds * ${key(v)};`)}`,
+    ${each(v => `${item('dq', v)} += ds * ${key(v)};`)}
+    ${blocks.step}`,
   )}
   ${stop}
-  ${each(v => `store4_dqkv(query + ${v}, ${item('dq', v)});`)}`;
+  ${blocks.end}
+  ${each(v => `store4_dqkv(query + ${v}, ${item('total_dq', v)});`)}`;
 }

@@ -62,7 +62,144 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
         }));
     });
 
+    describe('large logits', () => {
+      const losses = (d: Device, base: number) => {
+        const [z, t] = [[base, base, base + 1, base].map(Math.fround), [base, base + 1, base, base].map(Math.fround)];
+        const student = d.tensor(z, [1, 4]).trainable();
+        const [teacher, weight, floor] = [d.tensor(t, [1, 4]), d.full([1], 1), d.full([1], -100)];
+        return { student, teacher, weight, floor, tokens: d.tensor([2], [1], { dtype: 'i32' }) };
+      };
+
+      it.each([0, 1e4, 1e6])('log-softmax and cross-entropy at %d', base =>
+        on(async d => {
+          const { student, tokens, weight } = losses(d, base);
+          const ce = core.tokenCrossEntropy(student, tokens, weight);
+          expect((await ce.read())[0]).toBeCloseTo(0.7436683, 6);
+          ce.backward();
+          expect((await student.grad!.read())[2]).toBeCloseTo(0.4753669 - 1, 6);
+          expect((await core.logSoftmax(student).read())[2]).toBeCloseTo(-0.7436683, 6);
+          const soft = core.crossEntropy(student, d.tensor([0, 0, 1, 0], [1, 4]), weight);
+          expect((await soft.read())[0]).toBeCloseTo(0.7436683, 6);
+        }));
+
+      it.each([0, 1e4, 1e6])('both KLs and the statistics at %d', base =>
+        on(async d => {
+          const { student, teacher, tokens, weight, floor } = losses(d, base);
+          const kl = 0.4753669 - 0.1748777; // p2 - p1, times a difference of one
+          for (const divergence of [core.reverseKl, core.forwardKl]) {
+            const loss = divergence(student, teacher, weight, floor);
+            expect((await loss.read())[0]).toBeCloseTo(kl, 6);
+            student.grad = undefined;
+            loss.backward();
+            expect(Math.max(...(await student.grad!.read()).map(Math.abs))).toBeGreaterThan(0.1);
+          }
+          const stats = await core.divergenceStats(student, teacher, tokens, floor).read();
+          expect(stats[0]).toBeCloseTo(-0.7436683, 6);
+          for (const field of [2, 3]) expect(stats[field]).toBeCloseTo(kl, 6);
+        }));
+
+      it.each([3e7, 1e8, 1e30])('logits of +-%d keep the signs', size =>
+        on(async d => {
+          const student = d.tensor([size, -size, 0, size], [1, 4]).trainable();
+          const teacher = d.tensor([-size, size, size, 0], [1, 4]);
+          for (const divergence of [core.reverseKl, core.forwardKl]) {
+            const loss = divergence(student, teacher, d.full([1], 1), d.full([1], -20));
+            const [value] = await loss.read();
+            expect(value).toBeGreaterThan(1);
+            expect(Number.isNaN(value)).toBe(false);
+          }
+        }));
+
+      it('a difference below the logits\u2019 rounding is none, and more is seen, at 1e8', () =>
+        on(async d => {
+          const student = d.tensor([1e8, 1e8, 1e8 + 8, 1e8], [1, 4]).trainable();
+          const ce = core.tokenCrossEntropy(student, d.tensor([2], [1], { dtype: 'i32' }), d.full([1], 1));
+          expect((await ce.read())[0]).toBeCloseTo(Math.log1p(3 * Math.exp(-8)), 6);
+        }));
+    });
+
+    describe('logits of -infinity', () => {
+      const inf = Infinity;
+      it('are as if the vocabulary had no such token', () =>
+        on(async d => {
+          const full = { student: [1, -inf, 2, 0.5, -inf], teacher: [0, -inf, 1, 2, -inf] };
+          const short = { student: [1, 2, 0.5], teacher: [0, 1, 2] };
+          for (const floor of [-2, -100]) {
+            const run = async ({ student, teacher }: typeof full, divergence: typeof core.reverseKl) => {
+              const z = d.tensor(student, [1, student.length]).trainable();
+              const q = d.tensor(teacher, [1, teacher.length]);
+              const loss = divergence(z, q, d.full([1], 1), d.full([1], floor));
+              loss.backward();
+              const stats = core.divergenceStats(z, q, d.tensor([0], [1], { dtype: 'i32' }), d.full([1], floor));
+              return { loss: await array(loss), grad: await array(z.grad), stats: await array(stats) };
+            };
+            for (const divergence of [core.reverseKl, core.forwardKl]) {
+              const [masked, plain] = [await run(full, divergence), await run(short, divergence)];
+              expect(masked.loss[0]).toBeCloseTo(plain.loss[0]!, 5);
+              expect([masked.grad[1], masked.grad[4]].map(Math.abs as (x: number | undefined) => number)).toEqual([0, 0]);
+              [0, 2, 3].forEach((k, i) => expect(masked.grad[k]).toBeCloseTo(plain.grad[i]!, 5));
+              masked.stats.forEach((value, i) => expect(value).toBeCloseTo(plain.stats[i]!, 5));
+            }
+          }
+        }));
+
+      it('pass through softmax and cross-entropy', () =>
+        on(async d => {
+          const z = d.tensor([0, -inf, 0, -inf], [1, 4]).trainable();
+          expect(await array(core.softmax(z))).toEqual([0.5, 0, 0.5, 0]);
+          const loss = core.crossEntropy(z, d.tensor([1, 0, 0, 0], [1, 4]), d.full([1], 1));
+          expect((await loss.read())[0]).toBeCloseTo(Math.LN2, 6);
+          loss.backward();
+          expect(await array(z.grad)).toEqual([-0.5, 0, 0.5, 0]);
+        }));
+    });
+
+    it('rows of weight 0 and of no token count nothing, even if their logits are NaN', () =>
+      on(async d => {
+        const rows = [NaN, 1, 2, 1, 2, 3];
+        const [one, zero] = [d.tensor([0, 1]), d.tensor([0, 1])];
+        const each: [string, (z: Tensor) => Tensor][] = [
+          ['tokens', z => core.tokenCrossEntropy(z, d.tensor([-100, 2], [2], { dtype: 'i32' }), d.full([2], 1))],
+          ['weight', z => core.tokenCrossEntropy(z, d.tensor([1, 2], [2], { dtype: 'i32' }), one)],
+          ['soft', z => core.crossEntropy(z, d.full([2, 3], 1 / 3), zero)],
+          ['reverse', z => core.reverseKl(z, d.full([2, 3], 1), one, d.full([1], -100))],
+          ['forward', z => core.forwardKl(z, d.full([2, 3], 1), one, d.full([1], -100))],
+        ];
+        for (const [name, loss] of each) {
+          const z = d.tensor(rows, [2, 3]).trainable();
+          const y = loss(z);
+          core.sum(y).backward();
+          expect((await array(y))[0], name).toBe(0);
+          expect((await array(z.grad)).slice(0, 3).map(Math.abs), name).toEqual([0, 0, 0]);
+          expect((await array(z.grad)).every(Number.isFinite), name).toBe(true);
+        }
+      }));
+
+    it('the smallest temperature draws the likeliest token', () =>
+      on(async d => {
+        const logits = d.tensor([-3, 2, 5, 1, -1, -2, -9, -3], [2, 4]);
+        for (const temperature of [0, 1e-45, 1e-40, 1e-30, 1e-6]) {
+          const index = (values: number[]) => d.tensor(values, [values.length], { dtype: 'i32' });
+          const tokens = d.tensor([0, 0], [2, 1], { dtype: 'i32' });
+          const state = { logits, bias: d.full([4], 0), temperature: d.full([1], temperature), control: index([5, 6, 7, 9, 0]) };
+          core.sampleTokens({ ...state, done: index([0, 0]), tokens, next: index([0, 0]) }, 0);
+          expect(await array(tokens), String(temperature)).toEqual([2, 0]);
+        }
+      }));
+
     describe('indices outside of a table', () => {
+      it('have no loss and no statistics as tokens', () =>
+        on(async d => {
+          const logits = d.full([4, 3], 1).trainable();
+          const tokens = d.tensor([3, -1, 2 ** 31 - 1, 1], [4], { dtype: 'i32' });
+          const loss = core.tokenCrossEntropy(logits, tokens, d.full([4], 1));
+          core.sum(loss).backward();
+          expect((await array(loss)).slice(0, 3)).toEqual([0, 0, 0]);
+          expect((await array(logits.grad)).slice(0, 9).map(Math.abs)).toEqual(new Array(9).fill(0));
+          const stats = await core.divergenceStats(logits, logits, tokens, d.full([1], -100)).read();
+          for (const row of [0, 1, 2]) expect(Array.from(stats.slice(8 * row, 8 * row + 2))).toEqual([0, 0]);
+        }));
+
       it('gather zeros, and pass no gradient', () =>
         on(async d => {
           const table = d.tensor([1, 2, 3, 4], [2, 2]).trainable();
