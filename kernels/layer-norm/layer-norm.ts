@@ -22,7 +22,7 @@ export function rowMean(x: NumberArray): number {
   let mean = 0;
   for (let look = 0; look < 2; look++) {
     let above = 0;
-    for (const value of x) above += value - mean;
+    for (let j = 0; j < x.length; j++) above += x[j]! - mean;
     mean += above / x.length;
   }
   return mean;

@@ -93,7 +93,7 @@ async function predictions(
   const examples = puzzles.map((puzzle, i) => relabelledExample(puzzle, items[i]!.response));
   const V = model.config.vocabulary;
   const logits = await model.device.scope(
-    () => noGrad(() => model.forward(model.device.fromHost(packExamples(examples, input, model))).read()), // (N, V)
+    () => noGrad(() => model.forward(model.device.fromHost(packExamples(examples, input, model)))).read(), // (N, V)
   );
   const mean = () => ({ total: 0, count: 0 });
   const entropy = mean();

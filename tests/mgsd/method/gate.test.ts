@@ -106,7 +106,7 @@ describe('the gate', () => {
   });
 
   it('measures recaps that a model has learnt by heart as exact', async () => {
-    const learning = ungated({ steps: 400 });
+    const learning = ungated({ steps: 600 });
     const model = new VisionLanguageModel(wasm, modelConfig).initialize(1);
     const groups = trainingGroups(learning);
     const optimizer = optimizerOf(model, learning);
