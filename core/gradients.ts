@@ -69,7 +69,10 @@ export class Gradients {
     this.set(x, before ? binary('add', before, gradient) : gradient);
   }
 
-  /** At the end of the pass: a gradient that lies in memory of others becomes a copy, so that its leaf may write and free it. */
+  /**
+   * At the end of the pass: a gradient that lies in memory of others becomes a copy, so that its leaf may write and
+   * free it.
+   */
   separate(): void {
     for (const leaf of this.#leaves) {
       const shared = leaf.grad!;

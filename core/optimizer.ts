@@ -26,7 +26,10 @@ import type { Tensor } from './tensor.js';
 export interface LossScaling {
   /** Default 2^15. */
   readonly initial?: number;
-  /** Updates without overflow after which the scale doubles; 0 for never (it is halved after an overflow all the same). Default 1000. */
+  /**
+   * Updates without overflow after which the scale doubles; 0 for never (it is halved after an overflow all the same).
+   * Default 1000.
+   */
   readonly growthInterval?: number;
   /** Default 2^24. */
   readonly maximum?: number;
@@ -57,7 +60,11 @@ export interface OptimizerState {
   readonly state: Float32Array;
 }
 
-function requireNumbers(what: string, numbers: Readonly<Record<string, number>>, [least, most]: [number, number]): void {
+function requireNumbers(
+  what: string,
+  numbers: Readonly<Record<string, number>>,
+  [least, most]: [number, number],
+): void {
   for (const [name, value] of Object.entries(numbers))
     if (!(value >= least && value <= most))
       throw new Error(`${what}: ${name} is ${value}; it must be a number from ${least} to ${most}`);
@@ -80,7 +87,10 @@ export class AdamW {
   /** Groups with a learning rate above 0. */
   #active: ReadonlySet<string> = new Set();
 
-  /** @throws Error for numbers out of range and unknown groups, or if loss scaling is switched off for parameters with copies in f16 */
+  /**
+   * @throws Error for numbers out of range and unknown groups, or if loss scaling is switched off for parameters with
+   * copies in f16
+   */
   constructor(parameters: Parameters, { lossScaling, ...options }: AdamWOptions = {}) {
     const { device, flat } = parameters;
     const zeros = () => device.keep(device.zeros(flat.shape, { dtype: flat.dtype }));

@@ -5,7 +5,10 @@
  */
 import { randomBits, uniformFromBits } from '../kernels/index.js';
 
-/** @throws Error unless all of them are whole numbers of 32 bits: others would share their random numbers with one that is */
+/**
+ * @throws Error unless all of them are whole numbers of 32 bits: others would share their random numbers with one that
+ * is
+ */
 export function requireCounters(counters: Readonly<Record<string, number>>): void {
   for (const [name, value] of Object.entries(counters))
     if (value >>> 0 !== value)

@@ -24,7 +24,9 @@ let nextId = 0;
 let recording = true;
 let running = 'no op';
 
-/** Runs `body` without recording: its results have no history. @throws Error for an async body, which would end later */
+/**
+ * Runs `body` without recording: its results have no history. @throws Error for an async body, which would end later
+ */
 export function noGrad<T>(body: () => T): T {
   const before = recording;
   recording = false;
@@ -32,7 +34,9 @@ export function noGrad<T>(body: () => T): T {
     const result = body();
     if (result instanceof Promise) {
       result.catch(() => undefined);
-      throw new Error('noGrad() takes no async function: it would record again while that waits; wrap the calls between');
+      throw new Error(
+        'noGrad() takes no async function: it would record again while that waits; wrap the calls between',
+      );
     }
     return result;
   } finally {

@@ -215,9 +215,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 const sumBlock = 64;
 
 /**
- * WGSL: declares `totals` of a type, and adds up what `terms` adds to them for `j` from `begin` to `end` by steps of `step`.
- * Adding one by one loses digits with the number of terms. So 64 make a block, whose sum joins that of 64 blocks, which
- * joins that of 64 of those: ten million terms are off by no more than two hundred.
+ * WGSL: declares `totals` of a type, and adds up what `terms` adds to them for `j` from `begin` to `end` by steps of
+ * `step`. Adding one by one loses digits with the number of terms. So 64 make a block, whose sum joins that of 64
+ * blocks, which joins that of 64 of those: ten million terms are off by no more than two hundred.
  */
 export function sumLoop(
   type: string,

@@ -74,7 +74,8 @@ export function packBatch(sequences: readonly Sequence[], config: ModelConfig): 
       );
     if (prompt.length + response.length === 0)
       throw new Error(`sequence ${s} has no tokens: a sequence of 0 rows is not possible`);
-    for (const [name, ids] of Object.entries({ prompt, response })) requireIds(`sequence ${s}, ${name}`, ids, 0, vocabulary);
+    for (const [name, ids] of Object.entries({ prompt, response }))
+      requireIds(`sequence ${s}, ${name}`, ids, 0, vocabulary);
     for (const [name, ids = []] of Object.entries({ promptSlots, responseSlots }))
       requireIds(`sequence ${s}, ${name}`, ids, -1, GRID_SIDE ** 2);
     let row = table.starts[s]!;

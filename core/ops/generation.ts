@@ -16,7 +16,10 @@ import { rowsAndCols, sizeAt } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { attend } from './network.js';
 
-/** cache[rows[i]] = keys and values of qkv[i]: qkv (R, 3C), cache (capacity, 2C), rows i32 (R), all different; none for a row that the cache lacks. */
+/**
+ * cache[rows[i]] = keys and values of qkv[i]: qkv (R, 3C), cache (capacity, 2C), rows i32 (R), all different; none for
+ * a row that the cache lacks.
+ */
 export function writeCacheRows(cache: Tensor, qkv: Tensor, rows: Tensor): void {
   const { rows: tableRows, cols } = rowsAndCols(cache.shape);
   const params = { rows: rows.size, cols, stride: (cols * 3) / 2, offset: cols / 2, tableRows };

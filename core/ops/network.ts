@@ -379,7 +379,7 @@ export const layerNorm = (
 export const attention = (qkv: Tensor, attributes: AttentionAttributes): Tensor =>
   applyOp(networkOps.attention, [qkv], attributes);
 /**
- * Rows of table[tableRows, cols] by index i32[rows]; zeros, and no gradient, where the table has no such row. The gradient
- * sums in a fixed order.
+ * Rows of table[tableRows, cols] by index i32[rows]; zeros, and no gradient, where the table has no such row. The
+ * gradient sums in a fixed order.
  */
 export const gatherRows = (table: Tensor, index: Tensor): Tensor => applyOp(networkOps.gatherRows, [table, index], {});

@@ -46,7 +46,9 @@ function reduceOp(name: string, { forward, gradient }: Reduction): OpRow<[x: Ten
     name,
     shape([x], { axes }) {
       if (name === 'max' && axesSize(x, axes) === 0)
-        throw new Error(`max: ${formatShape(x.shape)} has no elements along ${formatShape(axes)}, and so no largest one`);
+        throw new Error(
+          `max: ${formatShape(x.shape)} has no elements along ${formatShape(axes)}, and so no largest one`,
+        );
       return dropAxes(x.shape, axes);
     },
     forward: ([x], { axes }) => ({ output: converted(forward(x, axes), x.dtype) }),

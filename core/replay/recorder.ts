@@ -17,7 +17,8 @@
  *
  * The rule: what changes from step to step goes in through the inputs (or lies in tensors made outside, like
  * parameters); anything else the host writes within the step counts as a constant. A step is traced twice and the
- * traces are compared before one is trusted, so a number that was left inside is an error and not a wrong result.
+ * traces are compared before one is trusted, so a number left inside that differs in these two runs is an error and
+ * not a wrong result. A number that changes only later is not seen: replays keep the one of the second run.
  */
 import type { Device, Storage } from '../device.js';
 import { Recording } from './recording.js';

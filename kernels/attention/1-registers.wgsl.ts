@@ -76,9 +76,7 @@ export function laneGradKey(target: WgslTarget, rows: Rows): WgslPass {
   let key = (query_start + row) * 3u * width + width + h * vectors;
   ${declare('k', 'value')}
   ${blocks.begin}
-  ${each(
-    v => `${item('k', v)} = load4_qkv(key + ${v}); ${item('value', v)} = load4_qkv(key + width + ${v});`,
-  )}
+  ${each(v => `${item('k', v)} = load4_qkv(key + ${v}); ${item('value', v)} = load4_qkv(key + width + ${v});`)}
   for (var j = first_query; j < query_count; j++) {
     let query = (query_start + j) * 3u * width + h * vectors;
     let output = (query_start + j) * width + h * vectors;

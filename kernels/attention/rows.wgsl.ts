@@ -47,8 +47,8 @@ export const arrayRows: Rows = {
 const blockTerms = 256;
 
 /**
- * WGSL for rows that are sums: declares `total_<name>` and clears both; adds the block's sums to the totals after every so
- * many terms (`step`, at the end of a term), and what is left to them at the end.
+ * WGSL for rows that are sums: declares `total_<name>` and clears both; adds the block's sums to the totals after
+ * every so many terms (`step`, at the end of a term), and what is left to them at the end.
  * @param scale WGSL: what the totals are multiplied by when a block joins them
  */
 export function inBlocks({ declare, each, item }: Rows, names: readonly string[], scale = '', join = '') {

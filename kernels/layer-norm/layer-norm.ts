@@ -17,7 +17,10 @@ function exampleShape(draw: Draw) {
   return { rows, cols, size: rows * cols };
 }
 
-/** Mean of a row, in a second look: rounding of the sum must not exceed the differences in a row of nearly equal numbers. */
+/**
+ * Mean of a row, in a second look: rounding of the sum must not exceed the differences in a row of nearly equal
+ * numbers.
+ */
 export function rowMean(x: NumberArray): number {
   let mean = 0;
   for (let look = 0; look < 2; look++) {

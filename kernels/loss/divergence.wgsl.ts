@@ -10,7 +10,8 @@ import { logSumExp } from './rows.wgsl.js';
  * sum q = 1 + what the floor adds, KL(p || q) = sum q h(d) - added, and KL(q || p) = sum p h(-d) + added.
  */
 const stableTerms = (w: Width) => `
-fn times(p: ${w.value}, d: ${w.value}) -> ${w.value} { return select(p * d, ${w.value}(0.0), p == ${w.value}(0.0)); } // 0 log 0 = 0
+// 0 log 0 = 0
+fn times(p: ${w.value}, d: ${w.value}) -> ${w.value} { return select(p * d, ${w.value}(0.0), p == ${w.value}(0.0)); }
 fn kl_term(d: ${w.value}, p: ${w.value}, q: ${w.value}) -> ${w.value} { // q h(d)
   let series = d * d * (0.5 + d * (1.0 / 3.0 + d * (0.125 + d * (1.0 / 30.0 + d * (1.0 / 144.0 + d * (1.0 / 840.0))))));
   return select(times(p, d) - p + q, q * series, (abs(d) < ${w.value}(0.25)) & (p * q > ${w.value}(0.0)));

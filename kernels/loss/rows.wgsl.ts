@@ -3,9 +3,9 @@ import { sumLoop } from '../wgsl.js';
 import type { Width } from '../wgsl.js';
 
 /**
- * Statements that leave the largest number of a row of buffer `x`, and the logarithm of the sum of exponentials of what the
- * others are above it, as `maximum_<x>` and `log_sum_<x>` in every lane. Both are taken off a logit one after the other:
- * their sum would lose the digits of the second where logits are large.
+ * Statements that leave the largest number of a row of buffer `x`, and the logarithm of the sum of exponentials of
+ * what the others are above it, as `maximum_<x>` and `log_sum_<x>` in every lane. Both are taken off a logit one after
+ * the other: their sum would lose the digits of the second where logits are large.
  */
 export function logSumExp(x: string, w: Width): string {
   return `var largest_${x} = ${w.value}(load_${x}(row * params.cols));

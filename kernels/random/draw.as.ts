@@ -21,7 +21,9 @@ function xorShift16(x: v128): v128 {
   return v128.xor(x, i32x4.shr_u(x, 16));
 }
 
-/** Uniform numbers in (0, 1) at (seed, stream, step, column, index), index in four lanes: see `randomBits` in random.ts. */
+/**
+ * Uniform numbers in (0, 1) at (seed, stream, step, column, index), index in four lanes: see `randomBits` in random.ts.
+ */
 @inline
 export function uniform4(control: Control, column: i32, index: v128): v128 {
   let x = i32x4.splat(control.seed);

@@ -1,8 +1,8 @@
 /**
  * Counter-based random numbers: the value at (seed, stream, step, column, index) is a hash of these five. It does not
  * depend on the order of execution, and is the same on every backend. The hash is pcg4d (Jarzynski & Olano 2020, "Hash
- * Functions for GPU Rendering", JCGT 9(3)), twice: 32-bit multiply, add, shift and xor only. Once is too little: a change
- * of the upper bits of seed or step leaves the result half as it was.
+ * Functions for GPU Rendering", JCGT 9(3)), twice: 32-bit multiply, add, shift and xor only. Once is too little: a
+ * change of the upper bits of seed or step leaves the result half as it was.
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { Draw } from '../kernel.js';
@@ -45,8 +45,8 @@ export const controlFields = ['seed', 'stream', 'step', 'endOfSequence', 'paddin
 
 /**
  * A token by the Gumbel-max trick: the largest of `scores` (logits + bias), the first of equals, each with noise at
- * (control.seed, control.stream, control.step, column, first + k) times the temperature. (Scores divided by the temperature
- * would overflow where it is small.)
+ * (control.seed, control.stream, control.step, column, first + k) times the temperature. (Scores divided by the
+ * temperature would overflow where it is small.)
  */
 export function drawToken(
   scores: ArrayLike<number>,

@@ -18,13 +18,9 @@ fn uniform_at(column: u32, index: u32) -> f32 {
 
 export function randomUniformWgsl(target: WgslTarget): readonly WgslPass[] {
   return [
-    lanePass(
-      target,
-      p => ceilDivide(p['n']!, 1),
-      'params.n',
-      'store_y(i, uniform_at(0u, i));',
-      { declarations: uniformAt },
-    ),
+    lanePass(target, p => ceilDivide(p['n']!, 1), 'params.n', 'store_y(i, uniform_at(0u, i));', {
+      declarations: uniformAt,
+    }),
   ];
 }
 

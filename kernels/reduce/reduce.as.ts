@@ -23,7 +23,10 @@ const rowBlock = 128;
 /** Bytes of 16 columns. */
 const columnBytes: usize = 64;
 
-/** Sums or maxima of n rows of 16 columns, `stride` bytes apart: more than a block by halves. Each level of them needs 64 bytes behind `y`. */
+/**
+ * Sums or maxima of n rows of 16 columns, `stride` bytes apart: more than a block by halves. Each level of them needs
+ * 64 bytes behind `y`.
+ */
 function reduceColumns(max: bool, x: usize, stride: usize, n: i32, y: usize): void {
   if (n <= rowBlock) {
     if (max) reduceBlock(true, x, stride, n, y);

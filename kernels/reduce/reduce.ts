@@ -48,5 +48,8 @@ function defineReduction(name: ReductionName) {
   });
 }
 
-/** Sum and maximum over one dimension of [outer, n, inner], in a fixed order; sums in blocks, so that long ones keep their digits. */
+/**
+ * Sum and maximum over one dimension of [outer, n, inner], in a fixed order; sums in blocks, so that long ones keep
+ * their digits.
+ */
 export const reduceKernels = { sum: defineReduction('sum'), max: defineReduction('max') } as const;

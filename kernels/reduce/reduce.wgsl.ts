@@ -6,12 +6,15 @@ import type { Width } from '../wgsl.js';
 
 type Params = Readonly<Record<string, number>>;
 
-/** Statements that leave the sum or maximum of `load_x(j)` as `total`; a lane without elements gets 0 or that at `start`. */
-function reduceLoop(name: 'sum' | 'max', { value, load, of }: Width, start: string, step: string): string {
+/**
+ * Statements that leave the sum or maximum of `load_x(j)` as `total`; a lane without elements gets 0 or that at
+ * `start`.
+ */
+function reduceLoop(name: 'sum' | 'max', w: Width, start: string, step: string): string {
   return name === 'sum'
-    ? sumLoop(value, ['total'], `total += ${load}_x(j);`, { step })
-    : `var total = ${value}(${start});
-  for (var j = begin; j < end; j += ${step}) { total = ${of('larger')}(total, ${load}_x(j)); }`;
+    ? sumLoop(w.value, ['total'], `total += ${w.load}_x(j);`, { step })
+    : `var total = ${w.value}(${start});
+  for (var j = begin; j < end; j += ${step}) { total = ${w.of('larger')}(total, ${w.load}_x(j)); }`;
 }
 
 export function reduceWgsl(name: 'sum' | 'max', target: WgslTarget): readonly WgslPass[] {

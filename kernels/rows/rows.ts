@@ -9,7 +9,9 @@ import { gatherRowsWgsl, scatterAddRowsWgsl, scatterRowsWgsl } from './rows.wgsl
 /** Indices of rows, and some of none. */
 function exampleIndices(draw: Draw, count: number, tableRows: number): number[] {
   const outside = [-1, tableRows, tableRows + 1000, -(2 ** 31), 2 ** 31 - 1];
-  return Array.from({ length: count }, () => (draw.integer(0, 5) === 0 ? draw.pick(outside) : draw.integer(0, tableRows - 1)));
+  return Array.from({ length: count }, () =>
+    draw.integer(0, 5) === 0 ? draw.pick(outside) : draw.integer(0, tableRows - 1),
+  );
 }
 
 /** True if a table has the row that an index names. */
@@ -23,8 +25,7 @@ export const gatherRowsKernel = defineKernel({
   params: { rows: 'u32', cols: 'u32', tableRows: 'u32' },
   reference({ table, index, y }, { rows, cols, tableRows }) {
     for (let i = 0; i < rows; i++)
-      for (let j = 0; j < cols; j++)
-        y[i * cols + j] = hasRow(tableRows, index[i]!) ? table[index[i]! * cols + j]! : 0;
+      for (let j = 0; j < cols; j++) y[i * cols + j] = hasRow(tableRows, index[i]!) ? table[index[i]! * cols + j]! : 0;
   },
   cost: ({ rows, cols }) => ({ flops: 0, elements: 2 * rows * cols }),
   wasm: ({ rows }) => ({ passes: [{ fn: 'gather_rows', units: ceilDivide(rows, 32) }] }),
@@ -48,7 +49,8 @@ const columnsPerUnit = 16;
 /** Gradient of a gather: adds rows to those they came from, in a fixed order. */
 export const scatterAddRowsKernel = defineKernel({
   name: 'scatter_add_rows',
-  summary: 'table[tableRows, cols] = sum of x[i] over the rows i whose index names that table row, in the order of i and in blocks',
+  summary:
+    'table[tableRows, cols] = sum of x[i] over the rows i whose index names that table row, in the order of i and in blocks',
   buffers: { x: reads.float, index: reads.index, table: writes.float },
   params: { rows: 'u32', cols: 'u32', tableRows: 'u32' },
   reference({ x, index, table }, { rows, cols, tableRows }) {
@@ -92,7 +94,8 @@ export const scatterRowsKernel = defineKernel({
   params: { rows: 'u32', cols: 'u32', stride: 'u32', offset: 'u32', tableRows: 'u32' },
   reference({ x, index, y }, { rows, cols, stride, offset, tableRows }) {
     for (let i = 0; i < rows; i++)
-      if (hasRow(tableRows, index[i]!)) for (let j = 0; j < cols; j++) y[index[i]! * cols + j] = x[i * stride + offset + j]!;
+      if (hasRow(tableRows, index[i]!))
+        for (let j = 0; j < cols; j++) y[index[i]! * cols + j] = x[i * stride + offset + j]!;
   },
   cost: ({ rows, cols }) => ({ flops: 0, elements: 2 * rows * cols }),
   wasm: ({ rows }) => ({ passes: [{ fn: 'scatter_rows', units: ceilDivide(rows, 32) }] }),
@@ -102,7 +105,9 @@ export const scatterRowsKernel = defineKernel({
     const cols = draw.pick([1, 6, 64]);
     const offset = draw.pick([0, 3, 64]);
     const stride = offset + cols + draw.pick([0, 5]);
-    const targets = Array.from({ length: rows }, (_, i) => (draw.pick([0, 0, 1]) ? draw.pick([-1, rows + 2, 2 ** 31 - 1]) : i));
+    const targets = Array.from({ length: rows }, (_, i) =>
+      draw.pick([0, 0, 1]) ? draw.pick([-1, rows + 2, 2 ** 31 - 1]) : i,
+    );
     targets.sort((a, b) => b - a);
     return {
       params: { rows, cols, stride, offset, tableRows: rows + 2 },

@@ -36,12 +36,12 @@ export function scatterAddRowsWgsl(target: WgslTarget): readonly WgslPass[] {
     multiplesOfFour('cols'),
     w => `let cols = params.cols / ${w.size}u;
   let wanted = i32(i / cols);
-  ${sumLoop(
-    w.value,
-    ['total'],
-    `if (load_index(row) == wanted) { total += ${w.load}_x(row * cols + i % cols); }`,
-    { begin: '0u', end: 'params.rows', step: '1u', j: 'row' },
-  )}
+  ${sumLoop(w.value, ['total'], `if (load_index(row) == wanted) { total += ${w.load}_x(row * cols + i % cols); }`, {
+    begin: '0u',
+    end: 'params.rows',
+    step: '1u',
+    j: 'row',
+  })}
   ${w.store}_table(i, total);`,
   );
 }

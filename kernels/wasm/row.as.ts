@@ -2,8 +2,8 @@
 import { at, expDown4, laneMask, madd, maxLanes, storeLanes, sumLanes } from './simd.as';
 
 /**
- * Elements that are summed one after another, in four lanes. A longer sum is that of its halves: adding one by one loses
- * digits with the number of terms, adding by halves with its logarithm.
+ * Elements that are summed one after another, in four lanes. A longer sum is that of its halves: adding one by one
+ * loses digits with the number of terms, adding by halves with its logarithm.
  */
 export const sumBlock = 512;
 
@@ -28,7 +28,9 @@ function sumAbove(x: usize, level: f32, n: i32): f32 {
   return sumLanes(sum);
 }
 
-/** Mean of n elements. The sum's own rounding may exceed their differences: what it leaves is added in a second look. */
+/**
+ * Mean of n elements. The sum's own rounding may exceed their differences: what it leaves is added in a second look.
+ */
 export function rowMean(x: usize, n: i32): f32 {
   const mean = sumAbove(x, 0, n) / <f32>n;
   return mean + sumAbove(x, mean, n) / <f32>n;

@@ -29,36 +29,32 @@ export function describeConstantRows(title: string, open: () => Promise<Device |
       await device.scope(() => test(device));
     };
 
-    it.each(rows)(
-      '%i times %d: beta, and no gradient to the row',
-      (cols, value) =>
-        on(async device => {
-          const x = device.full([3, cols], value).trainable();
-          const gamma = device.full([cols], 1.5).trainable();
-          const beta = device.tensor(Float32Array.from({ length: cols }, (_, j) => j)).trainable();
-          const y = core.layerNorm(x, gamma, beta);
-          expect(Array.from(await y.read())).toEqual(Array.from({ length: 3 * cols }, (_, i) => i % cols));
-          y.backward({ grad: device.full([3, cols], 1) });
-          expect(Array.from(await gamma.grad!.read())).toEqual(new Array(cols).fill(0));
-          expect(Array.from(await beta.grad!.read())).toEqual(new Array(cols).fill(3));
-          for (const slope of await x.grad!.read()) expect(Math.abs(slope)).toBeLessThan(1e-3); // rstd is 316
-        })(),
+    it.each(rows)('%i times %d: beta, and no gradient to the row', (cols, value) =>
+      on(async device => {
+        const x = device.full([3, cols], value).trainable();
+        const gamma = device.full([cols], 1.5).trainable();
+        const beta = device.tensor(Float32Array.from({ length: cols }, (_, j) => j)).trainable();
+        const y = core.layerNorm(x, gamma, beta);
+        expect(Array.from(await y.read())).toEqual(Array.from({ length: 3 * cols }, (_, i) => i % cols));
+        y.backward({ grad: device.full([3, cols], 1) });
+        expect(Array.from(await gamma.grad!.read())).toEqual(new Array(cols).fill(0));
+        expect(Array.from(await beta.grad!.read())).toEqual(new Array(cols).fill(3));
+        for (const slope of await x.grad!.read()) expect(Math.abs(slope)).toBeLessThan(1e-3); // rstd is 316
+      })(),
     );
 
-    it.each([4, 256])(
-      'in the fused decode step: %i inputs',
-      inputs =>
-        on(async device => {
-          const x = device.full([5, inputs], 54321.1);
-          const norm = { gain: device.full([inputs], 2), bias: device.full([inputs], 0.25) };
-          const y: Tensor = core.decodeLinear(x, {
-            weight: device.full([inputs, 8], 1),
-            bias: device.full([8], 1),
-            norm,
-            dtype: 'f32',
-          });
-          expect(Array.from(await y.read())).toEqual(new Array(40).fill(1 + inputs / 4));
-        })(),
+    it.each([4, 256])('in the fused decode step: %i inputs', inputs =>
+      on(async device => {
+        const x = device.full([5, inputs], 54321.1);
+        const norm = { gain: device.full([inputs], 2), bias: device.full([inputs], 0.25) };
+        const y: Tensor = core.decodeLinear(x, {
+          weight: device.full([inputs, 8], 1),
+          bias: device.full([8], 1),
+          norm,
+          dtype: 'f32',
+        });
+        expect(Array.from(await y.read())).toEqual(new Array(40).fill(1 + inputs / 4));
+      })(),
     );
   });
 }

@@ -9,8 +9,7 @@ describeCorners('wasm', () => core.openDevice('wasm', { threads: 1 }));
 describeCorners('wasm, two threads', () => core.openDevice('wasm', { threads: 2 }));
 
 const ones = (...shape: number[]) => cpu.full(shape, 1);
-const parameters = () =>
-  new core.Parameters(cpu, [{ name: 'w', shape: [2], group: 'all', init: { constant: 0 } }]);
+const parameters = () => new core.Parameters(cpu, [{ name: 'w', shape: [2], group: 'all', init: { constant: 0 } }]);
 
 describe('refused by name', () => {
   const cases: [string, () => unknown, RegExp][] = [
@@ -20,8 +19,12 @@ describe('refused by name', () => {
     ['reshape to fractions', () => core.reshape(ones(6), [1.5, 4]), /\[1.5, 4\] is not a shape/],
     ['permute by a fraction', () => core.permute(ones(2, 3), [0.5, 1]), /\[0.5, 1\] is not an order/],
     ['permute by NaN', () => core.permute(ones(2, 3), [NaN, 1]), /is not an order/],
-    ['an async noGrad', () => core.noGrad(async () => Promise.resolve()), /noGrad\(\) takes no async function/],
-    ['linear without a bias', () => core.linear(ones(2, 3), ones(3, 2), undefined as never), /linear: there is no bias/],
+    ['an async noGrad', () => core.noGrad(() => Promise.resolve()), /noGrad\(\) takes no async function/],
+    [
+      'linear without a bias',
+      () => core.linear(ones(2, 3), ones(3, 2), undefined as never),
+      /linear: there is no bias/,
+    ],
     ['a fraction as an index', () => cpu.tensor([0, 1.5], [2], { dtype: 'i32' }), /1.5 at place 1 is no whole number/],
     ['NaN as an index', () => cpu.tensor([NaN], [1], { dtype: 'i32' }), /NaN at place 0/],
     ['seed NaN', () => new core.Random(NaN), /seed is NaN; it must be a whole number from 0 to 4294967295/],
@@ -29,10 +32,18 @@ describe('refused by name', () => {
     ['seed 2^32', () => new core.Random(2 ** 32), /seed is 4294967296/],
     ['stream 0.5', () => new core.Random(1, 0.5), /stream is 0.5/],
     ['step -1', () => new core.Random(1, 0, -1), /step is -1/],
-    ['growthInterval', () => new core.AdamW(parameters(), { lossScaling: { growthInterval: NaN } }), /growthInterval is NaN/],
+    [
+      'growthInterval',
+      () => new core.AdamW(parameters(), { lossScaling: { growthInterval: NaN } }),
+      /growthInterval is NaN/,
+    ],
     ['initial scale', () => new core.AdamW(parameters(), { lossScaling: { initial: NaN } }), /initial is NaN/],
     ['initial scale 0', () => new core.AdamW(parameters(), { lossScaling: { initial: 0 } }), /initial is 0/],
-    ['initial above maximum', () => new core.AdamW(parameters(), { lossScaling: { initial: 16, maximum: 8 } }), /initial is 16/],
+    [
+      'initial above maximum',
+      () => new core.AdamW(parameters(), { lossScaling: { initial: 16, maximum: 8 } }),
+      /initial is 16/,
+    ],
     ['beta', () => new core.AdamW(parameters(), { beta1: 1 }), /beta1 is 1/],
     ['weight decay', () => new core.AdamW(parameters(), { weightDecay: NaN }), /weightDecay is NaN/],
     ['noDecay', () => new core.AdamW(parameters(), { noDecay: ['al'] }), /noDecay names group al; there are all/],

@@ -42,8 +42,12 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
       it('gradients of broadcasting are rounded once, at the end', () =>
         half(async d => {
           const column = d.full([1, 2, 1], 1, dtype).trainable();
-          const y = core.add(core.neg(column), d.full([300, 2, 300], 0, dtype)); // a leaf has f32 gradients, neg has not
-          const slopes = Float32Array.from({ length: 300 * 600 }, (_, i) => (i % 600 < 300 ? 300 : -300) * (i < 90_000 ? 1 : -1));
+          // a leaf has f32 gradients, neg has not
+          const y = core.add(core.neg(column), d.full([300, 2, 300], 0, dtype));
+          const slopes = Float32Array.from(
+            { length: 300 * 600 },
+            (_, i) => (i % 600 < 300 ? 300 : -300) * (i < 90_000 ? 1 : -1),
+          );
           y.backward({ grad: d.tensor(slopes, [300, 2, 300], dtype) });
           expect((await array(column.grad)).map(Math.abs)).toEqual([0, 0]);
         }));
@@ -80,7 +84,8 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
           expect((await core.logSoftmax(student).read())[2]).toBeCloseTo(-0.7436683, 6);
           const soft = core.crossEntropy(student, d.tensor([0, 0, 1, 0], [1, 4]), weight);
           expect((await soft.read())[0]).toBeCloseTo(0.7436683, 6);
-        }));
+        }),
+      );
 
       it.each([0, 1e4, 1e6])('both KLs and the statistics at %d', base =>
         on(async d => {
@@ -96,7 +101,8 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
           const stats = await core.divergenceStats(student, teacher, tokens, floor).read();
           expect(stats[0]).toBeCloseTo(-0.7436683, 6);
           for (const field of [2, 3]) expect(stats[field]).toBeCloseTo(kl, 6);
-        }));
+        }),
+      );
 
       it.each([3e7, 1e8, 1e30])('logits of +-%d keep the signs', size =>
         on(async d => {
@@ -108,7 +114,8 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
             expect(value).toBeGreaterThan(1);
             expect(Number.isNaN(value)).toBe(false);
           }
-        }));
+        }),
+      );
 
       it('a difference below the logits\u2019 rounding is none, and more is seen, at 1e8', () =>
         on(async d => {
@@ -136,7 +143,9 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
             for (const divergence of [core.reverseKl, core.forwardKl]) {
               const [masked, plain] = [await run(full, divergence), await run(short, divergence)];
               expect(masked.loss[0]).toBeCloseTo(plain.loss[0]!, 5);
-              expect([masked.grad[1], masked.grad[4]].map(Math.abs as (x: number | undefined) => number)).toEqual([0, 0]);
+              expect([masked.grad[1], masked.grad[4]].map(Math.abs as (x: number | undefined) => number)).toEqual([
+                0, 0,
+              ]);
               [0, 2, 3].forEach((k, i) => expect(masked.grad[k]).toBeCloseTo(plain.grad[i]!, 5));
               masked.stats.forEach((value, i) => expect(value).toBeCloseTo(plain.stats[i]!, 5));
             }
@@ -181,7 +190,12 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
         for (const temperature of [0, 1e-45, 1e-40, 1e-30, 1e-6]) {
           const index = (values: number[]) => d.tensor(values, [values.length], { dtype: 'i32' });
           const tokens = d.tensor([0, 0], [2, 1], { dtype: 'i32' });
-          const state = { logits, bias: d.full([4], 0), temperature: d.full([1], temperature), control: index([5, 6, 7, 9, 0]) };
+          const state = {
+            logits,
+            bias: d.full([4], 0),
+            temperature: d.full([1], temperature),
+            control: index([5, 6, 7, 9, 0]),
+          };
           core.sampleTokens({ ...state, done: index([0, 0]), tokens, next: index([0, 0]) }, 0);
           expect(await array(tokens), String(temperature)).toEqual([2, 0]);
         }

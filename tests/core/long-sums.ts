@@ -22,7 +22,10 @@ export function longSums(n: number): Record<string, Case> {
   const long = n < 1e6 ? 2_011 : 20_011; // quadratic
   return {
     'sum of a row': d => ({ got: core.sum(d.full([n], tenth)), want: n * tenth }),
-    'sum of a row, a multiple of four': d => ({ got: core.sum(d.full([n - (n % 4)], third)), want: (n - (n % 4)) * third }),
+    'sum of a row, a multiple of four': d => ({
+      got: core.sum(d.full([n - (n % 4)], third)),
+      want: (n - (n % 4)) * third,
+    }),
     'sum along axis 0': d => ({ got: core.sum(d.full([n, 3], tenth), 0), want: n * tenth }),
     'sum along axis 0, a multiple of four': d => ({ got: core.sum(d.full([rows, 4], third), 0), want: rows * third }),
     'sum along the middle': d => ({ got: core.sum(d.full([2, rows, 5], tenth), 1), want: rows * tenth }),
@@ -47,10 +50,19 @@ export function longSums(n: number): Record<string, Case> {
     },
     'gradient of a weight': d => {
       const w = d.full([3, 4], 0).trainable();
-      return { got: gradient(w, core.linear(d.full([rows, 3], third), w, d.full([4], 0)), tenth), want: rows * third * tenth };
+      return {
+        got: gradient(w, core.linear(d.full([rows, 3], third), w, d.full([4], 0)), tenth),
+        want: rows * third * tenth,
+      };
     },
-    'product with a long inner dimension': d => ({ got: core.matmul(d.full([3, n], tenth), d.full([n, 2], third)), want: n * tenth * third }),
-    'product of many rows with a long inner dimension': d => ({ got: core.matmul(d.full([70, long], tenth), d.full([long, 40], third)), want: long * tenth * third }),
+    'product with a long inner dimension': d => ({
+      got: core.matmul(d.full([3, n], tenth), d.full([n, 2], third)),
+      want: n * tenth * third,
+    }),
+    'product of many rows with a long inner dimension': d => ({
+      got: core.matmul(d.full([70, long], tenth), d.full([long, 40], third)),
+      want: long * tenth * third,
+    }),
     'product with a transposed view': d => ({
       got: core.matmul(d.full([9, long], tenth), core.transpose(d.full([12, long], third))),
       want: long * tenth * third,
@@ -59,7 +71,10 @@ export function longSums(n: number): Record<string, Case> {
       got: core.matmul(core.transpose(d.full([long, 9], tenth)), d.full([long, 12], third)),
       want: long * tenth * third,
     }),
-    'batched product': d => ({ got: core.matmul(d.full([2, 5, long], tenth), d.full([2, long, 6], third)), want: long * tenth * third }),
+    'batched product': d => ({
+      got: core.matmul(d.full([2, 5, long], tenth), d.full([2, long, 6], third)),
+      want: long * tenth * third,
+    }),
     'linear with a long inner dimension': d => ({
       got: core.linear(d.full([6, long], tenth), d.full([long, 8], third), d.full([8], tenth), { activation: 'relu' }),
       want: long * tenth * third + tenth,
@@ -85,7 +100,7 @@ export function longSums(n: number): Record<string, Case> {
       return { got: core.slice(gradient(gamma, core.layerNorm(x, gamma, beta), tenth), 0, 1, 2), want: rows * tenth };
     },
     'layer norm, gradient of a long row': d => {
-      // x = +-1 in turn, dy = 1 + x: mean of dy is 1, of dy x is 1, so dx = rstd (1 + x - 1 - x) = 0; shifted by 1 to be relative
+      // x = +-1 in turn, dy = 1 + x: mean of dy is 1, of dy x is 1, so dx = rstd (1 + x - 1 - x) = 0; 1 makes it relative
       const values = Float32Array.from({ length: rows - (rows % 2) }, (_, i) => (i % 2 === 0 ? -1 : 1));
       const x = d.tensor(values, [1, values.length]).trainable();
       const y = core.layerNorm(x, d.full([values.length], third), d.full([values.length], 0), { eps: 1e-12 });
@@ -192,7 +207,8 @@ export function describeLongSums(title: string, open: () => Promise<Device | str
         const { got, want } = sum(target);
         const values = await got.read();
         let worst = 0;
-        for (const value of values) worst = Math.max(worst, Number.isNaN(value) ? Infinity : Math.abs(value / want - 1));
+        for (const value of values)
+          worst = Math.max(worst, Number.isNaN(value) ? Infinity : Math.abs(value / want - 1));
         expect(worst).toBeLessThan(1e-5);
       });
     });

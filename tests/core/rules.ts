@@ -1,7 +1,10 @@
-/** Holds every kernel and op of a device to core/RULES.md: what is not a number stays none, and ruled out logits count 0. */
+/**
+ * Holds every kernel and op of a device to core/RULES.md: what is not a number stays none, and ruled out logits count
+ * 0.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applyOp, ops, Random, sizeOf } from '../../core/index.js';
-import type { AnyOp, Device, DType } from '../../core/index.js';
+import type { AnyOp, Device } from '../../core/index.js';
 import { checkCase, conformanceCase, referenceOutputs, seededDraw } from '../../kernels/cases.js';
 import { kernels } from '../../kernels/index.js';
 import type { Kernel } from '../../kernels/index.js';
@@ -74,11 +77,13 @@ export function describeRules(title: string, open: () => Promise<Device | string
       });
 
     for (const kernel of kernels) {
-      const floats = Object.entries(kernel.buffers).filter(([, { kind, access }]) => kind === 'float' && access === 'read');
+      const floats = Object.entries(kernel.buffers).filter(
+        ([, { kind, access }]) => kind === 'float' && access === 'read',
+      );
       const names = floats.map(([name]) => name);
-      if (names.length > 0 && !others[kernel.name])
-        it(`${kernel.name}: NaN`, () => check(kernel, names, NaN));
-      if (logits[kernel.name]) it(`${kernel.name}: logits of -infinity`, () => check(kernel, logits[kernel.name]!, -Infinity));
+      if (names.length > 0 && !others[kernel.name]) it(`${kernel.name}: NaN`, () => check(kernel, names, NaN));
+      if (logits[kernel.name])
+        it(`${kernel.name}: logits of -infinity`, () => check(kernel, logits[kernel.name]!, -Infinity));
     }
 
     for (const [name, row] of Object.entries<AnyOp>(ops))
@@ -91,7 +96,10 @@ export function describeRules(title: string, open: () => Promise<Device | string
               for (const [i, { dtype, shape }] of example.inputs.entries()) {
                 if (dtype === 'i32' || sizeOf(shape) === 0) continue;
                 const random = new Random(stream);
-                const f32 = { ...example, inputs: example.inputs.map(x => ({ ...x, dtype: x.dtype ?? ('f32' as DType) })) };
+                const f32 = {
+                  ...example,
+                  inputs: example.inputs.map(x => ({ ...x, dtype: x.dtype ?? ('f32') })),
+                };
                 const inputs = exampleTensors(f32, () => random.uniform(), device);
                 const values = Float32Array.from(await inputs[i]!.read());
                 values[values.length - 1] = NaN;

@@ -113,7 +113,9 @@ describe('threads of the wasm backend', () => {
       { allocation: y, dtype: 'f32', byteOffset: 0, length: rows * cols },
     ] as const;
     backend.write(index, 0, new Int32Array(rows).fill(2 ** 27)); // 2 GiB behind the table
-    expect(() => backend.launch(gather, operands, [rows, cols, 2 ** 31 - 1])).toThrow(/gather_rows.*"rows":320.*memory access/);
+    expect(() => backend.launch(gather, operands, [rows, cols, 2 ** 31 - 1])).toThrow(
+      /gather_rows.*"rows":320.*memory access/,
+    );
     backend.write(index, 0, new Int32Array(rows).fill(-1));
     backend.launch(gather, operands, [rows, cols, 4]);
     expect(new Float32Array(await backend.read(y, 0, 4 * rows * cols)).every(value => value === 0)).toBe(true);
