@@ -98,7 +98,7 @@ export function describeRules(title: string, open: () => Promise<Device | string
                 const random = new Random(stream);
                 const f32 = {
                   ...example,
-                  inputs: example.inputs.map(x => ({ ...x, dtype: x.dtype ?? ('f32') })),
+                  inputs: example.inputs.map(x => ({ ...x, dtype: x.dtype ?? 'f32' })),
                 };
                 const inputs = exampleTensors(f32, () => random.uniform(), device);
                 const values = Float32Array.from(await inputs[i]!.read());
