@@ -145,17 +145,18 @@ async function divergencesOf(
   const written = responses.flatMap(([, tokens]) => tokens);
   if (written.length === 0) return new Map();
   const { device } = student;
-  const [studentShares, teacherShares, stats] = await device.scope(() =>
-    noGrad(() => {
+  const [studentShares, teacherShares, stats] = await device.scope(() => {
+    const measured = noGrad(() => {
       const seen = student.forward(device.fromHost(packExamples(examples, 'image', student))); // (N, V)
       const known = teacher.forward(device.fromHost(packExamples(examples, 'symbolic', teacher))); // (N, V)
       const tokens = new Int32Array(seen.shape[0]!); // (N), zeros for the padding
       tokens.set(written);
       const floor = device.tensor([teacherFloor], [1]);
-      const measured = divergenceStats(seen, known, student.indices(tokens), floor); // (N, fields)
-      return Promise.all([softmax(seen).read(), softmax(known).read(), measured.read()]);
-    }),
-  );
+      const fields = divergenceStats(seen, known, student.indices(tokens), floor); // (N, fields)
+      return [softmax(seen), softmax(known), fields] as const;
+    });
+    return Promise.all([measured[0].read(), measured[1].read(), measured[2].read()]);
+  });
   const V = student.config.vocabulary;
   const kl = divergenceFields.indexOf('reverseKl');
   let next = 0;

@@ -36,19 +36,19 @@ const firstPatch = 2;
 async function looksOf({ model, images, examples, responses }: Rollouts): Promise<Look[]> {
   const { config, device } = model;
   const packed = packExamples(examples, 'image', model, images);
-  const layers = await device.scope(() =>
+  const layers = await device.scope(() => {
+    const reads: Promise<NumberArray>[] = [];
     noGrad(() => {
       const { table, maxLength, patches, ...rows } = device.fromHost(packed);
       const sequences = { heads: config.heads, table, maxLength };
       const x = model.embed(rows, model.encodeImages(patches!)); // (R, C)
-      const reads: Promise<NumberArray>[] = [];
       model.decode(x, qkv => {
         reads.push(qkv.read()); // (R, 3C)
         return attend(qkv, sequences);
       });
-      return Promise.all(reads);
-    }),
-  );
+    });
+    return Promise.all(reads);
+  });
   const [C, D, P] = [config.width, config.width / config.heads, patchCount(config)];
   /**
    * softmax(q k / sqrt(D)) of one row's query over the first `keys` rows of its sequence, for the image's patches: (P)

@@ -24,14 +24,13 @@ async function positionsOf(options: ExperimentOptions): Promise<Position[]> {
   // A style that it was never trained on, so it makes mistakes.
   const rollouts = await pretrainedRollouts(options, scaled(48, effort, 4), 40, 'held-out', sampling);
   const { model, images, examples } = rollouts;
-  const [student, teacher] = await device.scope(() =>
-    noGrad(() =>
-      Promise.all([
-        model.forward(device.fromHost(packExamples(examples, 'image', model, images))).read(), // (N, V)
-        model.forward(device.fromHost(packExamples(examples, 'symbolic', model))).read(), // (N, V)
-      ]),
-    ),
-  );
+  const [student, teacher] = await device.scope(() => {
+    const logits = noGrad(() => [
+      model.forward(device.fromHost(packExamples(examples, 'image', model, images))), // (N, V)
+      model.forward(device.fromHost(packExamples(examples, 'symbolic', model))), // (N, V)
+    ]);
+    return Promise.all([logits[0]!.read(), logits[1]!.read()]);
+  });
   model.dispose();
   const V = model.config.vocabulary;
   const rowOf = (logits: NumberArray, row: number) => Float64Array.from(logits.subarray(row * V, (row + 1) * V));
