@@ -100,7 +100,7 @@ export function longSums(n: number): Record<string, Case> {
       return { got: core.slice(gradient(gamma, core.layerNorm(x, gamma, beta), tenth), 0, 1, 2), want: rows * tenth };
     },
     'layer norm, gradient of a long row': d => {
-      // x = +-1 in turn, dy = 1 + x: mean of dy is 1, of dy x is 1, so dx = rstd (1 + x - 1 - x) = 0; 1 makes it relative
+      // x = +-1 in turn, dy = 1 + x: mean of dy and of dy x is 1, so dx = rstd (1 + x - 1 - x) = 0; 1 makes it relative
       const values = Float32Array.from({ length: rows - (rows % 2) }, (_, i) => (i % 2 === 0 ? -1 : 1));
       const x = d.tensor(values, [1, values.length]).trainable();
       const y = core.layerNorm(x, d.full([values.length], third), d.full([values.length], 0), { eps: 1e-12 });
