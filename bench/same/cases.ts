@@ -87,7 +87,6 @@ export const cases: readonly SameCase[] = [
       ...gate,
       'stage0.promptDropout': 0.1,
       'stage0.lossAverage': 'token',
-      'stage1.gate.failed': 'join',
       'stage1.questions': 0.25,
       'stage1.replay': 0.25,
       'stage2.replay': 0.25,
@@ -96,7 +95,7 @@ export const cases: readonly SameCase[] = [
     { options: ['--direct'], quick: true },
   ),
   { ...wasm('worlds-1-thread', worlds, { options: ['--direct'] }), threads: 1 },
-  wasm('gate-join', { ...worlds, ...gate, 'stage1.gate.failed': 'join', 'stage2.lossAverage': 'token' }),
+  wasm('gate-join', { ...worlds, ...gate, 'stage2.lossAverage': 'token' }),
   wasm('gate-some', {
     ...gate,
     tasks: [{ world: 'frozenlake', levels: [3, 4], pool: { '3': 300, '4': 200 } }],
@@ -105,7 +104,6 @@ export const cases: readonly SameCase[] = [
     'stage1.gate.recapExact': 0.01, // the smaller boards pass, the larger ones never
     'stage1.gate.puzzles': 64,
     'stage1.gate.steps': 8,
-    'stage1.gate.failed': 'join',
     'stage2.steps': 18,
     'stage2.replay': 0.25,
   }),
@@ -138,7 +136,7 @@ export const cases: readonly SameCase[] = [
     'stage2.teacher': 'synced',
     'stage2.context': 'state+plan',
   }),
-  wasm('off-policy-teacher', { 'stage2.lambda': 0, 'stage2.offPolicy': 'teacher', 'stage2.replay': 0.25 }),
+  wasm('off-policy-teacher', { 'stage2.writer': 'teacher', 'stage2.replay': 0.25 }),
   wasm(
     'resumed',
     { ...few, 'stage0.steps': 40, 'stage0.balance': 0.5 },
@@ -164,7 +162,6 @@ export const cases: readonly SameCase[] = [
       ...few,
       ...gate,
       precision: 'f16',
-      'stage1.gate.failed': 'join',
       'stage1.questions': 0.5,
       'stage1.replay': 0.5,
       'stage2.replay': 0.5,
