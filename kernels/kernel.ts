@@ -144,9 +144,11 @@ const buffersOf = (access: Access) =>
     index: { access, kind: 'index' },
   }) as const satisfies Readonly<Record<Kind, BufferSpec>>;
 
-/** Buffers by access and kind, as in `x: reads.float`. */
+/** Buffers that are read, by kind, as in `x: reads.float`. */
 export const reads = buffersOf('read');
+/** Buffers that are written, by kind. */
 export const writes = buffersOf('write');
+/** Buffers that are updated in place, by kind. */
 export const updates = buffersOf('update');
 
 /** Fills a buffer of a test case with random values. */
