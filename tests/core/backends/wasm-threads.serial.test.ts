@@ -160,13 +160,12 @@ describe('memory of the wasm backend', () => {
     await backend.close();
   });
 
-  it('refuses operands that are freed, out of range or f64', async () => {
+  it('refuses operands that are freed or out of range', async () => {
     const backend = await openWasmBackend({ threads: 1 });
     const exp = unaryKernels.exp as unknown as Kernel;
     const allocation = backend.allocate(64);
     const operand = { allocation, dtype: 'f32', byteOffset: 0, length: 16 } as const;
     expect(() => backend.launch(exp, [operand, { ...operand, length: 10_000 }], [16])).toThrow(/outside/);
-    expect(() => backend.launch(exp, [operand, { ...operand, dtype: 'f64' }], [16])).toThrow(/f64/);
     expect(() => backend.launch(exp, [operand], [16])).toThrow(/takes 2 buffers/);
     backend.free(allocation);
     expect(() => backend.launch(exp, [operand, operand], [16])).toThrow(/freed/);

@@ -249,7 +249,7 @@ describe('on the command line', () => {
     expect(fs.existsSync(out)).toBe(false);
     expect(await run('ablate', '--rows', 'base,magic')).toMatchObject({
       code: 2,
-      err: expect.stringMatching(/no row "magic"/) as string,
+      err: expect.stringMatching(/'base,magic' is invalid. Choose from base, stage1/) as string,
     });
     expect(await run('ablate', '--scale', '0')).toMatchObject({
       code: 2,
