@@ -155,7 +155,7 @@ export class Threads {
     return new DeviceError(
       'thread',
       `a worker thread of the wasm backend is gone (${reason}), so results since then are not to be trusted: ` +
-        'open the backend again, with threads: 1 if this happens repeatedly',
+        'open the backend again, with threads: 1 if this happens repeatedly.',
     );
   }
 

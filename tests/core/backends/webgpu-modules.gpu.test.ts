@@ -57,7 +57,7 @@ function brokenKernel(expression: string): Kernel {
   return {
     ...(unaryKernels.copy as unknown as Kernel),
     name: 'broken',
-    wgsl: () => [{ ...pass!, body: pass!.body.replace('return x;', `return ${expression};`) }],
+    wgsl: () => [{ ...pass!, body: pass!.body.replace('select(x,', `select(${expression},`) }],
   };
 }
 
@@ -75,7 +75,7 @@ describe('errors', () => {
     );
     expect(failure).toContain('kernel broken');
     expect(failure).toContain("unresolved call target 'no_such_function'");
-    expect(failure).toMatch(/^> +\d+ \| fn f\(x: f32\) -> f32 \{ return no_such_function\(x\); \}$/m);
+    expect(failure).toMatch(/^> +\d+ \| fn f\(x: f32\) -> f32 \{ return select\(no_such_function\(x\), .*\); \}$/m);
     expect(failure).toMatch(/^ {2} +\d+ \| /m);
     expect(() => backend.launch(kernel, operandsOf(backend, 'f32'), [4])).toThrow('kernel broken');
     takeUncapturedErrors();

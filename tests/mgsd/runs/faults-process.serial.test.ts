@@ -45,7 +45,10 @@ describe('a run', () => {
     const expected = straight();
     const { status, stderr } = runWith(temporary.path, workerDies(log()), threads2);
     expect(status).toBe(6);
-    expectOneLine(stderr, /stage0, update \d+: a worker thread .* is gone.*Go on with: mgsd-lite train --resume run /);
+    expectOneLine(
+      stderr,
+      /stage0, update \d+: a worker thread .* is gone.*Continue with: mgsd-lite train --resume run /,
+    );
     expectToGoOn(expected);
   });
 
@@ -143,7 +146,7 @@ describeWithAdapter('a run on a GPU', () => {
     const own = stderr.replace(/^Warning: .*\n/gm, ''); // Dawn's, about limits of the software adapter
     expectOneLine(
       own,
-      /stage0, update \d+: The GPU device was lost .*The last good checkpoint is run\/checkpoint-stage0-\d+.*Go on with: mgsd-lite train --resume run .*--device webgpu$/m,
+      /stage0, update \d+: The GPU device was lost .*The last good checkpoint is run\/checkpoint-stage0-\d+.*Continue with: mgsd-lite train --resume run .*--device webgpu$/m,
     );
     expect(files().filter(name => /lock|pid|\.tmp$/.test(name))).toEqual([]);
   }, 300_000);
