@@ -166,7 +166,6 @@ describe('memory of the wasm backend', () => {
     const allocation = backend.allocate(64);
     const operand = { allocation, dtype: 'f32', byteOffset: 0, length: 16 } as const;
     expect(() => backend.launch(exp, [operand, { ...operand, length: 10_000 }], [16])).toThrow(/outside/);
-    expect(() => backend.launch(exp, [operand], [16])).toThrow(/takes 2 buffers/);
     backend.free(allocation);
     expect(() => backend.launch(exp, [operand, operand], [16])).toThrow(/freed/);
     await backend.close();
