@@ -1,6 +1,7 @@
 /** Layer norm of rows whose values agree, or nearly: wherever it is computed, the result is beta. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import * as core from '../../core/index.js';
+import { useDevice } from './devices.js';
 import type { Device, Tensor } from '../../core/index.js';
 
 const rows: [number, number][] = [
@@ -16,16 +17,9 @@ const rows: [number, number][] = [
 /** Declares the tests; `open` may return why there is no device: they are then skipped. */
 export function describeConstantRows(title: string, open: () => Promise<Device | string>): void {
   describe(title, () => {
-    let opened: Device | string;
-    beforeAll(async () => {
-      opened = await open();
-    });
-    afterAll(async () => {
-      if (typeof opened !== 'string') await opened.close();
-    });
-    const on = (test: (device: Device) => Promise<void>) => async () => {
-      if (typeof opened === 'string') return;
-      const device = opened;
+    const deviceOf = useDevice(open);
+    const on = async (test: (device: Device) => Promise<void>) => {
+      const device = deviceOf();
       await device.scope(() => test(device));
     };
 
@@ -40,7 +34,7 @@ export function describeConstantRows(title: string, open: () => Promise<Device |
         expect(Array.from(await gamma.grad!.read())).toEqual(new Array(cols).fill(0));
         expect(Array.from(await beta.grad!.read())).toEqual(new Array(cols).fill(3));
         for (const slope of await x.grad!.read()) expect(Math.abs(slope)).toBeLessThan(1e-3); // rstd is 316
-      })(),
+      }),
     );
 
     it.each([4, 256])('in the fused decode step: %i inputs', inputs =>
@@ -54,7 +48,7 @@ export function describeConstantRows(title: string, open: () => Promise<Device |
           dtype: 'f32',
         });
         expect(Array.from(await y.read())).toEqual(new Array(40).fill(1 + inputs / 4));
-      })(),
+      }),
     );
   });
 }

@@ -1,6 +1,7 @@
 /** What must hold on every device at the ends of its range: see core/RULES.md. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import * as core from '../../core/index.js';
+import { useDevice } from './devices.js';
 import type { Device, Tensor } from '../../core/index.js';
 
 const array = async (x: Tensor | undefined) => Array.from(await x!.read());
@@ -8,16 +9,9 @@ const array = async (x: Tensor | undefined) => Array.from(await x!.read());
 /** Declares the tests; `open` may return why there is no device: they are then skipped. */
 export function describeCorners(title: string, open: () => Promise<Device | string>): void {
   describe(title, () => {
-    let opened: Device | string;
-    beforeAll(async () => {
-      opened = await open();
-    });
-    afterAll(async () => {
-      if (typeof opened !== 'string') await opened.close();
-    });
+    const deviceOf = useDevice(open);
     const on = async (test: (device: Device) => Promise<void>) => {
-      if (typeof opened === 'string') return;
-      const device = opened;
+      const device = deviceOf();
       await device.scope(() => test(device));
     };
 

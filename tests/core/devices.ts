@@ -4,6 +4,7 @@ import { Device, openDevice } from '../../core/index.js';
 import type { OpExample, Tensor } from '../../core/index.js';
 import type { Draw } from '../../kernels/index.js';
 import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach } from 'vitest';
 
 /** The reference device. */
 export const cpu = new Device(new CpuBackend());
@@ -24,6 +25,24 @@ export function exampleTensors(example: OpExample<unknown>, uniform: () => numbe
     const tensor = device.tensor(numbers, shape, { dtype });
     return constant || dtype === 'i32' ? tensor : tensor.trainable();
   });
+}
+
+/**
+ * Opens a device for the tests of a `describe`, once. They are skipped with the reason if `open` returns why there is
+ * none. @returns the device, while a test runs
+ */
+export function useDevice(open: () => Promise<Device | string>): () => Device {
+  let opened: Device | string;
+  beforeAll(async () => {
+    opened = await open();
+  });
+  beforeEach(context => {
+    if (typeof opened === 'string') context.skip(opened);
+  });
+  afterAll(async () => {
+    if (typeof opened !== 'string') await opened.close();
+  });
+  return () => opened as Device;
 }
 
 /** The webgpu device, or why there is none; fails instead if MGSD_REQUIRE_WEBGPU=1. */

@@ -1,6 +1,7 @@
 /** Long sums on a device: whatever adds up, n equal numbers must be n times the number. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import * as core from '../../core/index.js';
+import { useDevice } from './devices.js';
 import type { Device, Tensor } from '../../core/index.js';
 import { optimizerPrepareKernel, sumSquaresKernel } from '../../kernels/index.js';
 
@@ -193,16 +194,9 @@ function halves(device: Device, n: number): [Tensor, Tensor, number] {
 /** Declares the tests; `open` may return why there is no device: they are then skipped. */
 export function describeLongSums(title: string, open: () => Promise<Device | string>, n = 1_000_003): void {
   describe(title, () => {
-    let device: Device | string;
-    beforeAll(async () => {
-      device = await open();
-    });
-    afterAll(async () => {
-      if (typeof device !== 'string') await device.close();
-    });
+    const deviceOf = useDevice(open);
     it.each(Object.entries(longSums(n)))('%s', async (_, sum) => {
-      if (typeof device === 'string') return;
-      const target = device;
+      const target = deviceOf();
       await target.scope(async () => {
         const { got, want } = sum(target);
         const values = await got.read();

@@ -1,9 +1,9 @@
 /** Every row of the op table on a device in f32, forward and gradient, against f64 on the reference backend. */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { applyOp, contiguousStrides, ops, Random, sizeOf, Tensor } from '../../core/index.js';
 import type { AnyOp, Device, DType, Shape } from '../../core/index.js';
-import { cpu, drawFrom } from './devices.js';
+import { cpu, drawFrom, useDevice } from './devices.js';
 
 /** How an input lies in memory: in order, or as a view: last two dimensions swapped, or every second element. */
 type Layout = 'plain' | 'view';
@@ -92,18 +92,11 @@ const tolerances = { f32: 1e-5, f16: 2e-3 } as const;
  */
 export function describeOps(title: string, open: () => Promise<Device | string>, runs = 10): void {
   describe(title, () => {
-    let device: Device | string;
-    beforeAll(async () => {
-      device = await open();
-    });
-    afterAll(async () => {
-      if (typeof device !== 'string') await device.close();
-    });
+    const deviceOf = useDevice(open);
 
     for (const [name, row] of Object.entries<AnyOp>(ops))
-      it(name, async context => {
-        if (typeof device === 'string') return context.skip(device);
-        const target = device;
+      it(name, async () => {
+        const target = deviceOf();
         const property = fc.asyncProperty(fc.gen(), fc.integer({ min: 0, max: 2 ** 31 - 1 }), async (gen, seed) => {
           const random = new Random(seed);
           const draw = drawFrom(gen);

@@ -2,13 +2,13 @@
  * Holds every kernel and op of a device to core/RULES.md: what is not a number stays none, and ruled out logits count
  * 0.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { applyOp, ops, Random, sizeOf } from '../../core/index.js';
 import type { AnyOp, Device } from '../../core/index.js';
 import { checkCase, conformanceCase, referenceOutputs, seededDraw } from '../../kernels/cases.js';
 import { kernels } from '../../kernels/index.js';
 import type { Kernel } from '../../kernels/index.js';
-import { cpu, exampleTensors } from './devices.js';
+import { cpu, exampleTensors, useDevice } from './devices.js';
 import { moveAttributes } from './ops.js';
 
 /** Kernels that take logits, and their buffers: -infinity rules out a token. */
@@ -42,39 +42,30 @@ const streams = [0, 1, 2, 3, 4, 5];
 /** Declares the tests; `open` may return why there is no device: they are then skipped. */
 export function describeRules(title: string, open: () => Promise<Device | string>): void {
   describe(title, () => {
-    let opened: Device | string;
-    beforeAll(async () => {
-      opened = await open();
-    });
-    afterAll(async () => {
-      if (typeof opened !== 'string') await opened.close();
-    });
-    const on = async (test: (device: Device) => Promise<void>) => {
-      if (typeof opened !== 'string') await test(opened);
-    };
+    const deviceOf = useDevice(open);
 
     /** Runs examples with `value` put into some elements of a buffer, on the device and by the reference. */
-    const check = (kernel: Kernel, buffers: readonly string[], value: number) =>
-      on(async device => {
-        for (const stream of streams)
-          for (const name of buffers) {
-            const random = new Random(stream, 1);
-            const test = conformanceCase(kernel, kernel.example(seededDraw(3, stream)), 'f32', 1, stream);
-            const values = test.inputs[name]!;
-            const cols = test.example.params['cols'] ?? values.length;
-            for (let count = Math.ceil(values.length / 16); count > 0; count--) {
-              const at = random.integer(values.length);
-              // a row of nothing but ruled out tokens has no distribution
-              if (value === -Infinity && cols < 3) continue;
-              if (value === -Infinity && (at % cols) % 3 !== 1) continue;
-              for (const other of value === -Infinity ? buffers : [name]) test.inputs[other]![at] = value;
-            }
-            expect(await checkCase(device.backend, kernel, test)).toBeUndefined();
-            if (value === -Infinity)
-              for (const [name, output] of Object.entries(referenceOutputs(kernel, test)))
-                if (!buffers.includes(name)) expect(output.some(Number.isNaN), `NaN in ${name}`).toBe(false);
+    const check = async (kernel: Kernel, buffers: readonly string[], value: number) => {
+      const device = deviceOf();
+      for (const stream of streams)
+        for (const name of buffers) {
+          const random = new Random(stream, 1);
+          const test = conformanceCase(kernel, kernel.example(seededDraw(3, stream)), 'f32', 1, stream);
+          const values = test.inputs[name]!;
+          const cols = test.example.params['cols'] ?? values.length;
+          for (let count = Math.ceil(values.length / 16); count > 0; count--) {
+            const at = random.integer(values.length);
+            // a row of nothing but ruled out tokens has no distribution
+            if (value === -Infinity && cols < 3) continue;
+            if (value === -Infinity && (at % cols) % 3 !== 1) continue;
+            for (const other of value === -Infinity ? buffers : [name]) test.inputs[other]![at] = value;
           }
-      });
+          expect(await checkCase(device.backend, kernel, test)).toBeUndefined();
+          if (value === -Infinity)
+            for (const [name, output] of Object.entries(referenceOutputs(kernel, test)))
+              if (!buffers.includes(name)) expect(output.some(Number.isNaN), `NaN in ${name}`).toBe(false);
+        }
+    };
 
     for (const kernel of kernels) {
       const floats = Object.entries(kernel.buffers).filter(
@@ -87,29 +78,29 @@ export function describeRules(title: string, open: () => Promise<Device | string
     }
 
     for (const [name, row] of Object.entries<AnyOp>(ops))
-      it(`op ${name}: NaN in, NaN out`, () =>
-        on(async device => {
-          let [put, seen] = [0, 0];
-          for (const stream of streams)
-            await device.scope(async () => {
-              const example = row.example(seededDraw(4, stream), cpu);
-              for (const [i, { dtype, shape }] of example.inputs.entries()) {
-                if (dtype === 'i32' || sizeOf(shape) === 0) continue;
-                const random = new Random(stream);
-                const f32 = {
-                  ...example,
-                  inputs: example.inputs.map(x => ({ ...x, dtype: x.dtype ?? 'f32' })),
-                };
-                const inputs = exampleTensors(f32, () => random.uniform(), device);
-                const values = Float32Array.from(await inputs[i]!.read());
-                values[values.length - 1] = NaN;
-                device.write(inputs[i]!, values);
-                const attributes = await moveAttributes(example.attributes, device);
-                put++;
-                if ((await applyOp(row, inputs, attributes).read()).some(Number.isNaN)) seen++;
-              }
-            });
-          if (typeof opened !== 'string' && !passes[name]) expect(seen, `of ${put}`).toBe(put);
-        }));
+      it(`op ${name}: NaN in, NaN out`, async () => {
+        const device = deviceOf();
+        let [put, seen] = [0, 0];
+        for (const stream of streams)
+          await device.scope(async () => {
+            const example = row.example(seededDraw(4, stream), cpu);
+            for (const [i, { dtype, shape }] of example.inputs.entries()) {
+              if (dtype === 'i32' || sizeOf(shape) === 0) continue;
+              const random = new Random(stream);
+              const f32 = {
+                ...example,
+                inputs: example.inputs.map(x => ({ ...x, dtype: x.dtype ?? 'f32' })),
+              };
+              const inputs = exampleTensors(f32, () => random.uniform(), device);
+              const values = Float32Array.from(await inputs[i]!.read());
+              values[values.length - 1] = NaN;
+              device.write(inputs[i]!, values);
+              const attributes = await moveAttributes(example.attributes, device);
+              put++;
+              if ((await applyOp(row, inputs, attributes).read()).some(Number.isNaN)) seen++;
+            }
+          });
+        if (!passes[name]) expect(seen, `of ${put}`).toBe(put);
+      });
   });
 }

@@ -1,6 +1,7 @@
 /** Mixed precision against f32 on any device: gradients, a short training, overflow, loss scale, resuming. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { AdamW, crossEntropy, Random, stateFields, sum } from '../../../core/index.js';
+import { useDevice } from '../../core/devices.js';
 import type { AdamWOptions, Device, OptimizerState } from '../../../core/index.js';
 import { decodeCheckpoint, encodeCheckpoint, generate, loadModel, noDecayGroups } from '../../../models/index.js';
 import type { Precision, VisionLanguageModel } from '../../../models/index.js';
@@ -97,18 +98,8 @@ async function lateLoss(device: Device, precision: Precision, steps: number): Pr
 /** Declares the tests; `open` is called once. It may return why there is no device: the tests are then skipped. */
 export function describePrecision(title: string, open: () => Promise<Device | string>, { training = true } = {}): void {
   describe(title, () => {
-    let opened: Device | string;
-    beforeAll(async () => {
-      opened = await open();
-    });
-    afterAll(async () => {
-      if (typeof opened !== 'string') await opened.close();
-    });
-    const test = (name: string, body: (device: Device) => Promise<void>) =>
-      it(name, async context => {
-        if (typeof opened === 'string') return context.skip(opened);
-        await body(opened);
-      });
+    const deviceOf = useDevice(open);
+    const test = (name: string, body: (device: Device) => Promise<void>) => it(name, () => body(deviceOf()));
 
     test('gradients point where those of f32 point, tensor by tensor, in f32', async device => {
       const [wide, half] = [await gradientsOf(device, 'f32', 1), await gradientsOf(device, 'f16')];
