@@ -101,13 +101,18 @@ export interface RunPuzzles {
 /** Validation puzzles per world and size; fewer where fewer are held out. */
 const validationPuzzles = 20;
 
-/** Draws the puzzles of a run. An Error says where a pool asks for more than there are. */
-export function runPuzzles(config: RunConfig): RunPuzzles {
-  const count = Math.min(validationPuzzles, config.evaluation.puzzles);
-  const drawn = poolGroups(config, 'train', config.seed, streams.pools, pool => pool + count);
+/**
+ * Draws the puzzles of a run. An Error says where a pool asks for more than there are.
+ * @param validation puzzles per world and size
+ */
+export function runPuzzles(
+  config: RunConfig,
+  validation = Math.min(validationPuzzles, config.evaluation.puzzles),
+): RunPuzzles {
+  const drawn = poolGroups(config, 'train', config.seed, streams.pools, pool => pool + validation);
   return {
-    training: drawn.map(group => part(group, 0, -count)),
-    validation: drawn.map(group => part(group, -count)),
+    training: drawn.map(group => part(group, 0, -validation)),
+    validation: drawn.map(group => part(group, -validation)),
     heldOut: heldOutGroups(config),
   };
 }
