@@ -43,26 +43,24 @@ function cutWord(word: string, allowed: ReadonlySet<Action>): Action[] | null {
   return actions;
 }
 
-const OPENING = '<answer>';
-const CLOSING = '</answer>';
-
-/** The content of the last complete answer block, null without one; tags in any case. */
-export function lastAnswerBlock(text: string): string | null {
-  const lower = text.toLowerCase();
-  // A few foreign letters change their length in lower case; such texts are searched as they are.
-  const searched = lower.length === text.length ? lower : text;
-  const start = searched.lastIndexOf(OPENING, searched.lastIndexOf(CLOSING));
-  const end = searched.indexOf(CLOSING, start);
-  return start < 0 || end < 0 ? null : text.slice(start + OPENING.length, end);
+/**
+ * The contents of all complete answer blocks; tags in any case. A block runs from the first opening tag behind the last
+ * block to the next closing tag, so it may hold further opening tags.
+ */
+export function answerBlocks(text: string): string[] {
+  // Cut at closing tags: a search for whole blocks would start anew at each of many opening tags.
+  const pieces = text.split(/<\/answer>/iu).slice(0, -1);
+  return pieces.flatMap(piece => /<answer>(.*)/isu.exec(piece)?.[1] ?? []);
 }
 
 /** The plan in `text`, for a world with these actions; empty if it cannot be read. Never throws. */
 export function parseAnswer(text: string, allowed: readonly Action[]): Action[] {
   const set = new Set(allowed);
-  const words =
-    lastAnswerBlock(text)
-      ?.toUpperCase()
-      .split(/[\s,;|>-]+/) ?? [];
+  const block = answerBlocks(text)
+    .at(-1)
+    ?.split(/<answer>/i)
+    .at(-1);
+  const words = block?.toUpperCase().split(/[\s,;|>-]+/) ?? [];
   const cuts = words.map(word => cutWord(word, set));
   return cuts.includes(null) ? [] : cuts.flatMap(cut => cut ?? []);
 }

@@ -4,6 +4,7 @@
  *                        strict                    benchmark                      reward
  *     answer             last complete block       last block, else all the text  first block
  *     unknown words      make it unreadable        are skipped                    are skipped
+ *     PICK in a lake     makes it unreadable       skipped, but not `parsed`      is skipped
  *     FrozenLake, edge   failure                   failure                        the agent stays in place
  *     after the goal     no longer optimal         ignored                        ignored
  *
@@ -12,7 +13,8 @@
 
 import type { Action } from '../worlds/grid.js';
 import type { Verdict, World, WorldInstance } from '../worlds/world.js';
-import { lastAnswerBlock, parseAnswer, spellings } from './answers.js';
+import { parseAnswer } from './answers.js';
+import { readPublished } from './published.js';
 
 /** Names of the rules by which answers are judged: ours, and the two of the published code. */
 export const SCORINGS = ['strict', 'benchmark', 'reward'] as const;
@@ -55,49 +57,18 @@ export function judgeActions<I extends WorldInstance>(
   };
 }
 
-/** The judgement of a written answer; one that cannot be read fails with the reason `unparsed`. */
+/**
+ * The judgement of a written answer; one that cannot be read fails with the reason `unparsed`. By `benchmark` an answer
+ * with actions of another world may succeed, yet does not count as parsed.
+ */
 export function judgeAnswer<I extends WorldInstance>(
   world: World<I>,
   instance: I,
   text: string,
   scoring: Scoring = 'strict',
 ): Verdict {
-  const actions = scoring === 'strict' ? parseAnswer(text, world.actions) : readLoosely(world, text, scoring);
-  return judgeActions(world, instance, actions, scoring);
-}
-
-/** The words that the published code takes for actions. */
-const WORDS = {
-  benchmark: new Map(
-    spellings([
-      'LEFT LEFTWARD LEFTWARDS 0',
-      'DOWN DOWNWARD DOWNWARDS 1',
-      'RIGHT RIGHTWARD RIGHTWARDS 2',
-      'UP UPWARD UPWARDS 3',
-      'PICK PICKUP GRAB 4',
-      'DROP PLACE 5',
-    ]),
-  ),
-  reward: new Map(
-    spellings([
-      'LEFT LEFTWARD LEFTWARDS 0 \u2190',
-      'DOWN DOWNWARD DOWNWARDS 1 \u2193',
-      'RIGHT RIGHTWARD RIGHTWARDS 2 \u2192',
-      'UP UPWARD UPWARDS 3 \u2191',
-      'PICK PICKUP GRAB',
-      'DROP PUTDOWN',
-    ]),
-  ),
-};
-
-/** Every word that is an action, whatever stands between; letters may run together, but not with PICK and DROP. */
-function readLoosely(world: World, text: string, scoring: 'benchmark' | 'reward'): Action[] {
-  const block =
-    scoring === 'benchmark' ? (lastAnswerBlock(text) ?? text) : /<answer>([\s\S]*?)<\/answer>/i.exec(text)?.[1];
-  const found = block?.toUpperCase().match(/[A-Z]+|[\u2190-\u2193]|\d/g) ?? [];
-  return found.flatMap(word => {
-    const action = WORDS[scoring].get(word);
-    if (action !== undefined) return world.actions.includes(action) ? [action] : [];
-    return /^[LDRU]+$/.test(word) ? Array.from(word, letter => 'LDRU'.indexOf(letter) as Action) : [];
-  });
+  if (scoring === 'strict') return judgeActions(world, instance, parseAnswer(text, world.actions), scoring);
+  const { actions, foreign } = readPublished(text, world.actions, scoring);
+  const verdict = judgeActions(world, instance, actions, scoring);
+  return { ...verdict, parsed: verdict.parsed && foreign.length === 0 };
 }
