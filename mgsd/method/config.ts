@@ -16,6 +16,17 @@ const replay = probability
   .default(0)
   .describe('Symbolic samples with plans, as in stage 0, per puzzle of a batch; and the weight of their loss beside 1');
 
+/** Plans to learn beside the own loss of an image stage, each behind a picture of another puzzle. */
+const mismatch = {
+  mismatch: probability
+    .default(0)
+    .describe(
+      'Samples with plans behind the picture of another puzzle of the same world, per puzzle of a batch: the true recap stands ' +
+        'in the response, so the plan follows from it, not from the picture',
+    ),
+  mismatchWeight: z.number().min(0).default(0.5).describe('Weight of the loss of those samples, beside 1'),
+};
+
 const gateSchema = z
   .strictObject({
     recapExact: probability.describe(
@@ -46,8 +57,10 @@ const stageName = z.enum(['stage0', 'stage1', 'stage2', 'direct']);
 
 const levelCounts = z.record(z.string().regex(/^\d$/, 'a board size'), count);
 
+const worldName = z.enum(WORLD_NAMES as [string, ...string[]]);
+
 const taskSchema = z.strictObject({
-  world: z.enum(WORLD_NAMES as [string, ...string[]]),
+  world: worldName,
   levels: z.array(z.int().min(2).max(8)).min(1).describe('Board sizes'),
   pool: levelCounts.describe('Different training puzzles per board size (stage 0)'),
   options: z.record(z.string(), z.unknown()).optional().describe("The world's own generator options"),
@@ -85,9 +98,13 @@ export const configSchema = z.strictObject({
     ...schedule,
     learningRate: rate,
     noise: noiseSchema,
-    promptDropout: probability
+    promptDropout: z
+      .union([probability, z.partialRecord(worldName, probability)])
       .default(0)
-      .describe('Share of samples without the state in their prompt, so that the planner can also read its own recap'),
+      .describe(
+        'Share of samples without the state in their prompt, so that the planner can also read its own recap; for all ' +
+          'worlds, or by world (a world that is left out: 0)',
+      ),
     planContext: probability
       .default(0)
       .describe('Share of samples whose prompt tells a shortest plan, for a teacher with stage2.context state+plan'),
@@ -103,6 +120,7 @@ export const configSchema = z.strictObject({
         'Samples that answer all perception questions (mode:perceive), per puzzle of a batch; and the weight of their loss',
       ),
     replay,
+    ...mismatch,
     gate: gateSchema.default(noGate),
   }),
   stage2: z.strictObject({
@@ -111,6 +129,7 @@ export const configSchema = z.strictObject({
     decoderRate: rate,
     prompts: count.describe('Different puzzles per board size'),
     replay,
+    ...mismatch,
     ...distillationSwitches,
   }),
   evaluation: z.strictObject({
@@ -166,10 +185,28 @@ export function resolveConfig(preset: PresetName, ...changes: readonly unknown[]
         throw new Error(
           `configuration: ${task.world} has board size ${level} but its pool says not how many puzzles (pool.${level})`,
         );
+  const lone = loneWorlds(result.data);
+  if (lone.length > 0) throw new Error(`configuration: ${lone.join('; ')}`);
   const senseless = senselessSettings(result.data);
   if (senseless.length > 0)
     throw new Error(`configuration: ${senseless.map(({ field, reason }) => `stage2.${field}: ${reason}`).join('; ')}`);
   return result.data;
+}
+
+/** Image stages that want plans behind pictures of other puzzles, in worlds where there is no other. */
+function loneWorlds({ tasks, stage1, stage2 }: RunConfig): string[] {
+  const stages = [
+    { share: stage1.mismatch, stage: 'stage1', budget: 'images', limit: stage1.images },
+    { share: stage2.mismatch, stage: 'stage2', budget: 'prompts', limit: stage2.prompts },
+  ];
+  return stages.flatMap(({ share, stage, budget, limit }) =>
+    tasks
+      .filter(({ levels, pool }) => share > 0 && levels.length === 1 && Math.min(pool[levels[0]!]!, limit) < 2)
+      .map(
+        ({ world }) =>
+          `${stage}.mismatch: a single ${world} has no other's picture; raise its pool or ${stage}.${budget}`,
+      ),
+  );
 }
 
 /**

@@ -29,6 +29,8 @@ export interface TrainingExample {
   readonly asked?: Mode;
   /** What a symbolic prompt tells of the puzzle. Default `state`. */
   readonly shows?: Context | 'nothing';
+  /** The puzzle that an image prompt is a picture of. Default: the response's own. */
+  readonly pictured?: Puzzle;
 }
 
 /** What a symbolic prompt tells: the state, or the reference plan as well. */
@@ -64,7 +66,7 @@ export function patchTensor({ device, config, dtype }: VisionLanguageModel, imag
 /**
  * Prompts and responses as one packed batch, padded so that batches of about the same size share a recorded step. Its
  * first outputs are the response positions, one example after another.
- * @param images what an image prompt shows; default: the puzzles in the training style
+ * @param images what an image prompt shows; default: the examples' pictures in the training style
  */
 export function packExamples(
   examples: readonly TrainingExample[],
@@ -77,7 +79,7 @@ export function packExamples(
   const shown =
     images ??
     renderPuzzles(
-      examples.map(({ puzzle }) => puzzle),
+      examples.map(({ puzzle, pictured = puzzle }) => pictured),
       config,
     );
   return modelInputs(batch, config, patchArray(shown, config, dtype));

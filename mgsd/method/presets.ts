@@ -67,6 +67,8 @@ const tiny: RunConfig = {
     images: 1500,
     questions: 0,
     replay: 0,
+    mismatch: 0,
+    mismatchWeight: 0.5,
     gate: noGate,
   },
   stage2: {
@@ -80,6 +82,8 @@ const tiny: RunConfig = {
     floor: 0.3,
     prompts: 15000,
     replay: 0,
+    mismatch: 0,
+    mismatchWeight: 0.5,
     divergence: 'reverse_kl',
     estimator: 'full',
     teacher: 'frozen',

@@ -34,6 +34,7 @@ export const streams = {
   teacherRollouts: 25,
   rehearsal: { stage1: 126, stage2: 226 },
   questions: 27,
+  mismatch: { stage1: 128, stage2: 228 },
   shuffle: 30,
   bootstrap: 31,
 } as const;
@@ -164,6 +165,15 @@ export function drawPuzzles(
     const pool = isBalanced ? byDifficulty[random.integer(byDifficulty.length)]! : puzzles;
     return pool[random.integer(pool.length)]!;
   });
+}
+
+/** A puzzle of the world of `puzzle`, of any size, but never the same one; there must be another. */
+export function drawOther(groups: readonly PuzzleGroup[], random: Random, { world, instance }: Puzzle): Puzzle {
+  const others = groups.filter(group => group.world.name === world.name);
+  for (;;) {
+    const [other] = drawPuzzles(others, random, 1);
+    if (other && world.instanceKey(other.instance) !== world.instanceKey(instance)) return other;
+  }
 }
 
 /**

@@ -44,16 +44,17 @@ export const NO_NOISE: ResponseNoise = { recapSamples: 0, recapTokens: 0, detour
 /**
  * A whole response for stage 0 (with noise) or for direct supervision (without). The plan takes an optimal action at
  * random where several are equally good, so that the prefixes of all optimal plans are seen.
- * @param promptDropout share of samples that hide the state from the prompt: they plan from their own recap, free of
- * noise
+ * @param promptDropout share of samples that hide the state from the prompt, of all worlds or by world: they plan from
+ * their own recap, free of noise
  */
 export function planExample(
   puzzle: Puzzle,
   random: RandomSource,
   noise: ResponseNoise,
-  promptDropout = 0,
+  promptDropout: number | Readonly<Partial<Record<string, number>>> = 0,
 ): TrainingExample {
-  const hidesState = promptDropout > 0 && random.uniform() < promptDropout;
+  const dropout = typeof promptDropout === 'number' ? promptDropout : (promptDropout[puzzle.world.name] ?? 0);
+  const hidesState = dropout > 0 && random.uniform() < dropout;
   const noisyRecap = random.uniform() < noise.recapSamples;
   const plan = planWithDetours(puzzle, random, random.uniform() < noise.detourSamples ? noise.detourSteps : 0);
   const tokens = oracleResponse(puzzle.world, puzzle.instance, plan);
@@ -68,6 +69,19 @@ export function planExample(
 function planFromRecap(example: TrainingExample): TrainingExample {
   const weights = example.weights.map((w, t) => (example.spans[t] === SPAN_RECAP ? 0 : w));
   return { ...example, weights, shows: 'nothing' };
+}
+
+/**
+ * A plan behind the picture of another puzzle. The true recap stands in the response and does not count: from the
+ * picture it cannot be known, and the plan, which counts, follows from the recap alone.
+ */
+export function mismatchedExample(
+  puzzle: Puzzle,
+  pictured: Puzzle,
+  random: RandomSource,
+  noise: ResponseNoise,
+): TrainingExample {
+  return { ...planExample(puzzle, random, noise, 1), pictured };
 }
 
 /**

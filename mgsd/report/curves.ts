@@ -24,6 +24,7 @@ const bySpan = (name: string): Labels => ({
 
 const heldOut = { 'look.success': 'success', 'look.optimal': 'optimal', 'look.recapExact': 'recap exact' };
 const rollouts = { rolloutSuccess: 'success', rolloutOptimal: 'optimal', rolloutRecapExact: 'recap exact' };
+const beside = { lossReplay: 'symbolic plans', lossMismatch: 'plans, other pictures', lossQuestions: 'questions' };
 const entropies = {
   'look.entropy': 'student, held-out',
   studentEntropy: 'student, rollouts',
@@ -43,6 +44,7 @@ const leading: readonly PlotSpec[] = [
   ],
   ['Forward KL to the teacher by span, nats per token', 'log', { ...bySpan('forwardKl'), forwardKl: 'all' }],
   ['Loss by span', 'linear', bySpan('loss')],
+  ["Loss of the samples beside the stage's own, unweighted", 'log', beside],
   ['Rollouts: training puzzles, sampled', 'share', rollouts],
   ['Entropy, nats per token', 'linear', entropies],
 ];

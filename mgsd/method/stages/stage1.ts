@@ -1,13 +1,13 @@
 /**
  * Stage 1, cold-start grounding (L_perc): from the image alone the student learns to write down the symbolic state it
  * sees. No plan for an image is in the targets: the response ends where the answer would begin. On request it also
- * answers the perception questions, and rehearses symbolic examples of stage 0.
+ * answers the perception questions, rehearses symbolic examples of stage 0, and plans behind pictures of other puzzles.
  */
 import { Random } from '../../../core/index.js';
 import { packSupervised } from '../packing.js';
 import { drawPuzzles, groupShares, streams } from '../puzzles.js';
 import { questionExample, recapExample } from '../targets.js';
-import { rehearse } from '../variants/rehearsal.js';
+import { plansBeside } from '../variants/rehearsal.js';
 import { gateOf } from './gate.js';
 import { ratesAt } from './stage.js';
 import type { Stage, StageSetting } from './stage.js';
@@ -27,7 +27,8 @@ export function groundingStage(setting: StageSetting): Stage {
     const random = new Random(seed, streams.questions, step);
     const puzzles = drawPuzzles(groups, random, Math.round(questions * batch), balance, shares);
     if (puzzles.length === 0) return [];
-    return [{ batch: packSupervised(puzzles.map(questionExample), 'image', student, lossAverage), weight: questions }];
+    const asked = packSupervised(puzzles.map(questionExample), 'image', student, lossAverage);
+    return [{ name: 'lossQuestions', batch: asked, weight: questions }];
   }
 
   return {
@@ -41,7 +42,7 @@ export function groundingStage(setting: StageSetting): Stage {
       const shares = gate?.sharesAt(step, groups) ?? groupShares(groups);
       const puzzles = drawPuzzles(groups, random, batch, balance, shares);
       const inputs = packSupervised(puzzles.map(recapExample), 'image', student, lossAverage);
-      const auxiliaries = [...answers(step, shares), ...rehearse(setting, 'stage1', step)];
+      const auxiliaries = [...answers(step, shares), ...plansBeside(setting, 'stage1', step)];
       const rates = gate ? gate.ratesAt(step) : ratesAt(stage1, step);
       const compute = (batch: Parameters<typeof supervisedLoss>[1]) => ({ loss: supervisedLoss(student, batch) });
       const { metrics } = updates.step(rates, inputs, compute, auxiliaries);

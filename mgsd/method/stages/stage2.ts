@@ -12,7 +12,7 @@ import type { ModelInputs, VisionLanguageModel } from '../../../models/index.js'
 import { packExamples, tokenWeights } from '../packing.js';
 import { chooseVariant } from '../variants/choose.js';
 import type { Teacher, TeacherInputs, Variant } from '../variants/choose.js';
-import { rehearse } from '../variants/rehearsal.js';
+import { plansBeside } from '../variants/rehearsal.js';
 import { stage2Metrics } from './metrics.js';
 import { rollOut } from './rollout.js';
 import type { Rollout } from './rollout.js';
@@ -88,7 +88,7 @@ export function distillationStage(setting: StageSetting): DistillationStage {
       rates,
       packRollouts(setting, variant.teacher, rollouts),
       inputs => distillationLoss(student, variant, inputs),
-      rehearse(setting, 'stage2', step),
+      plansBeside(setting, 'stage2', step),
     );
     return stage2Metrics(metrics, values, rollouts, rates, stage2.writer === 'student');
   }

@@ -12,6 +12,8 @@ export function supervisedLoss(model: VisionLanguageModel, batch: SupervisedInpu
 
 /** Supervision beside a stage's own loss. */
 export interface Auxiliary {
+  /** Under which its loss is logged: `lossReplay`. */
+  readonly name: `loss${'Replay' | 'Mismatch' | 'Questions'}`;
   readonly batch: SupervisedInputs<HostArray>;
   /** Of its loss, where the stage's own counts 1. */
   readonly weight: number;

@@ -38,7 +38,8 @@ export class Updates {
    * @param inputs all numbers that change from step to step
    * @param compute launches only: from the inputs, now on the device, to the loss
    * @param auxiliaries supervision whose loss is added, in this order
-   * @returns loss, norm of the gradient and number of skipped updates; and what else `compute` returned
+   * @returns loss, those of the auxiliaries by name, norm of the gradient and number of skipped updates; and what else
+   * `compute` returned
    */
   step<I extends object, R extends Computed>(
     rates: Rates,
@@ -55,15 +56,21 @@ export class Updates {
     return this.recorder.device.scope(() => {
       const computed = this.recorder.run(key, tree, ({ main, auxiliaries: others }) => {
         const result = compute(main);
-        const loss = others.reduce(
-          (total, { batch, weight }) => add(total, sum(mul(supervisedLoss(student, batch), weight))),
-          result.loss,
-        ); // ()
+        const beside: Tensor[] = [];
+        const loss = others.reduce((total, { batch, weight }) => {
+          const own = supervisedLoss(student, batch);
+          beside.push(own);
+          return add(total, sum(mul(own, weight)));
+        }, result.loss); // ()
         optimizer.backward(loss);
         optimizer.update();
-        return { ...result, loss };
+        return { result: { ...result, loss }, beside };
       });
-      return { metrics: readMetrics(computed.loss, optimizer), values: readValues(computed) };
+      const losses = Object.fromEntries(auxiliaries.map(({ name }, i) => [name, computed.beside[i]!]));
+      return {
+        metrics: readMetrics({ loss: computed.result.loss, ...losses }, optimizer),
+        values: readValues(computed.result),
+      };
     });
   }
 
@@ -80,11 +87,13 @@ export function scalarInput(value: number, { dtype }: VisionLanguageModel): Host
 
 // The reads are queued at once, so the tensors may be freed before their values arrive.
 
-async function readMetrics(loss: Tensor, optimizer: AdamW): Promise<Metrics> {
-  const [value, state] = await Promise.all([loss.item(), optimizer.state.read()]);
+async function readMetrics(losses: Readonly<Record<string, Tensor>>, optimizer: AdamW): Promise<Metrics> {
+  const reads = Object.values(losses).map(loss => loss.item());
+  const [state, ...values] = await Promise.all([optimizer.state.read(), ...reads]);
   const field = (name: (typeof stateFields)[number]) => state[stateFields.indexOf(name)]!;
+  const named = Object.fromEntries(Object.keys(losses).map((name, i) => [name, values[i]!]));
   const scale = optimizer.lossScaling && { lossScale: field('lossScale') };
-  return { loss: value, gradNorm: field('norm'), skipped: field('skipped'), ...scale };
+  return { ...named, gradNorm: field('norm'), skipped: field('skipped'), ...scale };
 }
 
 async function readValues<R extends Computed>({ loss: _, ...computed }: R): Promise<Values<R>> {

@@ -1,24 +1,45 @@
-/** Rehearsal: symbolic samples of stage 0 beside a later stage's own loss. What a stage does not see it forgets. */
+/**
+ * Plans beside a later stage's own loss, drawn as in stage 0: from symbols, since what a stage does not see it forgets,
+ * and behind pictures of other puzzles, so that an image in the prompt does not keep the planner from its recap.
+ */
 import { Random } from '../../../core/index.js';
 import { packSupervised } from '../packing.js';
-import { drawPuzzles, streams } from '../puzzles.js';
-import { planExample } from '../targets.js';
+import type { InputMode, TrainingExample } from '../packing.js';
+import { drawOther, drawPuzzles, streams } from '../puzzles.js';
+import { mismatchedExample, planExample } from '../targets.js';
 import type { Auxiliary } from '../stages/supervision.js';
 import type { StageSetting } from '../stages/stage.js';
 
+type ImageStage = 'stage1' | 'stage2';
+
 /** `replay * batch` symbolic samples with recap, plan, noise and soft targets as in stage 0; none if that is 0. */
-export function rehearse(
-  { config, student, groups }: StageSetting,
-  stage: 'stage1' | 'stage2',
-  step: number,
-): Auxiliary[] {
-  const { replay, batch } = config[stage];
-  const count = Math.round(replay * batch);
-  if (count === 0) return [];
-  const { balance, noise, promptDropout, lossAverage } = config.stage0;
+function rehearsed({ config, groups }: StageSetting, stage: ImageStage, step: number): TrainingExample[] {
+  const { balance, noise, promptDropout } = config.stage0;
   const random = new Random(config.seed, streams.rehearsal[stage], step);
-  const examples = drawPuzzles(groups, random, count, balance).map(puzzle =>
-    planExample(puzzle, random, noise, promptDropout),
+  const count = Math.round(config[stage].replay * config[stage].batch);
+  return drawPuzzles(groups, random, count, balance).map(puzzle => planExample(puzzle, random, noise, promptDropout));
+}
+
+/** `mismatch * batch` plans behind the picture of another puzzle of the same world; none if that is 0. */
+export function mismatched({ config, groups }: StageSetting, stage: ImageStage, step: number): TrainingExample[] {
+  const { balance, noise } = config.stage0;
+  const random = new Random(config.seed, streams.mismatch[stage], step);
+  const count = Math.round(config[stage].mismatch * config[stage].batch);
+  return drawPuzzles(groups, random, count, balance).map(puzzle =>
+    mismatchedExample(puzzle, drawOther(groups, random, puzzle), random, noise),
   );
-  return [{ batch: packSupervised(examples, 'symbolic', student, lossAverage), weight: replay }];
+}
+
+/** Both, each with its weight in the loss. */
+export function plansBeside(setting: StageSetting, stage: ImageStage, step: number): Auxiliary[] {
+  const { replay, mismatchWeight } = setting.config[stage];
+  const pack = (examples: readonly TrainingExample[], input: InputMode) =>
+    packSupervised(examples, input, setting.student, setting.config.stage0.lossAverage);
+  const symbolic = rehearsed(setting, stage, step);
+  const pictured = mismatched(setting, stage, step);
+  const auxiliaries: Auxiliary[] = [];
+  if (symbolic.length > 0) auxiliaries.push({ name: 'lossReplay', batch: pack(symbolic, 'symbolic'), weight: replay });
+  if (pictured.length > 0)
+    auxiliaries.push({ name: 'lossMismatch', batch: pack(pictured, 'image'), weight: mismatchWeight });
+  return auxiliaries;
 }

@@ -37,6 +37,11 @@ describe('resolveConfig', () => {
     expect(resolveConfig('tiny', { seed: undefined }).seed).toBe(1);
   });
 
+  it('takes a prompt dropout by world, and adds to it world by world', () => {
+    const [lake, both] = [{ promptDropout: { frozenlake: 0.1 } }, parseOverride('stage0.promptDropout.maze=0.3')];
+    expect(resolveConfig('tiny', { stage0: lake }, both).stage0.promptDropout).toEqual({ frozenlake: 0.1, maze: 0.3 });
+  });
+
   it('replaces lists', () => {
     const tasks = [{ world: 'frozenlake', levels: [3], pool: { '3': 10 } }];
     expect(resolveConfig('tiny', { tasks }).tasks).toEqual(tasks);
@@ -51,6 +56,10 @@ describe('resolveConfig', () => {
     [{ stage2: { temperature: 0 } }, /stage2\.temperature/],
     [{ seed: 1.5 }, /seed: /],
     [{ seed: 2 ** 31 }, /seed: /],
+    [{ stage0: { promptDropout: { chess: 0.1 } } }, /stage0\.promptDropout.*chess/],
+    [{ stage0: { promptDropout: { maze: 2 } } }, /stage0\.promptDropout/],
+    [{ stage1: { mismatch: 2 } }, /stage1\.mismatch: /],
+    [{ stage2: { mismatchWeight: -1 } }, /stage2\.mismatchWeight: /],
     [{ tasks: [] }, /tasks: /],
     [{ tasks: [{ world: 'chess', levels: [3], pool: { '3': 1 } }] }, /world: .*frozenlake/],
     [{ tasks: [{ world: 'frozenlake', levels: [9], pool: { '9': 1 } }] }, /levels/],

@@ -36,7 +36,7 @@ export function testReplayedStages(device: () => Device, steps: number): void {
         // an image batch with a symbolic one beside it, of other sizes in every step
         const images = packSupervised(examplesOf(step % 4), 'image', model, 'world');
         const symbols = packSupervised(examplesOf(100 + (step % 4), 2), 'symbolic', model, 'world');
-        const auxiliaries = [{ batch: symbols, weight: 1 / (2 + step) }];
+        const auxiliaries = [{ name: 'lossReplay' as const, batch: symbols, weight: 1 / (2 + step) }];
         const compute = (batch: SupervisedInputs<Tensor>) => ({ loss: supervisedLoss(model, batch) });
         losses.push((await updates.step(ratesAt(step), images, compute, auxiliaries).metrics)['loss']!);
       }

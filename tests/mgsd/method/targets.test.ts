@@ -12,6 +12,8 @@ import { modelPresets } from '../../../models/index.js';
 import { onBoard } from '../../../mgsd/worlds/grid.js';
 import { lakeOf } from '../boards.js';
 import { anyPuzzle, frozenLake, testRandom } from '../random.js';
+import { createMaze } from '../../../mgsd/worlds/maze/maze.js';
+import type { World } from '../../../mgsd/worlds/world.js';
 import { createDelivery } from '../worlds/delivery-world.js';
 
 const ALWAYS: samples.ResponseNoise = { recapSamples: 1, recapTokens: 1, detourSamples: 1, detourSteps: 0.5 };
@@ -52,6 +54,21 @@ describe('training examples', () => {
         expect(rowsOf(example, 'image')).toBeGreaterThan(36);
       }),
     );
+  });
+
+  test('prompt dropout by world: a world that is not named keeps its prompts', () => {
+    const hidden = (world: World, promptDropout: Record<string, number>) => {
+      const random = testRandom(8);
+      const instance = world.generate(random, 3);
+      const made = Array.from({ length: 400 }, () =>
+        samples.planExample({ world, instance }, random, samples.NO_NOISE, promptDropout),
+      );
+      return made.filter(({ shows }) => shows === 'nothing').length / made.length;
+    };
+    const maze = createMaze();
+    expect(hidden(maze, { maze: 1, frozenlake: 0 })).toBe(1);
+    expect(hidden(frozenLake, { maze: 1 })).toBe(0);
+    expect(Math.abs(hidden(maze, { maze: 0.3, frozenlake: 1 }) - 0.3)).toBeLessThan(0.1);
   });
 
   test('recap noise is in the inputs only, keeps the kind of each token, and the cells on the board', () => {
