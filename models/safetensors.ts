@@ -14,6 +14,8 @@
  * and from f32 is the business of whoever made them.
  */
 
+import { JsonError, parseStrictJson } from './json.js';
+
 /** The array that holds the values of each dtype we read and write. */
 const ARRAYS = {
   F64: Float64Array,
@@ -27,6 +29,13 @@ const ARRAYS = {
 /** Element types of the file format that are read and written. */
 export type SafetensorsDtype = keyof typeof ARRAYS;
 
+/** Bits of one element of the format's other dtypes; tensors of these are checked and skipped. */
+const SKIPPED_BITS = {
+  ...{ I64: 64, U64: 64, C64: 64, U32: 32, I16: 16, U16: 16, I8: 8, BOOL: 8 },
+  ...{ F8_E5M2: 8, F8_E4M3: 8, F8_E8M0: 8, F8_E5M2FNUZ: 8, F8_E4M3FNUZ: 8, F6_E2M3: 6, F6_E3M2: 6, F4: 4 },
+} as const;
+type SkippedDtype = keyof typeof SKIPPED_BITS;
+
 /** One stored tensor: its data has exactly as many elements as its shape says, in row-major order. */
 export type SafeTensor = {
   [D in SafetensorsDtype]: { dtype: D; shape: readonly number[]; data: (typeof ARRAYS)[D]['prototype'] };
@@ -39,6 +48,8 @@ export interface Safetensors {
    */
   metadata: Readonly<Record<string, string>>;
   tensors: ReadonlyMap<string, SafeTensor>;
+  /** The dtypes, by name, of tensors that were not read: integers of 64 bits, floats of 8 bits, ... */
+  skipped: ReadonlyMap<string, string>;
 }
 
 /** What is wrong with a file, in one line; the caller knows its path and what to do about it. */
@@ -51,6 +62,9 @@ const elementBytes = (dtype: SafetensorsDtype): number => ARRAYS[dtype].BYTES_PE
 
 /** The same bound as in the format's reference implementation; our own headers have some kilobytes. */
 const MAX_HEADER_BYTES = 100_000_000;
+
+/** Sizes and offsets have 64 bits. */
+const MAX_COUNT = 2n ** 64n - 1n;
 
 const PREFIX_BYTES = 8;
 const METADATA_KEY = '__metadata__';
@@ -118,19 +132,18 @@ export function encodeSafetensors(
 
 /**
  * Reads a whole safetensors file. The tensors are views on `file` where its alignment allows that, and copies where
- * not.
+ * not. Verdicts are those of the format's reference implementation, but for keys that stand twice, which the
+ * specification forbids and the implementation does not notice.
  *
  * @throws SafetensorsError that names the first thing that is wrong
  */
 export function decodeSafetensors(file: Uint8Array): Safetensors {
   requireLittleEndian();
-  const { header, text, dataStart } = readHeader(file);
-  const duplicate = firstDuplicate(text);
-  if (duplicate !== undefined) throw new SafetensorsError(`The header has the key "${printable(duplicate)}" twice.`);
-
+  const { header, dataStart } = readHeader(file);
   const dataBytes = file.length - dataStart;
   const spans: { name: string; begin: number; end: number }[] = [];
   const tensors = new Map<string, SafeTensor>();
+  const skipped = new Map<string, string>();
   let metadata: Record<string, string> = {};
   for (const [name, entry] of Object.entries(header)) {
     if (name === METADATA_KEY) {
@@ -139,15 +152,19 @@ export function decodeSafetensors(file: Uint8Array): Safetensors {
     }
     const { dtype, shape, begin, end } = readEntry(name, entry, dataBytes);
     spans.push({ name, begin, end });
+    if (!isDtype(dtype)) {
+      skipped.set(name, dtype);
+      continue;
+    }
     const data = arrayAt(file, dataStart + begin, dtype, (end - begin) / elementBytes(dtype));
     tensors.set(name, { dtype, shape, data } as SafeTensor);
   }
   requireExactCover(spans, dataBytes);
-  return { metadata, tensors };
+  return { metadata, tensors, skipped };
 }
 
-/** The parsed header, its text, and where in the file the data begins. */
-function readHeader(file: Uint8Array): { header: Record<string, unknown>; text: string; dataStart: number } {
+/** The parsed header, its whole numbers as bigints, and where in the file the data begins. */
+function readHeader(file: Uint8Array): { header: Record<string, unknown>; dataStart: number } {
   if (file.length < PREFIX_BYTES)
     throw new SafetensorsError(
       `The file has ${file.length} bytes, too few for a safetensors file: it is cut off or foreign.`,
@@ -162,23 +179,30 @@ function readHeader(file: Uint8Array): { header: Record<string, unknown>; text: 
     throw new SafetensorsError(
       `The header's stated length is ${stated} bytes, but only ${file.length - PREFIX_BYTES} follow: the file is cut off or foreign.`,
     );
-  let text: string;
   let header: unknown;
   try {
-    // A byte order mark is kept, so that JSON.parse refuses it as the format demands.
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(file.subarray(PREFIX_BYTES, dataStart));
-    header = JSON.parse(text);
-  } catch {
-    throw new SafetensorsError('The header is not valid JSON: the file is damaged or not a safetensors file.');
+    // A byte order mark is kept, so that the parser refuses it as the format demands.
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
+      file.subarray(PREFIX_BYTES, dataStart),
+    );
+    // 1.0 and 1e0 are no sizes for the format, though JavaScript could not tell them from 1
+    header = parseStrictJson(text, literal => (/^\d{1,20}$/.test(literal) ? BigInt(literal) : NaN));
+  } catch (error) {
+    const where = error instanceof JsonError ? ` (${printable(error.message)})` : '';
+    throw new SafetensorsError(`The header is not valid JSON${where}: the file is damaged or not a safetensors file.`);
   }
-  if (!isRecord(header) || !text.startsWith('{')) throw new SafetensorsError('The header is not a JSON object.');
-  return { header, text, dataStart };
+  if (!isRecord(header)) throw new SafetensorsError('The header is not a JSON object.');
+  return { header, dataStart };
 }
 
 function readMetadata(value: unknown): Record<string, string> {
+  if (value === null) return {};
   if (!isRecord(value)) throw new SafetensorsError(`"${METADATA_KEY}" is not an object of strings.`);
-  for (const [key, text] of Object.entries(value))
+  for (const [key, text] of Object.entries(value)) {
     if (typeof text !== 'string') throw new SafetensorsError(`The metadata "${printable(key)}" is not a string.`);
+    requireText(key, 'The metadata key');
+    requireText(text, `The metadata "${printable(key)}"`);
+  }
   return value as Record<string, string>;
 }
 
@@ -187,29 +211,35 @@ function readEntry(
   name: string,
   entry: unknown,
   dataBytes: number,
-): { dtype: SafetensorsDtype; shape: readonly number[]; begin: number; end: number } {
+): { dtype: SafetensorsDtype | SkippedDtype; shape: readonly number[]; begin: number; end: number } {
+  requireText(name, 'The tensor name');
   const fail = (what: string): never => {
     throw new SafetensorsError(`Tensor "${printable(name)}": ${what}.`);
   };
   if (!isRecord(entry)) return fail('its entry in the header is not an object');
-  const { dtype, shape, data_offsets: offsets, ...rest } = entry;
-  const extra = Object.keys(rest)[0];
-  if (extra !== undefined) return fail(`its entry has the unknown key "${printable(extra)}"`);
-  if (!isDtype(dtype))
-    return fail(
-      `dtype ${printable(dtype === undefined ? 'missing' : JSON.stringify(dtype))} is not one of ${Object.keys(ARRAYS).join(', ')}`,
-    );
+  const { dtype, shape, data_offsets: offsets } = entry; // other keys are for other readers
+  if (typeof dtype !== 'string' || !(isDtype(dtype) || Object.hasOwn(SKIPPED_BITS, dtype)))
+    return fail(`dtype ${typeof dtype === 'string' ? `"${printable(dtype)}"` : 'missing'} is none of the format`);
   if (!isCounts(shape)) return fail('its shape is not a list of sizes (whole numbers from 0)');
   if (!isCounts(offsets) || offsets.length !== 2) return fail('its data_offsets are not two whole numbers from 0');
-  const [begin = 0, end = 0] = offsets;
+  const [begin = 0n, end = 0n] = offsets;
   if (begin > end || end > dataBytes)
     return fail(`its data_offsets [${begin}, ${end}] do not lie within the ${dataBytes} bytes of data`);
-  const bytes = byteLength(name, dtype, shape);
-  if (end - begin !== bytes)
+  const bitsOfOne = isDtype(dtype) ? 8 * elementBytes(dtype) : SKIPPED_BITS[dtype as SkippedDtype];
+  const bits = [...shape, BigInt(bitsOfOne)].reduce((product, size) => {
+    if (product * size > MAX_COUNT) fail('its shape has more elements than can be counted');
+    return product * size;
+  }, 1n);
+  if ((end - begin) * 8n !== bits)
     return fail(
-      `shape [${shape.join(', ')}] of ${dtype} takes ${bytes} bytes, but its data_offsets span ${end - begin}`,
+      `shape [${printable(shape.join(', '))}] of ${dtype} takes ${Number(bits) / 8} bytes, but its data_offsets span ${end - begin}`,
     );
-  return { dtype, shape, begin, end };
+  return {
+    dtype: dtype as SafetensorsDtype | SkippedDtype,
+    shape: shape.map(Number),
+    begin: Number(begin),
+    end: Number(end),
+  };
 }
 
 /** The tensors together must cover the data exactly: no overlaps, no holes, nothing left over. */
@@ -244,32 +274,6 @@ function arrayAt(file: Uint8Array, at: number, dtype: SafetensorsDtype, length: 
   return new ARRAYS[dtype](bytes.buffer);
 }
 
-/**
- * The first key that stands twice in one object of a JSON text, which JSON.parse would silently let the last one win.
- * @param text valid JSON
- */
-function firstDuplicate(text: string): string | undefined {
-  const open: (Set<string> | undefined)[] = []; // the keys so far of each open object; undefined for a list
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at];
-    if (char === '{') open.push(new Set());
-    else if (char === '[') open.push(undefined);
-    else if (char === '}' || char === ']') open.pop();
-    else if (char === '"') {
-      const start = at++;
-      while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
-      let next = at + 1;
-      while (/\s/.test(text[next] ?? '')) next++;
-      if (text[next] !== ':') continue; // a value
-      const key = JSON.parse(text.slice(start, at + 1)) as string;
-      const keys = open.at(-1);
-      if (keys?.has(key)) return key;
-      keys?.add(key);
-    }
-  }
-  return undefined;
-}
-
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -278,13 +282,15 @@ function isDtype(value: unknown): value is SafetensorsDtype {
   return typeof value === 'string' && Object.hasOwn(ARRAYS, value);
 }
 
-function isCounts(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every(size => Number.isSafeInteger(size) && (size as number) >= 0);
+function isCounts(value: unknown): value is bigint[] {
+  return Array.isArray(value) && value.every(size => typeof size === 'bigint' && size <= MAX_COUNT);
 }
 
 function requireText(text: string, what: string): void {
   if (/\p{Surrogate}/u.test(text))
-    throw new SafetensorsError(`${what} ${JSON.stringify(text)} is not valid Unicode text (half a surrogate pair).`);
+    throw new SafetensorsError(
+      `${what} ${printable(JSON.stringify(text))} is not valid Unicode text (half a surrogate pair).`,
+    );
 }
 
 function requireLittleEndian(): void {
