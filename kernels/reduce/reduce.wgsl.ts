@@ -1,25 +1,24 @@
 /** WGSL of the reductions of [outer, axis, inner] over its middle axis. */
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { ceilDivide } from '../kernel.js';
-import { byWidth, grid, lanePass, rowPass, sumLoop, widths } from '../wgsl.js';
+import { byWidth, lanePass, rowPass, sumLoop } from '../wgsl.js';
 import type { Width } from '../wgsl.js';
 
 type Params = Readonly<Record<string, number>>;
 
 /**
- * Statements that leave the sum or maximum of `load_x(j)` as `total`; a lane without elements gets 0 or that at
+ * Statements that leave the sum or maximum of `load_<buffer>(j)` as `total`; a lane without elements gets 0 or that at
  * `start`.
  */
-function reduceLoop(name: 'sum' | 'max', w: Width, start: string, step: string): string {
+function reduceLoop(name: 'sum' | 'max', w: Width, start: string, step: string, buffer: 'x' | 'scratch' = 'x'): string {
   return name === 'sum'
-    ? sumLoop(w.value, ['total'], `total += ${w.load}_x(j);`, { step })
+    ? sumLoop(w.value, ['total'], `total += ${w.load}_${buffer}(j);`, { step })
     : `var total = ${w.value}(${start});
-  for (var j = begin; j < end; j += ${step}) { total = ${w.of('larger')}(total, ${w.load}_x(j)); }`;
+  for (var j = begin; j < end; j += ${step}) { total = ${w.of('larger')}(total, ${w.load}_${buffer}(j)); }`;
 }
 
 export function reduceWgsl(name: 'sum' | 'max', target: WgslTarget): readonly WgslPass[] {
-  const columns = target.profile === 'software' ? columnsPerLane(name, target) : [columnsPerWorkgroup(name)];
-  return [...rows(name, target), ...columns];
+  return [...rows(name, target), ...columns(name, target)];
 }
 
 /** inner = 1: whole rows. */
@@ -39,50 +38,47 @@ function rows(name: 'sum' | 'max', target: WgslTarget): readonly WgslPass[] {
   );
 }
 
-/** inner > 1, software: a lane owns one column or four. */
-function columnsPerLane(name: 'sum' | 'max', target: WgslTarget): readonly WgslPass[] {
-  return byWidth(
-    p => p['inner']! % 4 === 0,
-    w =>
-      lanePass(
-        target,
-        p => (p['inner'] === 1 ? 0 : (p['outer']! * p['inner']!) / w.size),
-        `params.outer * params.inner / ${w.size}u`,
-        `let width = params.inner / ${w.size}u;
-  let begin = i / width * params.axis * width + i % width;
-  let end = begin + params.axis * width;
-  ${reduceLoop(name, w, `${w.load}_x(begin)`, 'width')}
-  ${w.store}_y(i, total);`,
-      ),
-  );
-}
+/** Length of the chunks that a long axis is cut into: enough of them to keep a GPU busy, and no more than 256. */
+const chunkOf = (axis: number) => Math.max(64, ceilDivide(axis, 256));
+const declarations = `fn chunk() -> u32 { return max(64u, (params.axis + 255u) / 256u); }
+fn chunks() -> u32 { return max(1u, (params.axis + chunk() - 1u) / chunk()); }`;
 
 /**
- * inner > 1, gpu: a workgroup owns 16 neighbouring columns; 16 strips of the axis run side by side and are joined at
- * the end.
+ * inner > 1: a lane owns one column, or four, of one chunk of the axis; where there are several chunks, a second pass
+ * joins them, in their order.
  */
-function columnsPerWorkgroup(name: 'sum' | 'max'): WgslPass {
-  return {
-    body: `
-var<workgroup> strips: array<f32, 256>;
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let blocks = (params.inner + 15u) / 16u;
-  let block = workgroup_index(group);
-  if (block >= blocks * params.outer) { return; }
-  let column = block % blocks * 16u + lane % 16u;
-  let start = block / blocks * params.axis * params.inner + min(column, params.inner - 1u);
-  let begin = start + lane / 16u * params.inner;
-  let end = start + params.axis * params.inner;
-  ${reduceLoop(name, widths[1], 'load_x(start)', '(16u * params.inner)')}
-  strips[lane] = total;
-  workgroupBarrier();
-  if (lane < 16u && column < params.inner) {
-    var joined = total;
-    for (var s = 1u; s < 16u; s++) { joined = ${name === 'sum' ? 'joined + strips[s * 16u + lane]' : 'larger(joined, strips[s * 16u + lane])'}; }
-    store_y(block / blocks * params.inner + column, joined);
-  }
-}`,
-    workgroups: (p: Params) => grid(p['inner'] === 1 ? 0 : p['outer']! * ceilDivide(p['inner']!, 16)),
-  };
+function columns(name: 'sum' | 'max', target: WgslTarget): readonly WgslPass[] {
+  const chunks = (p: Params) => Math.max(1, ceilDivide(p['axis']!, chunkOf(p['axis']!)));
+  const outputs = (p: Params) => (p['inner'] === 1 ? 0 : p['outer']! * p['inner']!);
+  const scratch = (p: Params) => (chunks(p) > 1 ? outputs(p) * chunks(p) : 0);
+  const aligned = (p: Params) => p['inner']! % 4 === 0;
+  const parts = byWidth(aligned, w =>
+    lanePass(
+      target,
+      p => (outputs(p) * chunks(p)) / w.size,
+      `params.outer * params.inner / ${w.size}u * chunks()`,
+      `let width = params.inner / ${w.size}u;
+  let first = i / width % chunks() * chunk();
+  let start = i / width / chunks() * params.axis * width + i % width;
+  let begin = start + first * width;
+  let end = start + min(params.axis, first + chunk()) * width;
+  ${reduceLoop(name, w, `${w.load}_x(begin)`, 'width')}
+  if (chunks() > 1u) { ${w.store}_scratch(i, total); } else { ${w.store}_y(i, total); }`,
+      { declarations },
+    ),
+  );
+  const joined = byWidth(aligned, w =>
+    lanePass(
+      target,
+      p => (chunks(p) > 1 ? outputs(p) / w.size : 0),
+      `params.outer * params.inner / ${w.size}u`,
+      `let width = params.inner / ${w.size}u;
+  let begin = i / width * chunks() * width + i % width;
+  let end = begin + chunks() * width;
+  ${reduceLoop(name, w, `${w.load}_scratch(begin)`, 'width', 'scratch')}
+  ${w.store}_y(i, total);`,
+      { declarations },
+    ),
+  );
+  return [...parts, ...joined].map(pass => ({ ...pass, scratch }));
 }

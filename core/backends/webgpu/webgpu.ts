@@ -240,8 +240,7 @@ export class WebGpuBackend implements Backend {
 
   /** The operands, and behind them the launch's scratch buffer if a pass wants one. */
   #withScratch(program: Program, operands: readonly Operand[], params: Readonly<Record<string, number>>) {
-    const length = Math.max(...program.passes.map(pass => pass.scratch(params)));
-    if (length === 0) return operands;
+    const length = Math.max(4, ...program.passes.map(pass => pass.scratch(params))); // bound even where it is not used
     const allocation = new WebGpuAllocation(this.#scratch.next(4 * length));
     return [...operands, { allocation, dtype: 'f32', byteOffset: 0, length } as const];
   }
