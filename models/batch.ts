@@ -6,9 +6,10 @@
  */
 import { SequenceTable } from '../core/index.js';
 import type { HostArray, Tensor } from '../core/index.js';
-import { patchCount } from './config.js';
+import { patchCount, patchesPerSide } from './config.js';
 import type { ModelConfig } from './config.js';
-import { GRID_SIDE, IMG } from './vocabulary.js';
+import { colOfSlot, firstPatchPlace, ownSlot, rowOfSlot, sideFor, slotOf } from './slots.js';
+import { cellOf, GRID_SIDE, IMG, sizeOf } from './vocabulary.js';
 
 /** One prompt and response to pack, as token ids; see the fields for images and slots. */
 export interface Sequence {
@@ -41,8 +42,9 @@ export interface Batch {
   readonly positions: Int32Array;
   /** Row of the image features that belongs here, -1 for other tokens: (R). */
   readonly imageRows: Int32Array;
-  /** Cell that the row stands for by its place, -1 for none: (R); undefined if no row has one. */
-  readonly slots: Int32Array | undefined;
+  /** Places by row and by column, see slots.ts; -1 for none: (R) each; undefined if no row has one. */
+  readonly slotRows: Int32Array | undefined;
+  readonly slotCols: Int32Array | undefined;
   /** Rows whose logits are wanted, all response rows: (N). */
   readonly outputs: Int32Array;
   /** Images that the sequences with IMG tokens show, in their order. */
@@ -50,20 +52,27 @@ export interface Batch {
 }
 
 /**
- * Packs sequences for a model of these sizes.
+ * Packs sequences for a model of these sizes. With coordinates, a board has the side that the prompt's first size token
+ * says, or in responses the first token after BOS; and cells in prompts and image patches have a place too.
  * @throws Error if a prompt or response is longer than its position table, an image has another number of patches, or a
  *   token or slot is none
  */
 export function packBatch(sequences: readonly Sequence[], config: ModelConfig): Batch {
   const { promptPositions, responsePositions, vocabulary } = config;
   const patches = patchCount(config);
+  const perSide = patchesPerSide(config);
   const table = new SequenceTable(
     sequences.map(({ prompt, response }) => ({ length: prompt.length + response.length, prefix: prompt.length })),
   );
   const tokens = new Int32Array(table.rows);
   const positions = new Int32Array(table.rows);
   const imageRows = new Int32Array(table.rows).fill(-1);
-  const slots = new Int32Array(table.rows).fill(-1);
+  const slotRows = new Int32Array(table.rows).fill(-1);
+  const slotCols = new Int32Array(table.rows).fill(-1);
+  const stand = (row: number, slot: number) => {
+    slotRows[row] = rowOfSlot(slot);
+    slotCols[row] = colOfSlot(slot);
+  };
   const outputs: number[] = [];
   let imageRow = 0;
   sequences.forEach(({ prompt, response, promptSlots, responseSlots }, s) => {
@@ -80,28 +89,40 @@ export function packBatch(sequences: readonly Sequence[], config: ModelConfig): 
       requireIds(`sequence ${s}, ${name}`, ids, -1, GRID_SIDE ** 2);
     let row = table.starts[s]!;
     const firstImageRow = imageRow;
+    const promptSide = sideFor(config, prompt.find(token => sizeOf(token) > 0) ?? -1);
     prompt.forEach((token, i) => {
       tokens[row] = token;
       positions[row] = i;
-      slots[row] = promptSlots?.[i] ?? -1;
-      if (token === IMG) imageRows[row] = imageRow++;
+      const described = promptSlots?.[i] ?? -1;
+      stand(row, described < 0 ? ownSlot(cellOf(token), promptSide) : slotOf(described, promptSide));
+      if (token === IMG) {
+        if (config.coordinates > 0) {
+          const patch = imageRow - firstImageRow;
+          slotRows[row] = firstPatchPlace + Math.floor(patch / perSide);
+          slotCols[row] = firstPatchPlace + (patch % perSide);
+        }
+        imageRows[row] = imageRow++;
+      }
       row++;
     });
     if (imageRow !== firstImageRow && imageRow - firstImageRow !== patches)
       throw new Error(`sequence ${s} has ${imageRow - firstImageRow} image tokens; an image has ${patches} patches`);
+    const responseSide = sideFor(config, response[1] ?? -1);
     for (let i = 0; i < response.length; i++) {
       tokens[row] = response[i]!;
       positions[row] = promptPositions + i;
-      slots[row] = responseSlots?.[i] ?? -1;
+      stand(row, slotOf(responseSlots?.[i] ?? -1, responseSide));
       outputs.push(row++);
     }
   });
+  const slotted = slotRows.some(place => place >= 0);
   return {
     table,
     tokens,
     positions,
     imageRows,
-    slots: slots.some(slot => slot >= 0) ? slots : undefined,
+    slotRows: slotted ? slotRows : undefined,
+    slotCols: slotted ? slotCols : undefined,
     outputs: Int32Array.from(outputs),
     imageCount: imageRow / patches,
   };
@@ -136,7 +157,8 @@ export function padBatch(batch: Batch, width = bucketWidth): Batch {
     tokens: padded(batch.tokens, rows),
     positions: padded(batch.positions, rows),
     imageRows: padded(batch.imageRows, rows),
-    slots: batch.slots && padded(batch.slots, rows),
+    slotRows: batch.slotRows && padded(batch.slotRows, rows),
+    slotCols: batch.slotCols && padded(batch.slotCols, rows),
     outputs: padded(batch.outputs, bucketed(batch.outputs.length, width)),
   };
 }
@@ -155,7 +177,7 @@ export interface ModelInputs<T = Tensor> {
   readonly positions: T;
   /** Rows whose logits are wanted: (N). */
   readonly outputs: T;
-  /** Row and column of the cell that a row stands for by its place, -1 for none: (R) each. */
+  /** Places by row and by column, see slots.ts; -1 for none: (R) each. */
   readonly slotRows?: T;
   readonly slotCols?: T;
   /** Image features that belong into a row, -1 for none: (R). */
@@ -170,7 +192,7 @@ export interface ModelInputs<T = Tensor> {
  */
 export function modelInputs(batch: Batch, config: ModelConfig, patches?: HostArray): ModelInputs<HostArray> {
   requirePatches(batch, patches?.shape?.[0], config);
-  const { table, tokens, positions, outputs, slots, imageRows } = batch;
+  const { table, tokens, positions, outputs, slotRows, slotCols, imageRows } = batch;
   const indices = (values: Int32Array): HostArray => ({ values, dtype: 'i32' });
   return {
     table: table.toArray(),
@@ -178,15 +200,10 @@ export function modelInputs(batch: Batch, config: ModelConfig, patches?: HostArr
     tokens: indices(tokens),
     positions: indices(positions),
     outputs: indices(outputs),
-    ...(slots && { slotRows: indices(slots.map(rowOfSlot)), slotCols: indices(slots.map(colOfSlot)) }),
+    ...(slotRows && slotCols && { slotRows: indices(slotRows), slotCols: indices(slotCols) }),
     ...(patches && { imageRows: indices(imageRows), patches }),
   };
 }
-
-/** Row and column of the cell that a slot names, -1 for none. */
-export const rowOfSlot = (slot: number) => (slot < 0 ? -1 : Math.floor(slot / GRID_SIDE));
-/** The column 0..7 of the cell that a slot names, -1 for none; i32 in and out. */
-export const colOfSlot = (slot: number) => (slot < 0 ? -1 : slot % GRID_SIDE);
 
 /** @throws Error unless `given` patches are those of as many images as the batch shows */
 export function requirePatches({ imageCount }: Batch, given: number | undefined, config: ModelConfig): void {

@@ -15,6 +15,7 @@ import type { Tensor } from '../core/index.js';
 import { bytesPerElement } from '../kernels/index.js';
 import { packBatch, requirePatches } from './batch.js';
 import type { Sequence } from './batch.js';
+import { colOfSlot, rowOfSlot } from './slots.js';
 import type { VisionLanguageModel } from './vlm.js';
 
 /** Keys and values of every layer: (sequences * capacity, 2C) each, k in the first C columns. */
@@ -94,7 +95,7 @@ export function prefill(
 /**
  * Appends one token to every sequence of the cache.
  * @param tokens i32 (sequences), on the device
- * @param slots cells that the next tokens stand for by their place, see `Sequence`: (sequences)
+ * @param slots where the next tokens stand by their place, see slots.ts: (sequences)
  * @returns logits after it: (sequences, V)
  */
 export function decodeStep(model: VisionLanguageModel, tokens: Tensor, cache: Cache, slots?: Int32Array): Tensor {
@@ -113,7 +114,8 @@ export function decodeStep(model: VisionLanguageModel, tokens: Tensor, cache: Ca
       maxKeys: Math.max(...lengths) + 1,
     };
     const destination = model.indices(rows);
-    const x = model.embed({ tokens, positions, slots }); // (sequences, C)
+    const [slotRows, slotCols] = [slots?.map(rowOfSlot), slots?.map(colOfSlot)];
+    const x = model.embed({ tokens, positions, slotRows, slotCols }); // (sequences, C)
     const y = model.decode(x, (qkv, layer) => {
       writeCacheRows(cache.layers[layer]!, qkv, destination);
       return attentionOverCache(qkv, cache.layers[layer]!, sequences);

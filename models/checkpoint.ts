@@ -14,8 +14,11 @@ import { VisionLanguageModel } from './vlm.js';
 import type { ModelOptions } from './vlm.js';
 
 const format = 'mgsd-lite';
-/** Raised when a reader of the old version would misread the new one. Version 1 had no checksum and is still read. */
-const version = 2;
+/**
+ * Raised when a reader of the old version would misread the new one. Version 1 had no checksum, 2 no coordinates; both
+ * are still read, and 2 is written for models without coordinates.
+ */
+const version = 3;
 
 /** Further tensors of a training checkpoint begin with this. */
 const extraPrefix = 'optimizer.';
@@ -51,7 +54,8 @@ export function encodeCheckpoint({ config, parameters, optimizer, metadata }: Ch
   for (const { name, shape } of parameterSpecs(config))
     tensors.set(name, { dtype: 'F32', shape, data: parameters.get(name)! });
   for (const [name, data] of optimizer) tensors.set(extraPrefix + name, { dtype: 'F32', shape: [data.length], data });
-  const described = { ...metadata, format, version: String(version), config: JSON.stringify(config) };
+  const written = config.coordinates > 0 ? version : 2;
+  const described = { ...metadata, format, version: String(written), config: JSON.stringify(config) };
   const sum = checksum(tensors, described);
   if (sum === undefined) throw new Error('checkpoints are written in Node: a browser has no synchronous SHA-256');
   return encodeSafetensors(tensors, { ...described, sha256: sum });
@@ -152,7 +156,9 @@ function readConfig(text: string): ModelConfig {
     throw new CheckpointError('damaged', 'The model config in the checkpoint is not JSON.');
   }
   const record = (raw ?? {}) as Record<string, unknown>;
-  const sizes = Object.keys(modelPresets.tiny).map(name => [name, record[name]] as const);
+  const names = Object.keys(modelPresets.tiny) as (keyof ModelConfig)[];
+  // files from before there were coordinates have none
+  const sizes = names.map(name => [name, name === 'coordinates' ? (record[name] ?? 0) : record[name]] as const);
   try {
     return validateModelConfig(Object.fromEntries(sizes) as unknown as ModelConfig);
   } catch (error) {

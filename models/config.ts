@@ -17,6 +17,11 @@ export interface ModelConfig {
   /** Positions there are for prompt tokens (image patches included) and for response tokens, counted separately. */
   readonly promptPositions: number;
   readonly responsePositions: number;
+  /**
+   * Frequencies of the coordinates that image patches, cells in symbolic prompts and slots share (see slots.ts); 0 for
+   * a model without them.
+   */
+  readonly coordinates: number;
 }
 
 /** Hidden width of a feed-forward layer, in widths of the model (Vaswani et al. 2017, arXiv 1706.03762). */
@@ -59,6 +64,7 @@ function fromScale({ imageSize, headChannels, visionWidth, visionLayers, width, 
     heads: width / headChannels,
     promptPositions: 112,
     responsePositions: 160,
+    coordinates: 0,
   };
 }
 
@@ -86,8 +92,10 @@ export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
 /** @throws Error that names the first number that does not fit. */
 export function validateModelConfig(config: ModelConfig): ModelConfig {
   for (const [name, value] of Object.entries(config) as [keyof ModelConfig, number][])
-    if (!Number.isInteger(value) || value < 1)
-      throw new Error(`model config: ${name} must be a positive whole number, it is ${String(value)}`);
+    if (!Number.isInteger(value) || value < (name === 'coordinates' ? 0 : 1))
+      throw new Error(
+        `model config: ${name} must be a ${name === 'coordinates' ? '' : 'positive '}whole number, it is ${String(value)}`,
+      );
   const divides = (name: keyof ModelConfig, by: keyof ModelConfig) => {
     if (config[name] % config[by] !== 0)
       throw new Error(`model config: ${name} (${config[name]}) must be a multiple of ${by} (${config[by]})`);

@@ -15,7 +15,7 @@ export interface FusedStart {
   readonly sampling: Tensor;
   readonly done: Tensor;
   readonly tokens: Tensor;
-  /** i32 (sequences, steps): the cell that an input stands for by its place, -1 for none. */
+  /** i32 (sequences, steps): the slot of an input, -1 for none; see slots.ts. */
   readonly slots: Tensor | undefined;
 }
 
@@ -38,9 +38,11 @@ export class FusedSteps {
     this.#cache = cache;
     this.#prefixes = model.indices(cache.prefixes); // (B)
     this.#head = noGrad(() => contiguous(cast(transpose(model.tokenTable('head')), model.computeDType))); // (C, V)
-    const tables = [model.tokenTable('embedding'), p('embedding.row'), p('embedding.col'), p('position.response')];
     const x = model.device.empty([start.done.size, model.config.width], model.dtype, 'fused steps'); // (B, C)
-    this.#draw = { ...start, vectors: noGrad(() => concat(tables)), x };
+    const vectors = noGrad(() =>
+      concat([model.tokenTable('embedding'), p('position.response'), ...(start.slots ? [model.slotTable()] : [])]),
+    );
+    this.#draw = { ...start, vectors, positions: model.config.responsePositions, x };
     this.embed(0);
   }
 

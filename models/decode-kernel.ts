@@ -1,13 +1,16 @@
 /**
  * Decoding with the rollout kernel: several tokens of all sequences in one launch, in place of some forty launches per
- * token. It reads the parameters where they lie, so only the two tables over the vocabulary are made beforehand, once
- * per rollout.
+ * token. It reads the parameters where they lie, so only the tables of tokens and slots are made beforehand, once per
+ * rollout.
  */
-import { concat, noGrad, reshape, rollout } from '../core/index.js';
+import { concat, noGrad, rollout } from '../core/index.js';
 import type { RolloutShape, RolloutState, Tensor } from '../core/index.js';
 import { rolloutFits, rolloutLayerFields, rolloutModelFields, rolloutPlan } from '../kernels/index.js';
 import type { Cache } from './cache.js';
+import type { ModelConfig } from './config.js';
+import { sideFor, slotOf } from './slots.js';
 import type { VisionLanguageModel } from './vlm.js';
+import { MAXIMUM_SIZE } from './vocabulary.js';
 
 /** What the rollout kernel continues from: state after the first token of every response has been drawn. */
 export interface RolloutStart {
@@ -19,7 +22,7 @@ export interface RolloutStart {
   readonly slots: SlotLists;
 }
 
-/** Lists of slots by response position, and which of them holds: see `RolloutPlan`. */
+/** Lists of slots (see slots.ts) by response position, and which of them holds: see `RolloutPlan`. */
 export interface SlotLists {
   readonly lists: readonly ArrayLike<number>[];
   readonly listOf: Int32Array;
@@ -33,23 +36,26 @@ export interface SlotLists {
 export function collectSlots(
   responseSlots: ((sequence: number, firstToken: number) => ArrayLike<number> | undefined) | undefined,
   sequences: number,
-  vocabulary: number,
+  config: ModelConfig,
   length: number,
   firstTokens?: ArrayLike<number>,
 ): SlotLists {
   if (!responseSlots) return { lists: [], listOf: new Int32Array(0) };
+  const { vocabulary } = config;
   const listOf = new Int32Array(sequences * vocabulary).fill(-1);
   const lists: ArrayLike<number>[] = [];
-  const known = new Map<ArrayLike<number>, number>(); // one list often serves many sequences
+  // one list often serves many sequences, on boards of a side
+  const known = Array.from({ length: MAXIMUM_SIZE + 1 }, () => new Map<ArrayLike<number>, number>());
   for (let s = 0; s < sequences; s++)
     for (let token = 0; token < vocabulary; token++) {
       if (firstTokens && firstTokens[s] !== token) continue;
       const list = responseSlots(s, token);
       if (!list) continue;
-      let at = known.get(list);
+      const side = sideFor(config, token);
+      let at = known[side]!.get(list);
       if (at === undefined) {
-        at = lists.push(Int32Array.from({ length }, (_, t) => list[t] ?? -1)) - 1;
-        known.set(list, at);
+        at = lists.push(Int32Array.from({ length }, (_, t) => slotOf(list[t] ?? -1, side))) - 1;
+        known[side]!.set(list, at);
       }
       listOf[s * vocabulary + token] = at;
     }
@@ -70,7 +76,7 @@ export class RolloutSteps {
   readonly #shape: RolloutShape;
 
   constructor(model: VisionLanguageModel, { cache, slots, ...start }: RolloutStart) {
-    const { layers, width, heads, vocabulary } = model.config;
+    const { layers, width, heads } = model.config;
     const { capacity, layerStride } = cache;
     const range = (field: string) => model.parameters.ranges.get(`decoder.${field}`)!.offset;
     const offsets = [
@@ -78,12 +84,18 @@ export class RolloutSteps {
       ...rolloutModelFields.map(range),
     ];
     const plan = rolloutPlan({ offsets, prefixes: cache.prefixes, ...slots });
-    const tables = noGrad(() => concat([model.tokenTable('embedding'), model.tokenTable('head')])); // (2V, C)
+    const tables = noGrad(() =>
+      concat([
+        model.tokenTable('embedding'),
+        model.tokenTable('head'),
+        ...(slots.lists.length > 0 ? [model.slotTable()] : []),
+      ]),
+    ); // (2V + slots, C)
     this.#shape = { layers, width, heads, capacity, lists: slots.lists.length, layerStride };
     this.#state = {
       ...start,
       weights: model.parameters.flat,
-      tables: reshape(tables, [2, vocabulary, width]),
+      tables,
       plan: model.indices(plan),
       cache: cache.all!,
     };

@@ -8,6 +8,7 @@ import type { Cache } from './cache.js';
 import type { ModelConfig } from './config.js';
 import { canFuse, FusedSteps } from './decode-fused.js';
 import { canRollOut, collectSlots, RolloutSteps } from './decode-kernel.js';
+import { sideFor, slotOf } from './slots.js';
 import type { VisionLanguageModel } from './vlm.js';
 import { BOS, EOS, GRID_SIDE, IMG, PAD } from './vocabulary.js';
 
@@ -170,15 +171,19 @@ async function drawRest({ done }: State, columns: number, width: number, isAsync
   await ended;
 }
 
-/** The slots of each sequence by response position, once its first token is drawn. */
-async function slotsOf({ next }: State, { responseSlots }: GenerateOptions) {
-  return responseSlots && Array.from(await next.read(), (first, s) => responseSlots(s, first));
+/** The slots (see slots.ts) of each sequence by response position, once its first token is drawn. */
+async function slotsOf({ next }: State, config: ModelConfig, { responseSlots }: GenerateOptions) {
+  if (!responseSlots) return undefined;
+  return Array.from(await next.read(), (first, s) => {
+    const cells = responseSlots(s, first);
+    return cells && Int32Array.from(cells, cell => slotOf(cell, sideFor(config, first)));
+  });
 }
 
 /** How each path decodes; see `DecodePath`. */
 const decoders = {
   async steps(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<Decode> {
-    const slots = await slotsOf(state, options);
+    const slots = await slotsOf(state, model.config, options);
     const slotted = slots?.some(row => row !== undefined) ?? false;
     return (column, count) => {
       for (let at = column; at < column + count; at++)
@@ -191,7 +196,7 @@ const decoders = {
 
   async fused(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<Decode> {
     const { cache, control, sampling, done, tokens } = state;
-    const rows = await slotsOf(state, options);
+    const rows = await slotsOf(state, model.config, options);
     const table = rows?.flatMap(row => Array.from({ length: options.maxTokens }, (_, t) => row?.[t] ?? -1));
     const slots = table && model.device.tensor(table, tokens.shape, { dtype: 'i32' }); // (sequences, columns)
     const steps = new FusedSteps(model, { cache, control, sampling, done, tokens, slots });
@@ -206,7 +211,7 @@ const decoders = {
     // Where reading costs a round trip, lists go along for whatever the first tokens may be.
     const { asynchronous } = model.device.capabilities;
     const firstTokens = responseSlots && !asynchronous ? await next.read() : undefined;
-    const slots = collectSlots(responseSlots, done.size, model.config.vocabulary, maxTokens, firstTokens);
+    const slots = collectSlots(responseSlots, done.size, model.config, maxTokens, firstTokens);
     const rollout = new RolloutSteps(model, { cache, control, sampling, done, tokens, slots });
     return (column, count) => {
       rollout.run(column, count);

@@ -9,6 +9,7 @@ export * from './image.js';
 export * from './json.js';
 export * from './decode-kernel.js';
 export * from './safetensors.js';
+export * from './slots.js';
 export * from './specs.js';
 export * from './vlm.js';
 export * as vocabulary from './vocabulary.js';

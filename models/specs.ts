@@ -24,10 +24,12 @@ const embeddingScale = 0.1;
  */
 const patchPositionScale = 0.6;
 const projectorGain = 0.3;
+/** Standard deviation of what the coordinates of an axis add: beside token and position, neither drowned nor drowning. */
+const coordinateScale = 0.17;
 
 /** All parameters of a model, in the order of their tables and layers. */
 export function parameterSpecs(config: ModelConfig): ParameterSpec[] {
-  const { vocabulary, patchSize, visionWidth, visionLayers, width, layers } = config;
+  const { vocabulary, patchSize, visionWidth, visionLayers, width, layers, coordinates } = config;
   const patchPixels = 3 * patchSize * patchSize;
   return [
     ...linear('vision.patch', patchPixels, visionWidth, 'vision'),
@@ -46,6 +48,11 @@ export function parameterSpecs(config: ModelConfig): ParameterSpec[] {
     table('decoder.head.row', GRID_SIDE, width, 'decoder'),
     table('decoder.head.col', GRID_SIDE, width, 'decoder'),
     { name: 'decoder.head.bias', shape: [vocabulary], group: 'decoder.vector', init: { constant: 0 } },
+    // last, so that all others begin alike with and without them
+    ...(coordinates > 0 ? ['decoder.coordinate.row', 'decoder.coordinate.col'] : []).map(name =>
+      // a feature has mean square 1/2, and there are two per frequency
+      table(name, 2 * coordinates, width, 'decoder', coordinateScale / Math.sqrt(coordinates)),
+    ),
   ];
 }
 

@@ -21,10 +21,10 @@ import {
   transpose,
 } from '../core/index.js';
 import type { Device, DType, Tensor } from '../core/index.js';
-import { colOfSlot, rowOfSlot } from './batch.js';
 import type { ModelInputs } from './batch.js';
 import { patchCount, validateModelConfig } from './config.js';
 import type { ModelConfig } from './config.js';
+import { colOfSlot, coordinateFeatures, gridRows, rowOfSlot, slotCount } from './slots.js';
 import { matrixGroups, parameterSpecs } from './specs.js';
 import { transformerBlock } from './transformer.js';
 import type { Attend } from './transformer.js';
@@ -51,8 +51,8 @@ export type Precision = 'f32' | 'f16';
 export interface EmbeddedRows {
   readonly tokens: Tensor;
   readonly positions: Int32Array | Tensor;
-  /** Slots, or the rows and columns of their cells on the device. */
-  readonly slots?: Int32Array | { readonly rows: Tensor; readonly cols: Tensor } | undefined;
+  readonly slotRows?: Int32Array | Tensor | undefined;
+  readonly slotCols?: Int32Array | Tensor | undefined;
   readonly imageRows?: Int32Array | Tensor;
 }
 
@@ -66,6 +66,8 @@ export class VisionLanguageModel {
   /** Row and column of every token id, -1 for ids that are not cells: (V) each. */
   readonly #cellRow: Tensor;
   readonly #cellCol: Tensor;
+  /** With coordinates, of every place (see slots.ts): Fourier features (places, 2F), and its row of the grid (places). */
+  readonly #places: { readonly features: Tensor; readonly gridRows: Tensor } | undefined;
 
   /** All parameters are zero until `initialize` or a checkpoint fills them. */
   constructor(device: Device, config: ModelConfig, options: ModelOptions = {}) {
@@ -84,6 +86,16 @@ export class VisionLanguageModel {
     this.#cellCol = device.keep(
       device.tensor(cellCol.subarray(0, config.vocabulary), [config.vocabulary], { dtype: 'i32' }),
     );
+    const grid = gridRows(config);
+    this.#places =
+      config.coordinates > 0
+        ? {
+            features: device.keep(
+              device.tensor(coordinateFeatures(config), [grid.length, 2 * config.coordinates], { dtype }),
+            ),
+            gridRows: device.keep(this.indices(grid)),
+          }
+        : undefined;
   }
 
   get device(): Device {
@@ -137,11 +149,10 @@ export class VisionLanguageModel {
 
   /** Logits at the rows of packed sequences that want some, as a rule those of the responses: (N, V). */
   forward(inputs: ModelInputs): Tensor {
-    const { table, maxLength, outputs, slotRows, slotCols, patches } = inputs;
+    const { table, maxLength, outputs, patches } = inputs;
     const sequences = { heads: this.config.heads, table, maxLength };
     const images = patches && this.encodeImages(patches); // (B * P, C)
-    const slots = slotRows && slotCols && { rows: slotRows, cols: slotCols };
-    const x = this.embed({ ...inputs, slots }, images); // (R, C)
+    const x = this.embed(inputs, images); // (R, C)
     const y = this.decode(x, qkv => attention(qkv, sequences)); // (R, C)
     return this.logits(gatherRows(y, outputs)); // (N, V)
   }
@@ -150,16 +161,12 @@ export class VisionLanguageModel {
    * Sum of token, position, slot and image embeddings of rows: (R, C).
    * @param images (B * P, C), where rows have images
    */
-  embed({ tokens, positions, slots, imageRows }: EmbeddedRows, images?: Tensor): Tensor {
+  embed({ tokens, positions, slotRows, slotCols, imageRows }: EmbeddedRows, images?: Tensor): Tensor {
     const p = (name: string) => this.parameters.get(`decoder.${name}`);
     const positionTable = concat([p('position.prompt'), p('position.response')]); // (positions, C)
     const placed = gatherRows(positionTable, this.#onDevice(positions)); // (R, C)
     let x = add(gatherRows(this.tokenTable('embedding'), tokens), placed); // (R, C)
-    if (slots) {
-      const rows = slots instanceof Int32Array ? this.indices(slots.map(rowOfSlot)) : slots.rows; // (R)
-      const cols = slots instanceof Int32Array ? this.indices(slots.map(colOfSlot)) : slots.cols; // (R)
-      x = add(x, add(gatherRows(p('embedding.row'), rows), gatherRows(p('embedding.col'), cols))); // (R, C)
-    }
+    if (slotRows && slotCols) x = add(x, this.#slotVectors(this.#onDevice(slotRows), this.#onDevice(slotCols))); // (R, C)
     return images && imageRows ? add(x, gatherRows(images, this.#onDevice(imageRows))) : x; // (R, C)
   }
 
@@ -188,6 +195,24 @@ export class VisionLanguageModel {
     return add(vectors, add(rows, cols)); // (V, C)
   }
 
+  /** What each place adds by its row, or by its column: (places, C); without coordinates those of the grid alone. */
+  axisTable(axis: 'row' | 'col'): Tensor {
+    const p = (name: string) => this.parameters.get(`decoder.${name}.${axis}`);
+    if (!this.#places) return p('embedding'); // (8, C)
+    const { features, gridRows } = this.#places;
+    return add(gatherRows(p('embedding'), gridRows), matmul(features, p('coordinate'))); // (places, C)
+  }
+
+  #slotVectors(rows: Tensor, cols: Tensor): Tensor {
+    return add(gatherRows(this.axisTable('row'), rows), gatherRows(this.axisTable('col'), cols)); // (n, C)
+  }
+
+  /** The vectors of all slots that cells described by place may have: (slotCount, C). */
+  slotTable(): Tensor {
+    const slots = Int32Array.from({ length: slotCount(this.config) }, (_, slot) => slot);
+    return this.#slotVectors(this.indices(slots.map(rowOfSlot)), this.indices(slots.map(colOfSlot)));
+  }
+
   #onDevice(indices: Int32Array | Tensor): Tensor {
     return indices instanceof Int32Array ? this.indices(indices) : indices;
   }
@@ -200,6 +225,6 @@ export class VisionLanguageModel {
   /** Frees the weights. */
   dispose(): void {
     this.parameters.dispose();
-    for (const tensor of [this.#cellRow, this.#cellCol]) this.device.free(tensor);
+    for (const tensor of [this.#cellRow, this.#cellCol, ...Object.values(this.#places ?? {})]) this.device.free(tensor);
   }
 }

@@ -20,6 +20,7 @@ export const miniatureModel: ModelConfig = {
   heads: 2,
   promptPositions: 16,
   responsePositions: 32,
+  coordinates: 0,
 };
 
 /** @param changes partial configurations, later ones win */

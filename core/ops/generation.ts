@@ -72,7 +72,7 @@ export function sampleTokens(state: SamplingState, column: number): void {
 export interface RolloutState {
   /** All parameters, flat. */
   readonly weights: Tensor;
-  /** Token vectors, then head vectors: (2, V, C). */
+  /** Vectors of tokens, of the head, and with `lists` of slots: (2 V + slots, C). */
   readonly tables: Tensor;
   /** f32 (1 + V): temperature, then the bias of every token. */
   readonly sampling: Tensor;
@@ -168,9 +168,11 @@ export interface DecodeDraw {
   readonly sampling: Tensor;
   /** i32 [5], see `controlFields` in kernels/random. */
   readonly control: Tensor;
-  /** Vectors of tokens, rows and columns of cells, response positions: see `decodeDrawKernel`. (rows, C) */
+  /** Vectors of tokens, response positions, and with `slots` of these: (rows, C). */
   readonly vectors: Tensor;
-  /** i32 (B, steps): the cell of every input, -1 for none. */
+  /** Response positions among them. */
+  readonly positions: number;
+  /** i32 (B, steps): the slot of every input, -1 for none. */
   readonly slots: Tensor | undefined;
   /** i32 (B); updated. */
   readonly done: Tensor;
@@ -182,10 +184,11 @@ export interface DecodeDraw {
 
 /** Draws tokens[:, column] from logits (B, V), or without logits leaves them as they are; then embeds them into x. */
 export function decodeDraw(state: DecodeDraw, column: number, logits?: Tensor): void {
-  const { control, slots, tokens, sampling, x } = state;
+  const { positions, ...tensors } = state;
+  const { control, slots, tokens, sampling, x } = tensors;
   const { rows, cols: stride } = rowsAndCols(tokens.shape);
-  const params = { rows, vocabulary: sampling.size - 1, width: sizeAt(x.shape, 1), column, stride };
+  const params = { rows, vocabulary: sampling.size - 1, width: sizeAt(x.shape, 1), column, stride, positions };
   const flags = { draw: logits ? 1 : 0, slotted: slots ? 1 : 0 };
-  const buffers = { ...state, logits: logits ?? state.vectors, slots: slots ?? control };
+  const buffers = { ...tensors, logits: logits ?? tensors.vectors, slots: slots ?? control };
   x.device.launch(decodeDrawKernel, buffers, { ...params, ...flags });
 }

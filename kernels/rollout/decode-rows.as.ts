@@ -8,13 +8,12 @@ export function normRows(x: usize, y: usize, rows: i32, cols: i32, gain: usize, 
   for (let row: i32 = 0; row < rows; row++) normRow(at(x, row * cols), at(y, row * cols), cols, gain, bias, eps, 0);
 }
 
-/** x = token + position, and the vectors of the row and column of cell `slot` unless that is negative. */
-export function embedRow(x: usize, token: usize, position: usize, slot: i32, rows: usize, cols: usize, width: i32): void {
-  const slotRow = at(rows, (slot >> 3) * width);
-  const slotCol = at(cols, (slot & 7) * width);
+/** x = token + position, and the vector of `slot` unless that is negative. */
+export function embedRow(x: usize, token: usize, position: usize, slot: i32, slots: usize, width: i32): void {
+  const vector = at(slots, slot * width);
   for (let j: i32 = 0; j < width; j += 4) {
     let sum = f32x4.add(v128.load(at(token, j)), v128.load(at(position, j)));
-    if (slot >= 0) sum = f32x4.add(sum, f32x4.add(v128.load(at(slotRow, j)), v128.load(at(slotCol, j))));
+    if (slot >= 0) sum = f32x4.add(sum, v128.load(at(vector, j)));
     v128.store(at(x, j), sum);
   }
 }

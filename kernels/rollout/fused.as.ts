@@ -100,6 +100,7 @@ class DrawArgs {
   x: usize;
   rows: i32;
   vocabulary: i32;
+  positions: i32;
   width: i32;
   column: i32;
   stride: i32;
@@ -127,9 +128,8 @@ export function decode_draw(args: DrawArgs, begin: i32, end: i32, scratch: usize
     if (t >= args.stride) continue;
     const slot = args.slotted ? load<i32>(at(args.slots, s * args.stride + t)) : -1;
     const token = at(args.vectors, load<i32>(place) * width);
-    const rows = at(args.vectors, vocabulary * width);
-    const cols = at(rows, 8 * width);
-    const position = at(cols, (8 + t) * width);
-    embedRow(at(args.x, s * width), token, position, slot, rows, cols, width);
+    const positions = at(args.vectors, vocabulary * width);
+    const slots = at(positions, args.positions * width);
+    embedRow(at(args.x, s * width), token, at(positions, t * width), slot, slots, width);
   }
 }

@@ -15,11 +15,10 @@
  * 310 and 469 layer by layer (bench/results/rollout-wasm.json), 1099 and 1277 against 926 and 869 on a software adapter
  * (rollout-webgpu.json). It is meant for GPUs, and not measured on one yet.
  */
-import { ceilDivide, defineKernel, given, givenEach, reads, uniform, updates, writes } from '../kernel.js';
+import { ceilDivide, defineKernel, given, givenEach, reads, sizes, uniform, updates, writes } from '../kernel.js';
 import { drawToken, exampleControl } from '../random/random.js';
 import { decodeAttendWgsl, decodeDrawWgsl, decodeLinearWgsl } from './fused.wgsl.js';
 import { addRows, attendLast, linearRow, normRow } from './reference.js';
-import { slotColumns } from './rollout.js';
 
 export { fusedFits } from './fused.wgsl.js';
 
@@ -156,8 +155,8 @@ export const decodeDrawKernel = defineKernel({
   summary:
     'draw: tokens[s, column] and done[s] from logits (rows, vocabulary) as sample_tokens does; sampling: temperature, then the bias of ' +
     'every token. Then, unless column is the last of `stride`, x[s] = vector of tokens[s, column] + that of position t = column + 1 (+ ' +
-    'those of row and column of the cell slots[s, t], where slotted and not negative). vectors: tokens (vocabulary, width), rows and ' +
-    'columns of cells (8, width) each, then positions (stride or more, width). width must be a multiple of four',
+    'that of slots[s, t], where slotted and not negative). vectors: tokens (vocabulary, width), positions (positions, width), ' +
+    'then slots (any, width). width must be a multiple of four',
   buffers: {
     logits: reads.float,
     sampling: reads.wide,
@@ -168,10 +167,9 @@ export const decodeDrawKernel = defineKernel({
     tokens: updates.index,
     x: updates.float,
   },
-  params: { rows: 'u32', vocabulary: 'u32', width: 'u32', column: 'u32', stride: 'u32', draw: 'u32', slotted: 'u32' },
+  params: sizes('rows', 'vocabulary', 'positions', 'width', 'column', 'stride', 'draw', 'slotted'),
   reference({ logits, sampling, control, vectors, slots, done, tokens, x }, params) {
-    const { rows, vocabulary, width, column, stride, draw, slotted } = params;
-    const [slotRows, slotCols, positions] = [0, slotColumns, 2 * slotColumns].map(row => (vocabulary + row) * width);
+    const { rows, vocabulary, positions, width, column, stride, draw, slotted } = params;
     for (let s = 0; s < rows; s++) {
       if (draw) {
         const scores = Float64Array.from(sampling.subarray(1), (b, k) => logits[s * vocabulary + k]! + b);
@@ -185,12 +183,8 @@ export const decodeDrawKernel = defineKernel({
       const token = tokens[s * stride + column]!;
       const slot = slotted ? slots[s * stride + t]! : -1;
       for (let c = 0; c < width; c++) {
-        let sum = vectors[token * width + c]! + vectors[positions! + t * width + c]!;
-        if (slot >= 0) {
-          const [slotRow, slotCol] = [Math.floor(slot / slotColumns), slot % slotColumns];
-          sum += vectors[slotRows! + slotRow * width + c]! + vectors[slotCols! + slotCol * width + c]!;
-        }
-        x[s * width + c] = sum;
+        const sum = vectors[token * width + c]! + vectors[(vocabulary + t) * width + c]!;
+        x[s * width + c] = slot < 0 ? sum : sum + vectors[(vocabulary + positions + slot) * width + c]!;
       }
     }
   },
@@ -206,16 +200,27 @@ export const decodeDrawKernel = defineKernel({
     const width = 4 * draw.pick([1, 5, 32]);
     const column = draw.integer(0, 3);
     const stride = column + draw.pick([1, 2, 4]);
+    const positions = stride + draw.pick([0, 3]);
+    const slots = draw.pick([1, 64]);
     const size = rows * vocabulary;
     return {
-      params: { rows, vocabulary, width, column, stride, draw: draw.pick([0, 1]), slotted: draw.pick([0, 1]) },
+      params: {
+        rows,
+        vocabulary,
+        positions,
+        width,
+        column,
+        stride,
+        draw: draw.pick([0, 1]),
+        slotted: draw.pick([0, 1]),
+      },
       lengths: {
         logits: size,
         sampling: 1 + vocabulary,
         control: 5,
         slots: rows * stride,
         done: rows,
-        vectors: (vocabulary + 2 * slotColumns + stride) * width,
+        vectors: (vocabulary + positions + slots) * width,
         tokens: rows * stride,
         x: rows * width,
       },
@@ -227,7 +232,7 @@ export const decodeDrawKernel = defineKernel({
           ...Array.from({ length: vocabulary }, (_, k) => (k % 7 === 3 ? -1e30 : 0)),
         ]),
         control: exampleControl(draw, vocabulary),
-        slots: givenEach(rows * stride, i => ((i * 7) % 65) - 1),
+        slots: givenEach(rows * stride, i => ((i * 7) % (slots + 1)) - 1),
         done: givenEach(rows, () => draw.pick([0, 0, 1])),
         tokens: givenEach(rows * stride, i => (i * 11) % vocabulary),
       },

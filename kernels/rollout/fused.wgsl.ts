@@ -246,13 +246,11 @@ export function decodeDrawWgsl(target: WgslTarget): readonly WgslPass[] {
   let quads = params.width / 4u;
   var slot = -1;
   if (params.slotted != 0u) { slot = load_slots(row * params.stride + t); }
-  let position = params.vocabulary + 16u + t;
+  let position = params.vocabulary + t;
+  let vector = params.vocabulary + params.positions + u32(max(slot, 0));
   for (var c = first; c < quads; c += step) {
     var sum = load4_vectors(u32(token) * quads + c) + load4_vectors(position * quads + c);
-    if (slot >= 0) {
-      sum += load4_vectors((params.vocabulary + u32(slot / 8)) * quads + c);
-      sum += load4_vectors((params.vocabulary + 8u + u32(slot % 8)) * quads + c);
-    }
+    if (slot >= 0) { sum += load4_vectors(vector * quads + c); }
     store4_x(row * quads + c, sum);
   }`,
       { declarations: uniformAt },

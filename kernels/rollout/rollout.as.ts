@@ -31,10 +31,8 @@ class Model {
   bias: i32;
   headBias: i32;
   positions: i32;
-  slotRows: i32;
-  slotCols: i32;
 }
-const modelFields = 6;
+const modelFields = 4;
 
 /** Steps along k between two stores of a tile, as in kernels/matmul: sums are then the same, bit by bit. */
 const blockK = 512;
@@ -142,7 +140,7 @@ function linear(
   }
 }
 
-/** x = token + position (+ cell that the token stands for by its place) of the token before column t. */
+/** x = token + position (+ slot) of the token before column t. */
 function embed(args: RolloutArgs, model: Model, s: i32, t: i32, x: usize): void {
   const width = args.width;
   const token = load<i32>(at(args.tokens, s * args.stride + t - 1));
@@ -152,9 +150,8 @@ function embed(args: RolloutArgs, model: Model, s: i32, t: i32, x: usize): void 
     const list = load<i32>(at(listOf, s * args.vocabulary + load<i32>(at(args.tokens, s * args.stride))));
     if (list >= 0) slot = load<i32>(at(listOf, args.sequences * args.vocabulary + list * args.stride + t));
   }
-  const weights = args.weights;
-  const position = at(weights, model.positions + t * width);
-  embedRow(x, at(args.tables, token * width), position, slot, at(weights, model.slotRows), at(weights, model.slotCols), width);
+  const position = at(args.weights, model.positions + t * width);
+  embedRow(x, at(args.tables, token * width), position, slot, at(args.tables, 2 * args.vocabulary * width), width);
 }
 
 /**

@@ -35,22 +35,12 @@ export const rolloutLayerFields = [
 ] as const;
 
 /** Parameters beside the layers, likewise. */
-export const rolloutModelFields = [
-  'norm.gain',
-  'norm.bias',
-  'head.bias',
-  'position.response',
-  'embedding.row',
-  'embedding.col',
-] as const;
-
-/** Columns of a row of cells: a slot is 8 * row + col. */
-export const slotColumns = 8;
+export const rolloutModelFields = ['norm.gain', 'norm.bias', 'head.bias', 'position.response'] as const;
 
 /** Hidden width of the feed-forward layer, in widths. */
 const hiddenFactor = 4;
 
-/** Where the weights lie, and which cells tokens stand for. */
+/** Where the weights lie, and which slots tokens have. */
 export interface RolloutPlan {
   /** Offsets into `weights`: `rolloutLayerFields` of every layer, then `rolloutModelFields`. */
   readonly offsets: readonly number[];
@@ -86,8 +76,8 @@ export const rolloutKernel = defineKernel({
   summary:
     'Tokens of columns column..column + steps - 1 of every sequence whose done flag is not set: embeds tokens[s, column - 1], ' +
     'runs all layers against the cache (layers, sequences * capacity, 2 * width; keys first), whose row prefix + column it ' +
-    'writes, and draws from the logits as sample_tokens does. width / heads must be a multiple of four. tables: token ' +
-    'vectors, then head vectors, (2, vocabulary, width). sampling: temperature, then the bias of every token',
+    'writes, and draws from the logits as sample_tokens does. width / heads must be a multiple of four. tables: vectors ' +
+    'of tokens (vocabulary, width), of the head (vocabulary, width), and of slots (any, width). sampling: temperature, then the bias of every token',
   buffers: {
     weights: reads.float,
     tables: reads.float,
@@ -106,7 +96,7 @@ export const rolloutKernel = defineKernel({
   reference({ weights, tables, sampling, control, plan, cache, done, tokens }, params) {
     const { sequences, capacity, layers, width, heads, vocabulary, column, steps, stride, lists, layerStride } = params;
     const fields = rolloutLayerFields.length;
-    const [gain, bias, headBias, positions, slotRows, slotCols] = plan.subarray(layers * fields);
+    const [gain, bias, headBias, positions] = plan.subarray(layers * fields);
     const prefixes = layers * fields + rolloutModelFields.length;
     const listOf = prefixes + sequences;
     const slots = listOf + sequences * vocabulary;
@@ -123,9 +113,7 @@ export const rolloutKernel = defineKernel({
         const last = plan[prefixes + s]! + t; // row of this token in the sequence's part of the cache
         let x: Row = Float64Array.from({ length: width }, (_, c) => {
           const embedded = tables[token * width + c]! + weights[positions! + t * width + c]!;
-          if (slot < 0) return embedded;
-          const [slotRow, slotCol] = [Math.floor(slot / slotColumns), slot % slotColumns];
-          return embedded + weights[slotRows! + slotRow * width + c]! + weights[slotCols! + slotCol * width + c]!;
+          return slot < 0 ? embedded : embedded + tables[(2 * vocabulary + slot) * width + c]!;
         });
         for (let layer = 0; layer < layers; layer++) {
           const p = plan.subarray(layer * fields, (layer + 1) * fields);
@@ -189,6 +177,7 @@ function rolloutExample(draw: Draw) {
   const prefixes = Array.from({ length: sequences }, (_, s) => 1 + ((s * 5) % 9));
   const capacity = 9 + stride;
   const lists = draw.pick([0, 2]);
+  const slots = 65;
 
   let end = 0;
   const place = (length: number) => {
@@ -197,7 +186,6 @@ function rolloutExample(draw: Draw) {
     return offset;
   };
   const lengthOf = (field: string): number => {
-    if (field.startsWith('embedding')) return slotColumns * width;
     if (field === 'position.response') return stride * width;
     if (field === 'head.bias') return vocabulary;
     if (field === 'attention.out.weight') return width ** 2;
@@ -212,7 +200,9 @@ function rolloutExample(draw: Draw) {
   const plan = rolloutPlan({
     offsets,
     prefixes,
-    lists: Array.from({ length: lists }, (_, l) => Array.from({ length: stride }, (__, t) => ((t * 7 + l) % 65) - 1)),
+    lists: Array.from({ length: lists }, (_, l) =>
+      Array.from({ length: stride }, (__, t) => ((t * 7 + l) % (slots + 1)) - 1),
+    ),
     listOf: Array.from({ length: sequences * vocabulary }, (_, i) => (i % 3) - 1),
   });
   const layerStride = 64 * ceilDivide(sequences * capacity * 2 * width, 64);
@@ -235,7 +225,7 @@ function rolloutExample(draw: Draw) {
     },
     lengths: {
       weights: end,
-      tables: 2 * vocabulary * width,
+      tables: (2 * vocabulary + slots) * width,
       sampling: 1 + vocabulary,
       control: 5,
       plan: plan.length,

@@ -60,7 +60,7 @@ var<workgroup> shared_by_lane: array<vec4f, ${lanes}>;
 var<workgroup> running: array<u32, ${rows}>;
 var<workgroup> token_of: array<i32, ${rows}>;
 var<workgroup> last_of: array<u32, ${rows}>; // row of the present token in the sequence's part of the cache
-var<workgroup> vectors_of: array<vec3u, ${rows}>;
+var<workgroup> vectors_of: array<vec2u, ${rows}>; // of the present token and its slot in the tables
 var<workgroup> any_running: u32;
 
 ${uniformAt}
@@ -156,19 +156,17 @@ fn joined(value: vec4f, lane: u32, apart: u32, count: u32) -> vec4f {
   return sum;
 }
 
-// Where the vectors of a sequence's token lie, and those of the cell that it stands for by its place: equal where it
-// has none.
+// Where the vectors of a sequence's token and of its slot lie; 0 where it has no slot.
 fn find_vectors(t: u32, s: u32, r: u32) {
   let model = params.layers * 12u;
-  vectors_of[r] = vec3u(u32(token_of[r]) * params.width, 0u, 0u);
+  vectors_of[r] = vec2u(u32(token_of[r]) * params.width, 0u);
   if (params.lists == 0u) { return; }
-  let list_of = model + 6u + params.sequences;
+  let list_of = model + 4u + params.sequences;
   let list = load_plan(list_of + s * params.vocabulary + u32(load_tokens(s * params.stride)));
   if (list < 0) { return; }
   let slot = load_plan(list_of + params.sequences * params.vocabulary + u32(list) * params.stride + t);
   if (slot < 0) { return; }
-  vectors_of[r].y = plan_at(model + 4u) + u32(slot / 8) * params.width;
-  vectors_of[r].z = plan_at(model + 5u) + u32(slot % 8) * params.width;
+  vectors_of[r].y = (2u * params.vocabulary + u32(slot)) * params.width;
 }
 
 fn embed(t: u32, first_sequence: u32, lane: u32) {
@@ -179,8 +177,7 @@ fn embed(t: u32, first_sequence: u32, lane: u32) {
     var sum = vec4f(load_weights(positions + c));
     for (var r = 0u; r < row_count(first_sequence); r++) {
       let at = vectors_of[r];
-      let slot = load_weights(at.y + c) + load_weights(at.z + c);
-      sum[r] += load_tables(at.x + c) + select(0.0, slot, at.y != at.z);
+      sum[r] += load_tables(at.x + c) + select(0.0, load_tables(at.y + c), at.y > 0u);
     }
     values[x_at + c] = sum;
   }
@@ -319,7 +316,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let s = min(first_sequence + lane, params.sequences - 1u);
     running[lane] = select(0u, 1u, first_sequence + lane < params.sequences && load_done(s) == 0);
     token_of[lane] = load_tokens(s * params.stride + params.column - 1u);
-    last_of[lane] = plan_at(params.layers * 12u + 6u + s) + params.column;
+    last_of[lane] = plan_at(params.layers * 12u + 4u + s) + params.column;
   }
   for (var t = params.column; t < params.column + params.steps; t++) {
     workgroupBarrier();

@@ -4,8 +4,9 @@
  */
 import { AdamW, Random, sizeOf } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
-import { modelPresets, noDecayGroups, parameterSpecs, VisionLanguageModel } from '../../models/index.js';
+import { noDecayGroups, parameterSpecs, VisionLanguageModel } from '../../models/index.js';
 import type { ModelConfig } from '../../models/index.js';
+import { modelConfigOf } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import { drawPuzzles, heldOutGroups, trainingGroups } from '../method/puzzles.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
@@ -54,8 +55,8 @@ export async function estimateRun(
 ): Promise<RunEstimate> {
   const small = smallPools(config);
   const groups = trainingGroups(small);
-  const { preset, precision, seed } = config;
-  const model = new VisionLanguageModel(device, modelPresets[preset], { precision }).initialize(seed);
+  const { precision, seed } = config;
+  const model = new VisionLanguageModel(device, modelConfigOf(config), { precision }).initialize(seed);
   const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
   const perResponse = await secondsPerPuzzle(probePool, count => generation(model, groups, count));
   const items = heldOutGroups(small).length * config.evaluation.puzzles;

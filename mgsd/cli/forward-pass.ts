@@ -55,7 +55,8 @@ export async function recordForwardPass(
     ['image_rows', i32(batch.imageRows)], // (R)
     ['lengths', i32(Int32Array.from(batch.table.spans, ({ length }) => length))], // (S)
     ['prefixes', i32(Int32Array.from(batch.table.spans, ({ prefix }) => prefix))], // (S)
-    ['slots', i32(batch.slots ?? new Int32Array(batch.tokens.length).fill(-1))], // (R)
+    ['slot_rows', i32(batch.slotRows ?? new Int32Array(batch.tokens.length).fill(-1))], // (R)
+    ['slot_cols', i32(batch.slotCols ?? new Int32Array(batch.tokens.length).fill(-1))], // (R)
     ['outputs', i32(batch.outputs)], // (N)
     [
       'logits',
@@ -69,7 +70,7 @@ export async function recordForwardPass(
       device: model.device.capabilities.backend,
       about:
         'sequences packed one after another: lengths rows each, of which the first prefixes are the prompt; positions index prompt, then response positions; ' +
-        'image_rows is the row of the flattened patch features (images in order) or -1; slots is the cell (8 * row + column) that a row stands for by its place, or -1; logits are those of the rows in outputs',
+        'image_rows is the row of the flattened patch features (images in order) or -1; slot_rows and slot_cols are the places on a board or image, as in models/slots.ts, or -1; logits are those of the rows in outputs',
     },
   ];
 }

@@ -1,6 +1,6 @@
 /** `mgsd-lite train`: the stages of the method, an evaluation after each, and what they did. */
 import type { Device } from '../../core/index.js';
-import { modelPresets } from '../../models/index.js';
+import { modelConfigOf } from '../method/config.js';
 import { heldOutGroups } from '../method/puzzles.js';
 import { stageSentences } from '../evaluation/summary.js';
 import { explainNaN } from '../runs/explain-nan.js';
@@ -92,7 +92,7 @@ export const trainCommand = defineCommand({
 });
 
 async function showCost({ choice: { config, stages, folder }, device, reporter }: Training): Promise<void> {
-  const count = (part: string) => parameterCount(modelPresets[config.preset], part);
+  const count = (part: string) => parameterCount(modelConfigOf(config), part);
   const parameters = { total: count(''), vision: count('vision.'), decoder: count('decoder.') };
   const estimate = await estimateRun(config, stages, device);
   reporter.say('dry-run', { config, folder, parameters, estimate }, () => {

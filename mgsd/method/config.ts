@@ -1,7 +1,7 @@
 /** The configuration of a run: everything that decides its result, checked, and stored in the run's folder. */
 import { z } from 'zod';
-import { modelPresets } from '../../models/index.js';
-import type { PresetName } from '../../models/index.js';
+import { modelPresets, validateModelConfig } from '../../models/index.js';
+import type { ModelConfig, PresetName } from '../../models/index.js';
 import { noGate, presets } from './presets.js';
 import { distillationSwitches, senselessSettings, withoutRetired } from './variants/switches.js';
 import { WORLD_NAMES } from '../worlds/registry.js';
@@ -73,6 +73,23 @@ const noiseSchema = z.strictObject({
   detourSteps: probability.describe('Share of random steps in such a sample'),
 });
 
+const modelSchema = z
+  .strictObject({
+    coordinates: z
+      .int()
+      .min(0)
+      .max(32)
+      .describe('Frequencies of the coordinates that patches, cells in prompts and slots share; 0: none'),
+    width: count,
+    layers: count,
+    heads: count,
+    visionWidth: count,
+    visionLayers: count,
+    visionHeads: count,
+  })
+  .partial()
+  .describe("Sizes of the model where they are not those of the preset's");
+
 /** The schema of a run's configuration; `mgsd-lite config schema` prints it for editors. */
 export const configSchema = z.strictObject({
   preset: z.enum(Object.keys(modelPresets) as [PresetName, ...PresetName[]]),
@@ -85,6 +102,7 @@ export const configSchema = z.strictObject({
     .enum(['f32', 'f16'])
     .default('f32')
     .describe('f16: matrix products and activations in half precision, weights and sums in f32, with loss scaling'),
+  model: modelSchema.optional(),
   stages: z.array(stageName).min(1).optional().describe('Stages of the run; left out: stage0, stage1 and stage2'),
   tasks: z.array(taskSchema).min(1),
   optimizer: z.strictObject({
@@ -142,6 +160,16 @@ export type RunConfig = z.infer<typeof configSchema>;
 /** One world of a run: its board sizes and how many puzzles of each. */
 export type TaskConfig = RunConfig['tasks'][number];
 
+/** Sizes of a run's model: its preset's, and what the run changes. @throws Error that names what does not fit */
+export function modelConfigOf({ preset, model }: Pick<RunConfig, 'preset' | 'model'>): ModelConfig {
+  if (!model) return modelPresets[preset];
+  try {
+    return validateModelConfig({ ...modelPresets[preset], ...model } as ModelConfig);
+  } catch (error) {
+    throw new Error(`configuration: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}
+
 /**
  * Plain objects are merged key by key, and lists where `over` names places in them (`{ 0: ... }`); all else is
  * replaced.
@@ -187,6 +215,7 @@ export function resolveConfig(preset: PresetName, ...changes: readonly unknown[]
         );
   const lone = loneWorlds(result.data);
   if (lone.length > 0) throw new Error(`configuration: ${lone.join('; ')}`);
+  modelConfigOf(result.data);
   const senseless = senselessSettings(result.data);
   if (senseless.length > 0)
     throw new Error(`configuration: ${senseless.map(({ field, reason }) => `stage2.${field}: ${reason}`).join('; ')}`);

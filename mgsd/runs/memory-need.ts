@@ -6,8 +6,8 @@
 import { AdamW, Device, DryBackend } from '../../core/index.js';
 import type { Capabilities } from '../../core/index.js';
 import type { PresetName } from '../../models/index.js';
-import { modelPresets, noDecayGroups, VisionLanguageModel } from '../../models/index.js';
-import { presets } from '../method/config.js';
+import { noDecayGroups, VisionLanguageModel } from '../../models/index.js';
+import { modelConfigOf, presets } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import { evaluate } from '../evaluation/evaluate.js';
 import { trainingGroups } from '../method/puzzles.js';
@@ -55,7 +55,7 @@ async function needOf(
 ): Promise<MemoryNeed> {
   const backend = new DryBackend(capabilities);
   const device = new Device(backend);
-  const model = new VisionLanguageModel(device, modelPresets[config.preset], { precision: config.precision });
+  const model = new VisionLanguageModel(device, modelConfigOf(config), { precision: config.precision });
   const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
   const teacher =
     stage === 'stage2'

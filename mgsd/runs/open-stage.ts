@@ -1,6 +1,7 @@
 /** A stage with everything it needs, as its newest checkpoint left it or fresh: model, optimiser, teacher. */
 import { AdamW } from '../../core/index.js';
-import { loadModel, modelPresets, noDecayGroups, VisionLanguageModel } from '../../models/index.js';
+import { loadModel, noDecayGroups, VisionLanguageModel } from '../../models/index.js';
+import { modelConfigOf } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import { checkPuzzles, part } from '../method/puzzles.js';
 import type { PuzzleGroup, RunPuzzles } from '../method/puzzles.js';
@@ -82,7 +83,7 @@ async function startingModel(
   const before = stageBefore(name);
   const { precision } = config;
   if (before) return await loadModel(device, finalCheckpoint(folder, before, config), { precision });
-  return new VisionLanguageModel(device, model ?? modelPresets[config.preset], { precision }).initialize(config.seed);
+  return new VisionLanguageModel(device, model ?? modelConfigOf(config), { precision }).initialize(config.seed);
 }
 
 /** The training puzzles of a stage, checked against the model and the held-out ones. */

@@ -15,7 +15,15 @@ import type { SafeTensor, VisionLanguageModel } from '../../models/index.js';
 import { pretrainedPath } from '../../mgsd/runs/package.js';
 import { cpu } from '../core/devices.js';
 import { independentLogits } from './independent.js';
-import { fullLogits, largestDifference, miniature, raggedExamples, randomModel } from './miniature.js';
+import {
+  coordinated,
+  fullLogits,
+  largestDifference,
+  miniature,
+  raggedExamples,
+  randomModel,
+  slottedExamples,
+} from './miniature.js';
 
 const devices: Device[] = [];
 afterAll(async () => {
@@ -55,6 +63,20 @@ describe('a checkpoint', () => {
     expect(tensors.size).toBe(2 + 1 + 2 * 12 + 2 + 2 + 3 + 2 + 2 * 12 + 2 + 4);
   });
 
+  it('says that it has coordinates, which an older program would overlook, and needs not say that it has none', async () => {
+    const written = await fileOf(randomModel(cpu, 1, {}, coordinated));
+    const { metadata, tensors } = decodeSafetensors(written);
+    expect(metadata['version']).toBe('3');
+    expect(decodeCheckpoint(written).config).toEqual(coordinated);
+    expect(tensors.get('decoder.coordinate.col')?.shape).toEqual([6, 8]);
+    const plain = decodeSafetensors(await fileOf(randomModel(cpu)));
+    expect(plain.metadata['version']).toBe('2');
+    const { coordinates, ...config } = miniature;
+    expect(coordinates).toBe(0);
+    const older = { ...plain.metadata, version: '1', config: JSON.stringify(config) };
+    expect(decodeCheckpoint(encodeSafetensors(plain.tensors, older)).config).toEqual(miniature);
+  });
+
   it('is refused in one line that says why', async () => {
     const good = await fileOf(randomModel(cpu));
     const { metadata, tensors } = decodeSafetensors(good);
@@ -67,7 +89,7 @@ describe('a checkpoint', () => {
     };
     const cases: [Uint8Array, RegExp][] = [
       [encodeSafetensors(tensors, {}), /no checkpoint of mgsd-lite/],
-      [changed({ version: '3' }), /format version 3; this program knows 2: install a newer/],
+      [changed({ version: '4' }), /format version 4; this program knows 3: install a newer/],
       [changed({ version: 'x' }), /unknown format version "x"; .*load it with the mgsd-lite that wrote it/],
       [changed({ version: '0' }), /unknown format version "0"/],
       [changed({ config: JSON.stringify({ ...miniature, layers: 1e9 }) }), /more layers than there are tensors/],
@@ -81,6 +103,8 @@ describe('a checkpoint', () => {
         changed({ config: JSON.stringify({ ...miniature, width: undefined }) }),
         /width must be a positive whole number/,
       ],
+      [changed({ config: JSON.stringify({ ...miniature, coordinates: -1 }) }), /coordinates must be a whole number/],
+      [changed({ config: JSON.stringify(coordinated) }), /no tensor "decoder.coordinate.row"/],
       [withTensors(map => map.delete('decoder.norm.gain')), /no tensor "decoder.norm.gain"/],
       [
         withTensors(map => map.set('decoder.norm.gain', { dtype: 'F32', shape: [9], data: new Float32Array(9) })),
@@ -128,14 +152,19 @@ describe('the checksum of a checkpoint', () => {
 });
 
 describe('an independent program', () => {
-  it.each(['cpu', 'wasm'] as const)(
-    'computes the same logits from the file as %s, for symbols and images',
-    async name => {
+  it.each([
+    ['cpu', miniature],
+    ['wasm', miniature],
+    ['cpu', coordinated],
+    ['wasm', coordinated],
+  ] as const)(
+    'computes the same logits from the file as %s, for symbols and images, with a model of %o',
+    async (name, config) => {
       const device = name === 'cpu' ? cpu : await openDevice(name, { threads: 1 });
       if (device !== cpu) devices.push(device);
-      const file = await fileOf(randomModel(cpu, 3));
+      const file = await fileOf(randomModel(cpu, 3, {}, config));
       const model = await loadModel(device, decodeCheckpoint(file), { trainable: false });
-      const examples = raggedExamples(4);
+      const examples = [...raggedExamples(4), ...slottedExamples(5)];
       const logits = await fullLogits(model, examples);
       const independent = independentLogits(file, examples);
       expect(logits).toHaveLength(independent.length);
@@ -151,16 +180,16 @@ describe('an independent program', () => {
   );
 
   it('notices every part: no tensor of the file can change without the logits changing', async () => {
-    const model = randomModel(cpu, 3);
+    const model = randomModel(cpu, 3, {}, coordinated);
     const parameters = await model.parameters.save();
-    const examples = raggedExamples(4);
+    const examples = slottedExamples(4);
     const reference = independentLogits(await fileOf(model), examples).flat();
     for (const [name, values] of parameters) {
       const changed = values.map(value => value * 1.5 + 0.25);
       // a key's bias alone cancels
       if (name.endsWith('attention.qkv.bias')) changed.fill(values[0]! + 1, 0, changed.length / 3);
       const file = encodeCheckpoint({
-        config: miniature,
+        config: coordinated,
         parameters: new Map(parameters).set(name, changed),
         optimizer: new Map(),
         metadata: {},

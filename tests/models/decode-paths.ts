@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Device } from '../../core/index.js';
 import {
+  collectSlots,
   createCache,
   decodeStep,
   FusedSteps,
@@ -11,10 +12,10 @@ import {
   vocabulary,
 } from '../../models/index.js';
 import type { DecodePath, GenerateOptions, Precision, VisionLanguageModel } from '../../models/index.js';
-import { largestDifference, miniature, patchesOf, raggedExamples, randomModel } from './miniature.js';
+import { coordinated, largestDifference, miniature, patchesOf, randomModel, slottedExamples } from './miniature.js';
 import type { Example } from './miniature.js';
 
-const { BOS, EOS, PAD } = vocabulary;
+const { BOS, EOS, PAD, sizeOf, sizeToken } = vocabulary;
 const V = miniature.vocabulary;
 
 /** Responses to the prompts of examples. */
@@ -34,11 +35,12 @@ const responseSlots = (sequence: number, firstToken: number) =>
     ? undefined
     : Array.from({ length: 12 }, (_, t) => (t % 3 === 0 ? -1 : (5 * t + firstToken) % 64));
 
-/** A model that ends some sequences early. */
-async function endingModel(device: Device, precision: Precision): Promise<VisionLanguageModel> {
-  const model = randomModel(device, 11, { trainable: false, precision });
+/** A model that ends some sequences early, and often writes the size of a board. */
+async function endingModel(device: Device, precision: Precision, config = miniature): Promise<VisionLanguageModel> {
+  const model = randomModel(device, 11, { trainable: false, precision }, config);
   const bias = await model.parameters.get('decoder.head.bias').read();
-  await model.parameters.load(new Map([['decoder.head.bias', bias.map((b, id) => (id === EOS ? b + 1.2 : b))]]));
+  const added = (id: number) => (id === EOS ? 1.6 : sizeOf(id) > 0 ? 1 : 0);
+  await model.parameters.load(new Map([['decoder.head.bias', bias.map((b, id) => b + added(id))]]));
   return model;
 }
 
@@ -78,23 +80,27 @@ export function describeDecodePaths(title: string, open: () => Device): void {
       [1, 'without slots'],
       [0, 'with slots'],
       [1, 'with slots'],
+      [0, 'with slots and coordinates'],
+      [1, 'with slots and coordinates'],
     ] as const)('draw the same tokens at temperature %d %s', async (temperature, what) => {
-      const model = await endingModel(open(), 'f32');
-      const examples = raggedExamples(12, 20);
-      const options = { temperature, ...(what === 'with slots' && { responseSlots }) };
+      const slotted = what !== 'without slots';
+      const model = await endingModel(open(), 'f32', what.endsWith('coordinates') ? coordinated : miniature);
+      const examples = slottedExamples(12, 20);
+      const options = { temperature, ...(slotted && { responseSlots }) };
       const plain = await runPath(model, examples, 'steps', options);
       expect(await runPath(model, examples, 'rollout', options)).toEqual(plain);
       expect(await runPath(model, examples, 'fused', options)).toEqual(plain);
       const ended = plain.filter(response => response.includes(EOS)).length;
       expect(ended).toBeGreaterThan(0);
       expect(ended).toBeLessThan(plain.length);
-      if (what === 'with slots') expect(await run(model, examples, { maxTokens: 12, temperature })).not.toEqual(plain);
+      expect(plain.some(([first]) => sizeOf(first!) > 0)).toBe(true);
+      if (slotted) expect(await run(model, examples, { maxTokens: 12, temperature })).not.toEqual(plain);
       model.dispose();
     });
 
     it('draw the same tokens in f16, but where two are equally good', async () => {
-      const model = await endingModel(open(), 'f16');
-      const examples = raggedExamples(12, 20);
+      const model = await endingModel(open(), 'f16', coordinated);
+      const examples = slottedExamples(12, 20);
       const plain = await runPath(model, examples, 'steps', { temperature: 1, responseSlots });
       for (const path of ['rollout', 'fused'] as const) {
         const fast = await runPath(model, examples, path, { temperature: 1, responseSlots });
@@ -104,14 +110,22 @@ export function describeDecodePaths(title: string, open: () => Device): void {
       model.dispose();
     });
 
-    it.each(['f32', 'f16'] as const)('have the same logits, and leave the same cache, in %s', async precision => {
-      const model = randomModel(open(), 5, { trainable: false, precision });
-      const examples = raggedExamples(6, 5).map<Example>(example => ({ ...example, response: [BOS] }));
+    it.each([
+      ['f32', 0],
+      ['f16', 0],
+      ['f32', 3],
+      ['f16', 3],
+    ] as const)('have the same logits, and leave the same cache, in %s with %i coordinates', async (precision, n) => {
+      const model = randomModel(open(), 5, { trainable: false, precision }, { ...miniature, coordinates: n });
+      const examples = slottedExamples(6, 5).map<Example>(example => ({ ...example, response: [BOS] }));
       await model.device.scope(() => compareForced(model, examples, tolerance[precision]));
       model.dispose();
     });
   });
 }
+
+/** Cells of response inputs, with a gap. */
+const listed = [-1, 9, 12, -1, 35, 63];
 
 async function compareForced(model: VisionLanguageModel, examples: readonly Example[], limit: number): Promise<void> {
   const { device } = model;
@@ -130,13 +144,23 @@ async function compareForced(model: VisionLanguageModel, examples: readonly Exam
     done: device.zeros([count], { dtype: 'i32' }),
     tokens: device.tensor(responses, [count, steps + 1], { dtype: 'i32' }),
   });
-  const fused = new FusedSteps(model, { cache: caches.fused, ...start(), slots: undefined });
+  const { config } = model;
+  const first = Int32Array.from({ length: count }, (_, s) => sizeToken(2 + s));
+  first.forEach((token, s) => (responses[s * (steps + 1)] = token));
+  const slots = collectSlots(() => listed, count, config, steps + 1, first);
+  const bySequence = Array.from(first, (token, s) => slots.lists[slots.listOf[s * V + token]!]!);
+  const table = device.tensor(
+    bySequence.flatMap(list => Array.from(list)),
+    [count, steps + 1],
+    { dtype: 'i32' },
+  );
+  const fused = new FusedSteps(model, { cache: caches.fused, ...start(), slots: table });
   const rolled = start();
-  const slots = { lists: [], listOf: new Int32Array(0) };
   const rollout = new RolloutSteps(model, { cache: caches.rollout, ...rolled, slots });
   for (let column = 1; column <= steps; column++) {
     const before = Int32Array.from({ length: count }, (_, s) => responses[s * (steps + 1) + column - 1]!);
-    const plain = await decodeStep(model, model.indices(before), caches.steps).read();
+    const present = Int32Array.from(bySequence, list => list[column]!);
+    const plain = await decodeStep(model, model.indices(before), caches.steps, present).read();
     expect(largestDifference(await fused.logits(column).read(), plain)).toBeLessThan(limit);
     fused.embed(column);
     // one step at a time: what the kernel draws is replaced by the tokens that are compared

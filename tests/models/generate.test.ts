@@ -1,11 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDevice, Random } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
-import { createCache, decodeStep, prefill, VisionLanguageModel, vocabulary, modelInputs } from '../../models/index.js';
+import {
+  createCache,
+  decodeStep,
+  modelInputs,
+  prefill,
+  sideFor,
+  slotOf,
+  VisionLanguageModel,
+  vocabulary,
+} from '../../models/index.js';
 import { cpu } from '../core/devices.js';
 import { describeDecodePaths, run } from './decode-paths.js';
 import {
   argmax,
+  coordinated,
   fullLogits,
   largestDifference,
   miniature,
@@ -13,6 +23,7 @@ import {
   patchesOf,
   raggedExamples,
   randomModel,
+  slottedExamples,
 } from './miniature.js';
 import type { Example } from './miniature.js';
 
@@ -49,19 +60,29 @@ async function cachedLogits(
     note(await prefill(model, first, cache, patchesOf(model, examples)).read());
     for (let t = head; t < length; t++) {
       const tokens = model.indices(Int32Array.from(examples, ({ response }) => response[t]!));
-      note(await decodeStep(model, tokens, cache).read());
+      const slots = Int32Array.from(examples, ({ response, responseSlots }) =>
+        slotOf(responseSlots?.[t] ?? -1, sideFor(model.config, response[1]!)),
+      );
+      note(await decodeStep(model, tokens, cache, slots).read());
     }
     return out;
   });
 }
 
 describe.each(['cpu', 'wasm'] as const)('the key-value cache on %s', name => {
-  it('full pass = prefill + decode steps = token by token, for ragged batches with and without images', async () => {
-    const model = randomModel(deviceNamed(name), 5, { trainable: false });
+  it.each([
+    ['raggedExamples', miniature],
+    ['slottedExamples', coordinated],
+  ] as const)('full pass = prefill + decode steps = token by token, for %s and a model of %o', async (kind, config) => {
+    const model = randomModel(deviceNamed(name), 5, { trainable: false }, config);
     const length = 9;
-    const examples = raggedExamples(6, 6).map<Example>((example, s) => {
+    const examples = { raggedExamples, slottedExamples }[kind](6, 6).map<Example>((example, s) => {
       const random = new Random(s, 79);
-      return { ...example, response: [BOS, ...Array.from({ length: length - 1 }, () => 5 + random.integer(V - 5))] };
+      return {
+        ...example,
+        ...(kind === 'slottedExamples' && { responseSlots: [-1, -1, 9, 63, -1, 0, 35, 1, 8] }),
+        response: [BOS, 22 + s, ...Array.from({ length: length - 2 }, () => 5 + random.integer(V - 5))],
+      };
     });
     expect(new Set(examples.map(({ prompt }) => prompt.length)).size).toBeGreaterThan(3);
     const full = await fullLogits(model, examples); // (sequences * length, V)

@@ -8,6 +8,9 @@ export interface IndependentSequence {
   readonly prompt: readonly number[];
   readonly response: readonly number[];
   readonly image?: Uint8Array;
+  /** The cell that a token describes by its place, -1 for none. */
+  readonly promptSlots?: ArrayLike<number>;
+  readonly responseSlots?: ArrayLike<number>;
 }
 
 type Matrix = number[][];
@@ -28,7 +31,7 @@ class File {
       new TextDecoder().decode(bytes.subarray(8, 8 + length)),
     ) as Record<string, never>;
     const { format, version, config } = metadata as unknown as Record<string, string>;
-    if (format !== 'mgsd-lite' || (version !== '1' && version !== '2'))
+    if (format !== 'mgsd-lite' || !['1', '2', '3'].includes(version!))
       throw new Error('not a checkpoint that models/README.md describes');
     this.config = JSON.parse(config!) as Record<string, number>;
     this.#header = tensors;
@@ -143,6 +146,31 @@ function tokenTable(file: File, name: string): Matrix {
   });
 }
 
+/** What coordinates add at (row, col) of a board with `side` rows; nothing where that is 0, or a model has none. */
+function coordinateVector(file: File, side: number, row: number, col: number): number[] {
+  const { width, coordinates = 0 } = file.config as { width: number; coordinates?: number };
+  let sum = new Array<number>(width).fill(0);
+  if (side === 0 || coordinates === 0) return sum;
+  for (const [axis, at] of Object.entries({ row, col })) {
+    const u = (at + 0.5) / side;
+    const weight = file.matrix(`decoder.coordinate.${axis}`, 2 * coordinates, width);
+    for (let j = 1; j <= coordinates; j++) {
+      const [cos, sin] = [Math.cos(j * Math.PI * u), Math.sin(j * Math.PI * u)];
+      sum = plus(
+        sum,
+        plus(
+          weight[j - 1]!.map(w => cos * w),
+          weight[coordinates + j - 1]!.map(w => sin * w),
+        ),
+      );
+    }
+  }
+  return sum;
+}
+
+/** Side of the board that a token states, 0 for none. */
+const sideOf = (token = 0) => (token >= 21 && token <= 27 ? token - 19 : 0);
+
 /** Logits after every response token of every sequence, from the bytes of a checkpoint: one row of V per token. */
 export function independentLogits(checkpoint: Uint8Array, sequences: readonly IndependentSequence[]): number[][] {
   const file = new File(checkpoint);
@@ -156,14 +184,35 @@ export function independentLogits(checkpoint: Uint8Array, sequences: readonly In
   const promptPosition = file.matrix('decoder.position.prompt', promptPositions, width);
   const responsePosition = file.matrix('decoder.position.response', responsePositions, width);
 
-  return sequences.flatMap(({ prompt, response, image }) => {
+  const slotRow = file.matrix('decoder.embedding.row', 8, width);
+  const slotCol = file.matrix('decoder.embedding.col', 8, width);
+  const at = (cell: number): [number, number] => [Math.floor(cell / 8), cell % 8];
+  const described = (vector: number[], cell: number, side: number): number[] => {
+    const [row, col] = at(cell);
+    return plus(plus(vector, plus(slotRow[row]!, slotCol[col]!)), coordinateVector(file, side, row, col));
+  };
+
+  return sequences.flatMap(({ prompt, response, image, promptSlots = [], responseSlots = [] }) => {
     const features = image ? imageFeatures(file, image) : [];
+    const perSide = Math.sqrt(features.length);
+    const promptSide = sideOf(prompt.find(token => sideOf(token) > 0));
+    const responseSide = sideOf(response[1]);
     let patch = 0;
     const promptRows = prompt.map((token, i) => {
       const row = plus(embedding[token]!, promptPosition[i]!);
-      return token === IMG ? plus(row, features[patch++]!) : row;
+      const slot = promptSlots[i] ?? -1;
+      if (token === IMG) {
+        const place = [Math.floor(patch / perSide), patch % perSide] as const;
+        return plus(plus(row, features[patch++]!), coordinateVector(file, perSide, ...place));
+      }
+      if (slot >= 0) return described(row, slot, promptSide);
+      return token >= 64 ? plus(row, coordinateVector(file, promptSide, ...at(token - 64))) : row;
     });
-    const responseRows = response.map((token, i) => plus(embedding[token]!, responsePosition[i]!));
+    const responseRows = response.map((token, i) => {
+      const row = plus(embedding[token]!, responsePosition[i]!);
+      const slot = responseSlots[i] ?? -1;
+      return slot >= 0 ? described(row, slot, responseSide) : row;
+    });
     let x = [...promptRows, ...responseRows];
     for (let layer = 0; layer < layers; layer++)
       x = block(file, `decoder.block.${layer}`, x, heads, (i, j) => j < prompt.length || j <= i);

@@ -12,7 +12,7 @@ import {
 } from '../../models/index.js';
 import type { Batch, ModelConfig, ModelOptions, Sequence, ModelInputs } from '../../models/index.js';
 
-const { BOS, IMG, MODE_PLAN, TASK_FROZENLAKE } = vocabulary;
+const { BOS, IMG, MODE_PLAN, sizeToken, TASK_FROZENLAKE } = vocabulary;
 
 /** About 7,000 parameters; wide enough for the prompts and responses of FrozenLake on 3x3 boards. */
 export const miniature: ModelConfig = {
@@ -27,11 +27,20 @@ export const miniature: ModelConfig = {
   heads: 2,
   promptPositions: 16,
   responsePositions: 32,
+  coordinates: 0,
 };
 
+/** The same with coordinates. */
+export const coordinated: ModelConfig = { ...miniature, coordinates: 3 };
+
 /** Weights that are large enough for every part to matter: fresh ones, with biases and gains moved off 0 and 1. */
-export function randomModel(device: Device, seed = 1, options: ModelOptions = {}): VisionLanguageModel {
-  const model = new VisionLanguageModel(device, miniature, options);
+export function randomModel(
+  device: Device,
+  seed = 1,
+  options: ModelOptions = {},
+  config = miniature,
+): VisionLanguageModel {
+  const model = new VisionLanguageModel(device, config, options);
   const random = new Random(seed, 77);
   const values = new Float64Array(model.parameters.flat.size);
   for (const { name, init } of model.parameters.specs) {
@@ -67,6 +76,19 @@ export function raggedExamples(seed: number, count = 5): Example[] {
   });
 }
 
+/** The same, on boards of different sides whose cells some tokens describe by their place. */
+export function slottedExamples(seed: number, count = 5): Example[] {
+  const random = new Random(seed, 80);
+  const slot = () => Math.max(-1, random.integer(90) - 26);
+  return raggedExamples(seed, count).map(({ prompt, response: [, ...rest], image }, s) => {
+    const shown = [...prompt.slice(0, 2), sizeToken(2 + (s % 7)), ...prompt.slice(2)];
+    const response = [BOS, sizeToken(2 + ((3 * s) % 7)), ...rest];
+    const promptSlots = shown.map(token => (token === IMG ? -1 : slot()));
+    const responseSlots = [-1, -1, ...rest.map(slot)];
+    return { prompt: shown, response, promptSlots, responseSlots, ...(image && { image }) };
+  });
+}
+
 export function pack(sequences: readonly Sequence[]): Batch {
   return packBatch(sequences, miniature);
 }
@@ -84,7 +106,7 @@ export function patchesOf(model: VisionLanguageModel, examples: readonly Example
 export function inputsOf(model: VisionLanguageModel, examples: readonly Example[]): ModelInputs<HostArray> {
   const images = examples.flatMap(({ image }) => (image ? [image] : []));
   const patches = images.length > 0 ? patchArray(images, model.config, model.dtype) : undefined;
-  return modelInputs(pack(examples), model.config, patches);
+  return modelInputs(packBatch(examples, model.config), model.config, patches);
 }
 
 /** Logits of a full pass at all response rows, on the host: (N, V). */

@@ -38,6 +38,7 @@ export const classModel: ModelConfig = {
   heads: 4,
   promptPositions: 32,
   responsePositions: 40,
+  coordinates: 0,
 };
 
 /** The configuration of a class training. @param changes on top, as in a config file */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { modelPresets } from '../../../models/index.js';
-import { parseOverride, presets, resolveConfig } from '../../../mgsd/method/config.js';
+import { modelConfigOf, parseOverride, presets, resolveConfig } from '../../../mgsd/method/config.js';
 import { maximumPromptLength, maximumResponseLength } from '../../../mgsd/method/response.js';
 import { createWorldByName } from '../../../mgsd/worlds/registry.js';
 
@@ -42,6 +42,12 @@ describe('resolveConfig', () => {
     expect(resolveConfig('tiny', { stage0: lake }, both).stage0.promptDropout).toEqual({ frozenlake: 0.1, maze: 0.3 });
   });
 
+  it("changes sizes of the preset's model, one by one", () => {
+    expect(modelConfigOf(resolveConfig('tiny'))).toBe(modelPresets.tiny);
+    const config = resolveConfig('tiny', parseOverride('model.coordinates=8'), { model: { layers: 2 } });
+    expect(modelConfigOf(config)).toEqual({ ...modelPresets.tiny, coordinates: 8, layers: 2 });
+  });
+
   it('replaces lists', () => {
     const tasks = [{ world: 'frozenlake', levels: [3], pool: { '3': 10 } }];
     expect(resolveConfig('tiny', { tasks }).tasks).toEqual(tasks);
@@ -49,6 +55,9 @@ describe('resolveConfig', () => {
 
   const broken: [unknown, RegExp][] = [
     [{ stage9: {} }, /stage9/],
+    [{ model: { coordinates: -1 } }, /model\.coordinates/],
+    [{ model: { depth: 3 } }, /model: .*depth/],
+    [{ model: { width: 72, heads: 5 } }, /width \(72\) must be a multiple of heads \(5\)/],
     [{ stage0: { stepz: 5 } }, /stage0: .*stepz/],
     [{ stage0: { steps: -1 } }, /stage0\.steps/],
     [{ stage0: { learningRate: '1e-3' } }, /stage0\.learningRate: .*number/],

@@ -1,11 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../../core/index.js';
-import { generate, patchCount, VisionLanguageModel } from '../../../models/index.js';
+import { coordinateFeatures, generate, patchCount, VisionLanguageModel } from '../../../models/index.js';
 import { cellIndexToken, MODE_PLAN, sizeToken, TASK_MAZE } from '../../../models/vocabulary.js';
 import type { Puzzle } from '../../../mgsd/method/puzzles.js';
-import { generationSlots, packExamples, patchTensor, promptOf, renderPuzzles } from '../../../mgsd/method/packing.js';
+import {
+  generationSlots,
+  packExamples,
+  packSequences,
+  patchTensor,
+  promptOf,
+  renderPuzzles,
+} from '../../../mgsd/method/packing.js';
 import { responseSlots, symbolicPrompt, symbolicPromptSlots } from '../../../mgsd/method/response.js';
-import { relabelledExample } from '../../../mgsd/method/targets.js';
+import { recapExample, relabelledExample } from '../../../mgsd/method/targets.js';
 import { createWorldByName } from '../../../mgsd/worlds/registry.js';
 import { cpu } from '../../core/devices.js';
 import { miniature } from '../../models/miniature.js';
@@ -30,8 +37,13 @@ describe('slots: the cells that tokens stand for by their place', () => {
     expect(symbolicPromptSlots(lake, lake.generate(random, 3))).toBeUndefined();
   });
 
-  it.each(['symbolic', 'image'] as const)('are the same in training and in generation (%s)', async mode => {
-    const config = { ...miniature, promptPositions: 64, responsePositions: 64 };
+  it.each([
+    ['symbolic', 0],
+    ['image', 0],
+    ['symbolic', 3],
+    ['image', 3],
+  ] as const)('are the same in training and in generation (%s, %i coordinates)', async (mode, coordinates) => {
+    const config = { ...miniature, promptPositions: 64, responsePositions: 64, coordinates };
     const model = new VisionLanguageModel(cpu, config).initialize(3);
     // the model must write sizes first, as a trained one does, for its later places to have meaning
     const bias = new Float64Array(config.vocabulary);
@@ -62,5 +74,44 @@ describe('slots: the cells that tokens stand for by their place', () => {
     expect(responses.flat().map((_, row) => argmax(row))).toEqual(responses.flat());
     expect(patchCount(config)).toBeGreaterThan(0);
     expect(await written({})).not.toEqual(responses); // slots do change what is computed
+  });
+});
+
+describe('coordinates', () => {
+  const config = { ...miniature, promptPositions: 64, responsePositions: 64, coordinates: 2 };
+  const features = coordinateFeatures(config);
+  /** What the rows of a packed sequence say of their height on the board, as u in (0, 1); undefined for none. */
+  const heights = (puzzle: Puzzle, input: 'symbolic' | 'image') => {
+    const { slotRows } = packSequences([recapExample(puzzle)], input, config);
+    // cos(pi u) is the first of 2 x 2 features; those of a place without a side are all zero
+    return Array.from(slotRows!, place =>
+      place < 0 || features[4 * place + 2] === 0 ? undefined : Math.acos(features[4 * place]!) / Math.PI,
+    );
+  };
+
+  it('are those of the middle of a cell, or of a patch, from 0 at the top to 1 at the bottom', () => {
+    const instance = lake.readRecap([sizeToken(5), cellIndexToken(0), cellIndexToken(36), cellIndexToken(10)]);
+    // task, mode, size, start (0,0), goal (4,4), hole (1,2); the response has none
+    const [task, mode, size, start, goal, hole, ...response] = heights({ world: lake, instance }, 'symbolic');
+    expect([task, mode, size]).toEqual([undefined, undefined, undefined]);
+    [0.1, 0.9, 0.3].forEach((u, i) => expect([start, goal, hole][i]).toBeCloseTo(u, 10));
+    expect(response.every(u => u === undefined)).toBe(true);
+    const seen = heights({ world: lake, instance }, 'image'); // 2 x 2 patches
+    [0.25, 0.25, 0.75, 0.75].forEach((u, i) => expect(seen[2 + i]).toBeCloseTo(u, 10));
+  });
+
+  it('of cells that a maze describes by their place are the same in the prompt and in the response', () => {
+    const prompt = heights(puzzles[0]!, 'symbolic');
+    const expected = [0, 1, 2].flatMap(row => new Array<number>(3).fill((row + 0.5) / 3));
+    expected.forEach((u, i) => {
+      expect(prompt[5 + i]).toBeCloseTo(u, 10);
+      expect(prompt[5 + 9 + 3 + i]).toBeCloseTo(u, 10); // BOS, size and start before it
+    });
+  });
+
+  it('are no part of a model without them: cells of a prompt have no slots then', () => {
+    const instance = lake.generate(random, 3);
+    const batch = packSequences([recapExample({ world: lake, instance })], 'symbolic', { ...config, coordinates: 0 });
+    expect(batch.slotRows).toBeUndefined();
   });
 });

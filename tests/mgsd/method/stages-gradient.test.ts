@@ -10,11 +10,11 @@ import { supervisedLoss } from '../../../mgsd/method/stages/supervision.js';
 import { planExample, recapExample } from '../../../mgsd/method/targets.js';
 import type { TrainingExample } from '../../../mgsd/method/packing.js';
 import { cpu } from '../../core/devices.js';
-import { randomModel } from '../../models/miniature.js';
+import { coordinated, randomModel } from '../../models/miniature.js';
 import { eagerDistillation, groups, miniatureConfig, recordRollouts } from '../miniature-run.js';
 
-const model = randomModel(cpu, 41, { dtype: 'f64' });
-const teacher = randomModel(cpu, 42, { dtype: 'f64', trainable: false });
+const model = randomModel(cpu, 41, { dtype: 'f64' }, coordinated);
+const teacher = randomModel(cpu, 42, { dtype: 'f64', trainable: false }, coordinated);
 const names = [...model.parameters.ranges.keys()];
 
 /**
