@@ -132,7 +132,12 @@ export const puzzleOptions = {
 export const checkpointStageOption = option('--stage <name>', "of a run: this stage's checkpoint", oneOf(stageNames));
 
 const styleOf = oneOf(RENDER_STYLES);
-export const styleOption = option('--style <name>', 'training, or one that no model trains on', styleOf, 'training');
+export const styleOption = option(
+  '--style <name>',
+  'training, held-out (a look that no model trains on), or random (another look for each puzzle)',
+  styleOf,
+  'training',
+);
 
 const rulesOf = oneOf(SCORINGS);
 export const scoringOption = option('--scoring <name>', "strict, or the published code's rules", rulesOf, 'strict');

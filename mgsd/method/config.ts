@@ -27,6 +27,13 @@ const mismatch = {
   mismatchWeight: z.number().min(0).default(0.5).describe('Weight of the loss of those samples, beside 1'),
 };
 
+/** Pictures in random looks among those of a stage. */
+const looks = probability
+  .default(0)
+  .describe(
+    'Share of pictures in a random look (other colours, sprites and lines), so that the student reads others too',
+  );
+
 const gateSchema = z
   .strictObject({
     recapExact: probability.describe(
@@ -137,6 +144,7 @@ export const configSchema = z.strictObject({
       .describe(
         'Samples that answer all perception questions (mode:perceive), per puzzle of a batch; and the weight of their loss',
       ),
+    looks,
     replay,
     ...mismatch,
     gate: gateSchema.default(noGate),
@@ -146,6 +154,7 @@ export const configSchema = z.strictObject({
     visionRate: rate,
     decoderRate: rate,
     prompts: count.describe('Different puzzles per board size'),
+    looks,
     replay,
     ...mismatch,
     ...distillationSwitches,

@@ -12,7 +12,7 @@ import type { HostArray, Tensor } from '../../core/index.js';
 import type { Puzzle } from './puzzles.js';
 import { imagePrompt, responseSlots, symbolicPrompt, symbolicPromptSlots } from './response.js';
 import type { Mode } from './response.js';
-import type { RenderStyle } from '../worlds/world.js';
+import type { RandomSource, RenderStyle } from '../worlds/world.js';
 
 /** One response to train on. Position t sees inputs 0..t and predicts token t after BOS. */
 export interface TrainingExample {
@@ -56,6 +56,21 @@ export function renderPuzzles(
   style: RenderStyle = 'training',
 ): Uint8Array[] {
   return puzzles.map(({ world, instance }) => world.render(instance, config.imageSize, style));
+}
+
+/**
+ * Pictures to train on, as `renderPuzzles` makes them: each in a random look of its own with probability `share`, else
+ * in the training style.
+ */
+export function trainingImages(
+  puzzles: readonly Puzzle[],
+  { imageSize }: ModelConfig,
+  share: number,
+  random: RandomSource,
+): Uint8Array[] {
+  return puzzles.map(({ world, instance }) =>
+    world.render(instance, imageSize, random.uniform() < share ? random.integer(2 ** 32) : 'training'),
+  );
 }
 
 /** Images as patches on the device: (images * P, patch pixels). */
@@ -137,16 +152,17 @@ export interface SupervisedInputs<T> {
   readonly weights: T;
 }
 
-/** Examples with their targets. @param average see `LossAverage` */
+/** Examples with their targets. @param average see `LossAverage` @param images see `packExamples` */
 export function packSupervised(
   examples: readonly TrainingExample[],
   input: InputMode,
   model: VisionLanguageModel,
   average: LossAverage,
+  images?: readonly Uint8Array[],
 ): SupervisedInputs<HostArray> {
   const { dtype } = model;
   const V = model.config.vocabulary;
-  const sequences = packExamples(examples, input, model);
+  const sequences = packExamples(examples, input, model, images);
   const rows = sequences.outputs.values.length; // N
   const targets = new Float32Array(rows * V);
   examples

@@ -35,6 +35,7 @@ export const streams = {
   rehearsal: { stage1: 126, stage2: 226 },
   questions: 27,
   mismatch: { stage1: 128, stage2: 228 },
+  looks: { stage1: 129, stage2: 229, questions: 329, direct: 429, mismatch: { stage1: 529, stage2: 629 } },
   shuffle: 30,
   bootstrap: 31,
 } as const;

@@ -10,6 +10,12 @@
 
 export type Colour = readonly [red: number, green: number, blue: number];
 
+/** Colours from hexadecimal digits, as in CSS: `hex('#ff8000')`. */
+export function hex<T extends readonly string[]>(...texts: T): { readonly [K in keyof T]: Colour } {
+  const byte = (text: string, at: number) => parseInt(text.slice(at, at + 2), 16);
+  return texts.map(text => [byte(text, 1), byte(text, 3), byte(text, 5)]) as { readonly [K in keyof T]: Colour };
+}
+
 /** A shape in the unit square of its cell, x to the right and y down; `opacity` 0..1, 1 if left out. */
 export type Shape = { readonly colour: Colour; readonly opacity?: number } & (
   | { readonly kind: 'ellipse'; readonly x: number; readonly y: number; readonly rx: number; readonly ry: number }

@@ -7,6 +7,7 @@
 
 import { BoardPainter, moved, type Placement, type Sprite, type SpriteSheet } from './canvas.js';
 import { crc32 } from './crc32.js';
+import { createLookRenderer, type Looks } from './looks.js';
 import { RENDER_STYLES, type RenderStyle, type WorldInstance } from './world.js';
 
 export interface Style<Name extends string> {
@@ -50,7 +51,8 @@ function withShiftedSprites<Name extends string>(
 /** How a world looks, and which sprites stand where. */
 interface Appearance<I extends WorldInstance, Name extends string> {
   readonly title: string;
-  readonly styles: Readonly<Record<RenderStyle, Style<Name>>>;
+  readonly styles: Readonly<Record<'training' | 'held-out', Style<Name>>>;
+  readonly looks: Looks<Name>;
   readonly placements: (instance: I) => readonly Placement<Name>[];
   readonly instanceKey: (instance: I) => string;
 }
@@ -62,13 +64,19 @@ interface Appearance<I extends WorldInstance, Name extends string> {
 export function createRenderer<I extends WorldInstance, Name extends string>({
   title,
   styles,
+  looks,
   placements,
   instanceKey,
 }: Appearance<I, Name>): (instance: I, pixels: number, style?: RenderStyle) => Uint8Array {
   const painters = new Map<string, BoardPainter<string>>();
+  const renderLook = createLookRenderer(looks, placements);
   return (instance, pixels, style = 'training') => {
-    if (!RENDER_STYLES.includes(style))
-      throw new RangeError(`${title} has no style '${style}': choose one of ${RENDER_STYLES.join(', ')}`);
+    if (typeof style === 'number' ? style >>> 0 !== style : !RENDER_STYLES.includes(style))
+      throw new RangeError(
+        `${title} has no style '${style}': choose one of ${RENDER_STYLES.join(', ')}, or a seed from 0 to ${2 ** 32 - 1}`,
+      );
+    if (typeof style === 'number') return renderLook(instance, pixels, style);
+    if (style === 'random') return renderLook(instance, pixels, crc32(instanceKey(instance)));
     const { versions, loose, sheet } = styles[style];
     const key = versions > 1 || loose.length > 0 ? instanceKey(instance) : '';
     const version = pick(key, versions);

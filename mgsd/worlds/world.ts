@@ -40,10 +40,13 @@ export type StepResult =
   /** The plan has failed. `next` is the unchanged state, from which the targets go on (see response.ts). */
   | { readonly verdict: 'fatal'; readonly next: PlanState; readonly reason: string };
 
-/** What an image can look like: as in training, or drawn differently to measure the shift. */
-export const RENDER_STYLES = ['training', 'held-out'] as const;
-/** One of `RENDER_STYLES`. */
-export type RenderStyle = (typeof RENDER_STYLES)[number];
+/**
+ * What an image can look like: always the same (`training`); drawn differently, as no model is trained on, to measure
+ * the shift (`held-out`); or in a random look that follows from the puzzle.
+ */
+export const RENDER_STYLES = ['training', 'held-out', 'random'] as const;
+/** One of `RENDER_STYLES`, or a random look by its seed, a whole number of 32 bits. */
+export type RenderStyle = (typeof RENDER_STYLES)[number] | number;
 
 /** What is in a cell, for drawing: a letter, `.` for free floor, and how to colour it. */
 export type CellMark = readonly [letter: string, kind: 'start' | 'goal' | 'obstacle' | 'floor'];

@@ -2,7 +2,7 @@
 import { Random } from '../../../core/index.js';
 import type { VisionLanguageModel } from '../../../models/index.js';
 import type { RunConfig } from '../config.js';
-import { renderPuzzles } from '../packing.js';
+import { trainingImages } from '../packing.js';
 import type { TrainingExample } from '../packing.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import type { Puzzle } from '../puzzles.js';
@@ -34,9 +34,9 @@ export async function rollOut(
   write: Writer,
   step: number,
 ): Promise<Rollout[]> {
-  const { batch, balance, maskAfterFatal } = config.stage2;
+  const { batch, balance, looks, maskAfterFatal } = config.stage2;
   const puzzles = drawPuzzles(groups, new Random(config.seed, streams.stage2, step), batch, balance);
-  const images = renderPuzzles(puzzles, student.config);
+  const images = trainingImages(puzzles, student.config, looks, new Random(config.seed, streams.looks.stage2, step));
   const responses = await write(puzzles, images, step);
   return puzzles.map((puzzle, i) => readRollout(puzzle, images[i]!, responses[i]!, maskAfterFatal));
 }

@@ -4,8 +4,9 @@
  * answers the perception questions, rehearses symbolic examples of stage 0, and plans behind pictures of other puzzles.
  */
 import { Random } from '../../../core/index.js';
-import { packSupervised } from '../packing.js';
+import { packSupervised, trainingImages } from '../packing.js';
 import { drawPuzzles, groupShares, streams } from '../puzzles.js';
+import type { Puzzle } from '../puzzles.js';
 import { questionExample, recapExample } from '../targets.js';
 import { plansBeside } from '../variants/rehearsal.js';
 import { gateOf } from './gate.js';
@@ -22,12 +23,16 @@ export function groundingStage(setting: StageSetting): Stage {
   const gate = gateOf(config);
   const updates = new Updates(setting);
 
+  const imagesOf = (puzzles: readonly Puzzle[], step: number, stream: number) =>
+    trainingImages(puzzles, student.config, stage1.looks, new Random(seed, stream, step));
+
   /** Answers to the perception questions of other puzzles; none unless asked for. */
   function answers(step: number, shares: readonly number[]): Auxiliary[] {
     const random = new Random(seed, streams.questions, step);
     const puzzles = drawPuzzles(groups, random, Math.round(questions * batch), balance, shares);
     if (puzzles.length === 0) return [];
-    const asked = packSupervised(puzzles.map(questionExample), 'image', student, lossAverage);
+    const images = imagesOf(puzzles, step, streams.looks.questions);
+    const asked = packSupervised(puzzles.map(questionExample), 'image', student, lossAverage, images);
     return [{ name: 'lossQuestions', batch: asked, weight: questions }];
   }
 
@@ -41,7 +46,8 @@ export function groundingStage(setting: StageSetting): Stage {
       const random = new Random(seed, streams.stage1, step);
       const shares = gate?.sharesAt(step, groups) ?? groupShares(groups);
       const puzzles = drawPuzzles(groups, random, batch, balance, shares);
-      const inputs = packSupervised(puzzles.map(recapExample), 'image', student, lossAverage);
+      const images = imagesOf(puzzles, step, streams.looks.stage1);
+      const inputs = packSupervised(puzzles.map(recapExample), 'image', student, lossAverage, images);
       const auxiliaries = [...answers(step, shares), ...plansBeside(setting, 'stage1', step)];
       const rates = gate ? gate.ratesAt(step) : ratesAt(stage1, step);
       const compute = (batch: Parameters<typeof supervisedLoss>[1]) => ({ loss: supervisedLoss(student, batch) });

@@ -3,7 +3,7 @@
  * recap and plan as targets, which MGSD never sees on an image. It may win; then the table says so.
  */
 import { Random } from '../../../core/index.js';
-import { packSupervised } from '../packing.js';
+import { packSupervised, trainingImages } from '../packing.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import { NO_NOISE, planExample } from '../targets.js';
 import { ratesAt } from '../stages/stage.js';
@@ -11,7 +11,7 @@ import type { Stage, StageSetting } from '../stages/stage.js';
 import { supervisedLoss } from '../stages/supervision.js';
 import { Updates } from '../stages/updates.js';
 
-/** As many updates and images as stages 1 and 2 together, with the learning rates of stage 1. */
+/** As many updates and images as stages 1 and 2 together, with the learning rates and looks of stage 1. */
 export function directStage(setting: StageSetting): Stage {
   const { config, student, groups } = setting;
   const { stage1, stage2 } = config;
@@ -26,7 +26,9 @@ export function directStage(setting: StageSetting): Stage {
       const random = new Random(config.seed, streams.direct, step);
       const puzzles = drawPuzzles(groups, random, batch, stage2.balance);
       const examples = puzzles.map(puzzle => planExample(puzzle, random, NO_NOISE));
-      const inputs = packSupervised(examples, 'image', student, lossAverage);
+      const looks = new Random(config.seed, streams.looks.direct, step);
+      const images = trainingImages(puzzles, student.config, stage1.looks, looks);
+      const inputs = packSupervised(examples, 'image', student, lossAverage, images);
       const rates = ratesAt({ ...stage1, steps }, step);
       return Promise.resolve(updates.step(rates, inputs, batch => ({ loss: supervisedLoss(student, batch) })));
     },

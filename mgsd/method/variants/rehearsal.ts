@@ -3,7 +3,7 @@
  * and behind pictures of other puzzles, so that an image in the prompt does not keep the planner from its recap.
  */
 import { Random } from '../../../core/index.js';
-import { packSupervised } from '../packing.js';
+import { packSupervised, trainingImages } from '../packing.js';
 import type { InputMode, TrainingExample } from '../packing.js';
 import { drawOther, drawPuzzles, streams } from '../puzzles.js';
 import { mismatchedExample, planExample } from '../targets.js';
@@ -32,14 +32,19 @@ export function mismatched({ config, groups }: StageSetting, stage: ImageStage, 
 
 /** Both, each with its weight in the loss. */
 export function plansBeside(setting: StageSetting, stage: ImageStage, step: number): Auxiliary[] {
-  const { replay, mismatchWeight } = setting.config[stage];
-  const pack = (examples: readonly TrainingExample[], input: InputMode) =>
-    packSupervised(examples, input, setting.student, setting.config.stage0.lossAverage);
+  const { config, student } = setting;
+  const { replay, mismatchWeight, looks } = config[stage];
+  const pack = (examples: readonly TrainingExample[], input: InputMode, images?: readonly Uint8Array[]) =>
+    packSupervised(examples, input, student, config.stage0.lossAverage, images);
   const symbolic = rehearsed(setting, stage, step);
   const pictured = mismatched(setting, stage, step);
   const auxiliaries: Auxiliary[] = [];
   if (symbolic.length > 0) auxiliaries.push({ name: 'lossReplay', batch: pack(symbolic, 'symbolic'), weight: replay });
-  if (pictured.length > 0)
-    auxiliaries.push({ name: 'lossMismatch', batch: pack(pictured, 'image'), weight: mismatchWeight });
+  if (pictured.length > 0) {
+    const shown = pictured.map(example => example.pictured ?? example.puzzle);
+    const random = new Random(config.seed, streams.looks.mismatch[stage], step);
+    const images = trainingImages(shown, student.config, looks, random);
+    auxiliaries.push({ name: 'lossMismatch', batch: pack(pictured, 'image', images), weight: mismatchWeight });
+  }
   return auxiliaries;
 }

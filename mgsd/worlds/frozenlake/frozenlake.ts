@@ -5,13 +5,14 @@ import { MOVES, checkSize, movesToward, smallestForm } from '../grid.js';
 import { createRenderer } from '../styles.js';
 import { createWorld, type World } from '../world.js';
 import { generateFrozenLake, holeLimit, parseFrozenLakeOptions } from './generator.js';
+import { LOOKS } from './looks.js';
 import { questions, readRecap, recap } from './recap.js';
 import { cellMark, mapRows, step, type FrozenLakeInstance } from './rules.js';
 import { STYLES, placements } from './sprites.js';
 
 const title = 'FrozenLake';
 const instanceKey = (instance: FrozenLakeInstance): string => `frozenlake:${mapRows(instance).join('/')}`;
-const render = createRenderer({ title, styles: STYLES, placements, instanceKey });
+const render = createRenderer({ title, styles: STYLES, looks: LOOKS, placements, instanceKey });
 
 /** FrozenLake with these generator options (see generator.ts); an Error lists wrong ones. */
 export function createFrozenLake(rawOptions?: unknown): World<FrozenLakeInstance> {

@@ -1,11 +1,11 @@
 /** How FrozenLake looks: ice, holes of dark water, an elf on a stool at the start, a wrapped gift at the goal. */
 
-import { box, ellipse, polygon, type Colour, type Placement, type SpriteSheet } from '../canvas.js';
+import { box, ellipse, hex, polygon, type Colour, type Placement, type SpriteSheet } from '../canvas.js';
 import { colOf, rowOf } from '../grid.js';
 import type { Style } from '../styles.js';
 import type { FrozenLakeInstance } from './rules.js';
 
-type FrozenLakeSprite = 'hole' | 'start' | 'goal';
+export type FrozenLakeSprite = 'hole' | 'start' | 'goal';
 
 export function placements({ start, goal, holes }: FrozenLakeInstance): Placement<FrozenLakeSprite>[] {
   const place = (cell: number, sprite: FrozenLakeSprite) => ({ row: rowOf(cell), col: colOf(cell), sprite });
@@ -80,25 +80,29 @@ const TRAINING_SHEET: SpriteSheet<FrozenLakeSprite> = {
   },
 };
 
+/** The colours of the held-out look by role, which no random look comes near (looks.ts). */
+export const HELD_OUT_COLOURS = {
+  ice: hex('#cedee2', '#e4e2ee'),
+  line: hex('#a6b2c4', '#c0cad6', '#f4f6fa'),
+  hole: hex('#10244a', '#7c98b2'),
+  start: hex('#349e54', '#54463c', '#788696'),
+  goal: hex('#be243e', '#fac45c', '#463c3c'),
+} satisfies Record<string, readonly Colour[]>;
+
 /** Snow with broad or faint seams, jagged holes, a green flag at the start, a red lantern at the goal. */
 function heldOutSheet(side: number, version: number): SpriteSheet<FrozenLakeSprite> {
-  const snows: readonly Colour[] = [
-    [206, 222, 226],
-    [228, 226, 238],
-  ];
+  const { ice, line, hole, start, goal } = HELD_OUT_COLOURS;
+  const [broadSeam, faintSeam, glint] = line;
+  const [depth, slope] = hole;
+  const [green, pole, shadow] = start;
+  const [red, glow, handle] = goal;
   const broad = version % 2 === 0;
   const seam = Math.max(broad ? 0.06 : 0.03, 1 / side);
-  const seamColour: Colour = broad ? [166, 178, 196] : [192, 202, 214];
-  const depth: Colour = [16, 36, 74];
-  const slope: Colour = [124, 152, 178];
-  const green: Colour = [52, 158, 84];
-  const red: Colour = [190, 36, 62];
-  const glow: Colour = [250, 196, 92];
   return {
     ground: [
-      box(0, 0, 1, 1, seamColour),
-      box(seam, seam, 1, 1, snows[version >> 1]!),
-      ellipse(0.3, 0.72, 0.07, 0.025, [244, 246, 250]),
+      box(0, 0, 1, 1, broad ? broadSeam : faintSeam),
+      box(seam, seam, 1, 1, ice[version >> 1]!),
+      ellipse(0.3, 0.72, 0.07, 0.025, glint),
     ],
     sprites: {
       hole: [
@@ -106,12 +110,12 @@ function heldOutSheet(side: number, version: number): SpriteSheet<FrozenLakeSpri
         polygon([0.2, 0.36, 0.46, 0.18, 0.72, 0.24, 0.84, 0.5, 0.74, 0.78, 0.42, 0.82, 0.18, 0.66], depth),
       ],
       start: [
-        box(0.26, 0.12, 0.34, 0.9, [84, 70, 60]),
+        box(0.26, 0.12, 0.34, 0.9, pole),
         polygon([0.34, 0.14, 0.86, 0.34, 0.34, 0.56], green),
-        ellipse(0.3, 0.88, 0.16, 0.05, [120, 134, 150]),
+        ellipse(0.3, 0.88, 0.16, 0.05, shadow),
       ],
       goal: [
-        box(0.46, 0.08, 0.54, 0.3, [70, 60, 60]),
+        box(0.46, 0.08, 0.54, 0.3, handle),
         ellipse(0.5, 0.56, 0.3, 0.34, red),
         ellipse(0.5, 0.56, 0.13, 0.18, glow),
       ],

@@ -6,6 +6,7 @@ import { DOWN, MOVES, RIGHT, cellAt, movesToward, smallestForm, type Action } fr
 import { createRenderer } from '../styles.js';
 import { createWorld, type World } from '../world.js';
 import { MAXIMUM_DRAWS, bucketOf, drawMaze } from './generator.js';
+import { LOOKS } from './looks.js';
 import { questions, readRecap, recap } from './recap.js';
 import { cellMark, isOpen, step, type MazeInstance } from './rules.js';
 import { STYLES, placements } from './sprites.js';
@@ -20,7 +21,7 @@ const layoutKey = (instance: MazeInstance): string => {
   const form = smallestForm(instance.size, (cell, moves) => open(cell, moves[RIGHT]) + open(cell, moves[DOWN]));
   return `maze:${instance.size}:${form}`;
 };
-const render = createRenderer({ title, styles: STYLES, placements, instanceKey });
+const render = createRenderer({ title, styles: STYLES, looks: LOOKS, placements, instanceKey });
 
 /** Maze with these generator options (see buckets.ts); an Error lists wrong ones. */
 export function createMaze(rawOptions?: unknown): World<MazeInstance> {

@@ -8,12 +8,12 @@
  * half.
  */
 
-import { box, ellipse, polygon, type Colour, type Placement, type Sprite, type SpriteSheet } from '../canvas.js';
+import { box, ellipse, hex, polygon, type Colour, type Placement, type Sprite, type SpriteSheet } from '../canvas.js';
 import { DOWN, LEFT, MOVES, RIGHT, UP, boardCells, colOf, rowOf, type Action } from '../grid.js';
 import type { Style } from '../styles.js';
 import { isOpen, type MazeInstance } from './rules.js';
 
-type MazeSprite = 'start' | 'target' | 'north' | 'south' | 'west' | 'east';
+export type MazeSprite = 'start' | 'target' | 'north' | 'south' | 'west' | 'east';
 
 const BRIDGES: readonly MazeSprite[] = ['west', 'south', 'east', 'north'];
 
@@ -77,27 +77,33 @@ const training: Style<MazeSprite> = {
   },
 };
 
+/** The colours of the held-out look by role, which no random look comes near (looks.ts). */
+export const HELD_OUT_COLOURS = {
+  wall: hex('#343a4a', '#463024'),
+  corridor: hex('#e8e0cc', '#dee6da'),
+  line: hex('#d6cbb2', '#dee6da'),
+  start: hex('#f0aa1e', '#6e5414'),
+  target: hex('#263c96', '#78a0eb'),
+} satisfies Record<string, readonly Colour[]>;
+
 /** Walls of dark stone or wood between sandy floors, narrower than in training; an amber diamond and a navy square. */
 const heldOut: Style<MazeSprite> = {
   versions: 4,
   loose: ['start', 'target'],
   sheet: (side, version) => {
+    const { start, target, ...palettes } = HELD_OUT_COLOURS;
+    const [amber, rim] = start;
+    const [navy, centre] = target;
     const wall = Math.max(2 / side, [0.14, 0.18][version % 2]!);
-    const palettes: readonly Colours[] = [
-      { wall: [52, 58, 74], corridor: [232, 224, 204], line: [214, 203, 178] },
-      { wall: [70, 48, 36], corridor: [222, 230, 218], line: [222, 230, 218] },
-    ];
+    const pick = (colours: readonly Colour[]) => colours[version >> 1]!;
     const reach = Math.min(0.3, (1 - wall) / 2 - 0.05);
-    const amber: Colour = [240, 170, 30];
-    const navy: Colour = [38, 60, 150];
-    const rim: Colour = [110, 84, 20];
     const diamond = (r: number): readonly number[] => [0.5, 0.5 - r, 0.5 + r, 0.5, 0.5, 0.5 + r, 0.5 - r, 0.5];
     const square = (r: number, colour: Colour) => box(0.5 - r, 0.5 - r, 0.5 + r, 0.5 + r, colour);
     return sheet(
       { wall, line: 0.05 },
-      palettes[version >> 1]!,
+      { wall: pick(palettes.wall), corridor: pick(palettes.corridor), line: pick(palettes.line) },
       [polygon(diamond(reach), rim), polygon(diamond(reach * 0.82), amber)],
-      [square(reach * 0.8, navy), square(reach * 0.3, [120, 160, 235])],
+      [square(reach * 0.8, navy), square(reach * 0.3, centre)],
     );
   },
 };

@@ -16,6 +16,7 @@ import {
 import { createRenderer } from '../styles.js';
 import { createWorld, type PlanState, type World } from '../world.js';
 import { MAXIMUM_DRAWS, bucketOf, drawMiniBehaviour } from './generator.js';
+import { LOOKS } from './looks.js';
 import { questions, readRecap, recap } from './recap.js';
 import { DONE, cellMark, checkBoard, distanceToTable, isCarrying, step, type MiniBehaviourInstance } from './rules.js';
 import { STYLES, placements } from './sprites.js';
@@ -28,7 +29,7 @@ const layoutKey = ({ size, printer, table }: MiniBehaviourInstance): string => {
   const letter = (cell: number) => (cell === printer ? 'P' : distanceToTable(table, cell) === 0 ? 'T' : 'F');
   return `minibehaviour:${size}:${smallestForm(size, letter)}`;
 };
-const render = createRenderer({ title, styles: STYLES, placements, instanceKey });
+const render = createRenderer({ title, styles: STYLES, looks: LOOKS, placements, instanceKey });
 
 /** The longest of all shortest plans by board side, from solving every puzzle of that side. */
 const LONGEST_PLANS: Readonly<Record<number, number>> = { 3: 3, 4: 10, 5: 11, 6: 15, 7: 19, 8: 23 };

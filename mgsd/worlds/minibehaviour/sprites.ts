@@ -4,12 +4,12 @@
  * a black slot and a black lamp.
  */
 
-import { box, ellipse, polygon, type Colour, type Placement, type Shape, type SpriteSheet } from '../canvas.js';
+import { box, ellipse, hex, polygon, type Colour, type Placement, type Shape, type SpriteSheet } from '../canvas.js';
 import { colOf, rowOf } from '../grid.js';
 import type { Style } from '../styles.js';
 import { tableCells, type MiniBehaviourInstance } from './rules.js';
 
-type MiniBehaviourSprite = 'agent' | 'printer' | 'table';
+export type MiniBehaviourSprite = 'agent' | 'printer' | 'table';
 
 export function placements({ agent, printer, table }: MiniBehaviourInstance): Placement<MiniBehaviourSprite>[] {
   const place = (cell: number, sprite: MiniBehaviourSprite) => ({ row: rowOf(cell), col: colOf(cell), sprite });
@@ -44,6 +44,15 @@ const training: Style<MiniBehaviourSprite> = {
   },
 };
 
+/** The colours of the held-out look by role, which no random look comes near (looks.ts). */
+export const HELD_OUT_COLOURS = {
+  floor: hex('#222834', '#2c2622'),
+  line: hex('#545860', '#3e3e42'),
+  table: hex('#9c703e', '#845c30'),
+  agent: hex('#d61e36', '#ffd6d6'),
+  printer: hex('#d6dce2', '#fafaf4', '#30343c', '#3c9650'),
+} satisfies Record<string, readonly Colour[]>;
+
 /**
  * A slate floor with broad or faint lines, a darker table without gaps, a crimson disc with a nose, a pale grey device.
  */
@@ -51,32 +60,27 @@ const heldOut: Style<MiniBehaviourSprite> = {
   versions: 4,
   loose: ['agent', 'printer'],
   sheet: (side, version): SpriteSheet<MiniBehaviourSprite> => {
-    const floors: readonly Colour[] = [
-      [34, 40, 52],
-      [44, 38, 34],
-    ];
+    const { floor: floors, line, table, agent, printer } = HELD_OUT_COLOURS;
+    const [broadLine, faintLine] = line;
+    const [wood, grain] = table;
+    const [crimson, shine] = agent;
+    const [shell, paper, ink, lamp] = printer;
     const broad = version % 2 === 0;
-    const line = Math.max(broad ? 0.08 : 0.03, 1 / side);
-    const lineColour: Colour = broad ? [84, 88, 96] : [62, 62, 66];
-    const wood: Colour = [156, 112, 62];
-    const grain: Colour = [132, 92, 48];
-    const shell: Colour = [214, 220, 226];
-    const ink: Colour = [48, 52, 60];
-    const crimson: Colour = [214, 30, 54];
+    const width = Math.max(broad ? 0.08 : 0.03, 1 / side);
     return {
-      ground: floor(line, lineColour, floors[version >> 1]!),
+      ground: floor(width, broad ? broadLine : faintLine, floors[version >> 1]!),
       sprites: {
         table: [box(0, 0, 1, 1, wood), box(0, 0.3, 1, 0.36, grain), box(0, 0.68, 1, 0.74, grain)],
         agent: [
           ellipse(0.46, 0.5, 0.26, 0.26, crimson),
           polygon([0.62, 0.3, 0.9, 0.5, 0.62, 0.7], crimson),
-          ellipse(0.5, 0.42, 0.05, 0.05, [255, 214, 214]),
+          ellipse(0.5, 0.42, 0.05, 0.05, shine),
         ],
         printer: [
-          polygon([0.3, 0.14, 0.7, 0.14, 0.7, 0.4, 0.3, 0.4], [250, 250, 244]),
+          polygon([0.3, 0.14, 0.7, 0.14, 0.7, 0.4, 0.3, 0.4], paper),
           polygon([0.16, 0.36, 0.84, 0.36, 0.78, 0.82, 0.22, 0.82], shell),
           box(0.3, 0.62, 0.7, 0.7, ink),
-          ellipse(0.3, 0.48, 0.05, 0.05, [60, 150, 80]),
+          ellipse(0.3, 0.48, 0.05, 0.05, lamp),
         ],
       },
     };
