@@ -4,9 +4,9 @@
  * bench:data -- --preset worlds --threads 1`
  */
 import { parseArgs } from 'node:util';
-import { AdamW, describeDevice, openDevice, Random } from '../core/index.js';
+import { describeDevice, openDevice, Random } from '../core/index.js';
 import type { DeviceChoice } from '../core/index.js';
-import { modelPresets, noDecayGroups, patchify, VisionLanguageModel } from '../models/index.js';
+import { modelPresets, patchify, VisionLanguageModel } from '../models/index.js';
 import type { PresetName } from '../models/index.js';
 import { resolveConfig } from '../mgsd/method/config.js';
 import { drawPuzzles, trainingGroups } from '../mgsd/method/puzzles.js';
@@ -14,6 +14,7 @@ import { renderPuzzles } from '../mgsd/method/packing.js';
 import { probeStep } from '../mgsd/method/stages/probe.js';
 import { recapExample } from '../mgsd/method/targets.js';
 import { median } from './gpu/format.js';
+import { makeOptimizer } from '../mgsd/method/stages/stage.js';
 
 const { values } = parseArgs({
   options: {
@@ -61,7 +62,7 @@ const data = Object.values(each).reduce((sum, time) => sum + time, 0);
 const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
 const device = await openDevice(values.device as DeviceChoice, threads);
 const model = new VisionLanguageModel(device, modelPresets[preset]).initialize(config.seed);
-const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+const optimizer = makeOptimizer(model, config);
 const step = probeStep('stage1', { config, student: model, optimizer, groups }, batch);
 const steps: number[] = [];
 for (let k = 0; k < 6; k++) {

@@ -38,7 +38,7 @@ const table = new SequenceTable(Array.from({ length: batch }, () => ({ length, p
 const sequences = { heads, table: device.keep(table.toTensor(device)), maxLength: length };
 const { learningRate, beta1, beta2, epsilon, decay } = adamw;
 // learning rate, betas, epsilon, decay, no clipping, no loss scaling; and the state after a first good step
-const hyper = device.keep(device.tensor([learningRate, beta1, beta2, epsilon, decay, 0, 0, 1]));
+const hyper = device.keep(device.tensor([learningRate, beta1, beta2, epsilon, decay, 0, 0, 1, 0, 0]));
 const state = device.keep(device.tensor([1, 0, 1, 1, 1, beta1, beta2, 1, 0]));
 const each = device.keep(device.full([batch * length], 1 / (batch * length)));
 const ones = device.keep(device.full([batch * length], 1));
@@ -72,7 +72,7 @@ const kinds: Readonly<Record<string, (...operands: Tensor[]) => readonly Tensor[
   },
   adamw(param, grad, m, v) {
     // in place, as in a training step: returns its operands
-    device.launch(adamwKernel, { param: param, grad: grad, m: m, v: v, hyper, state }, { offset: 0, n: param.size });
+    device.launch(adamwKernel, { param: param, grad: grad, m: m, v: v, hyper, state }, { n: param.size });
     return [param, m, v];
   },
 };

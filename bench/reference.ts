@@ -82,11 +82,11 @@ const cases: Readonly<Record<string, Example<string, string>>> = {
   distillation_forward_kl: { params: { rows: lossRows, cols: vocabulary }, lengths: distillation, fills: floorFill },
   sum_squares: { params: { n: size, chunk: 4096 }, lengths: { x: size, partial: size / 4096 } },
   adamw: {
-    params: { offset: 0, n: size },
-    lengths: { param: size, grad: size, m: size, v: size, hyper: 8, state: 9 },
+    params: { n: size },
+    lengths: { param: size, grad: size, m: size, v: size, hyper: 10, state: 9 },
     fills: {
       v: { kind: 'uniform', minimum: 0, maximum: 1 },
-      hyper: { kind: 'values', values: [1e-2, 0.9, 0.98, 1e-8, 0.01, 1, 0, 1] },
+      hyper: { kind: 'values', values: [1e-2, 0.9, 0.98, 1e-8, 0.01, 1, 0, 1, 0, 0] },
       state: { kind: 'values', values: [3, 0, 1, 2, 0.5, 0.9 ** 3, 0.98 ** 3, 1, 0] },
     },
   },

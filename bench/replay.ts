@@ -6,9 +6,9 @@
  *
  *   npm run build && node dist/bench/replay.js --device wasm --json bench/results/replay-wasm.json
  */
-import { AdamW, Random } from '../core/index.js';
+import { Random } from '../core/index.js';
 import type { Device } from '../core/index.js';
-import { modelPresets, noDecayGroups, padBatch, VisionLanguageModel } from '../models/index.js';
+import { modelPresets, padBatch, VisionLanguageModel } from '../models/index.js';
 import type { Batch } from '../models/index.js';
 import { resolveConfig } from '../mgsd/method/config.js';
 import { drawPuzzles, streams, trainingGroups } from '../mgsd/method/puzzles.js';
@@ -20,6 +20,7 @@ import { median } from './gpu/format.js';
 import { benchOptions, openBenchDevice, writeResult } from './harness.js';
 import { chainCost, costOf, dawnCalls, openNullDevice } from './host-cost.js';
 import type { Cost } from './host-cost.js';
+import { makeOptimizer } from '../mgsd/method/stages/stage.js';
 
 const options = benchOptions();
 const device = await openBenchDevice(options);
@@ -42,7 +43,7 @@ function examplesOf(stage: 'stage0' | 'stage1', step: number) {
 async function steps(on: Device, computes: boolean) {
   const student = new VisionLanguageModel(on, modelPresets.tiny).initialize(config.seed);
   const make = (replay: boolean) => {
-    const optimizer = new AdamW(student.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+    const optimizer = makeOptimizer(student, config);
     return new Updates({ student, optimizer, replay });
   };
   const [eager, replayed] = [make(false), make(true)];

@@ -3,9 +3,8 @@
  * pretrained model, whose responses end where a trained student's do. (Fresh weights run into the length limit, and
  * their rollouts cost several times as much.)
  */
-import { AdamW } from '../core/index.js';
 import type { Device } from '../core/index.js';
-import { decodeCheckpoint, loadModel, noDecayGroups } from '../models/index.js';
+import { decodeCheckpoint, loadModel } from '../models/index.js';
 import type { VisionLanguageModel } from '../models/index.js';
 import { resolveConfig } from '../mgsd/method/config.js';
 import type { RunConfig } from '../mgsd/method/config.js';
@@ -17,6 +16,7 @@ import { planningStage } from '../mgsd/method/stages/stage0.js';
 import { groundingStage } from '../mgsd/method/stages/stage1.js';
 import { distillationStage } from '../mgsd/method/stages/stage2.js';
 import type { DistillationStage } from '../mgsd/method/stages/stage2.js';
+import { makeOptimizer } from '../mgsd/method/stages/stage.js';
 import type { Stage } from '../mgsd/method/stages/stage.js';
 
 export interface Workload {
@@ -37,7 +37,7 @@ export async function openWorkload(device: Device): Promise<Workload> {
   const groups = trainingGroups(config, 500);
   const student = await loadModel(device, decodeCheckpoint(readFile(pretrainedPath())));
   const teacher = await student.frozenCopy();
-  const optimizer = new AdamW(student.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+  const optimizer = makeOptimizer(student, config);
   const setting = { config, student, planner: teacher, optimizer, groups };
   const stages = [planningStage(setting), groundingStage(setting), distillationStage(setting)] as const;
   return { config, groups, student, teacher, stages };

@@ -23,6 +23,8 @@ export * from './ops/shape.js';
 export { ops } from './ops/table.js';
 export { AdamW } from './optimizer.js';
 export type { AdamWOptions, LossScaling, OptimizerState } from './optimizer.js';
+export { Muon } from './muon.js';
+export type { MuonOptions } from './muon.js';
 export { Parameters } from './parameters.js';
 export type { ParameterRange, ParametersOptions, ParameterSpec } from './parameters.js';
 export { sha256 } from './platform.js';

@@ -13,7 +13,7 @@ import {
   sumSquaresKernel,
 } from '../kernels/index.js';
 import type { Device } from './device.js';
-import type { Parameters } from './parameters.js';
+import type { ParameterRange, Parameters, ParameterSpec } from './parameters.js';
 import { assign } from './primitives.js';
 import { contiguousStrides } from './shape.js';
 import type { BackwardOptions } from './tape.js';
@@ -53,14 +53,14 @@ export interface AdamWOptions {
   readonly lossScaling?: LossScaling | false;
 }
 
-/** The state of an optimiser, as f32. */
+/** The state of an optimiser, as f32: see `save`. */
 export interface OptimizerState {
   readonly m: Float32Array;
   readonly v: Float32Array;
   readonly state: Float32Array;
 }
 
-function requireNumbers(
+export function requireNumbers(
   what: string,
   numbers: Readonly<Record<string, number>>,
   [least, most]: [number, number],
@@ -68,6 +68,29 @@ function requireNumbers(
   for (const [name, value] of Object.entries(numbers))
     if (!(value >= least && value <= most))
       throw new Error(`${what}: ${name} is ${value}; it must be a number from ${least} to ${most}`);
+}
+
+/** Parameters of a group that lie side by side in `flat`, and where their second moments lie. */
+interface Run extends ParameterRange {
+  readonly group: string;
+  readonly offsetOfV: number;
+}
+
+function runsOf({ flat, specs, ranges }: Parameters, takes: (spec: ParameterSpec) => boolean): readonly Run[] {
+  const runs: Run[] = [];
+  let offsetOfV = 0;
+  specs.forEach((spec, i) => {
+    if (!takes(spec)) return;
+    const start = (of: ParameterSpec | undefined) => (of ? ranges.get(of.name)!.offset : flat.size);
+    const offset = start(spec);
+    const end = start(specs[i + 1]);
+    const last = runs.at(-1);
+    const continues = last?.group === spec.group && last.offset + last.length === offset;
+    if (continues) runs.push({ ...runs.pop()!, length: end - last.offset });
+    else runs.push({ group: spec.group, offset, length: end - offset, offsetOfV });
+    offsetOfV += end - offset;
+  });
+  return runs;
 }
 
 /** Elements whose squares one unit of work sums. */
@@ -79,21 +102,29 @@ export class AdamW {
   readonly options: Required<Omit<AdamWOptions, 'lossScaling'>>;
   /** Undefined without loss scaling. */
   readonly lossScaling: Required<LossScaling> | undefined;
-  readonly #grads: Tensor;
-  readonly #m: Tensor;
+  /** Numbers of the update besides AdamW's: momentum and matrixRate. */
+  protected readonly matrixNumbers: readonly number[] = [0, 0];
+  protected readonly grads: Tensor;
+  protected readonly m: Tensor;
+  protected readonly hyper = new Map<string, Tensor>();
+  readonly #runs: readonly Run[];
   readonly #v: Tensor;
   readonly #state: Tensor;
-  readonly #hyper = new Map<string, Tensor>();
   /** Groups with a learning rate above 0. */
   #active: ReadonlySet<string> = new Set();
 
   /**
+   * @param takes which parameters are AdamW's own; a subclass updates the others
    * @throws Error for numbers out of range and unknown groups, or if loss scaling is switched off for parameters with
    * copies in f16
    */
-  constructor(parameters: Parameters, { lossScaling, ...options }: AdamWOptions = {}) {
+  constructor(
+    parameters: Parameters,
+    { lossScaling, ...options }: AdamWOptions = {},
+    takes: (spec: ParameterSpec) => boolean = () => true,
+  ) {
     const { device, flat } = parameters;
-    const zeros = () => device.keep(device.zeros(flat.shape, { dtype: flat.dtype }));
+    const zeros = (size: number) => device.keep(device.zeros([size], { dtype: flat.dtype }));
     this.parameters = parameters;
     this.options = { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.01, maxNorm: 1, noDecay: [], ...options };
     const isHalf = parameters.halves.size > 0;
@@ -111,12 +142,13 @@ export class AdamW {
     requireNumbers('AdamW', { beta1, beta2 }, [0, 1 - 2 ** -24]);
     requireNumbers('AdamW', { epsilon, weightDecay, maxNorm }, [0, 2 ** 126]);
     this.#requireGroups('noDecay', noDecay);
-    this.#grads = zeros();
-    this.#m = zeros();
-    this.#v = zeros();
+    this.#runs = runsOf(parameters, takes);
+    this.grads = zeros(flat.size);
+    this.m = zeros(flat.size);
+    this.#v = zeros(this.#runs.reduce((sum, { length }) => sum + length, 0));
     this.#state = device.keep(device.tensor(this.#initialState(), [stateFields.length], { dtype: flat.dtype }));
     for (const group of parameters.groups.keys())
-      this.#hyper.set(group, device.keep(device.zeros([hyperFields.length], { dtype: flat.dtype })));
+      this.hyper.set(group, device.keep(device.zeros([hyperFields.length], { dtype: flat.dtype })));
   }
 
   /**
@@ -151,7 +183,7 @@ export class AdamW {
     const { options, parameters } = this;
     this.#requireGroups('a learning rate', Object.keys(learningRates));
     requireNumbers('learning rate', learningRates, [0, 2 ** 126]);
-    for (const [group, hyper] of this.#hyper) {
+    for (const [group, hyper] of this.hyper) {
       const decay = options.noDecay.includes(group) ? 0 : options.weightDecay;
       parameters.device.write(hyper, [
         learningRates[group] ?? 0,
@@ -162,6 +194,7 @@ export class AdamW {
         options.maxNorm,
         this.lossScaling?.growthInterval ?? 0,
         this.lossScaling?.maximum ?? 1,
+        ...this.matrixNumbers,
       ]);
     }
     const active = [...parameters.groups.keys()].filter(group => (learningRates[group] ?? 0) > 0);
@@ -187,28 +220,35 @@ export class AdamW {
       this.#gatherGradients(device);
       const count = ceilDivide(flat.size, chunk);
       const partial = device.empty([count], flat.dtype, 'AdamW norm');
-      device.launch(sumSquaresKernel, { x: this.#grads, partial }, { n: flat.size, chunk });
+      device.launch(sumSquaresKernel, { x: this.grads, partial }, { n: flat.size, chunk });
       device.launch(
         optimizerPrepareKernel,
-        { partial, hyper: [...this.#hyper.values()][0]!, state: this.#state },
+        { partial, hyper: [...this.hyper.values()][0]!, state: this.#state },
         { count },
       );
-      for (const [group, { offset, length }] of parameters.groups) {
-        if (!this.#active.has(group)) continue;
-        const operands = {
-          param: flat,
-          grad: this.#grads,
-          m: this.#m,
-          v: this.#v,
-          hyper: this.#hyper.get(group)!,
-          state: this.#state,
-        };
-        const copy = parameters.halves.get(group);
-        if (copy) device.launch(adamwCopyKernel, { ...operands, copy }, { offset, n: length });
-        else device.launch(adamwKernel, operands, { offset, n: length });
-      }
+      for (const group of parameters.groups.keys()) if (this.#active.has(group)) this.updateGroup(group);
     });
     parameters.clearGradients();
+  }
+
+  /** Launches the update of a group, once the norm and all that follows from it are in `state`. */
+  protected updateGroup(group: string): void {
+    const { device, flat, halves, groups } = this.parameters;
+    for (const { offset, length: n, offsetOfV } of this.#runs.filter(run => run.group === group)) {
+      const part = (of: Tensor, from: number) => of.view([n], [1], from);
+      const operands = {
+        param: part(flat, offset),
+        grad: part(this.grads, offset),
+        m: part(this.m, offset),
+        v: part(this.#v, offsetOfV),
+        hyper: this.hyper.get(group)!,
+        state: this.#state,
+      };
+      const half = halves.get(group);
+      const copy = half && part(half, offset - groups.get(group)!.offset);
+      if (copy) device.launch(adamwCopyKernel, { ...operands, copy }, { n });
+      else device.launch(adamwKernel, operands, { n });
+    }
   }
 
   /** Copies gradients side by side, zeros where there is none. */
@@ -216,8 +256,8 @@ export class AdamW {
     for (const { name, shape, group } of this.parameters.specs) {
       if (!this.#active.has(group)) continue; // frozen, and zero already
       const { offset } = this.parameters.ranges.get(name)!;
-      const grad = this.parameters.get(name).grad ?? device.zeros(shape, { dtype: this.#grads.dtype });
-      assign(this.#grads.view(shape, contiguousStrides(shape), offset), grad);
+      const grad = this.parameters.get(name).grad ?? device.zeros(shape, { dtype: this.grads.dtype });
+      assign(this.grads.view(shape, contiguousStrides(shape), offset), grad);
     }
   }
 
@@ -225,7 +265,7 @@ export class AdamW {
   #clear(group: string): void {
     const { offset, length } = this.parameters.groups.get(group)!;
     const { device } = this.parameters;
-    device.write(this.#grads.view([length], [1], offset), new Float32Array(length));
+    device.write(this.grads.view([length], [1], offset), new Float32Array(length));
   }
 
   /**
@@ -236,16 +276,21 @@ export class AdamW {
     return this.#state;
   }
 
-  /** Moments and state, read back as f32. */
+  /** Moments and state, read back as f32: m of all parameters as they lie in `flat`, v of those that AdamW updates. */
   async save(): Promise<OptimizerState> {
-    const [m, v, state] = await Promise.all([this.#m.read(), this.#v.read(), this.#state.read()]);
+    const [m, v, state] = await Promise.all([this.m.read(), this.#v.read(), this.#state.read()]);
     return { m: Float32Array.from(m), v: Float32Array.from(v), state: Float32Array.from(state) };
   }
 
-  /** Restores what `save` returned. */
+  /** Restores what `save` returned. @throws Error if it is the state of another optimiser, or of other parameters */
   load({ m, v, state }: OptimizerState): void {
     const { device } = this.parameters;
-    device.write(this.#m, m);
+    if (m.length !== this.m.size || v.length !== this.#v.size)
+      throw new Error(
+        `${this.constructor.name}: the state has ${m.length} first and ${v.length} second moments, not ${this.m.size} and ` +
+          `${this.#v.size}: it is that of another optimiser, or of other parameters`,
+      );
+    device.write(this.m, m);
     device.write(this.#v, v);
     const initial = this.#initialState();
     const restored = initial.map((value, i) => state[i] ?? value); // files of older versions have fewer fields
@@ -258,7 +303,7 @@ export class AdamW {
 
   /** Frees moments and gradients. */
   dispose(): void {
-    for (const tensor of [this.#grads, this.#m, this.#v, this.#state, ...this.#hyper.values()])
+    for (const tensor of [this.grads, this.m, this.#v, this.#state, ...this.hyper.values()])
       this.parameters.device.free(tensor);
   }
 

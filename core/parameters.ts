@@ -19,6 +19,10 @@ export interface ParameterSpec {
   readonly group: string;
   /** Initial values: a constant, or normal with this standard deviation. */
   readonly init: { readonly constant: number } | { readonly normal: number };
+  /**
+   * For the weight matrices that Muon updates: how many matrices, side by side, this one is made of. Left out: AdamW's.
+   */
+  readonly muonParts?: number;
 }
 
 /** Where a parameter or a group lies in the flat buffer, in elements. */
@@ -144,10 +148,15 @@ export class Parameters {
 
   /** Brings the f16 copies up to date, after anything but AdamW has written to `flat`. */
   refresh(): void {
-    for (const [group, half] of this.halves) {
-      const { offset, length } = this.groups.get(group)!;
-      assign(half, this.flat.view([length], [1], offset));
-    }
+    for (const group of this.halves.keys()) this.refreshGroup(group);
+  }
+
+  /** The same for one group, if it has a copy. */
+  refreshGroup(group: string): void {
+    const half = this.halves.get(group);
+    if (!half) return;
+    const { offset, length } = this.groups.get(group)!;
+    assign(half, this.flat.view([length], [1], offset));
   }
 
   /** Overwrites named values; others keep theirs. @throws Error for an unknown name or a wrong number of values. */

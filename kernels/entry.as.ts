@@ -13,6 +13,7 @@ export * from './layer-norm/layer-norm.as';
 export * from './loss/cross-entropy.as';
 export * from './loss/divergence.as';
 export * from './loss/statistics.as';
+export * from './optimizer/muon.as';
 export * from './optimizer/optimizer.as';
 export * from './random/random.as';
 export * from './reduce/reduce.as';

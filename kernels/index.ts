@@ -17,6 +17,7 @@ export * from './matmul/variant.js';
 export type { AluTile } from './matmul/2-tiled.wgsl.js';
 export type { MatrixTile } from './matmul/3-matrix.wgsl.js';
 export type { SplitGoal } from './matmul/split.wgsl.js';
+export * from './optimizer/muon.js';
 export * from './optimizer/optimizer.js';
 export * from './random/random.js';
 export * from './reduce/reduce.js';

@@ -14,6 +14,7 @@ import { crossEntropyKernel, crossEntropyTokensKernel } from './loss/cross-entro
 import { forwardKlKernel, reverseKlKernel } from './loss/divergence.js';
 import { divergenceStatsKernel } from './loss/statistics.js';
 import { matmulKernels } from './matmul/matmul.js';
+import { muonMomentumKernel, muonStepKernel, newtonSchulzKernel } from './optimizer/muon.js';
 import { adamwCopyKernel, adamwKernel, optimizerPrepareKernel, sumSquaresKernel } from './optimizer/optimizer.js';
 import { randomUniformKernel, sampleTokensKernel } from './random/random.js';
 import { reduceKernels } from './reduce/reduce.js';
@@ -55,6 +56,9 @@ export const kernels: readonly Kernel[] = [
   optimizerPrepareKernel,
   adamwKernel,
   adamwCopyKernel,
+  muonMomentumKernel,
+  newtonSchulzKernel,
+  muonStepKernel,
   randomUniformKernel,
   sampleTokensKernel,
   decodeLinearKernel,

@@ -69,8 +69,13 @@ function blocks(part: Part, count: number, width: number): ParameterSpec[] {
       ...norm(name('mlp.norm'), width, part),
       ...linear(name('mlp.in'), width, feedForwardFactor * width, part),
       ...linear(name('mlp.out'), feedForwardFactor * width, width, part, residual),
-    ];
+    ].map(forMuon);
   }).flat();
+}
+
+/** Muon takes the matrices of the blocks; query, key and value are three in one. */
+function forMuon(spec: ParameterSpec): ParameterSpec {
+  return spec.shape.length === 2 ? { ...spec, muonParts: spec.name.endsWith('.qkv.weight') ? 3 : 1 } : spec;
 }
 
 /** weight[in, out] with variance gain^2 / in, bias[out] zero. */

@@ -5,20 +5,19 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { AdamW } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
 import {
   decodeCheckpoint,
   encodeCheckpoint,
   loadModel,
   modelPresets,
-  noDecayGroups,
   VisionLanguageModel,
 } from '../../models/index.js';
 import type { RunConfig } from '../../mgsd/method/config.js';
 import { runPuzzles, part } from '../../mgsd/method/puzzles.js';
 import type { RunPuzzles } from '../../mgsd/method/puzzles.js';
 import { makeStage } from '../../mgsd/method/stages/index.js';
+import { makeOptimizer } from '../../mgsd/method/stages/stage.js';
 import type { Metrics } from '../../mgsd/method/stages/stage.js';
 import { evaluate } from '../../mgsd/evaluation/evaluate.js';
 import type { EvaluateOptions, ItemResult } from '../../mgsd/evaluation/evaluate.js';
@@ -109,7 +108,7 @@ async function trainStage(
       ? new VisionLanguageModel(device, modelPresets[config.preset], { precision }).initialize(seed)
       : await load(name === 'stage1' ? 'stage0' : 'stage1');
   const planner = name === 'stage2' ? await load('stage0', false) : undefined;
-  const optimizer = new AdamW(student.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+  const optimizer = makeOptimizer(student, config);
   const limit = { stage0: undefined, stage1: config.stage1.images, stage2: config.stage2.prompts }[name];
   const groups = puzzles.training.map(group => part(group, 0, limit));
   const stage = makeStage(name, { config, student, planner, optimizer, groups });

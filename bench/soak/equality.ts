@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Device } from '../../core/index.js';
 import { Interrupted } from '../../mgsd/runs/train-options.js';
+import type { RunConfig } from '../../mgsd/method/config.js';
 import { miniatureConfig, runMiniature } from './miniature.js';
 
 /** Files of a run that depend neither on time nor on where it stopped. */
@@ -35,14 +36,19 @@ export interface Comparison {
  * Runs three times: straight, stopped after every `steps` steps, and straight again.
  * @param folder an empty one
  */
-export async function compareRuns(device: Device, folder: string, steps = 2): Promise<Comparison> {
+export async function compareRuns(
+  device: Device,
+  folder: string,
+  steps = 2,
+  config = miniatureConfig(),
+): Promise<Comparison> {
   const [straight = '', stopped = '', again = ''] = ['straight', 'stopped', 'again'].map(name =>
     path.join(folder, name),
   );
-  await runMiniature(device, straight);
+  await runMiniature(device, straight, { config });
   let stops = 0;
-  while (!(await runUntil(device, stopped, steps))) stops++;
-  await runMiniature(device, again);
+  while (!(await runUntil(device, stopped, steps, config))) stops++;
+  await runMiniature(device, again, { config });
   const expected = results(straight);
   const differences = [stopped, again].flatMap(run => {
     const actual = results(run);
@@ -55,14 +61,14 @@ export async function compareRuns(device: Device, folder: string, steps = 2): Pr
 }
 
 /** Resumes a run for some steps. @returns true at its end */
-async function runUntil(device: Device, folder: string, steps: number): Promise<boolean> {
+async function runUntil(device: Device, folder: string, steps: number, config: RunConfig): Promise<boolean> {
   const stop = new AbortController();
   let done = 0;
   const onStep = () => {
     if (++done === steps) stop.abort();
   };
   try {
-    await runMiniature(device, folder, { signal: stop.signal, observer: { onStep } });
+    await runMiniature(device, folder, { config, signal: stop.signal, observer: { onStep } });
     return true;
   } catch (error) {
     if (error instanceof Interrupted) return false;

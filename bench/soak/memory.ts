@@ -1,10 +1,10 @@
 /** Memory over many steps of stage 2 with rollouts of varying length: buffers and bytes on device and host. */
-import { AdamW } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
-import { noDecayGroups, VisionLanguageModel } from '../../models/index.js';
+import { VisionLanguageModel } from '../../models/index.js';
 import { trainingGroups } from '../../mgsd/method/puzzles.js';
 import { distillationStage } from '../../mgsd/method/stages/stage2.js';
 import { miniatureConfig, miniatureModel } from './miniature.js';
+import { makeOptimizer } from '../../mgsd/method/stages/stage.js';
 
 export interface MemoryReport {
   readonly steps: number;
@@ -37,7 +37,7 @@ export async function memoryOverSteps(device: Device, steps: number, eager: bool
   const config = miniatureConfig({ stage2: { steps, warmup: 0, visionRate: 1e-3, decoderRate: 1e-3 } });
   const model = new VisionLanguageModel(device, miniatureModel).initialize(1);
   const teacher = await model.frozenCopy();
-  const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+  const optimizer = makeOptimizer(model, config);
   const groups = trainingGroups(config, 24);
   const stage = distillationStage({ config, student: model, planner: teacher, optimizer, groups });
   if (eager) device.resultObserver = () => {};

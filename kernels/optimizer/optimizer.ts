@@ -37,7 +37,10 @@ export const sumSquaresKernel = defineKernel({
   tolerance: 1e-5,
 });
 
-/** Hyper-parameters, f32, as `optimizer_prepare` and `adamw` read them; the host writes them before every step. */
+/**
+ * Hyper-parameters, f32, as the optimiser's kernels read them; the host writes them before every step. The last two are
+ * those of Muon.
+ */
 export const hyperFields = [
   'learningRate',
   'beta1',
@@ -47,6 +50,8 @@ export const hyperFields = [
   'maxNorm',
   'growthInterval',
   'maxLossScale',
+  'momentum',
+  'matrixRate',
 ] as const;
 
 /**
@@ -113,7 +118,7 @@ export const optimizerPrepareKernel = defineKernel({
       lengths: { partial: count, hyper: hyperFields.length, state: stateFields.length },
       fills: {
         partial: givenEach(count, i => (i === 0 ? broken : 1 / (i + 1))),
-        hyper: given([1e-3, 0.9, 0.98, 1e-8, 0.01, draw.pick([0, 1, 100]), draw.pick([0, 1, 4]), 2 ** 16]),
+        hyper: given([1e-3, 0.9, 0.98, 1e-8, 0.01, draw.pick([0, 1, 100]), draw.pick([0, 1, 4]), 2 ** 16, 0, 0]),
         state: given([3, 1, 1, 0.5, 1, 0.9 ** 3, 0.98 ** 3, draw.pick([1, 2 ** 12, 2 ** 16]), draw.pick([0, 3])]),
       },
     };
@@ -134,15 +139,12 @@ const adamwBuffers = {
 
 type AdamwBuffers = Readonly<Record<keyof typeof adamwBuffers, NumberArray>>;
 
-function adamwReference(
-  { param, grad, m, v, hyper, state }: AdamwBuffers,
-  { offset, n }: { readonly offset: number; readonly n: number },
-): void {
+function adamwReference({ param, grad, m, v, hyper, state }: AdamwBuffers, { n }: { readonly n: number }): void {
   const [lr, beta1, beta2, eps, decay] = hyper as ArrayLike<number> as Eight;
   const [finite, clip] = [state[2]!, state[4]!];
   const [correction1, correction2] = [1 - state[5]!, 1 - state[6]!];
   if (finite === 0) return;
-  for (let i = offset; i < offset + n; i++) {
+  for (let i = 0; i < n; i++) {
     const g = grad[i]! * clip;
     m[i] = beta1 * m[i]! + (1 - beta1) * g;
     v[i] = beta2 * v[i]! + (1 - beta2) * g * g;
@@ -151,29 +153,28 @@ function adamwReference(
 }
 
 function adamwExample(draw: Draw) {
-  const offset = draw.pick([0, 64]);
   const n = draw.pick([1, 5, 64, 1000]);
-  const size = offset + n + 3;
+  const size = n + 3;
   return {
-    params: { offset, n },
+    params: { n },
     lengths: { param: size, grad: size, m: size, v: size, hyper: hyperFields.length, state: stateFields.length },
     fills: {
       m: uniform(-1, 1),
       v: uniform(0, 1),
-      hyper: given([1e-2, 0.9, 0.98, 1e-8, 0.01, 1, 0, 1]),
+      hyper: given([1e-2, 0.9, 0.98, 1e-8, 0.01, 1, 0, 1, 0, 0]),
       state: given([3, 0, draw.pick([1, 1, 0]), 2, 0.5, 0.9 ** 3, 0.98 ** 3, 1, 0]),
     },
   } as const;
 }
 
-/** AdamW on a range of the flat buffer, f32. */
+/** AdamW, f32. */
 export const adamwKernel = defineKernel({
   name: 'adamw',
   summary:
-    'AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) on elements offset..offset+n: m, v, then ' +
+    'AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) on n elements: m, v, then ' +
     'param -= lr * (weightDecay * param + mhat / (sqrt(vhat) + eps)); no-op if state.finite is 0',
   buffers: adamwBuffers,
-  params: { offset: 'u32', n: 'u32' },
+  params: { n: 'u32' },
   reference: adamwReference,
   cost: ({ n }) => ({ flops: 14 * n, elements: 7 * n }),
   wasm: ({ n }) => ({ passes: [{ fn: 'adamw', units: ceilDivide(n, 4096) }] }),
@@ -185,13 +186,13 @@ export const adamwKernel = defineKernel({
 /** AdamW that also writes the f16 copy of the weights. */
 export const adamwCopyKernel = defineKernel({
   name: 'adamw_copy',
-  summary: 'adamw, and copy[i] = param[offset + i] for i < n: what matrix products read where they compute in f16',
+  summary: 'adamw, and copy = param: what matrix products read where they compute in f16',
   buffers: { ...adamwBuffers, copy: updates.float },
-  params: { offset: 'u32', n: 'u32' },
+  params: { n: 'u32' },
   reference(buffers, params) {
     adamwReference(buffers, params);
     if (buffers.state[2] === 0) return;
-    for (let i = 0; i < params.n; i++) buffers.copy[i] = buffers.param[params.offset + i]!;
+    for (let i = 0; i < params.n; i++) buffers.copy[i] = buffers.param[i]!;
   },
   cost: ({ n }) => ({ flops: 14 * n, elements: 8 * n }),
   wasm: ({ n }) => ({ passes: [{ fn: 'adamw_copy', units: ceilDivide(n, 4096) }] }),

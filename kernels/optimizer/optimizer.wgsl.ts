@@ -59,19 +59,18 @@ export function adamwWgsl(target: WgslTarget, copies: boolean): readonly WgslPas
   return lanesByWidth(
     target,
     ['n'],
-    multiplesOfFour('offset', 'n'),
+    multiplesOfFour('n'),
     w => `if (load_state(2u) == 0.0) { return; }
-  let at = params.offset / ${w.size}u + i;
   let beta1 = load_hyper(1u);
   let beta2 = load_hyper(2u);
-  let g = ${w.load}_grad(at) * load_state(4u);
-  let m = beta1 * ${w.load}_m(at) + (1.0 - beta1) * g;
-  let v = beta2 * ${w.load}_v(at) + (1.0 - beta2) * g * g;
+  let g = ${w.load}_grad(i) * load_state(4u);
+  let m = beta1 * ${w.load}_m(i) + (1.0 - beta1) * g;
+  let v = beta2 * ${w.load}_v(i) + (1.0 - beta2) * g * g;
   let step = m / (1.0 - load_state(5u)) / (sqrt(v / (1.0 - load_state(6u))) + load_hyper(3u));
-  let param = ${w.load}_param(at);
-  ${w.store}_m(at, m);
-  ${w.store}_v(at, v);
+  let param = ${w.load}_param(i);
+  ${w.store}_m(i, m);
+  ${w.store}_v(i, v);
   let updated = param - load_hyper(0u) * (load_hyper(4u) * param + step);
-  ${w.store}_param(at, updated);${copies ? `\n  ${w.store}_copy(i, updated);` : ''}`,
+  ${w.store}_param(i, updated);${copies ? `\n  ${w.store}_copy(i, updated);` : ''}`,
   );
 }

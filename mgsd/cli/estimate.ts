@@ -2,9 +2,9 @@
  * What a run will cost, from a few measured steps of each stage on the chosen device. Batches grow until a step takes
  * long enough to be timed; the time of a whole step follows by proportion.
  */
-import { AdamW, Random, sizeOf } from '../../core/index.js';
+import { Random, sizeOf } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
-import { noDecayGroups, parameterSpecs, VisionLanguageModel } from '../../models/index.js';
+import { parameterSpecs, VisionLanguageModel } from '../../models/index.js';
 import type { ModelConfig } from '../../models/index.js';
 import { modelConfigOf } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
@@ -13,6 +13,7 @@ import type { PuzzleGroup } from '../method/puzzles.js';
 import { respond } from '../method/respond.js';
 import { oracleResponse } from '../method/response.js';
 import { probePool, probeStep, smallPools, stageSize } from '../method/stages/probe.js';
+import { makeOptimizer } from '../method/stages/stage.js';
 import type { StageName } from '../method/stages/stage.js';
 import { predictMemory } from '../runs/memory-need.js';
 import { evaluatedRows, stageNames } from '../runs/order.js';
@@ -57,7 +58,7 @@ export async function estimateRun(
   const groups = trainingGroups(small);
   const { precision, seed } = config;
   const model = new VisionLanguageModel(device, modelConfigOf(config), { precision }).initialize(seed);
-  const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+  const optimizer = makeOptimizer(model, config);
   const perResponse = await secondsPerPuzzle(probePool, count => generation(model, groups, count));
   const items = heldOutGroups(small).length * config.evaluation.puzzles;
   const setting = { config: small, student: model, planner: model, optimizer, groups };

@@ -113,6 +113,16 @@ export const configSchema = z.strictObject({
   stages: z.array(stageName).min(1).optional().describe('Stages of the run; left out: stage0, stage1 and stage2'),
   tasks: z.array(taskSchema).min(1),
   optimizer: z.strictObject({
+    kind: z
+      .enum(['adamw', 'muon'])
+      .default('adamw')
+      .describe('muon: Muon for the weight matrices of the transformer blocks, AdamW for all else'),
+    momentum: z.number().min(0).lt(1).default(0.95).describe('Of muon: decay rate of the mean gradient of a matrix'),
+    matrixRate: z
+      .number()
+      .min(0)
+      .default(3)
+      .describe('Of muon: learning rate of those matrices, as a multiple of that of their stage'),
     beta1: rate,
     beta2: rate,
     epsilon: z.number().positive(),

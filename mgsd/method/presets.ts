@@ -42,7 +42,16 @@ const tiny: RunConfig = {
   seed: 1,
   precision: 'f32',
   tasks: [smallBoards[0]!],
-  optimizer: { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.01, maxNorm: 1 },
+  optimizer: {
+    kind: 'adamw',
+    momentum: 0.95,
+    matrixRate: 3,
+    beta1: 0.9,
+    beta2: 0.98,
+    epsilon: 1e-8,
+    weightDecay: 0.01,
+    maxNorm: 1,
+  },
   stage0: {
     steps: 2000,
     batch: 64,

@@ -61,21 +61,25 @@ export function decodeRunState(
   const foreign = (message: string) => new RefusedCheckpoint(path, 'foreign', message);
   if (metadata['stage'] !== stage || metadata['step'] !== String(step))
     throw foreign(`it was written as ${metadata['stage'] ?? 'no stage'}, update ${metadata['step'] ?? '?'}`);
-  if (!isOfRun(metadata['run'], config)) throw foreign('it belongs to a run with another configuration');
+  const [run, { kind }] = [runOf(metadata['run']), config.optimizer];
+  if (run && run.optimizer.kind !== kind)
+    throw foreign(`it was trained by ${run.optimizer.kind}, whose state is of no use to the ${kind} of this run`);
+  if (!run || !sameJson(run, resolveConfig(config.preset, config)))
+    throw foreign('it belongs to a run with another configuration');
   const count = [...parameters.values()].reduce((sum, { length }) => sum + length, 0);
-  const sizes = ['m', 'v'].map(name => optimizer.get(name)?.length ?? 0);
-  if (sizes.some(size => size < count) || !optimizer.has('state'))
+  if ((optimizer.get('m')?.length ?? 0) < count || !optimizer.has('v') || !optimizer.has('state'))
     throw foreign("it has not the optimiser's state, so a run cannot go on from it");
   if (metadata['split'] !== splitName) throw new RefusedCheckpoint(path, 'older', oldSplit);
   return checkpoint;
 }
 
-function isOfRun(stored: string | undefined, config: RunConfig): boolean {
+/** The configuration that a checkpoint was written with; undefined if it says none, or one that makes no sense. */
+function runOf(stored: string | undefined): RunConfig | undefined {
   try {
     const raw = JSON.parse(stored ?? '') as RunConfig;
-    return sameJson(resolveConfig(raw.preset, raw), resolveConfig(config.preset, config));
+    return resolveConfig(raw.preset, raw);
   } catch {
-    return false;
+    return undefined;
   }
 }
 

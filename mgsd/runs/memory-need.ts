@@ -3,10 +3,10 @@
  * backend that only counts. Batches are taken at their worst, with the largest boards of the run and responses as long
  * as they may be.
  */
-import { AdamW, Device, DryBackend } from '../../core/index.js';
+import { Device, DryBackend } from '../../core/index.js';
 import type { Capabilities } from '../../core/index.js';
 import type { PresetName } from '../../models/index.js';
-import { noDecayGroups, VisionLanguageModel } from '../../models/index.js';
+import { VisionLanguageModel } from '../../models/index.js';
 import { modelConfigOf, presets } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import { evaluate } from '../evaluation/evaluate.js';
@@ -14,6 +14,7 @@ import { trainingGroups } from '../method/puzzles.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
 import { probeStep, smallPools, stageSize } from '../method/stages/probe.js';
 import { rollOut, studentWriter } from '../method/stages/rollout.js';
+import { makeOptimizer } from '../method/stages/stage.js';
 import type { StageName } from '../method/stages/stage.js';
 
 export interface MemoryNeed {
@@ -56,7 +57,7 @@ async function needOf(
   const backend = new DryBackend(capabilities);
   const device = new Device(backend);
   const model = new VisionLanguageModel(device, modelConfigOf(config), { precision: config.precision });
-  const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+  const optimizer = makeOptimizer(model, config);
   const teacher =
     stage === 'stage2'
       ? new VisionLanguageModel(device, model.config, { precision: config.precision, trainable: false })

@@ -1,11 +1,12 @@
 /** A stage with everything it needs, as its newest checkpoint left it or fresh: model, optimiser, teacher. */
-import { AdamW } from '../../core/index.js';
-import { loadModel, noDecayGroups, VisionLanguageModel } from '../../models/index.js';
+import type { AdamW } from '../../core/index.js';
+import { loadModel, VisionLanguageModel } from '../../models/index.js';
 import { modelConfigOf } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import { checkPuzzles, part } from '../method/puzzles.js';
 import type { PuzzleGroup, RunPuzzles } from '../method/puzzles.js';
 import { makeStage } from '../method/stages/index.js';
+import { makeOptimizer } from '../method/stages/stage.js';
 import type { Stage, StageName } from '../method/stages/stage.js';
 import { decodeRunState, finalCheckpoint, newestCheckpoint, restoreOptimizer } from './checkpoints.js';
 import type { StoredState } from './checkpoints.js';
@@ -48,7 +49,7 @@ export async function openStage(
     const model = own(
       checkpoint ? await loadModel(device, checkpoint, { precision }) : await startingModel(name, options),
     );
-    const optimizer = own(new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups }));
+    const optimizer = own(makeOptimizer(model, config));
     const planner = () => loadModel(device, finalCheckpoint(folder, 'stage0', config), { precision, trainable: false });
     const teacher = name === 'stage2' ? own(await planner()) : undefined;
     const groups = groupsOf(name, config, model, puzzles);

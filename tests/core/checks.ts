@@ -1,13 +1,13 @@
 /** Training steps on a device that poisons memory, against the same without. */
 import { expect } from 'vitest';
-import { AdamW, Device } from '../../core/index.js';
+import { Device } from '../../core/index.js';
 import type { Backend } from '../../core/index.js';
-import { noDecayGroups } from '../../models/index.js';
 import { distillationStage } from '../../mgsd/method/stages/stage2.js';
 import { groundingStage } from '../../mgsd/method/stages/stage1.js';
 import { planningStage } from '../../mgsd/method/stages/stage0.js';
 import { groups, miniatureConfig } from '../mgsd/miniature-run.js';
 import { randomModel } from '../models/miniature.js';
+import { makeOptimizer } from '../../mgsd/method/stages/stage.js';
 
 /** Weights after two updates of every stage, rollouts included, with and without checks: the same bits, all finite. */
 export async function expectChecksChangeNothing(open: () => Promise<Backend>): Promise<void> {
@@ -17,7 +17,7 @@ export async function expectChecksChangeNothing(open: () => Promise<Backend>): P
     const device = new Device(await open(), { checks });
     const model = randomModel(device, 1);
     const teacher = randomModel(device, 2, { trainable: false });
-    const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+    const optimizer = makeOptimizer(model, config);
     const setting = { config, student: model, planner: teacher, optimizer, groups };
     const stages = [planningStage(setting), groundingStage(setting), distillationStage(setting)];
     for (const stage of stages)

@@ -10,6 +10,9 @@ describeCorners('wasm, two threads', () => core.openDevice('wasm', { threads: 2 
 
 const ones = (...shape: number[]) => cpu.full(shape, 1);
 const parameters = () => new core.Parameters(cpu, [{ name: 'w', shape: [2], group: 'all', init: { constant: 0 } }]);
+const matrices = (changes: Partial<core.ParameterSpec>) =>
+  new core.Parameters(cpu, [{ name: 'w', shape: [2, 4], group: 'all', init: { constant: 0 }, ...changes }]);
+const stateOfAdamW = await new core.AdamW(matrices({})).save();
 
 describe('refused by name', () => {
   const cases: [string, () => unknown, RegExp][] = [
@@ -47,6 +50,23 @@ describe('refused by name', () => {
     ['beta', () => new core.AdamW(parameters(), { beta1: 1 }), /beta1 is 1/],
     ['weight decay', () => new core.AdamW(parameters(), { weightDecay: NaN }), /weightDecay is NaN/],
     ['noDecay', () => new core.AdamW(parameters(), { noDecay: ['al'] }), /noDecay names group al; there are all/],
+    ['momentum', () => new core.Muon(matrices({ muonParts: 1 }), { momentum: 1 }), /Muon: momentum is 1; it must be/],
+    ['matrixRate', () => new core.Muon(matrices({ muonParts: 1 }), { matrixRate: NaN }), /Muon: matrixRate is NaN/],
+    ['Muon without matrices', () => new core.Muon(parameters()), /Muon: no parameter has muonParts/],
+    [
+      'Muon on a vector',
+      () => new core.Muon(matrices({ shape: [4], muonParts: 1 })),
+      /Muon: w is \[4\] with muonParts 1/,
+    ],
+    ['Muon on nothing', () => new core.Muon(matrices({ shape: [0, 4], muonParts: 1 })), /Muon: w is \[0, 4\]/],
+    ['parts of a column', () => new core.Muon(matrices({ muonParts: 3 })), /Muon: w is \[2, 4\] with muonParts 3/],
+    ['no parts', () => new core.Muon(matrices({ muonParts: 0 })), /with muonParts 0; it takes matrices/],
+    ['NaN parts', () => new core.Muon(matrices({ muonParts: NaN })), /with muonParts NaN/],
+    [
+      'Muon for a state of AdamW',
+      () => new core.Muon(matrices({ muonParts: 1 })).load(stateOfAdamW),
+      /Muon: the state has 64 first and 64 second moments, not 64 and 0: it is that of another optimiser/,
+    ],
     ['a rate of NaN', () => new core.AdamW(parameters()).step({ all: NaN }), /learning rate: all is NaN/],
     ['a negative rate', () => new core.AdamW(parameters()).step({ all: -1 }), /learning rate: all is -1/],
     ['a rate of no group', () => new core.AdamW(parameters()).step({ other: 1 }), /a learning rate names group other/],

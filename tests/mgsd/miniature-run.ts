@@ -1,7 +1,5 @@
 /** The three stages on a miniature model, few 3x3 boards and few updates: for gradients, trajectories and memory. */
-import { AdamW } from '../../core/index.js';
 import type { Device, Random } from '../../core/index.js';
-import { noDecayGroups } from '../../models/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import { resolveConfig } from '../../mgsd/method/config.js';
 import type { RunConfig } from '../../mgsd/method/config.js';
@@ -12,6 +10,7 @@ import { groundingStage } from '../../mgsd/method/stages/stage1.js';
 import { rollOut, studentWriter } from '../../mgsd/method/stages/rollout.js';
 import type { Rollout } from '../../mgsd/method/stages/rollout.js';
 import { distillationLoss, distillationStage, packRollouts } from '../../mgsd/method/stages/stage2.js';
+import { makeOptimizer } from '../../mgsd/method/stages/stage.js';
 import type { StageSetting } from '../../mgsd/method/stages/stage.js';
 import { NO_NOISE, planExample } from '../../mgsd/method/targets.js';
 import type { TrainingExample } from '../../mgsd/method/packing.js';
@@ -65,7 +64,7 @@ export async function trajectory(
 ): Promise<Metrics[]> {
   const model = randomModel(device, studentSeed);
   const teacher = randomModel(device, teacherSeed, { trainable: false });
-  const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+  const optimizer = makeOptimizer(model, config);
   const setting = { config, student: model, planner: teacher, optimizer, groups };
   const supervised = name === 'stage0' ? planningStage(setting) : groundingStage(setting);
   const distillation = distillationStage(setting);

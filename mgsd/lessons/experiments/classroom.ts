@@ -1,7 +1,7 @@
 /** A model and boards small enough to train within a lesson: 3 x 3 boards of 24 pixels, 0.2 M parameters. */
-import { AdamW, Random } from '../../../core/index.js';
+import { Random } from '../../../core/index.js';
 import type { Device } from '../../../core/index.js';
-import { decodeCheckpoint, loadModel, noDecayGroups, VisionLanguageModel } from '../../../models/index.js';
+import { decodeCheckpoint, loadModel, VisionLanguageModel } from '../../../models/index.js';
 import type { ModelConfig } from '../../../models/index.js';
 import { evaluate } from '../../evaluation/evaluate.js';
 import { resolveConfig } from '../../method/config.js';
@@ -16,6 +16,7 @@ import { instancePool } from '../../method/split.js';
 import { planningStage } from '../../method/stages/stage0.js';
 import { groundingStage } from '../../method/stages/stage1.js';
 import { distillationStage } from '../../method/stages/stage2.js';
+import { makeOptimizer } from '../../method/stages/stage.js';
 import type { Stage, StageSetting } from '../../method/stages/stage.js';
 import { relabelledExample } from '../../method/targets.js';
 import type { TrainingExample } from '../../method/packing.js';
@@ -83,7 +84,7 @@ async function train(
   const student = new VisionLanguageModel(device, classModel);
   if (from) await student.parameters.load(await from.parameters.save());
   else student.initialize(config.seed);
-  const optimizer = new AdamW(student.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+  const optimizer = makeOptimizer(student, config);
   const stage = stageOf({ config, student, optimizer, groups: training });
   for (let step = 0; step < stage.steps; step++) {
     const { metrics } = await stage.step(step);

@@ -1,6 +1,6 @@
 /** What the stages of training have in common. */
-import { cosineLearningRate } from '../../../core/index.js';
-import type { AdamW } from '../../../core/index.js';
+import { AdamW, cosineLearningRate, Muon } from '../../../core/index.js';
+import { noDecayGroups } from '../../../models/index.js';
 import type { ParameterGroup, VisionLanguageModel } from '../../../models/index.js';
 import type { RunConfig } from '../config.js';
 import type { PuzzleGroup } from '../puzzles.js';
@@ -13,6 +13,7 @@ export interface StageSetting {
   readonly config: RunConfig;
   /** The model in training: in stage 0 the planner, from then on the student. */
   readonly student: VisionLanguageModel;
+  /** See `makeOptimizer`. */
   readonly optimizer: AdamW;
   /** Training puzzles, by world and board size. */
   readonly groups: readonly PuzzleGroup[];
@@ -78,4 +79,13 @@ export function ratesAt({ visionRate, decoderRate, ...schedule }: Schedule, step
 /** Learning rate of each parameter group, as the optimiser takes them. */
 export function groupRates({ vision, decoder }: Rates): Readonly<Record<ParameterGroup, number>> {
   return { 'vision.matrix': vision, 'vision.vector': vision, 'decoder.matrix': decoder, 'decoder.vector': decoder };
+}
+
+/** The optimiser that a configuration asks for. Muon is an AdamW with another update for some matrices. */
+export function makeOptimizer(
+  { parameters }: VisionLanguageModel,
+  { optimizer: { kind, momentum, matrixRate, ...options } }: Pick<RunConfig, 'optimizer'>,
+): AdamW {
+  const common = { ...options, noDecay: noDecayGroups };
+  return kind === 'muon' ? new Muon(parameters, { ...common, momentum, matrixRate }) : new AdamW(parameters, common);
 }

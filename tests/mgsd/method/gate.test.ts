@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AdamW, openDevice, Random } from '../../../core/index.js';
+import { openDevice, Random } from '../../../core/index.js';
 import type { Device } from '../../../core/index.js';
-import { noDecayGroups, VisionLanguageModel } from '../../../models/index.js';
+import { VisionLanguageModel } from '../../../models/index.js';
 import { resolveConfig } from '../../../mgsd/method/config.js';
 import type { RunConfig } from '../../../mgsd/method/config.js';
 import { evaluatePerception, isAskable, summarizePerception } from '../../../mgsd/evaluation/perception.js';
 import { drawPuzzles, gateGroups, groupName, groupShares, trainingGroups } from '../../../mgsd/method/puzzles.js';
 import { exactRecaps, Gate } from '../../../mgsd/method/stages/gate.js';
 import { groundingStage } from '../../../mgsd/method/stages/stage1.js';
+import { makeOptimizer } from '../../../mgsd/method/stages/stage.js';
 import { ratesAt } from '../../../mgsd/method/stages/stage.js';
 import type { Metrics, Stage } from '../../../mgsd/method/stages/stage.js';
 import { miniature } from '../../models/miniature.js';
@@ -52,8 +53,7 @@ function ungated(stage1: Partial<RunConfig['stage1']>): RunConfig {
 
 const keysOf = (groups: ReturnType<typeof gateGroups>) =>
   groups.map(({ puzzles }) => puzzles.map(({ world, instance }) => world.instanceKey(instance)));
-const optimizerOf = (model: VisionLanguageModel, { optimizer }: RunConfig) =>
-  new AdamW(model.parameters, { ...optimizer, noDecay: noDecayGroups });
+const optimizerOf = (model: VisionLanguageModel, { optimizer }: RunConfig) => makeOptimizer(model, { optimizer });
 
 /** Runs a stage to its end as the trainer does, from `start`. */
 async function runOn(stage: Stage, start = 0): Promise<{ metrics: Metrics[]; notes: string[] }> {

@@ -1,6 +1,6 @@
 /** Mixed precision against f32 on any device: gradients, a short training, overflow, loss scale, resuming. */
 import { describe, expect, it } from 'vitest';
-import { AdamW, crossEntropy, Random, stateFields, sum } from '../../../core/index.js';
+import { AdamW, crossEntropy, Muon, Random, stateFields, sum } from '../../../core/index.js';
 import { useDevice } from '../../core/devices.js';
 import type { AdamWOptions, Device, OptimizerState } from '../../../core/index.js';
 import { decodeCheckpoint, encodeCheckpoint, generate, loadModel, noDecayGroups } from '../../../models/index.js';
@@ -8,6 +8,7 @@ import type { Precision, VisionLanguageModel } from '../../../models/index.js';
 import { planningStage } from '../../../mgsd/method/stages/stage0.js';
 import { groups, miniatureConfig } from '../miniature-run.js';
 import { pack, inputsOf, raggedExamples, randomModel } from '../../models/miniature.js';
+import { makeOptimizer } from '../../../mgsd/method/stages/stage.js';
 
 const examples = raggedExamples(5, 6);
 const batch = pack(examples);
@@ -51,9 +52,9 @@ function cosine(a: Float64Array, b: Float64Array): number {
 const field = ({ state }: OptimizerState, name: (typeof stateFields)[number]) => state[stateFields.indexOf(name)]!;
 
 /** A model in f16 with its optimiser, and updates of it. */
-function setUp(device: Device, options: AdamWOptions = {}) {
+function setUp(device: Device, options: AdamWOptions = {}, Optimizer = AdamW) {
   const model = randomModel(device, 3, { precision: 'f16' });
-  const optimizer = new AdamW(model.parameters, { noDecay: noDecayGroups, ...options });
+  const optimizer = new Optimizer(model.parameters, { noDecay: noDecayGroups, ...options });
   const rates = Object.fromEntries([...model.parameters.groups.keys()].map(group => [group, 1e-3]));
   const update = (spoil: () => void = () => {}) =>
     device.scope(() => {
@@ -80,7 +81,7 @@ async function copiesOf({ parameters }: VisionLanguageModel): Promise<{ copy: nu
 async function lateLoss(device: Device, precision: Precision, steps: number): Promise<number> {
   const config = miniatureConfig({ precision, stage0: { steps, warmup: 20 } });
   const model = randomModel(device, 41, { precision });
-  const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+  const optimizer = makeOptimizer(model, config);
   const stage = planningStage({ config, student: model, optimizer, groups });
   const losses: number[] = [];
   for (let step = 0; step < steps; step++) {
@@ -114,34 +115,35 @@ export function describePrecision(title: string, open: () => Promise<Device | st
         expect(half).not.toBe(wide);
       });
 
-    test('an overflow skips one update, all of it, and halves the scale; copies follow the weights', async device => {
-      const { model, optimizer, update, dispose } = setUp(device);
-      update();
-      const before = {
-        ...(await optimizer.save()),
-        flat: await model.parameters.flat.read(),
-        ...(await copiesOf(model)),
-      };
-      update(() => {
-        model.parameters.get('decoder.block.0.mlp.in.weight').grad = device.full([8, 32], Infinity);
+    for (const Optimizer of [AdamW, Muon])
+      test(`${Optimizer.name}: an overflow skips one update, all of it, and halves the scale; copies follow the weights`, async device => {
+        const { model, optimizer, update, dispose } = setUp(device, {}, Optimizer);
+        update();
+        const before = {
+          ...(await optimizer.save()),
+          flat: await model.parameters.flat.read(),
+          ...(await copiesOf(model)),
+        };
+        update(() => {
+          model.parameters.get('decoder.block.0.mlp.in.weight').grad = device.full([8, 32], Infinity);
+        });
+        const after = {
+          ...(await optimizer.save()),
+          flat: await model.parameters.flat.read(),
+          ...(await copiesOf(model)),
+        };
+        for (const name of ['m', 'v', 'flat', 'copy'] as const) expect(after[name]).toEqual(before[name]);
+        expect([field(after, 'step'), field(after, 'skipped'), field(after, 'lossScale')]).toEqual([1, 1, 2 ** 14]);
+        update();
+        const last = { ...(await optimizer.save()), ...(await copiesOf(model)) };
+        expect([field(last, 'step'), field(last, 'skipped'), field(last, 'lossScale')]).toEqual([2, 1, 2 ** 14]);
+        expect(last.copy).not.toEqual(before.copy);
+        last.copy.forEach((value, i) => {
+          const want = last.weights[i]!;
+          expect(Math.abs(value - want)).toBeLessThanOrEqual(2 ** -10 * Math.abs(want) + 2 ** -24);
+        });
+        dispose();
       });
-      const after = {
-        ...(await optimizer.save()),
-        flat: await model.parameters.flat.read(),
-        ...(await copiesOf(model)),
-      };
-      for (const name of ['m', 'v', 'flat', 'copy'] as const) expect(after[name]).toEqual(before[name]);
-      expect([field(after, 'step'), field(after, 'skipped'), field(after, 'lossScale')]).toEqual([1, 1, 2 ** 14]);
-      update();
-      const last = { ...(await optimizer.save()), ...(await copiesOf(model)) };
-      expect([field(last, 'step'), field(last, 'skipped'), field(last, 'lossScale')]).toEqual([2, 1, 2 ** 14]);
-      expect(last.copy).not.toEqual(before.copy);
-      last.copy.forEach((value, i) => {
-        const want = last.weights[i]!;
-        expect(Math.abs(value - want)).toBeLessThanOrEqual(2 ** -10 * Math.abs(want) + 2 ** -24);
-      });
-      dispose();
-    });
 
     test('a scale that is too large for f16 comes down by itself', async device => {
       const { optimizer, update, dispose } = setUp(device, { lossScaling: { initial: 2 ** 40, maximum: 2 ** 40 } });
@@ -166,36 +168,37 @@ export function describePrecision(title: string, open: () => Promise<Device | st
       dispose();
     });
 
-    test('goes on from a checkpoint, scale included, as if it had not been stopped', async device => {
-      const options = { lossScaling: { initial: 1024, growthInterval: 2 } };
-      const straight = setUp(device, options);
-      for (let step = 0; step < 3; step++) straight.update();
-      const { m, v, state } = await straight.optimizer.save();
-      const file = encodeCheckpoint({
-        config: straight.model.config,
-        parameters: await straight.model.parameters.save(),
-        optimizer: new Map([
-          ['m', m],
-          ['v', v],
-          ['state', state],
-        ]),
-        metadata: {},
+    for (const Optimizer of [AdamW, Muon])
+      test(`${Optimizer.name} goes on from a checkpoint, scale included, as if it had not been stopped`, async device => {
+        const options = { lossScaling: { initial: 1024, growthInterval: 2 } };
+        const straight = setUp(device, options, Optimizer);
+        for (let step = 0; step < 3; step++) straight.update();
+        const { m, v, state } = await straight.optimizer.save();
+        const file = encodeCheckpoint({
+          config: straight.model.config,
+          parameters: await straight.model.parameters.save(),
+          optimizer: new Map([
+            ['m', m],
+            ['v', v],
+            ['state', state],
+          ]),
+          metadata: {},
+        });
+        const checkpoint = decodeCheckpoint(file);
+        const resumed = setUp(device, options, Optimizer);
+        await resumed.model.parameters.load(checkpoint.parameters);
+        const tensor = (name: string) => checkpoint.optimizer.get(name)!;
+        resumed.optimizer.load({ m: tensor('m'), v: tensor('v'), state: tensor('state') });
+        for (const run of [straight, resumed]) for (let step = 0; step < 2; step++) run.update();
+        expect(await resumed.optimizer.save()).toEqual(await straight.optimizer.save());
+        expect(await resumed.model.parameters.flat.read()).toEqual(await straight.model.parameters.flat.read());
+        expect(field(await resumed.optimizer.save(), 'lossScale')).toBe(4096);
+        // the file is as good for f32
+        const wide = await loadModel(device, checkpoint);
+        expect(wide.precision).toBe('f32');
+        for (const run of [straight, resumed]) run.dispose();
+        wide.dispose();
       });
-      const checkpoint = decodeCheckpoint(file);
-      const resumed = setUp(device, options);
-      await resumed.model.parameters.load(checkpoint.parameters);
-      const tensor = (name: string) => checkpoint.optimizer.get(name)!;
-      resumed.optimizer.load({ m: tensor('m'), v: tensor('v'), state: tensor('state') });
-      for (const run of [straight, resumed]) for (let step = 0; step < 2; step++) run.update();
-      expect(await resumed.optimizer.save()).toEqual(await straight.optimizer.save());
-      expect(await resumed.model.parameters.flat.read()).toEqual(await straight.model.parameters.flat.read());
-      expect(field(await resumed.optimizer.save(), 'lossScale')).toBe(4096);
-      // the file is as good for f32
-      const wide = await loadModel(device, checkpoint);
-      expect(wide.precision).toBe('f32');
-      for (const run of [straight, resumed]) run.dispose();
-      wide.dispose();
-    });
 
     test('generates, from a frozen copy too, what f32 would, but for near ties', async device => {
       const wide = randomModel(device, 3, { trainable: false });

@@ -11,7 +11,7 @@ import {
   reverseKl,
 } from '../../../core/index.js';
 import type { Device } from '../../../core/index.js';
-import { generate, noDecayGroups } from '../../../models/index.js';
+import { generate } from '../../../models/index.js';
 import type { VisionLanguageModel } from '../../../models/index.js';
 import { actionToken, EOS, PLAN } from '../../../models/vocabulary.js';
 import { resolveConfig } from '../../../mgsd/method/config.js';
@@ -21,6 +21,7 @@ import { drawPuzzles } from '../../../mgsd/method/puzzles.js';
 import { maximumResponseLength, oracleResponse, SPAN_ACTION, symbolicPrompt } from '../../../mgsd/method/response.js';
 import { rollOut } from '../../../mgsd/method/stages/rollout.js';
 import type { Rollout } from '../../../mgsd/method/stages/rollout.js';
+import { makeOptimizer } from '../../../mgsd/method/stages/stage.js';
 import type { StageSetting } from '../../../mgsd/method/stages/stage.js';
 import { planningStage } from '../../../mgsd/method/stages/stage0.js';
 import { distillationStage } from '../../../mgsd/method/stages/stage2.js';
@@ -73,7 +74,7 @@ async function trained(stage2: Partial<Stage2>, to = 2) {
   const config = configOf(stage2);
   const model = randomModel(wasm, 1);
   const teacher = randomModel(wasm, 2, { trainable: false });
-  const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+  const optimizer = makeOptimizer(model, config);
   const stage = distillationStage({ config, student: model, planner: teacher, optimizer, groups });
   const metrics = [];
   for (let step = 0; step < to; step++) metrics.push(await (await stage.step(step)).metrics);

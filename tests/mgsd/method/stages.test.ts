@@ -17,6 +17,7 @@ import { EOS } from '../../../models/vocabulary.js';
 import { cpu } from '../../core/devices.js';
 import { miniature, randomModel } from '../../models/miniature.js';
 import { eagerDistillation, groups, hardExample, miniatureConfig, studentRollouts } from '../miniature-run.js';
+import { makeOptimizer } from '../../../mgsd/method/stages/stage.js';
 
 let wasm: Device;
 beforeAll(async () => {
@@ -24,8 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => wasm.close());
 
-const optimizerOf = (model: VisionLanguageModel, config = miniatureConfig()) =>
-  new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+const optimizerOf = (model: VisionLanguageModel, config = miniatureConfig()) => makeOptimizer(model, config);
 
 describe('one batch can be learnt by heart', () => {
   const config: ModelConfig = { ...miniature, imageSize: 24, patchSize: 8, visionWidth: 32, width: 32 };

@@ -1,12 +1,13 @@
 /** What a run needs is known before it begins, and a run that does not fit is told which batch would. */
 import { describe, expect, it } from 'vitest';
-import { AdamW, Device } from '../../../core/index.js';
+import { Device } from '../../../core/index.js';
 import { openWasmBackend } from '../../../core/backends/wasm/wasm.js';
-import { modelPresets, noDecayGroups, VisionLanguageModel } from '../../../models/index.js';
+import { modelPresets, VisionLanguageModel } from '../../../models/index.js';
 import { resolveConfig } from '../../../mgsd/method/config.js';
 import { predictMemory, memoryProblem } from '../../../mgsd/runs/memory-need.js';
 import { trainingGroups } from '../../../mgsd/method/puzzles.js';
 import { probeStep } from '../../../mgsd/method/stages/probe.js';
+import { makeOptimizer } from '../../../mgsd/method/stages/stage.js';
 
 const config = resolveConfig('tiny', {
   tasks: [{ world: 'frozenlake', levels: [3], pool: { '3': 24 } }],
@@ -25,7 +26,7 @@ describe('memory', () => {
     const [need] = await predictMemory(config, [stage], device.capabilities);
     const model = new VisionLanguageModel(device, modelPresets.tiny).initialize(1);
     const teacher = new VisionLanguageModel(device, modelPresets.tiny, { trainable: false });
-    const optimizer = new AdamW(model.parameters, { ...config.optimizer, noDecay: noDecayGroups });
+    const optimizer = makeOptimizer(model, config);
     const step = probeStep(
       stage,
       { config, student: model, planner: teacher, optimizer, groups: trainingGroups(config) },

@@ -24,6 +24,11 @@ describeWithAdapter('on webgpu', () => {
     await expectSameAfterStops(device, temporary.path, 6);
   }, 300_000);
 
+  it('so does one with Muon', async () => {
+    const config = miniatureConfig({ optimizer: { kind: 'muon' } });
+    await expectSameAfterStops(device, temporary.path, 6, config);
+  }, 300_000);
+
   it('a lost device saves what was known good of the run, says so, and the run goes on from there', async () => {
     const config = miniatureConfig({ stage0: { steps: 240 } }); // no checkpoint of its own before update 30
     const upTo30 = async (on: Device, folder: string, onStep: (report: { step: number }) => void = () => {}) => {

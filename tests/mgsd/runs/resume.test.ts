@@ -3,6 +3,7 @@ import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openDevice } from '../../../core/index.js';
 import type { Device } from '../../../core/index.js';
+import { decodeRunState } from '../../../mgsd/runs/checkpoints.js';
 import { readCheckpoint } from '../../../mgsd/runs/run-folder.js';
 import { decodeSafetensors, encodeSafetensors } from '../../../models/index.js';
 import { miniatureConfig, runMiniature } from '../../../bench/soak/miniature.js';
@@ -21,6 +22,31 @@ describe('a run that is stopped again and again', () => {
 
   it('leaves the same bits as a straight one on wasm, and a second straight one too', async () => {
     await expectSameAfterStops(wasm, temporary.path);
+  });
+});
+
+describe('a run with Muon that is stopped again and again', () => {
+  const optimizer = { kind: 'muon' };
+
+  it.each([
+    { threads: 1, precision: 'f32' },
+    { threads: 2, precision: 'f16' },
+  ] as const)('leaves the same bits as a straight one on wasm: %j', async ({ threads, precision }) => {
+    const device = await openDevice('wasm', { threads });
+    await expectSameAfterStops(device, temporary.path, 4, miniatureConfig({ optimizer, precision }));
+    await device.close();
+  });
+
+  it('does not go on from a checkpoint that AdamW wrote, and says why', async () => {
+    const folder = temporary.file('run');
+    await runMiniature(wasm, folder, { stages: ['stage0'] });
+    const [name] = fs.readdirSync(folder).filter(file => file.startsWith('checkpoint-stage0-12'));
+    const bytes = fs.readFileSync(path.join(folder, name!));
+    const file = { name: name!, path: path.join(folder, name!), stage: 'stage0', step: 12 } as const;
+    expect(() => decodeRunState(file, bytes, miniatureConfig())).not.toThrow();
+    expect(() => decodeRunState(file, bytes, miniatureConfig({ optimizer }))).toThrow(
+      /is refused: it was trained by adamw, whose state is of no use to the muon of this run; check the path/,
+    );
   });
 });
 
