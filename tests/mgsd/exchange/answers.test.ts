@@ -19,9 +19,20 @@ describe('reading answers', () => {
     ['<answer>R</answer> and then <answer>L', 'R'],
     ['<answer>R</answer> L</answer>', 'R'],
     ['<answer>L <answer>R</answer>', 'R'],
-    ['<answer>leftwards \u2192 -> DOWN\n3</answer>', 'L R D U'],
+    ['<answer>leftwards -> DOWN\nu</answer>', 'L D U'],
+    ['<answer>\u2192 -> \u2193\u2191</answer>', 'R D U'],
+    ['<answer>3,3 4 05</answer>', 'U U PICK L DROP'],
     ['<answer>UPICKDROP</answer>', 'U PICK DROP'],
     ['<answer>UPUP</answer>', 'U U'],
+    ['<answer>U,PICK UP,R,PUT DOWN</answer>', 'U PICK R DROP'],
+    ['<answer>pick-up, up, Place  down</answer>', 'PICK U DROP'],
+    ['<answer>L PICK\u00a0UP PUT_DOWN</answer>', 'L PICK DROP'],
+    ['<answer>UPICK UP UP DROP DOWN</answer>', 'U PICK U DROP'],
+    ['<answer>PICKUP,PUTDOWN</answer>', 'PICK DROP'],
+    // no pairs: another line, another element, another word
+    ['<answer>PICK\nUP</answer>', 'PICK U'],
+    ['<answer>PICK, UP - PUT -> DOWN</answer>', 'PICK U DROP D'],
+    ['<answer>PICK UPWARD PICK U</answer>', 'PICK U PICK U'],
   ])('%s', (text, expected) => {
     expect(read(text)).toBe(expected);
   });
@@ -32,6 +43,13 @@ describe('reading answers', () => {
     '<answer></answer>',
     '<answer> , </answer>',
     '<answer>UXR</answer>',
+    '<answer>U \u2192 R</answer>',
+    '<answer>\u2191 PICK \u2192 DROP</answer>',
+    '<answer>1 R 2 D</answer>',
+    '<answer>R2D</answer>',
+    '<answer>3, \u2192</answer>',
+    '<answer>1. U 2. R</answer>',
+    '<answer>PICK it UP</answer>',
     '<answer>go up</answer>',
     '</answer>UU<answer>',
     '<answer>UU',
@@ -41,7 +59,8 @@ describe('reading answers', () => {
 
   test('an action that the world does not have makes the answer unreadable', () => {
     expect(read('<answer>U,PICK</answer>', MOVES)).toBeNull();
-    expect(read('<answer>U4</answer>', MOVES)).toBeNull();
+    expect(read('<answer>34</answer>', MOVES)).toBeNull();
+    expect(read('<answer>U,PICK UP</answer>', MOVES)).toBeNull();
   });
 
   test('junk never throws and never succeeds; a very long word ends quickly', () => {
