@@ -5,6 +5,7 @@ import type { Metrics, StageName } from '../method/stages/stage.js';
 import { Interrupted } from '../runs/train-options.js';
 import type { TrainObserver } from '../runs/train-options.js';
 import type { CommandContext } from './command.js';
+import { exitCodes } from './errors.js';
 import { Progress } from './progress.js';
 import { rowLine } from './results.js';
 import { catchSignals } from './signals.js';
@@ -33,7 +34,7 @@ export class Reporter {
   };
 
   /**
-   * Trains until the end or the first Ctrl-C or SIGTERM, which sets the exit code.
+   * Trains until the end or the first signal (see `catchSignals`), which sets the exit code.
    * @param onInterrupted says how to continue
    */
   async train(
@@ -41,11 +42,16 @@ export class Reporter {
     body: (signal: AbortSignal) => Promise<void>,
     onInterrupted: (error: Interrupted) => void,
   ): Promise<void> {
-    const signals = catchSignals(name =>
-      this.note(`${name}: finishing this step and saving a checkpoint; send it again to stop at once`),
+    const signals = catchSignals(
+      name => this.note(`${name}: finishing this step and saving a checkpoint; send it again to stop at once`),
+      ({ message }) =>
+        this.#terminal.err(
+          `standard output cannot be written (${message}): the run goes on, and its folder has all of it`,
+        ),
     );
     try {
       await body(signals.signal);
+      if (signals.outputError) context.exitCode = exitCodes.failure;
     } catch (error) {
       if (!(error instanceof Interrupted)) throw error;
       onInterrupted(error);

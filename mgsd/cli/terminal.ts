@@ -16,14 +16,18 @@ export interface Terminal {
   readonly colours: Colours;
 }
 
+/** Output that cannot be written ends the process, unless a training listens too and ends in order (signals.ts). */
+function onBroken(this: NodeJS.WriteStream, error: NodeJS.ErrnoException): void {
+  if (this.listenerCount('error') > 1) return;
+  if (error.code === 'EPIPE') process.exit(141); // 128 + SIGPIPE
+  throw error;
+}
+
 /** The terminal of this process. A reader that goes away (`| head`) ends the process quietly, as other programs do. */
 export function processTerminal(): Terminal {
   const { stdout, stderr } = process;
-  const gone = (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(141); // 128 + SIGPIPE
-    throw error;
-  };
-  for (const stream of [stdout, stderr]) if (!stream.listeners('error').includes(gone)) stream.once('error', gone);
+  for (const stream of [stdout, stderr])
+    if (!stream.listeners('error').includes(onBroken)) stream.on('error', onBroken);
   const plain = Boolean(process.env['NO_COLOR']) || process.env['TERM'] === 'dumb';
   return {
     out: text => stdout.write(`${text}\n`),

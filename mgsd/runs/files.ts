@@ -54,6 +54,7 @@ export function writeFileAtomic(file: string, contents: string | Uint8Array): vo
   const folder = path.dirname(file);
   const temporary = path.join(folder, `.${path.basename(file)}.${process.pid}-${written++}.tmp`);
   try {
+    fs.rmSync(temporary, { force: true }); // of a killed process with the same id, as every container counts from 1
     const handle = fs.openSync(temporary, 'wx');
     try {
       fs.writeFileSync(handle, contents);
@@ -73,7 +74,36 @@ export function writeFileAtomic(file: string, contents: string | Uint8Array): vo
   flushFolder(folder);
 }
 
-/** Makes a rename survive a power cut. Some systems cannot open folders; they order renames themselves. */
+/** Makes a folder and those above it, so that what is written into it later survives a power cut. @throws FileError */
+export function makeFolder(folder: string): void {
+  try {
+    const first = fs.mkdirSync(folder, { recursive: true });
+    for (let made = folder; first !== undefined; made = path.dirname(made)) {
+      flushFolder(path.dirname(made));
+      if (path.resolve(made) === path.resolve(first)) return;
+    }
+  } catch (error) {
+    throw explain(error, 'Cannot make the folder', folder);
+  }
+}
+
+/** Makes what was appended to a file survive a power cut; one that is not there has nothing to lose. @throws FileError */
+export function flushFile(file: string): void {
+  try {
+    const handle = fs.openSync(file, 'r+');
+    try {
+      fs.fsyncSync(handle);
+    } finally {
+      fs.closeSync(handle);
+    }
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return;
+    throw explain(error, 'Cannot flush', file);
+  }
+  flushFolder(path.dirname(file));
+}
+
+/** Makes new names survive a power cut. Some systems cannot open folders; they order renames themselves. */
 function flushFolder(folder: string): void {
   try {
     const handle = fs.openSync(folder, 'r');
@@ -89,12 +119,17 @@ function flushFolder(folder: string): void {
   }
 }
 
-/** Removes the temporary files that killed processes left in a folder; those of living processes stay. */
+/**
+ * Removes the temporary files that killed processes left in a folder and below it; those of other living processes
+ * stay. Writing is synchronous, so this process has none.
+ */
 export function removeStaleTemporaries(folder: string): void {
-  for (const name of fs.readdirSync(folder)) {
-    const pid = /^\..+\.(\d+)-\d+\.tmp$/.exec(name)?.[1];
-    if (pid !== undefined && Number(pid) !== process.pid && !isAlive(Number(pid)))
-      fs.rmSync(path.join(folder, name), { recursive: true, force: true });
+  for (const found of fs.readdirSync(folder, { withFileTypes: true })) {
+    const pid = /^\..+\.(\d+)-\d+\.tmp$/.exec(found.name)?.[1];
+    const place = path.join(folder, found.name);
+    if (pid === undefined) {
+      if (found.isDirectory()) removeStaleTemporaries(place);
+    } else if (Number(pid) === process.pid || !isAlive(Number(pid))) fs.rmSync(place, { recursive: true, force: true });
   }
 }
 

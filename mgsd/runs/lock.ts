@@ -62,15 +62,12 @@ function holderNames(folder: string): string[] {
   }
 }
 
-/** The living process (this one included) that holds the lock of a folder, if any. */
-function livingHolder(folder: string): Holder | undefined {
-  return holderNames(folder)
-    .flatMap(name => parseHolder(name) ?? [])
-    .find(mayBeAlive);
-}
+/** The living process (this one included) among holders' names, if any. */
+const livingHolder = (names: readonly string[]): Holder | undefined =>
+  names.flatMap(name => parseHolder(name) ?? []).find(mayBeAlive);
 
 /** Whether a living process (this one included) holds the lock of a folder at the moment. */
-export const isLocked = (folder: string): boolean => livingHolder(folder) !== undefined;
+export const isLocked = (folder: string): boolean => livingHolder(holderNames(folder)) !== undefined;
 
 /**
  * Takes the lock of a folder for this process, until `release` is called or the process ends.
@@ -112,7 +109,8 @@ function takeLock(folder: string, lock: string, mine: string): void {
   try {
     fs.writeFileSync(path.join(staged, mine), '');
     while (!renamed(staged, lock)) {
-      const holder = livingHolder(folder);
+      const names = holderNames(folder);
+      const holder = livingHolder(names);
       if (holder) {
         const where = holder.host === os.hostname() ? '' : ` on ${holder.host}`;
         throw new FileError(
@@ -120,7 +118,8 @@ function takeLock(folder: string, lock: string, mine: string): void {
             `(if no such training runs any more, delete ${lock}).`,
         );
       }
-      for (const name of holderNames(folder)) fs.rmSync(path.join(lock, name), { recursive: true, force: true });
+      // Only what was found dead: who has come since has a name of his own.
+      for (const name of names) fs.rmSync(path.join(lock, name), { recursive: true, force: true });
     }
   } finally {
     fs.rmSync(staged, { recursive: true, force: true });
@@ -138,7 +137,9 @@ function renamed(from: string, to: string): boolean {
     fs.renameSync(from, to);
     return true;
   } catch (error) {
-    if (['ENOTEMPTY', 'EEXIST', 'EPERM', 'EACCES'].includes(errorCode(error) ?? '') && fs.existsSync(to)) return false;
+    const code = errorCode(error) ?? '';
+    if (['ENOTEMPTY', 'EEXIST'].includes(code)) return false; // even if it is gone by now
+    if (['EPERM', 'EACCES'].includes(code) && fs.existsSync(to)) return false; // Windows; or really no permission
     throw error;
   }
 }

@@ -11,7 +11,7 @@ import path from 'node:path';
 import type { Checkpoint } from '../../models/index.js';
 import { decodeStored } from './checkpoints.js';
 import { FileError } from './file-error.js';
-import { explain, readFile, removeStaleTemporaries, writeFileAtomic } from './files.js';
+import { explain, makeFolder, readFile, removeStaleTemporaries, writeFileAtomic } from './files.js';
 import { lockFolder } from './lock.js';
 import { RunStore } from './store.js';
 import type { StoreOptions } from './store.js';
@@ -41,7 +41,7 @@ export class RunFolder extends RunStore {
    */
   static create(folder: string, config: unknown, options?: StoreOptions): RunFolder {
     try {
-      fs.mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       requireEmpty(folder);
     } catch (error) {
       throw explain(error, 'Cannot make the run folder', folder);
@@ -49,6 +49,7 @@ export class RunFolder extends RunStore {
     const run = new RunFolder(folder, lockFolder(folder), options);
     try {
       if (run.has(CONFIG)) requireEmpty(folder); // another process was quicker, and is done
+      removeStaleTemporaries(folder);
       run.writeJson(CONFIG, config);
     } catch (error) {
       run.close();
@@ -92,7 +93,7 @@ export class RunFolder extends RunStore {
   }
 
   write(name: string, contents: string | Uint8Array): void {
-    if (name.includes('/')) fs.mkdirSync(path.dirname(this.file(name)), { recursive: true });
+    if (name.includes('/')) makeFolder(path.dirname(this.file(name)));
     writeFileAtomic(this.file(name), contents);
   }
 

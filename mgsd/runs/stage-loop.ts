@@ -25,7 +25,8 @@ export async function runUpdates(opened: OpenStage, puzzles: RunPuzzles, options
     while (done < stage.steps) {
       if (signal?.aborted) {
         await log.drain();
-        throw new Interrupted(done > start ? await save(done) : undefined);
+        const isNew = done > start || folder.checkpoints().length === 0;
+        throw new Interrupted(isNew ? await save(done) : undefined);
       }
       const { metrics, notes } = await stage.step(done);
       for (const note of notes ?? []) observer?.onNote?.(note);

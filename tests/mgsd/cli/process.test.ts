@@ -136,6 +136,7 @@ describe('as a process', () => {
     child.stdout!.destroy();
     expect(await ended(child)).toBe(141);
     expect(errors).toBe('');
+    expect(fs.readdirSync(temporary.file('run')).join()).toMatch(/checkpoint-stage0-\d+\.safetensors/);
   });
 
   it('can be imported by its name without doing anything', () => {

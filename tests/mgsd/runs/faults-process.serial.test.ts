@@ -1,5 +1,6 @@
 /** What happens to long runs, done to real processes. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -97,6 +98,42 @@ describe('a run', () => {
       expect(files().filter(name => /lock|pid/.test(name))).toEqual([]);
     }
     expectToGoOn(expected);
+  });
+
+  it.runIf(posix)(
+    'whose terminal is closed, or whose reader goes away, saves a checkpoint and goes on later',
+    async () => {
+      const expected = straight();
+      for (const [code, end] of [
+        [141, child => child.stdout!.destroy()], // as `| head -1` does, before the first update
+        [129, child => ['SIGHUP', 'SIGHUP'].forEach(name => child.kill(name as 'SIGHUP'))],
+      ] satisfies [number, (child: ChildProcess) => void][]) {
+        fs.rmSync(temporary.file('run'), { recursive: true, force: true });
+        const child = startWith(temporary.path, train);
+        let stderr = '';
+        child.stderr!.on('data', (data: Buffer) => (stderr += data.toString()));
+        await new Promise(resolve => child.stdout!.once('data', resolve));
+        if (code === 129) await expect.poll(lines, { timeout: 60_000, interval: 5 }).toBeGreaterThan(0);
+        end(child);
+        expect({ code: await ended(child), stderr }).toEqual({ code, stderr: '' });
+        expect(checkpoints()).not.toEqual([]);
+        expectToGoOn(expected);
+      }
+    },
+  );
+
+  it.runIf(fs.existsSync('/dev/full'))('whose output goes to a full disk goes on, and says so', () => {
+    const expected = straight();
+    const full = fs.openSync('/dev/full', 'w');
+    const argv = [launcher, ...train];
+    const { status, stderr } = spawnSync(process.execPath, argv, {
+      cwd: temporary.path,
+      stdio: ['ignore', full, 'pipe'],
+    });
+    fs.closeSync(full);
+    expect(stderr.toString()).toMatch(/^standard output cannot be written \(ENOSPC.*\): the run goes on[^\n]*\n$/);
+    expect(status).toBe(1);
+    expect(bytesOf('run', 'stage0-16').equals(expected)).toBe(true);
   });
 
   it.runIf(posix)('ends in order when the npx that began it gets a Ctrl-C, or a SIGTERM', async () => {

@@ -2,13 +2,13 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { FileError } from '../../../mgsd/runs/file-error.js';
 import { lockFolder } from '../../../mgsd/runs/lock.js';
 import { RunFolder } from '../../../mgsd/runs/run-folder.js';
 import type { StoreOptions } from '../../../mgsd/runs/store.js';
 import type { StageName } from '../../../mgsd/method/stages/stage.js';
-import { ended, start, writeScript } from '../child.js';
+import { ended, printed, start, writeScript } from '../child.js';
 import { useTemporaryFolder } from '../temporary.js';
 
 const folder = useTemporaryFolder();
@@ -66,6 +66,7 @@ describe('a run folder', () => {
     fs.writeFileSync(folder.file('run/pid'), `${dead}\n`);
     fs.writeFileSync(folder.file(`run/.config.json.${dead}-0.tmp`), '{');
     create().run.close();
+    expect(fs.readdirSync(folder.file('run'))).toEqual(['config.json']);
   });
 
   it('refuses stage names that would climb out of it', () => {
@@ -149,6 +150,44 @@ describe('the lock', () => {
     }
     lockFolder(target)();
     expect(fs.readdirSync(target)).toEqual([]);
+  });
+
+  it('is not taken from a process that takes over a stale one at the same moment', () => {
+    create().run.close();
+    const dead = spawnSync(process.execPath, ['-e', '']).pid;
+    writeLock('run', `${dead}-@${os.hostname()}`);
+    const quicker = `${process.ppid}-@${os.hostname()}`;
+    const readdir = fs.readdirSync.bind(fs);
+    const spy = vi.spyOn(fs, 'readdirSync').mockImplementationOnce(((name: string) => {
+      const found = readdir(name);
+      writeLock('run', quicker); // behind our look, before our next step
+      return found;
+    }) as typeof fs.readdirSync);
+    expect(() => open()).toThrow(new RegExp(`in use by process ${process.ppid}`));
+    spy.mockRestore();
+    expect(fs.readdirSync(folder.file('run/lock'))).toEqual([quicker]);
+  });
+
+  it('holds while its holder does nothing but compute, however long: no clock can take it away', async () => {
+    create().run.close();
+    const script = writeScript(
+      folder.path,
+      ['mgsd/runs/file-error.ts', 'mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
+      `import fs from 'node:fs';
+       import { lockFolder } from './mgsd/runs/lock.js';
+       lockFolder(${JSON.stringify(folder.file('run'))});
+       fs.writeSync(1, 'held');
+       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); // no timer runs, no event is heard`,
+    );
+    const holder = start(script);
+    await printed(holder);
+    const longAgo = new Date(0);
+    for (const name of ['lock', 'pid', ...fs.readdirSync(folder.file('run/lock')).map(file => `lock/${file}`)])
+      fs.utimesSync(folder.file(`run/${name}`), longAgo, longAgo);
+    expect(() => open()).toThrow(new RegExp(`in use by process ${holder.pid}`));
+    holder.kill('SIGKILL');
+    await ended(holder);
+    open().close();
   });
 
   it('goes when its process ends without closing the folder', async () => {
