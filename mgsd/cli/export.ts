@@ -4,7 +4,7 @@ import path from 'node:path';
 import { writeEasyR1 } from '../exchange/easy-r1.js';
 import { writeLlamaFactory } from '../exchange/llama-factory.js';
 import type { ExportedPuzzle } from '../exchange/llama-factory.js';
-import { readPuzzleFolder, requireEmpty, writeFolder } from '../exchange/puzzle-files.js';
+import { lookOf, readPuzzleFolder, requireEmpty, writeFolder } from '../exchange/puzzle-files.js';
 import { decodePng, MAX_PNG_BYTES } from '../pictures/png.js';
 import { readFile } from '../runs/files.js';
 import { defineCommand } from './command.js';
@@ -40,22 +40,36 @@ export const exportCommand = defineCommand({
     problemLines(read).forEach(terminal.err);
     if (problems.length > 0)
       throw new InputError(`${problems.length} files in ${root} are no samples (see above): mend or remove them`);
+    let otherLooks = 0;
     const files = await writeFolder(out, folder => {
+      const copy = (file: string, content: Uint8Array | string) => {
+        fs.mkdirSync(path.join(folder, path.dirname(file)), { recursive: true });
+        fs.writeFileSync(path.join(folder, file), content);
+      };
       const exported = puzzles.map<ExportedPuzzle>(puzzle => {
         const image = path.posix.join('images', puzzle.imageFile.replace('/image/', '/'));
-        const source = path.join(root, puzzle.imageFile);
-        const bytes = checkInput(() => readFile(source, MAX_PNG_BYTES));
-        checkInput(() => decodePng(bytes), source);
-        fs.mkdirSync(path.join(folder, path.dirname(image)), { recursive: true });
-        fs.writeFileSync(path.join(folder, image), bytes);
-        return { puzzle, image, split: sideOf(puzzle) };
+        const source = path.posix.join('texts', puzzle.textFile.replace('/text/', '/'));
+        const picture = path.join(root, puzzle.imageFile);
+        const bytes = checkInput(() => readFile(picture, MAX_PNG_BYTES));
+        const look = lookOf(
+          puzzle,
+          checkInput(() => decodePng(bytes), picture),
+        );
+        if (look === 'other') otherLooks++;
+        copy(image, bytes);
+        if (format === 'llama-factory') copy(source, puzzle.text);
+        return { puzzle, image, source, look, split: sideOf(puzzle) };
       });
       return format === 'easy-r1'
         ? writeEasyR1(folder, exported, !stateOnly)
         : [...writeLlamaFactory(folder, exported).map(name => `${name}.json`), 'dataset_info.json'];
     });
     const samples = puzzles.length;
-    const lines = () => [`${samples} samples in ${out}: ${files.join(', ')}`];
-    return { data: { folder: out, format, samples, files }, lines };
+    const looks =
+      otherLooks > 0
+        ? [`${otherLooks} pictures have neither the training look nor the held-out one: their prompts name no colours`]
+        : [];
+    const lines = () => [`${samples} samples in ${out}: ${files.join(', ')}`, ...looks];
+    return { data: { folder: out, format, samples, files, otherLooks }, lines };
   },
 });

@@ -14,20 +14,20 @@ import { answerText, studentPrompt, teacherContext, teacherSystemPrompt } from '
 type Row = ReturnType<typeof distillationRow>;
 
 /** A JSON row. @param withPlan whether the teacher is told the reference plan, as in the paper */
-function distillationRow({ puzzle, image }: ExportedPuzzle, withPlan: boolean) {
+function distillationRow({ puzzle, image, look }: ExportedPuzzle, withPlan: boolean) {
   const { world, instance, text, name } = puzzle;
   return {
     sample_id: name,
     task: world.name,
     level: instance.size,
     messages: [
-      { role: 'user', content: studentPrompt(world) },
+      { role: 'user', content: studentPrompt(world, look) },
       { role: 'assistant', content: answerText(world, instance) },
     ] as const,
     images: [image], // relative to the dataset's folder
     teacher_images: [], // the teacher sees none
     vsp_task_text: text, // as stored, whole
-    teacher_system_prompt: teacherSystemPrompt(world, withPlan),
+    teacher_system_prompt: teacherSystemPrompt(world),
     teacher_text_context: teacherContext(world, instance, withPlan),
   };
 }

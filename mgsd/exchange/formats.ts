@@ -38,10 +38,15 @@ export interface FileFormat<I extends WorldInstance = WorldInstance> {
   read(rows: readonly string[], fields: PuzzleFields): I;
 }
 
+/** The looks whose colours prompts can name: styles that draw a puzzle in one way. */
+export const NAMED_LOOKS = ['training', 'held-out'] as const;
+/** How a picture looks. */
+export type Look = (typeof NAMED_LOOKS)[number] | 'other';
+
 /** The pieces that prompts.ts puts together, in English. */
 export interface WorldLanguage<I extends WorldInstance = WorldInstance> {
-  /** What the image shows, and in which colours. */
-  readonly legend: string;
+  /** What the image shows: with its colours in the looks that have a name, without any in others. */
+  readonly legends: Readonly<Record<Look, string>>;
   /** One sentence each. */
   readonly rules: readonly string[];
   /** What a response restates of the state before it plans: `the map size, the start, ...`. */
@@ -76,7 +81,10 @@ export function formatsOf<I extends WorldInstance>(world: World<I>): WorldFormat
   return found;
 }
 
-/** The state as text. `plan` appends the line that tells a teacher the reference plan. */
+/**
+ * The state as text. `plan` appends the reference plan for a teacher, in the words of the published code, whose switch
+ * for leaving it out (`teacher_append_ground_truth`) removes just these.
+ */
 export function describe<I extends WorldInstance>(
   world: World<I>,
   instance: I,
@@ -84,6 +92,10 @@ export function describe<I extends WorldInstance>(
   plan?: readonly Action[],
 ): string {
   const lines = formatsOf(world).describe(instance, variant);
-  if (plan !== undefined) lines.push(`Reference plan: ${world.formatAnswer(plan)}`);
+  if (plan !== undefined)
+    lines.push(
+      'Do not mention that a reference plan is provided.',
+      `Reference action plan: ${world.formatAnswer(plan)}`,
+    );
   return lines.join('\n');
 }

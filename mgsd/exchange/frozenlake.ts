@@ -51,9 +51,15 @@ const file: FileFormat<FrozenLakeInstance> = {
 };
 
 const language: WorldLanguage<FrozenLakeInstance> = {
-  legend:
-    'The image shows a FrozenLake board: pale ice cells, dark blue holes, the player in green on a stool at the start, ' +
-    'and a red gift box with a yellow ribbon at the goal.',
+  legends: {
+    training:
+      'The image shows a FrozenLake board: pale ice cells, dark blue holes, the player in green on a stool at the start, ' +
+      'and a red gift box with a yellow ribbon at the goal.',
+    'held-out':
+      'The image shows a FrozenLake board: pale snow cells, dark blue holes with jagged edges, a green flag at the start, ' +
+      'and a red lantern at the goal.',
+    other: 'The image shows a FrozenLake board: cells of ice, holes, the player at the start, and the goal.',
+  },
   rules: [
     'Cells are (row, column), both counted from 0 at the top left.',
     'Move one cell at a time: L left, D down, R right, U up. The ice is not slippery.',

@@ -5,22 +5,23 @@
  */
 import path from 'node:path';
 import { writeFileAtomic, writeJson } from '../runs/files.js';
+import type { Look } from './formats.js';
 import type { StoredPuzzle } from './puzzle-files.js';
 import { perceptionAnswer, perceptionPrompt } from './prompts.js';
 
 const perceptionDataset = 'vsp_tasks_perception_sft';
 
 /** One conversation. */
-function perceptionRow({ puzzle: { world, instance, text }, image }: ExportedPuzzle): object {
+function perceptionRow({ puzzle: { world, instance }, image, source, look }: ExportedPuzzle): object {
   return {
     messages: [
-      { role: 'user', content: perceptionPrompt(world) },
+      { role: 'user', content: perceptionPrompt(world, look) },
       { role: 'assistant', content: perceptionAnswer(world, instance) },
     ],
     images: [image],
     task: `${world.name}_perception_all`,
     level: instance.size,
-    source_text: text, // as stored, whole
+    source_text: source,
   };
 }
 
@@ -34,11 +35,13 @@ function datasetEntry(file: string): object {
   };
 }
 
-/** A puzzle with the path of its copied image. */
+/** A puzzle with the paths of its copied image and text. */
 export interface ExportedPuzzle {
   readonly puzzle: StoredPuzzle;
   /** Relative to the dataset's folder, with `/`. */
   readonly image: string;
+  readonly source: string;
+  readonly look: Look;
   readonly split: 'train' | 'test';
 }
 

@@ -139,9 +139,15 @@ function namedWalls(fields: PuzzleFields): number[] | undefined {
 }
 
 const language: WorldLanguage<MazeInstance> = {
-  legend:
-    'The image shows a maze: white corridors between black walls, a yellow dot for the player at the start, and a blue dot ' +
-    'at the goal.',
+  legends: {
+    training:
+      'The image shows a maze: white corridors between black walls, a yellow dot for the player at the start, and a blue dot ' +
+      'at the goal.',
+    'held-out':
+      'The image shows a maze: pale corridors between dark walls, an amber diamond for the player at the start, and a navy ' +
+      'square at the goal.',
+    other: 'The image shows a maze: corridors between walls, the player at the start, and the goal.',
+  },
   rules: [
     'Cells are (row, column), both counted from 0 at the top left.',
     'Move one cell at a time: L left, D down, R right, U up.',
@@ -163,8 +169,8 @@ const language: WorldLanguage<MazeInstance> = {
     '(north 1, south 2, west 4, east 8)',
   questions: [
     'What is the size of the map, written as AxB?',
-    'In which cell is the player (yellow), written as (row,col)?',
-    'In which cell is the goal (blue), written as (row,col)?',
+    'In which cell is the player, written as (row,col)?',
+    'In which cell is the goal, written as (row,col)?',
     'Which directions are open in every cell? Write one cell per line as (row,col): directions, out of up, right, down, left, or none.',
     'Which moves are legal for the player now, out of up, right, down, left?',
   ],

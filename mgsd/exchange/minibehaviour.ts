@@ -156,9 +156,15 @@ function sortedText(cells: readonly unknown[]): string {
 }
 
 const language: WorldLanguage<MiniBehaviourInstance> = {
-  legend:
-    'The image shows a room with a black floor: the red triangle is the agent (which way it points has no meaning), the white ' +
-    'device is the printer, and the tan cells are the table.',
+  legends: {
+    training:
+      'The image shows a room with a black floor: the red triangle is the agent (which way it points has no meaning), the ' +
+      'white device is the printer, and the tan cells are the table.',
+    'held-out':
+      'The image shows a room with a dark floor: the crimson disc is the agent (which way its nose points has no meaning), ' +
+      'the pale device is the printer, and the brown cells are the table.',
+    other: 'The image shows a room with an agent, a printer, and a table of two rows and three columns.',
+  },
   rules: [
     'Cells are (row, column), both counted from 0 at the top left.',
     'Move one cell at a time: L left, D down, R right, U up. PICK takes the printer, DROP puts it down.',
@@ -177,9 +183,9 @@ const language: WorldLanguage<MiniBehaviourInstance> = {
     'are legal now, the legal moves, and the grid row by row (A agent, P printer, T table)',
   questions: [
     'What is the size of the grid, written as AxB?',
-    'In which cell is the agent (red), written as (row,col)?',
-    'In which cell is the printer (white), written as (row,col)?',
-    'Which cells does the table (tan) cover? List them as (row,col).',
+    'In which cell is the agent, written as (row,col)?',
+    'In which cell is the printer, written as (row,col)?',
+    'Which cells does the table cover? List them as (row,col).',
     'Which free cells are directly beside the printer? List them as (row,col).',
     'Which cells are directly beside the table? List them as (row,col).',
     'Which moves are legal for the agent now, out of up, right, down, left?',

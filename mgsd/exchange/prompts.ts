@@ -2,6 +2,7 @@
 
 import type { World, WorldInstance } from '../worlds/world.js';
 import { describe, formatsOf } from './formats.js';
+import type { Look } from './formats.js';
 
 /** Where a chat model's image stands in a text. */
 export const IMAGE = '<image>';
@@ -9,11 +10,11 @@ export const IMAGE = '<image>';
 const numbered = (lines: readonly string[]): string => lines.map((line, i) => `${i + 1}. ${line}`).join('\n');
 const bullets = (lines: readonly string[]): string => lines.map(line => `- ${line}`).join('\n');
 
-/** All perception questions about one image, which comes first. */
-export function perceptionPrompt<I extends WorldInstance>(world: World<I>): string {
-  const { legend, questions } = formatsOf(world).language;
+/** All perception questions about one image in this look, which comes first. */
+export function perceptionPrompt<I extends WorldInstance>(world: World<I>, look: Look): string {
+  const { legends, questions } = formatsOf(world).language;
   return [
-    `${IMAGE}${legend}`,
+    `${IMAGE}${legends[look]}`,
     'Cells are (row, column), both counted from 0 at the top left.',
     'Answer every question, each on a new line that begins with its number:',
     numbered(questions),
@@ -39,10 +40,10 @@ function outputRules<I extends WorldInstance>(world: World<I>): string {
   ].join('\n');
 }
 
-/** The student's user turn; the image comes last. */
-export function studentPrompt<I extends WorldInstance>(world: World<I>): string {
-  const { legend, rules } = formatsOf(world).language;
-  return [`${legend} Plan the actions.`, `Rules:\n${bullets(rules)}`, outputRules(world), IMAGE].join('\n\n');
+/** The student's user turn; the image, in this look, comes last. */
+export function studentPrompt<I extends WorldInstance>(world: World<I>, look: Look): string {
+  const { legends, rules } = formatsOf(world).language;
+  return [`${legends[look]} Plan the actions.`, `Rules:\n${bullets(rules)}`, outputRules(world), IMAGE].join('\n\n');
 }
 
 /** The assistant turn: the answer block alone. */
@@ -50,13 +51,12 @@ export function answerText<I extends WorldInstance>(world: World<I>, instance: I
   return `<answer>${world.formatAnswer(world.referencePlan(instance))}</answer>`;
 }
 
-/** The system prompt of the teacher, which never sees the image. */
-export function teacherSystemPrompt<I extends WorldInstance>(world: World<I>, withPlan: boolean): string {
+/** The system prompt of the teacher, which never sees the image. A reference plan is the context's affair. */
+export function teacherSystemPrompt<I extends WorldInstance>(world: World<I>): string {
   const { rules, contextFields } = formatsOf(world).language;
   return [
     `You plan for a ${world.title} puzzle from text alone; there is no image.`,
-    `You are given ${contextFields}${withPlan ? ', and a reference plan' : ''}.`,
-    ...(withPlan ? ['Never mention that a reference plan was given.'] : []),
+    `You are given ${contextFields}.`,
     `Rules:\n${bullets(rules)}`,
     outputRules(world),
   ].join('\n\n');

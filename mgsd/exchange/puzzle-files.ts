@@ -9,9 +9,12 @@ import path from 'node:path';
 import { FileError } from '../runs/file-error.js';
 import { errorCode, explain, readFile } from '../runs/files.js';
 import { decodePng, encodePng, MAX_PNG_BYTES, resizeSquare } from '../pictures/png.js';
+import type { RgbImage } from '../pictures/png.js';
 import type { Puzzle } from '../method/puzzles.js';
 import { createWorldByName, WORLD_NAMES } from '../worlds/registry.js';
 import type { RenderStyle, World } from '../worlds/world.js';
+import { NAMED_LOOKS } from './formats.js';
+import type { Look } from './formats.js';
 import { parsePuzzleText, puzzleText, readPuzzle } from './puzzle-text.js';
 import type { PuzzleOrigin, ReadPuzzle } from './puzzle-text.js';
 
@@ -155,6 +158,13 @@ export function storedImage(root: string, { imageFile, instance }: StoredPuzzle,
       `the image has ${image.width} pixels a side, too few for a board of ${instance.size}: at least ${4 * instance.size} are needed`,
     );
   return resizeSquare(image, pixels).data;
+}
+
+/** The look of a puzzle's picture: that of a style if this style draws the very same. */
+export function lookOf({ world, instance }: Puzzle, { width, height, data }: RgbImage): Look {
+  if (width !== height) return 'other';
+  const isDrawn = (style: RenderStyle) => Buffer.from(world.render(instance, width, style)).equals(data);
+  return NAMED_LOOKS.find(isDrawn) ?? 'other';
 }
 
 /** @throws FileError if there is anything at this path other than an empty folder */

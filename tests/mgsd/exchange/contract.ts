@@ -38,7 +38,7 @@ export function testFormats<I extends WorldInstance>(world: World<I>): void {
         expect(describeState(world, other, variant) === text).toBe(same);
         const plan = world.referencePlan(puzzle);
         expect(describeState(world, puzzle, variant, plan)).toBe(
-          `${text}\nReference plan: ${world.formatAnswer(plan)}`,
+          `${text}\nDo not mention that a reference plan is provided.\nReference action plan: ${world.formatAnswer(plan)}`,
         );
         expect(judgeAnswer(world, puzzle, `so <answer>${world.formatAnswer(plan)}</answer>`).optimal).toBe(true);
       }),

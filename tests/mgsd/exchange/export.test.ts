@@ -9,8 +9,9 @@ import { IMAGE, perceptionPrompt, studentPrompt, teacherSystemPrompt } from '../
 import { runJob } from '../../../mgsd/exchange/generate.js';
 import { parsePuzzleText, readPuzzle } from '../../../mgsd/exchange/puzzle-text.js';
 import { judgeAnswer } from '../../../mgsd/exchange/scoring.js';
-import { decodePng } from '../../../mgsd/pictures/png.js';
+import { decodePng, encodePng } from '../../../mgsd/pictures/png.js';
 import { createWorldByName } from '../../../mgsd/worlds/registry.js';
+import { RENDER_STYLES } from '../../../mgsd/worlds/world.js';
 import type { World } from '../../../mgsd/worlds/world.js';
 import { lakeOf, mazeOf } from '../boards.js';
 import { run } from '../capture.js';
@@ -63,11 +64,41 @@ describe('export llama-factory', () => {
         const count = (text: string) => text.match(/^\d+\. /gm)!.map(Number.parseFloat);
         expect(count(assistant!.content)).toEqual(count(user!.content));
         expect(row['task']).toMatch(/^(frozenlake|maze|minibehaviour)_perception_all$/);
-        expect([row['level'], String(row['source_text']).split('\n')[0]]).toEqual([
-          5,
-          `task=${String(row['task']).split('_')[0]!}`,
-        ]);
+        const source = fs.readFileSync(temporary.file(`stage1/${String(row['source_text'])}`), 'utf8');
+        expect([row['level'], source.split('\n')[0]]).toEqual([5, `task=${String(row['task']).split('_')[0]!}`]);
       }
+    }
+  });
+
+  it('describes the look that each picture has', async () => {
+    const data = temporary.file('looks');
+    for (const style of RENDER_STYLES)
+      runJob({ ...job, style, world: 'maze', level: 5, split: 'train', count: 2, folder: path.join(data, style) });
+    const foreign = path.join(data, 'training/Maze/level5/image/maze_train_5_000001.png');
+    const image = decodePng(fs.readFileSync(foreign));
+    fs.writeFileSync(foreign, encodePng({ ...image, data: image.data.map(value => value ^ 1) }));
+    for (const [format, file] of [
+      ['llama-factory', 'vsp_tasks_perception_sft'],
+      ['easy-r1', 'train'],
+    ] as const) {
+      const { out } = await run('export', format, '--data', data, '--out', temporary.file(format));
+      expect(out).toMatch(/3 pictures have neither/);
+      const looks = json(`${format}/${file}.json`).map(row => {
+        const [image] = row['images'] as string[];
+        const { content } = (row['messages'] as Message[])[0]!;
+        return [
+          image!.replace('images/', '').split('/')[0],
+          /white corridors|pale corridors|corridors/.exec(content)?.[0],
+        ];
+      });
+      expect(looks).toEqual([
+        ['held-out', 'pale corridors'],
+        ['held-out', 'pale corridors'],
+        ['random', 'corridors'],
+        ['random', 'corridors'],
+        ['training', 'white corridors'],
+        ['training', 'corridors'],
+      ]);
     }
   });
 
@@ -134,9 +165,15 @@ describe('export easy-r1', () => {
         expect(judgeAnswer(world, instance, assistant!.content)).toMatchObject({ success: true, optimal: true });
         expect(decodePng(stored[0]!.bytes).data).toEqual(world.render(instance, 32));
         expect(user!.content.endsWith(IMAGE)).toBe(true);
-        expect(row['teacher_text_context']).toBe(
-          `${describeState(world, instance, 'context')}\nReference plan: ${String(record['answer'])}`,
-        );
+        // The published switch for a teacher without the plan removes lines that begin so, and this sentence.
+        const context = String(row['teacher_text_context']);
+        expect(context).toContain(`\nReference action plan: ${String(record['answer'])}`);
+        const switched = context
+          .split('\n')
+          .filter(line => !line.trim().toLowerCase().startsWith('reference action plan:'))
+          .map(line => line.replace('Do not mention that a reference plan is provided.', '').trimEnd());
+        expect(switched.join('\n').trim()).toBe(describeState(world, instance, 'context'));
+        expect(row['teacher_system_prompt']).not.toMatch(/reference/i);
       });
     }
   });
@@ -169,8 +206,7 @@ describe('export easy-r1', () => {
         .sort(),
     );
     const rows = json('stage2/train.json');
-    expect(rows.some(row => String(row['teacher_text_context']).includes('Reference plan'))).toBe(false);
-    expect(rows.some(row => String(row['teacher_system_prompt']).includes('reference plan'))).toBe(false);
+    expect(rows.some(row => String(row['teacher_text_context']).includes('eference'))).toBe(false);
   });
 
   it('refuses a folder with broken samples, and a pipeline that it does not know', async () => {
@@ -188,17 +224,16 @@ describe('export easy-r1', () => {
 
 describe('prompts', () => {
   it.each(storedWorlds.map(name => [name, createWorldByName(name) as World] as const))('of %s', (_, world) => {
-    const student = studentPrompt(world);
+    const student = studentPrompt(world, 'training');
     expect(student.match(/<answer>[A-Z,]+<\/answer>/g)).toHaveLength(1); // the worked example
     expect(parseAnswer(student.replace('<answer>...</answer>', ''), world.actions)).not.toEqual([]);
     const rules = student.slice(student.indexOf('Write exactly'), student.lastIndexOf(IMAGE)).trim();
-    for (const withPlan of [true, false]) {
-      const teacher = teacherSystemPrompt(world, withPlan);
-      expect(teacher).toContain(rules); // both write the same
-      expect(teacher).not.toContain(IMAGE);
-      expect(teacher.includes('reference plan')).toBe(withPlan);
-    }
-    expect(perceptionPrompt(world)).not.toMatch(/answer>|plan/i);
+    const teacher = teacherSystemPrompt(world);
+    expect(teacher).toContain(rules); // both write the same
+    expect(teacher).not.toContain(IMAGE);
+    for (const look of ['training', 'held-out', 'other'] as const)
+      expect(perceptionPrompt(world, look)).not.toMatch(/answer>|plan/i);
+    expect(perceptionPrompt(world, 'other')).not.toMatch(/red|green|blue|yellow|white|black|tan|pale/);
   });
 
   it('the worked examples are right', () => {
@@ -219,6 +254,8 @@ describe('prompts', () => {
   });
 
   it('a world without formats says so', () => {
-    expect(() => studentPrompt(createDelivery())).toThrow(/Delivery has no text, file format or prompts.*formats\.ts/);
+    expect(() => studentPrompt(createDelivery(), 'other')).toThrow(
+      /Delivery has no text, file format or prompts.*formats\.ts/,
+    );
   });
 });

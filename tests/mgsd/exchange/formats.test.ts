@@ -22,7 +22,7 @@ describe('FrozenLake', () => {
     const lines = describeState(frozenLake, puzzle, 'context', actionsOf('UR')).split('\n');
     const head = ['Map size: 3x3', 'Start: (2,1)', 'Goal: (1,2)', 'Holes: (0,1), (1,0)', 'FHF', 'HFG', 'FSF'];
     expect(lines.slice(0, 7)).toEqual(head);
-    expect(lines.at(-1)).toBe('Reference plan: UR');
+    expect(lines.at(-1)).toBe('Reference action plan: UR');
     expect(describeState(frozenLake, puzzle, 'context')).not.toMatch(/plan:/);
     expect(describeState(frozenLake, lakeOf(['SG', 'FF']), 'context')).toMatch(/^Holes: none$/m);
   });
@@ -70,7 +70,7 @@ describe('Maze', () => {
     ]);
     expect(lines.slice(7, 9)).toEqual(['(1,0): up, right, down', '(1,1): up, left']);
     expect(lines.slice(13, 17)).toEqual(['Wall masks, row by row:', '13 5 9', '4 10 14', '6 3 11']);
-    expect(lines.at(-1)).toBe('Reference plan: DRUR');
+    expect(lines.at(-1)).toBe('Reference action plan: DRUR');
     expect(describeState(world, puzzle, 'evaluation')).toBe(first);
   });
 
@@ -105,7 +105,8 @@ describe('MiniBehaviour', () => {
       expect.stringMatching(/^Hint: /),
       expect.stringMatching(/^Hint: /),
       expect.stringMatching(/^Hint: /),
-      'Reference plan: L,L,L,PICK,DROP',
+      'Do not mention that a reference plan is provided.',
+      'Reference action plan: L,L,L,PICK,DROP',
     ]);
   });
 
