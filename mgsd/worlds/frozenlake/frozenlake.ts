@@ -17,8 +17,7 @@ const render = createRenderer({ title, styles: STYLES, looks: LOOKS, placements,
 /** FrozenLake with these generator options (see generator.ts); an Error lists wrong ones. */
 export function createFrozenLake(rawOptions?: unknown): World<FrozenLakeInstance> {
   const options = parseFrozenLakeOptions(rawOptions);
-  // Twice the longest straight walk. Up to size 5 with 8 holes no shortest plan is longer; beyond that, such maps are
-  // not used.
+  // Twice the longest straight walk. Up to size 5 no shortest plan is longer; beyond that, such maps are not used.
   const maximumPlanLength = (level: number): number => 4 * (level - 1);
   const difficulty = (instance: FrozenLakeInstance): string => (world.needsDetour(instance) ? 'detour' : 'direct');
 

@@ -5,8 +5,8 @@ import { choose, type RandomSource } from '../world.js';
 import { boardCells, cellAt, gridDistances } from '../grid.js';
 import { createInstance, type FrozenLakeInstance } from './rules.js';
 
-/** By size: the most holes of a puzzle by default, about the 95th percentile at p = 0.8 and above. */
-const DEFAULT_HOLES: readonly number[] = [0, 0, 8, 8, 8, 8, 10, 13, 17];
+/** By size: the most holes of a puzzle by default. At p = 0.8 fewer than 4 maps in 10,000 have more. */
+const DEFAULT_HOLES: readonly number[] = [0, 0, 2, 7, 9, 12, 16, 20, 24];
 
 const probability = z.number().gt(0).max(1);
 
@@ -17,9 +17,9 @@ const schema = z.strictObject({
   startGoal: z.enum(['random', 'corners']).default('random'),
   /** As in gymnasium: the two corners are frozen and connected, even where start and goal are drawn elsewhere. */
   connectedCorners: z.boolean().default(false),
-  /** Least number of moves from start to goal. */
-  minimumDistance: z.int().min(1).default(2),
-  /** Most holes; null: no limit; left out: 8 up to size 5, then 10, 13 and 17. */
+  /** Least number of moves from start to goal; the published generator takes 2. */
+  minimumDistance: z.int().min(1).default(1),
+  /** Most holes; null: no limit; left out: for sizes 3 to 8 7, 9, 12, 16, 20 and 24. */
   maximumHoles: z.int().min(0).nullable().optional(),
 });
 
@@ -32,7 +32,7 @@ export function parseFrozenLakeOptions(raw: unknown): FrozenLakeOptions {
   return result.data;
 }
 
-/** The most holes a puzzle of this size may have. Start, goal and a cell between them stay free. */
+/** The most holes a puzzle of this size may have. Start and goal stay free. */
 export function holeLimit(options: FrozenLakeOptions, size: number): number {
   const limit = options.maximumHoles === undefined ? (DEFAULT_HOLES[size] ?? 0) : (options.maximumHoles ?? Infinity);
   return Math.min(limit, size * size - 2);

@@ -38,8 +38,8 @@ describe('prompts', () => {
       `task:frozenlake mode:perceive ${RECAP} PLAN R D`,
     );
     expect(tokensToText(trace.imagePrompt(frozenLake, 3))).toBe('task:frozenlake mode:plan IMG IMG IMG');
-    expect(trace.maximumPromptLength(frozenLake, 5)).toBe(2 + 11);
-    expect(trace.maximumPromptLength(frozenLake, 5, true)).toBe(2 + 11 + 1 + 16);
+    expect(trace.maximumPromptLength(frozenLake, 5)).toBe(2 + 15);
+    expect(trace.maximumPromptLength(frozenLake, 5, true)).toBe(2 + 15 + 1 + 16);
   });
 });
 

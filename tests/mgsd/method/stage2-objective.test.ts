@@ -92,7 +92,8 @@ describe('estimators at one position, all 128 tokens enumerated', () => {
 });
 
 describe('on whole responses', () => {
-  const rollouts = rolloutsOf([oracleTokens(0), [...oracleTokens(1), 40, 41]], 12);
+  const longest = 16;
+  const rollouts = rolloutsOf([oracleTokens(0), [...oracleTokens(1), 40, 41]], longest);
 
   it.each<Partial<Stage2>>([{}, { divergence: 'forward_kl' }, { lossAverage: 'token' }])(
     'the gradient of %j is that of its loss',
@@ -117,7 +118,7 @@ describe('on whole responses', () => {
     const { loss, losses, field } = await evaluate(rollouts, { divergence });
     const mask = rollouts.flatMap(({ example }) => Array.from(example.weights));
     const count = mask.reduce((a, w) => a + w, 0);
-    const behind = Math.min(2, 12 - oracleTokens(1).length); // what was written behind EOS counts nothing
+    const behind = Math.min(2, longest - oracleTokens(1).length); // what was written behind EOS counts nothing
     expect(behind).toBeGreaterThan(0);
     expect(count).toBe(mask.length - behind);
     expect(losses.length).toBeGreaterThan(mask.length); // there is padding

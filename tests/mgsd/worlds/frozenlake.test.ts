@@ -100,7 +100,7 @@ describe('properties of generated puzzles', () => {
       fc.property(anyPuzzle, fc.nat(), (puzzle, seed) => {
         const random = testRandom(seed);
         const shortest = world.shortestLength(puzzle);
-        expect(shortest).toBeGreaterThanOrEqual(2);
+        expect(shortest).toBeGreaterThanOrEqual(1);
         expect(shortest).toBeLessThanOrEqual(world.maximumPlanLength(puzzle.size));
         expect(world.recap(puzzle).length).toBeLessThanOrEqual(world.maximumRecapLength(puzzle.size));
         expect(world.judge(puzzle, world.referencePlan(puzzle)).optimal).toBe(true);
@@ -152,14 +152,14 @@ describe('properties of generated puzzles', () => {
 });
 
 describe('floors and options', () => {
-  test('walking straight ahead solves about 65 % of sizes 3 to 5, and nothing that needs a detour', () => {
+  test('walking straight ahead solves about 73 % of sizes 3 to 5, and nothing that needs a detour', () => {
     const puzzles = [3, 4, 5].flatMap(level =>
       instancePool(world, level, testRandom(level), { split: 'test', count: 200 }),
     );
     const chances = puzzles.map(puzzle => world.straightAheadSuccess(puzzle));
     const mean = chances.reduce((a, b) => a + b, 0) / chances.length;
-    expect(mean).toBeGreaterThan(0.58);
-    expect(mean).toBeLessThan(0.7);
+    expect(mean).toBeGreaterThan(0.68);
+    expect(mean).toBeLessThan(0.78);
 
     // The exact chance agrees with walks drawn at random; puzzles that need a detour are never solved by one.
     const random = testRandom(3);
@@ -209,11 +209,38 @@ describe('floors and options', () => {
     }
   });
 
-  test('at most 8 holes up to size 5 by default; a given limit holds; a range of p is accepted', () => {
+  test('a start beside its goal is as frequent as chance makes it, unless a distance is asked for', () => {
+    const share = (of: typeof world) => {
+      const random = testRandom(12);
+      const lengths = Array.from({ length: 900 }, (_, i) => of.shortestLength(of.generate(random, 3 + (i % 3))));
+      return lengths.filter(length => length === 1).length / lengths.length;
+    };
+    expect(Math.abs(share(world) - 0.25)).toBeLessThan(0.05); // about 38, 22 and 14 % for sizes 3, 4 and 5
+    expect(share(createFrozenLake({ minimumDistance: 2 }))).toBe(0);
+  });
+
+  test('by default fewer than one map in 1000 has more holes than the limit, and one with as many is drawn', () => {
+    for (const level of world.levels) {
+      const limit = world.maximumRecapLength(level) - 3;
+      // of n^2 cells, each a hole with probability 0.2: P(k holes) from P(k - 1 holes), summed beyond the limit
+      let [chance, beyond] = [0.8 ** (level * level), 0];
+      for (let k = 1; k <= level * level; k++) {
+        chance *= ((level * level - k + 1) / k) * (0.2 / 0.8);
+        if (k > limit) beyond += chance;
+      }
+      expect(beyond, `size ${level}`).toBeLessThan(1e-3);
+    }
+    const dense = createFrozenLake({ frozenProbability: 0.4 });
+    const random = testRandom(13);
+    const counts = Array.from({ length: 60 }, () => dense.generate(random, 5).holes.length);
+    expect(Math.max(...counts)).toBe(dense.maximumRecapLength(5) - 3);
+  });
+
+  test('the default limits; a given limit holds; a range of p is accepted', () => {
     const few = createFrozenLake({ maximumHoles: 2, frozenProbability: [0.5, 0.7] });
     const random = testRandom(9);
     for (let i = 0; i < 30; i++) expect(few.generate(random, 5).holes.length).toBeLessThanOrEqual(2);
-    expect([3, 4, 5, 6, 7, 8].map(level => world.maximumRecapLength(level))).toEqual([10, 11, 11, 13, 16, 20]);
+    expect([3, 4, 5, 6, 7, 8].map(level => world.maximumRecapLength(level))).toEqual([10, 12, 15, 19, 23, 27]);
   });
 
   test('impossible wishes end with an error, wrong options with the list of what is wrong', () => {
