@@ -105,7 +105,9 @@ export const scales: Readonly<Record<GpuScale['name'], GpuScale>> = {
       'tasks=[{"world":"frozenlake","levels":[3],"pool":{"3":24}}]',
     ]
       .concat(
-        ['stage0', 'stage1', 'stage2'].flatMap(stage => ['--set', `${stage}.steps=2`, '--set', `${stage}.batch=2`]),
+        ['steps=2', 'warmup=1', 'batch=2'].flatMap(text =>
+          ['stage0', 'stage1', 'stage2'].flatMap(stage => ['--set', `${stage}.${text}`]),
+        ),
       )
       .concat(['--set', 'evaluation.puzzles=2']),
     seconds: {

@@ -5,6 +5,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { PresetName } from '../../models/index.js';
 import { configSchema, parseOverride, presets, resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
+import { obstacles } from '../method/obstacles.js';
+import type { Obstacle } from '../method/obstacles.js';
 import type { StageName } from '../method/stages/stage.js';
 import { decodeRunState } from '../runs/checkpoints.js';
 import { readFile, readJson } from '../runs/files.js';
@@ -70,11 +72,19 @@ export function configFrom(flags: ConfigFlags): RunConfig {
     throw new InputError(
       `configuration: there is no preset ${JSON.stringify(base)}; choose from ${Object.keys(presets).join(', ')}`,
     );
-  return checkInput(() => {
-    const config = resolveConfig(base as PresetName, fromFile, ...others, { stages: stage });
-    for (const task of config.tasks) createWorldByName(task.world, task.options); // refuses wrong generator options
-    return direct ? { ...config, stages: withDirect(stagesOf(config)) } : config;
+  const config = checkInput(() => {
+    const resolved = resolveConfig(base as PresetName, fromFile, ...others, { stages: stage });
+    for (const task of resolved.tasks) createWorldByName(task.world, task.options); // refuses wrong generator options
+    return direct ? { ...resolved, stages: withDirect(stagesOf(resolved)) } : resolved;
   });
+  refuse(obstacles(config, stagesOf(config)));
+  return config;
+}
+
+/** @throws InputError if anything is in the way */
+function refuse(inTheWay: readonly Obstacle[]): void {
+  const lines = inTheWay.map(({ field, reason }) => `${field}: ${reason}`);
+  if (lines.length > 0) throw new InputError(`configuration: ${lines.join('; ')}`);
 }
 
 const withDirect = (stages: readonly StageName[]) =>
@@ -121,10 +131,13 @@ function resumedRun({ out, stage, direct, ...changes }: RunFlags, resume: string
     throw new InputError(
       `${folder} was begun with another configuration (${different.join('; ')}): leave these options out to continue it, or start a new run without --resume`,
     );
-  const stages = stage ? stageNames.filter(name => stage.includes(name)) : stagesOf(config);
+  const chosen = stage ? stageNames.filter(name => stage.includes(name)) : stagesOf(config);
+  const stages = direct ? withDirect(chosen) : chosen;
+  // what the other rules refuse has been trained with by an earlier version: such a run may go on
+  refuse(obstacles(config, stages).filter(({ field }) => field === 'evaluation.puzzles'));
   return {
     config,
-    stages: direct ? withDirect(stages) : stages,
+    stages,
     folder,
     resume: true,
     ...(isFile && { from: checkedCheckpoint(named, config) }),

@@ -1,7 +1,8 @@
 /** `mgsd-lite train`: the stages of the method, an evaluation after each, and what they did. */
 import type { Device } from '../../core/index.js';
 import { modelConfigOf } from '../method/config.js';
-import { heldOutGroups } from '../method/puzzles.js';
+import { drawRunPuzzles } from '../method/obstacles.js';
+import type { RunPuzzles } from '../method/puzzles.js';
 import { stageSentences } from '../evaluation/summary.js';
 import { explainNaN } from '../runs/explain-nan.js';
 import { peakMemory } from '../runs/memory-log.js';
@@ -50,6 +51,7 @@ type TrainFlags = Flags<typeof options>;
 /** What a training works with once its options are understood. */
 interface Training {
   readonly choice: RunChoice;
+  readonly puzzles: RunPuzzles;
   readonly device: Device;
   readonly flags: TrainFlags;
   readonly reporter: Reporter;
@@ -76,13 +78,15 @@ export const trainCommand = defineCommand({
       throw new InputError(
         '--explain-nan runs updates of an earlier run again: name its folder or checkpoint with --resume',
       );
-    if (!flags.dryRun) checkInput(() => heldOutGroups(choice.config)); // too few puzzles: fail before making a folder
+    const puzzles = checkInput(() => drawRunPuzzles(choice.config)); // too few: fail before making a folder
     const reporter = new Reporter(context.terminal, flags.json);
     const notes: string[] = []; // they follow the device's description
     const body = async (device: Device, description: string) => {
       reporter.say('device', { description, ...device.capabilities }, () => description);
       notes.forEach(reporter.note);
-      const training = { choice, device, flags, reporter };
+      const training = { choice, puzzles, device, flags, reporter };
+      const problem = flags.explainNan ? undefined : await memoryProblem(choice.config, choice.stages, device);
+      if (problem !== undefined) throw new InputError(problem);
       if (flags.dryRun) await showCost(training);
       else if (flags.explainNan) await showExplanation(training);
       else await runStages(training, context);
@@ -128,10 +132,8 @@ async function showExplanation({ choice, device, reporter }: Training): Promise<
 }
 
 async function runStages(training: Training, context: CommandContext): Promise<void> {
-  const { choice, device, flags, reporter } = training;
+  const { choice, puzzles, device, flags, reporter } = training;
   const { config, stages, resume, folder: path } = choice;
-  const problem = await memoryProblem(config, stages, device);
-  if (problem !== undefined) throw new InputError(problem);
   const folderOptions = { warn: reporter.note };
   const folder = checkInput(() =>
     resume ? RunFolder.open(path, folderOptions) : RunFolder.create(path, config, folderOptions),
@@ -146,7 +148,7 @@ async function runStages(training: Training, context: CommandContext): Promise<v
     recordDevice(folder, device);
     const { checkpointEvery } = flags;
     const observer = reporter.observer(stages);
-    const table = await train({ ...choice, device, folder, checkpointEvery, signal, observer });
+    const table = await train({ ...choice, puzzles, device, folder, checkpointEvery, signal, observer });
     reporter.note(await reportAfterTraining(path, config, device));
     reporter.note(describePeak(folder));
     const seconds = (performance.now() - start) / 1000;

@@ -37,11 +37,33 @@ export async function predictMemory(
   capabilities: Capabilities,
   batch?: number,
 ): Promise<MemoryNeed[]> {
-  const groups = largestBoards(trainingGroups(smallPools(config)));
   const needs: MemoryNeed[] = [];
   for (const stage of stages)
-    needs.push(await needOf(config, stage, groups, capabilities, batch ?? stageSize(config, stage).batch));
+    needs.push(await needByBatch(config, stage, capabilities)(batch ?? stageSize(config, stage).batch));
   return needs;
+}
+
+/** Batches up to the larger one are counted. Of more, which would take long, the need follows in proportion. */
+const counted = [8, 512] as const;
+
+/** The need of a stage as a function of its batch. */
+function needByBatch(
+  config: RunConfig,
+  stage: StageName,
+  capabilities: Capabilities,
+): (batch: number) => Promise<MemoryNeed> {
+  const groups = largestBoards(trainingGroups(smallPools(config)));
+  const at = (batch: number) => needOf(config, stage, groups, capabilities, batch);
+  let ends: readonly [MemoryNeed, MemoryNeed] | undefined;
+  return async batch => {
+    const [few, many] = counted;
+    if (batch <= many) return await at(batch);
+    ends ??= [await at(few), await at(many)];
+    const [a, b] = ends;
+    const times = (batch - few) / (many - few);
+    const line = (name: 'bytes' | 'largestBuffer') => Math.ceil(a[name] + (b[name] - a[name]) * times);
+    return { stage, batch, bytes: line('bytes'), largestBuffer: line('largestBuffer') };
+  };
 }
 
 /** After two eager steps, the recorder makes a recording, which has memory of its own. */
@@ -99,10 +121,9 @@ export async function fittingBatch(
   capabilities: Capabilities,
   fits: (need: MemoryNeed) => boolean | Promise<boolean>,
 ): Promise<number> {
-  for (let batch = Math.floor(stageSize(config, stage).batch / 2); batch >= 1; batch = Math.floor(batch / 2)) {
-    const [need] = await predictMemory(config, [stage], capabilities, batch);
-    if (await fits(need!)) return batch;
-  }
+  const need = needByBatch(config, stage, capabilities);
+  for (let batch = Math.floor(stageSize(config, stage).batch / 2); batch >= 1; batch = Math.floor(batch / 2))
+    if (await fits(await need(batch))) return batch;
   return 0;
 }
 

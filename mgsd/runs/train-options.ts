@@ -2,6 +2,7 @@
 import type { Device, DeviceFault } from '../../core/index.js';
 import type { ModelConfig } from '../../models/index.js';
 import type { RunConfig } from '../method/config.js';
+import type { RunPuzzles } from '../method/puzzles.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
 import type { RunStore } from './store.js';
 import type { Metrics, StageName } from '../method/stages/stage.js';
@@ -39,6 +40,8 @@ export interface TrainOptions {
   readonly device: Device;
   /** Where the run is stored: a folder, for instance. */
   readonly folder: RunStore;
+  /** The puzzles of the configuration, where they have been drawn already. */
+  readonly puzzles?: RunPuzzles;
   /** Stages to run; default those of the configuration. Those before them must be in the folder. */
   readonly stages?: readonly StageName[];
   /** Rows that are evaluated after their stages; default all of `evaluatedRows`. */

@@ -16,8 +16,7 @@ import type { TrainOptions } from './train-options.js';
 
 /** Runs the stages and returns the table, which is also written into the store. @throws Interrupted when stopped */
 export async function train(options: TrainOptions): Promise<TableRow[]> {
-  const { config, device, folder, from, observer, stages = stagesOf(config) } = options;
-  const puzzles = runPuzzles(config);
+  const { config, device, folder, from, observer, stages = stagesOf(config), puzzles = runPuzzles(config) } = options;
   const { name: deviceName, dtypes } = device.capabilities;
   if (config.precision === 'f16' && !dtypes.includes('f16'))
     observer?.onNote?.(`${deviceName} has no f16 (shader-f16): this run computes in f32`);

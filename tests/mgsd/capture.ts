@@ -27,6 +27,7 @@ export const tinyRun = [
   ...['--device', 'wasm', '--threads', '1'],
   ...['tasks.0.levels=[3]', 'tasks.0.pool.3=60', 'stage0.batch=4', 'stage1.batch=4', 'stage2.batch=4'],
   ...['stage0.steps=4', 'stage1.steps=4', 'stage2.steps=4', 'evaluation.puzzles=6'],
+  ...['stage0.warmup=0', 'stage1.warmup=0', 'stage2.warmup=0'],
 ].flatMap(text => (text.includes('=') ? ['--set', text] : [text]));
 
 /** What the checkpoint of `untrainedCheckpoint` says about its run. */

@@ -27,6 +27,7 @@ const sets = [
   'stage1.batch=4',
   'stage2.steps=2',
   'stage2.batch=2',
+  ...['stage0', 'stage1', 'stage2'].map(stage => `${stage}.warmup=0`),
   'evaluation.puzzles=4',
 ];
 const options = [...sets.flatMap(text => ['--set', text]), '--device', 'wasm', '--threads', '1'];

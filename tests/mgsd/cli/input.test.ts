@@ -46,8 +46,39 @@ describe('wrong input', () => {
     ['wrong generator options', /frozenProbability/, () => ['train', '--set', 'tasks.0.options.frozenProbability=2']],
     [
       'more puzzles than there are',
-      /different test puzzles/,
+      /level 2 seems to have only/,
       () => ['train', '--set', 'tasks.0.levels=[2]', '--set', 'tasks.0.pool.2=1', '--set', 'evaluation.puzzles=60'],
+    ],
+    ...(['--out', '--dry-run'] as const).flatMap(how =>
+      (
+        [
+          ['one held-out puzzle', /evaluation\.puzzles: .*at least 2/, 'evaluation.puzzles=1'],
+          ['a board listed twice', /tasks: frozenlake 3 is listed twice/, 'tasks.0.levels=[3,3]'],
+          ['a decay of 1', /optimizer\.beta2: .*take 0\.98/, 'optimizer.beta2=1'],
+          ['warm-up as long as the stage', /stage1\.warmup: 4 updates/, 'stage1.warmup=4'],
+          ['a floor that a uniform teacher meets', /stage2\.teacherFloor: .*-4\.85/, 'stage2.teacherFloor=-4'],
+          [
+            'a thousand million puzzles per update',
+            /stage0 with 1000000000 puzzles.*stage0\.batch=\d/,
+            'stage0.batch=1e9',
+          ],
+          ['1e9 held-out puzzles', /evaluation\.puzzles: at most 100000/, 'evaluation.puzzles=1e9'],
+        ] as const
+      ).map(([what, message, set]): [string, RegExp, (file: (name: string) => string) => string[]] => [
+        `${what} (${how})`,
+        message,
+        file => ['train', ...tinyRun, '--set', set, ...(how === '--out' ? [how, file('out')] : [how])],
+      ]),
+    ),
+    [
+      'a pool larger than its board allows',
+      /level 2 seems to have only/,
+      () => ['train', '--dry-run', '--set', 'tasks.0.levels=[2]', '--set', 'tasks.0.pool.2=60'],
+    ],
+    [
+      'a large batch of stage 2',
+      /stage2 with 100000 puzzles.*stage2\.batch=\d/,
+      () => ['train', '--dry-run', ...tinyRun, '--set', 'stage2.batch=1e5'],
     ],
     ['a missing config', /no such file/, file => ['train', '--config', file('none.json')]],
     [

@@ -14,7 +14,7 @@ const short = [
   'tasks.1.levels=[3]',
   'tasks.1.pool.3=20',
   'tasks.2.pool.5=20',
-  ...['stage0', 'stage1', 'stage2'].flatMap(stage => [`${stage}.steps=2`, `${stage}.batch=6`]),
+  ...['stage0', 'stage1', 'stage2'].flatMap(stage => [`${stage}.steps=2`, `${stage}.warmup=1`, `${stage}.batch=6`]),
   'stage1.images=10',
   'stage1.questions=0.5',
   'stage1.replay=0.5',
