@@ -21,10 +21,11 @@ import type { ItemResult } from '../mgsd/evaluation/evaluate.js';
 import { readJson, writeJson } from '../mgsd/runs/files.js';
 import { heldOutGroups } from '../mgsd/method/puzzles.js';
 import { RunFolder } from '../mgsd/runs/run-folder.js';
+import { looksFile } from '../mgsd/runs/store.js';
 import { stageNames } from '../mgsd/runs/order.js';
 import { train } from '../mgsd/runs/train.js';
 import type { TrainObserver } from '../mgsd/runs/train-options.js';
-import { looksFile, parseLooks } from '../mgsd/runs/looks.js';
+import { parseLooks } from '../mgsd/runs/looks.js';
 import { insertBlock, insertResults, resultTables, summaryTable } from './seeds-text.js';
 import type { CurvePoint, SeedResult, Shift } from './seeds-text.js';
 

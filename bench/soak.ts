@@ -9,6 +9,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { openDevice } from '../core/index.js';
 import type { DeviceChoice } from '../core/index.js';
+import { crashRuns } from './soak/crashes.js';
 import { dispatchUnderCollections } from './soak/dispatches.js';
 import { compareRuns } from './soak/equality.js';
 import { fuzz, fuzzKinds } from './soak/fuzz.js';
@@ -51,7 +52,7 @@ async function equality(choice: DeviceChoice, threads?: number): Promise<PartRes
   await device.close();
   const { name, driver } = device.capabilities;
   return {
-    summary: `a run stopped ${stops} times, and a second straight one, leave the bits of the first`,
+    summary: `a run stopped ${stops} times, and a second straight one, leave the files of the first`,
     facts: { backend: choice, threads: device.capabilities.threads, name, driver, stops },
     problems: differences.map(file => `${file} differs`),
   };
@@ -98,7 +99,18 @@ const parts: Readonly<Record<string, () => Promise<PartResult>>> = {
     return {
       summary:
         `${facts.kills} processes killed (${bySignal.join(', ')}; ${duringWrites} in the middle of a write), ${checkpointsRead} ` +
-        `checkpoints read afterwards, every resume went on, ${finishedRuns} runs finished with the bits of a straight one`,
+        `checkpoints read afterwards, every resume went on, ${finishedRuns} runs finished with the files of a straight one`,
+      facts,
+      problems,
+    };
+  },
+  crashes: async () => {
+    const device = await openDevice('wasm', { threads: 1 });
+    const stride = Math.max(1, Math.round(1 / Number(values.scale)));
+    const { problems, ...facts } = await inFolder(folder => crashRuns(device, folder, stride));
+    await device.close();
+    return {
+      summary: `${facts.crashes} runs that died before one of their ${facts.operations} operations on files left those of a straight one`,
       facts,
       problems,
     };

@@ -1,16 +1,16 @@
-/** A miniature run as a process to be killed: `node dist/bench/soak/child.js FOLDER SEED`. Resumes where it stopped. */
+/** A miniature run as a process to be killed, which resumes where it stopped: child.js FOLDER SEED CHECKPOINT-EVERY. */
 import { openDevice } from '../../core/index.js';
 import { catchSignals } from '../../mgsd/cli/signals.js';
 import { Interrupted } from '../../mgsd/runs/train-options.js';
 import { longerConfig, runMiniature } from './miniature.js';
 
-const [, , folder = '', seed = '1'] = process.argv;
+const [, , folder = '', seed = '1', checkpointEvery = '1'] = process.argv;
 const device = await openDevice('wasm', { threads: 1 });
 const signals = catchSignals(() => {});
 try {
   await runMiniature(device, folder, {
     config: longerConfig(Number(seed)),
-    checkpointEvery: 1, // so that most kills hit the writing of one
+    checkpointEvery: Number(checkpointEvery),
     signal: signals.signal,
     observer: { onStage: ({ stage }) => process.stdout.write(`${stage}\n`) },
   });

@@ -1,4 +1,4 @@
-/** An interrupted run against an uninterrupted one: their files must be equal, bit by bit. */
+/** An interrupted run against an uninterrupted one: all of their files must be equal. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Device } from '../../core/index.js';
@@ -6,23 +6,33 @@ import { Interrupted } from '../../mgsd/runs/train-options.js';
 import type { RunConfig } from '../../mgsd/method/config.js';
 import { miniatureConfig, runMiniature } from './miniature.js';
 
-/** Files of a run that depend neither on time nor on where it stopped. */
-function results(folder: string): Map<string, Buffer> {
-  const names = fs.readdirSync(folder).filter(name => /^evaluation-|^table\.json$|^config|^best/.test(name));
-  const { stage0, stage1, stage2 } = miniatureConfig();
-  const ends = [`stage0-${stage0.steps}`, `stage1-${stage1.steps}`, `stage2-${stage2.steps}`];
-  const files = [...names, ...ends.map(name => `checkpoint-${name}.safetensors`)];
-  return new Map(files.map(name => [name, fs.readFileSync(path.join(folder, name))]));
+/** Of a line of the log: times, speeds and peaks of memory, which no two processes share. */
+const measured = /Seconds$|PerSecond$|Bytes$/;
+
+/** What must be equal: every file by its bytes, but for `measured` in the log and the peaks of memory below the table. */
+function filesOf(folder: string): Map<string, string> {
+  const names = fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
+  const contents = (name: string) => {
+    const text = fs.readFileSync(path.join(folder, name), name.endsWith('.safetensors') ? 'latin1' : 'utf8');
+    if (name === 'table.md') return text.replace(/\| peak memory[^]*/, '');
+    if (name !== 'log.jsonl') return text;
+    const rest = (line: string) =>
+      JSON.stringify(JSON.parse(line, (key, value: unknown) => (measured.test(key) ? undefined : value)));
+    return text
+      .split('\n')
+      .map(line => (line === '' ? '' : rest(line)))
+      .join('\n');
+  };
+  return new Map(
+    names.filter(name => fs.statSync(path.join(folder, name)).isFile()).map(name => [name, contents(name)]),
+  );
 }
 
-/** The log without times and memory. */
-function numbers(folder: string): string {
-  const lines = fs.readFileSync(path.join(folder, 'log.jsonl'), 'utf8').trim().split('\n');
-  return lines
-    .map(line =>
-      JSON.stringify(JSON.parse(line, (key, value: unknown) => (/Seconds|PerSecond|Bytes/.test(key) ? 0 : value))),
-    )
-    .join('\n');
+/** The files in which two runs differ, or that one of them lacks; see `filesOf`. */
+export function differingFiles(straight: string, other: string): string[] {
+  const [expected, found] = [filesOf(straight), filesOf(other)];
+  const names = [...new Set([...expected.keys(), ...found.keys()])];
+  return names.filter(name => expected.get(name) !== found.get(name));
 }
 
 export interface Comparison {
@@ -42,21 +52,15 @@ export async function compareRuns(
   steps = 2,
   config = miniatureConfig(),
 ): Promise<Comparison> {
-  const [straight = '', stopped = '', again = ''] = ['straight', 'stopped', 'again'].map(name =>
-    path.join(folder, name),
-  );
+  const runs = ['straight', 'stopped', 'again'].map(name => path.join(folder, name));
+  const [straight = '', stopped = '', again = ''] = runs;
   await runMiniature(device, straight, { config });
   let stops = 0;
   while (!(await runUntil(device, stopped, steps, config))) stops++;
   await runMiniature(device, again, { config });
-  const expected = results(straight);
-  const differences = [stopped, again].flatMap(run => {
-    const actual = results(run);
-    const names = new Set([...expected.keys(), ...actual.keys()]);
-    const files = [...names].filter(name => actual.get(name)?.equals(expected.get(name)!) !== true);
-    const logs = numbers(run) === numbers(straight) ? [] : ['log.jsonl'];
-    return [...files, ...logs].map(name => path.join(path.basename(run), name));
-  });
+  const differences = [stopped, again].flatMap(run =>
+    differingFiles(straight, run).map(name => path.join(path.basename(run), name)),
+  );
   return { stops, differences };
 }
 

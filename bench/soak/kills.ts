@@ -7,6 +7,7 @@ import { decodeRunState } from '../../mgsd/runs/checkpoints.js';
 import { stageNames } from '../../mgsd/runs/order.js';
 import { parseCheckpointName } from '../../mgsd/runs/store.js';
 import type { CheckpointFile } from '../../mgsd/runs/store.js';
+import { differingFiles } from './equality.js';
 import { longerConfig } from './miniature.js';
 
 export interface KillReport {
@@ -17,7 +18,7 @@ export interface KillReport {
   readonly duringWrites: number;
   /** Checkpoints read after a kill, all of them good. */
   readonly checkpointsRead: number;
-  /** Runs that finished in spite of kills, with the bits of an undisturbed one. */
+  /** Runs that finished in spite of kills, with the files of an undisturbed one (see `differingFiles`). */
   readonly finishedRuns: number;
   readonly problems: readonly string[];
 }
@@ -34,10 +35,12 @@ function runChild(
   child: string,
   folder: string,
   seed: number,
+  checkpointEvery: number,
   kill?: { signal: NodeJS.Signals; after: number },
 ): Promise<Ended> {
   return new Promise(resolve => {
-    const running = spawn(process.execPath, [child, folder, String(seed)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const argv = [child, folder, String(seed), String(checkpointEvery)];
+    const running = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
     let errors = '';
     running.stderr.on('data', (data: Buffer) => (errors += data.toString()));
     running.stdout.once('data', () => {
@@ -57,12 +60,6 @@ function checkpointsIn(folder: string): CheckpointFile[] {
 /** Grows along a run. */
 const place = ({ stage, step }: Pick<CheckpointFile, 'stage' | 'step'>) => 1e6 * stageNames.indexOf(stage) + step;
 
-/** Files of a finished run. */
-const finalFiles = (folder: string) =>
-  ['checkpoint-stage0-60', 'checkpoint-stage1-40', 'checkpoint-stage2-30'].map(name =>
-    fs.readFileSync(path.join(folder, `${name}.safetensors`)),
-  );
-
 /**
  * Kills `kills` times, over as many runs as that takes, and lets the last one finish.
  * @param folder an empty one
@@ -74,9 +71,10 @@ export async function killRuns(kills: number, folder: string, seed: number, chil
   const signals: Record<string, number> = {};
   let [done, duringWrites, checkpointsRead, finishedRuns] = [0, 0, 0, 0];
   const runSeed = 7;
+  const every = seed % 2 === 0 ? 1 : 7; // most kills hit the writing of a checkpoint, or there are updates to repeat
   fs.mkdirSync(folder, { recursive: true });
   const straight = path.join(folder, 'straight');
-  const { code, errors } = await runChild(child, straight, runSeed);
+  const { code, errors } = await runChild(child, straight, runSeed, every);
   if (code !== 0)
     return {
       kills: 0,
@@ -86,22 +84,22 @@ export async function killRuns(kills: number, folder: string, seed: number, chil
       finishedRuns,
       problems: [`the straight run ended with ${code}: ${errors}`],
     };
-  const expected = finalFiles(straight);
 
   for (let run = 1; done < kills || finishedRuns === 0; run++) {
     const target = path.join(folder, `run-${run}`);
     let newest = -1;
     for (;;) {
       // The last of all kills has been: this process may come to its end.
-      const signal = random.uniform() < 0.8 ? 'SIGKILL' : random.uniform() < 0.5 ? 'SIGINT' : 'SIGTERM';
+      const orderly = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const)[random.integer(3)]!;
+      const signal = random.uniform() < 0.7 ? 'SIGKILL' : orderly;
       const kill = done < kills ? ({ signal, after: random.integer(250) } as const) : undefined;
-      const ended = await runChild(child, target, runSeed, kill);
+      const ended = await runChild(child, target, runSeed, every, kill);
       const where = `run ${run}, kill ${done + 1}`;
       const isKilled = ended.code !== 0;
       if (isKilled) {
         done++;
         signals[signal] = (signals[signal] ?? 0) + 1;
-        if (typeof ended.code === 'number' && ![130, 143].includes(ended.code))
+        if (typeof ended.code === 'number' && ![129, 130, 143].includes(ended.code))
           problems.push(`${where}: it ended with ${ended.code}: ${ended.errors}`);
       }
       if (fs.existsSync(target) && fs.readdirSync(target).some(name => name.endsWith('.tmp'))) duringWrites++;
@@ -119,8 +117,9 @@ export async function killRuns(kills: number, folder: string, seed: number, chil
       newest = Math.max(newest, now);
       if (problems.length > 10) return { kills: done, signals, duringWrites, checkpointsRead, finishedRuns, problems };
       if (isKilled) continue;
-      if (finalFiles(target).some((bytes, i) => !bytes.equals(expected[i]!)))
-        problems.push(`run ${run} ended with other bits than the straight one`);
+      const different = differingFiles(straight, target);
+      if (different.length > 0)
+        problems.push(`run ${run} ended with other files than the straight one: ${different.join(', ')}`);
       finishedRuns++;
       break;
     }

@@ -38,15 +38,21 @@ export function miniatureConfig(...changes: readonly unknown[]): RunConfig {
   );
 }
 
+interface MiniatureOptions extends Partial<Omit<TrainOptions, 'device' | 'folder'>> {
+  /** Given the folder before the run begins. */
+  readonly onFolder?: (folder: RunFolder) => void;
+}
+
 /** Starts a run, or resumes the one in the folder. */
 export async function runMiniature(
   device: Device,
   path: string,
-  { config = miniatureConfig(), ...options }: Partial<Omit<TrainOptions, 'device' | 'folder'>> = {},
+  { config = miniatureConfig(), onFolder, ...options }: MiniatureOptions = {},
 ): Promise<TableRow[]> {
   const resume = RunFolder.isRun(path);
   const access = { warn: (message: string) => options.observer?.onNote?.(message) };
   const folder = resume ? RunFolder.open(path, access) : RunFolder.create(path, config, access);
+  onFolder?.(folder);
   try {
     return await train({ config, device, folder, resume, model: miniatureModel, checkpointEvery: 3, ...options });
   } finally {

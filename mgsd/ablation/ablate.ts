@@ -18,7 +18,7 @@ import { ablationMarkdown, ablationTable, commonSeeds } from './table.js';
 import type { AblationResult, SeedItems } from './table.js';
 import { resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
-import type { ItemResult } from '../evaluation/evaluate.js';
+import { configurationHash } from '../evaluation/made-from.js';
 import { FileError } from '../runs/file-error.js';
 import { writeFileAtomic, writeJson } from '../runs/files.js';
 import { readCheckpoint, RunFolder } from '../runs/run-folder.js';
@@ -26,6 +26,7 @@ import { isLocked } from '../runs/lock.js';
 import type { StageName } from '../method/stages/stage.js';
 import type { RowName } from '../evaluation/table.js';
 import { evaluatedRows, stageNames } from '../runs/order.js';
+import { evaluationFile, readRow } from '../runs/rows.js';
 import { train } from '../runs/train.js';
 import type { TrainObserver } from '../runs/train-options.js';
 
@@ -123,8 +124,6 @@ function readRun(folder: string): { store: RunFolder; config: RunConfig } | unde
   return { store, config: resolveConfig(stored.preset, stored) };
 }
 
-const evaluationFile = (row: RowName) => `evaluation-${row}.json`;
-
 const isEvaluated = (store: RunFolder, rows: readonly RowName[]) => rows.every(row => store.has(evaluationFile(row)));
 
 /** All settings that decide how a stage ends. */
@@ -153,9 +152,13 @@ function takeOver(
     if (!file) continue;
     const checkpoint = readCheckpoint(file.path);
     const metadata = { ...checkpoint.metadata, run: JSON.stringify(config) };
-    folder.rewindLog(stage, 0);
+    folder.rewind(stage, 0);
     for (const record of donor.store.readLog()) if (record.stage === stage) folder.appendLog(record);
-    for (const row of rows) folder.write(evaluationFile(row), donor.store.read(evaluationFile(row)));
+    for (const row of rows) {
+      const { madeFrom, items } = readRow(donor.store, row);
+      const own = madeFrom && { ...madeFrom, configuration: configurationHash(config) }; // what decides the stage is equal
+      folder.writeJson(evaluationFile(row), { madeFrom: own, items });
+    }
     folder.saveCheckpoint(stage, file.step, encodeCheckpoint({ ...checkpoint, metadata }));
     onNote?.(`${stage} is that of ${other}`);
     return;
@@ -187,7 +190,7 @@ function readResults({ out, rows, seeds }: AblateOptions): Map<AblationName, See
     const list = seeds.flatMap((seed): SeedItems[] => {
       const run = readRun(path.join(out, `seed${seed}`, runOf(name)));
       if (!run || !isEvaluated(run.store, [evaluation])) return [];
-      const items = run.store.readJson(evaluationFile(evaluation)) as ItemResult[];
+      const { items } = readRow(run.store, evaluation);
       return [{ seed, items, images: usedImages(run, stages) }];
     });
     if (list.length > 0) results.set(name, list);

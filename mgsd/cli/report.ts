@@ -1,14 +1,11 @@
 /** `mgsd-lite report`: a run, or several side by side, as one HTML file. */
 import path from 'node:path';
-import { describeDevice } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
 import type { RunConfig } from '../method/config.js';
 import { defaultReportFile, writeReport } from '../report/report.js';
 import type { WrittenReport } from '../report/report.js';
 import { FileError } from '../runs/file-error.js';
-import { writeJson } from '../runs/files.js';
 import { packageVersion } from '../runs/package.js';
-import type { RunFolder } from '../runs/run-folder.js';
 import { defineCommand } from './command.js';
 import { withDevice } from './device.js';
 import { InputError, messageOf } from './errors.js';
@@ -51,11 +48,6 @@ export const reportCommand = defineCommand({
     }
   },
 });
-
-/** Notes in a run's folder what it runs on, for later reports. */
-export function recordDevice(folder: RunFolder, { capabilities }: Device): void {
-  writeJson(folder.file('device.json'), { description: describeDevice(capabilities), ...capabilities });
-}
 
 /** Writes the report of a finished run into its folder. @returns one line; a report that fails does not fail the run */
 export async function reportAfterTraining(folder: string, config: RunConfig, device: Device): Promise<string> {

@@ -1,14 +1,13 @@
 /** Which run a training is: a new one with the configuration that its options describe, or one that is resumed. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import type { PresetName } from '../../models/index.js';
 import { configSchema, parseOverride, presets, resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import { obstacles } from '../method/obstacles.js';
 import type { Obstacle } from '../method/obstacles.js';
 import type { StageName } from '../method/stages/stage.js';
-import { decodeRunState } from '../runs/checkpoints.js';
+import { decodeRunState, differences, requireOwnCheckpoints } from '../runs/checkpoints.js';
 import { readFile, readJson } from '../runs/files.js';
 import { stageBefore, stageNames, stagesOf } from '../runs/order.js';
 import { RunFolder } from '../runs/run-folder.js';
@@ -131,6 +130,7 @@ function resumedRun({ out, stage, direct, ...changes }: RunFlags, resume: string
     throw new InputError(
       `${folder} was begun with another configuration (${different.join('; ')}): leave these options out to continue it, or start a new run without --resume`,
     );
+  checkInput(() => requireOwnCheckpoints(RunFolder.read(folder), config));
   const chosen = stage ? stageNames.filter(name => stage.includes(name)) : stagesOf(config);
   const stages = direct ? withDirect(chosen) : chosen;
   // what the other rules refuse has been trained with by an earlier version: such a run may go on
@@ -165,15 +165,6 @@ export function storedConfig(folder: string): RunConfig {
     const { preset } = configSchema.pick({ preset: true }).loose().parse(raw);
     return resolveConfig(preset, raw);
   }, `${file} cannot be used`);
-}
-
-/** `seed is 1, not 2` for every value that differs. */
-function differences(a: unknown, b: unknown, at: readonly string[] = []): string[] {
-  if (isDeepStrictEqual(a, b)) return [];
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null)
-    return [`${at.join('.')} is ${JSON.stringify(a)}, not ${JSON.stringify(b)}`];
-  const [left, right] = [a, b] as [Record<string, unknown>, Record<string, unknown>];
-  return Object.keys({ ...left, ...right }).flatMap(key => differences(left[key], right[key], [...at, key]));
 }
 
 /** The run in ./runs that was written to last. @throws InputError if there is none */

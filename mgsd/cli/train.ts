@@ -21,7 +21,7 @@ import { configOptions, deviceOptions, runSeedOption } from './options.js';
 import { oneOf, option, repeated, toggle, TypedOption, wholeNumber } from './options.js';
 import type { Flags } from './options.js';
 import { Profile } from './profile.js';
-import { recordDevice, reportAfterTraining } from './report.js';
+import { reportAfterTraining } from './report.js';
 import { Reporter } from './reporter.js';
 import { resultTable } from './results.js';
 import { chooseRun } from './run-choice.js';
@@ -145,7 +145,6 @@ async function runStages(training: Training, context: CommandContext): Promise<v
       const { preset, seed, precision } = config;
       return `${resume ? 'resuming' : 'new run'} ${path}: preset ${preset}, seed ${seed}, ${precision}`;
     });
-    recordDevice(folder, device);
     const { checkpointEvery } = flags;
     const observer = reporter.observer(stages);
     const table = await train({ ...choice, puzzles, device, folder, checkpointEvery, signal, observer });

@@ -4,6 +4,7 @@ import type { Breakdown } from './breakdown.js';
 import { gapOf, summarize } from './evaluate.js';
 import type { ItemResult, RowSummary } from './evaluate.js';
 import type { Estimate } from './intervals.js';
+import type { MadeFrom } from './made-from.js';
 
 /** Rows of a run in the order of the table, with what people read. */
 export const rowTitles = {
@@ -28,6 +29,8 @@ export interface TableRow extends RowSummary, Breakdown {
   readonly gapClosed: Estimate | null;
   /** The same by world; empty for rows that do not see images. */
   readonly gapByTask: Readonly<Record<string, Estimate | null>>;
+  /** What the row was made from; the first runs did not keep it. */
+  readonly madeFrom?: MadeFrom;
 }
 
 /** Rows that are present, in order, with the gap they close. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import type { StageName } from '../method/stages/stage.js';
+import { originLine } from '../evaluation/made-from.js';
 import { stageSentences } from '../evaluation/summary.js';
 import { stageNames } from '../runs/order.js';
 import type { Puzzle } from '../method/puzzles.js';
@@ -51,6 +52,7 @@ export function reportPage(
       <meta charset="utf-8" />
       <meta http-equiv="Content-Security-Policy" content="${policy}" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
+      <meta name="made-from" content="${runs.map(({ name, table }) => `${name}: ${originLine(table)}`).join('; ')}" />
       <title>mgsd-lite: ${title}</title>
       <link rel="icon" href="data:," />
       <style>

@@ -3,13 +3,16 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import type { ItemResult } from '../evaluation/evaluate.js';
-import { buildTable, rowTitles } from '../evaluation/table.js';
+import { configurationHash } from '../evaluation/made-from.js';
 import type { RowName, TableRow } from '../evaluation/table.js';
 import type { RunConfig } from '../method/config.js';
 import type { StageName } from '../method/stages/stage.js';
-import { itemSchema, looksFile, parseLooks } from '../runs/looks.js';
+import { parseLooks } from '../runs/looks.js';
 import type { Look } from '../runs/looks.js';
+import { readRows, tableOf } from '../runs/rows.js';
+import type { StoredRow } from '../runs/rows.js';
 import { RunFolder } from '../runs/run-folder.js';
+import { looksFile } from '../runs/store.js';
 import type { CheckpointFile, LogRecord } from '../runs/store.js';
 
 export interface ReportRun {
@@ -31,7 +34,6 @@ export interface ReportRun {
   readonly finished: boolean;
 }
 
-const itemsSchema = z.array(itemSchema);
 const deviceSchema = z.object({ description: z.string() });
 
 /**
@@ -42,19 +44,15 @@ const deviceSchema = z.object({ description: z.string() });
  */
 export function readRun(folder: string, config: RunConfig, warn: (message: string) => void): ReportRun {
   const store = RunFolder.read(folder, { warn });
-  const rows = new Map<RowName, readonly ItemResult[]>();
-  for (const row of Object.keys(rowTitles) as RowName[]) {
-    const items = readOptional(store, `evaluation-${row}.json`, itemsSchema, warn);
-    if (items && items.length > 0) rows.set(row, items);
-  }
+  const stored = readRows(store, { configuration: configurationHash(config) }, warn);
   const finished = store.has('table.json');
   return {
     name: path.basename(path.resolve(folder)),
     config,
     log: store.readLog(),
     looks: parseLooks(store.readLines(looksFile)),
-    rows,
-    table: buildTable(comparable(rows, warn)),
+    rows: new Map([...stored].map(([row, { items }]) => [row, items])),
+    table: tableOf(comparable(stored, warn)),
     checkpoints: store.checkpoints().reverse(),
     device: readOptional(store, 'device.json', deviceSchema, warn)?.description ?? null,
     date: fs.statSync(store.file(finished ? 'table.json' : 'config.json')).mtime,
@@ -82,12 +80,12 @@ function readOptional<T>(
 
 /** Gaps are computed puzzle by puzzle, so rows over other puzzles than the first row's cannot stand in its table. */
 function comparable(
-  rows: ReadonlyMap<RowName, readonly ItemResult[]>,
+  rows: ReadonlyMap<RowName, StoredRow>,
   warn: (message: string) => void,
-): ReadonlyMap<RowName, readonly ItemResult[]> {
-  const [first = []] = rows.values();
-  const keys = (items: readonly ItemResult[]) => items.map(({ key }) => key).join();
-  const odd = [...rows].filter(([, items]) => keys(items) !== keys(first)).map(([row]) => row);
+): ReadonlyMap<RowName, StoredRow> {
+  const [first] = rows.values();
+  const keys = ({ items }: StoredRow) => items.map(({ key }) => key).join();
+  const odd = [...rows].filter(([, row]) => first && keys(row) !== keys(first)).map(([row]) => row);
   for (const row of odd) warn(`the row "${row}" was evaluated on other puzzles than the rows before and is left out`);
   return new Map([...rows].filter(([row]) => !odd.includes(row)));
 }

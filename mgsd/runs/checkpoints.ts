@@ -11,6 +11,7 @@ import { resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import { splitName } from '../method/split.js';
 import { FileError } from './file-error.js';
+import { stageNames } from './order.js';
 import type { CheckpointFile, RunStore } from './store.js';
 import type { OpenStage } from './open-stage.js';
 import type { StageName } from '../method/stages/stage.js';
@@ -61,10 +62,11 @@ export function decodeRunState(
   const foreign = (message: string) => new RefusedCheckpoint(path, 'foreign', message);
   if (metadata['stage'] !== stage || metadata['step'] !== String(step))
     throw foreign(`it was written as ${metadata['stage'] ?? 'no stage'}, update ${metadata['step'] ?? '?'}`);
-  const [run, { kind }] = [runOf(metadata['run']), config.optimizer];
-  if (run && run.optimizer.kind !== kind)
-    throw foreign(`it was trained by ${run.optimizer.kind}, whose state is of no use to the ${kind} of this run`);
-  if (!run || !sameJson(run, resolveConfig(config.preset, config)))
+  const trained = configOf(checkpoint);
+  const { kind } = config.optimizer;
+  if (trained && trained.optimizer.kind !== kind)
+    throw foreign(`it was trained by ${trained.optimizer.kind}, whose state is of no use to the ${kind} of this run`);
+  if (!trained || differences(trained, resolveConfig(config.preset, config)).length > 0)
     throw foreign('it belongs to a run with another configuration');
   const count = [...parameters.values()].reduce((sum, { length }) => sum + length, 0);
   if ((optimizer.get('m')?.length ?? 0) < count || !optimizer.has('v') || !optimizer.has('state'))
@@ -73,23 +75,58 @@ export function decodeRunState(
   return checkpoint;
 }
 
-/** The configuration that a checkpoint was written with; undefined if it says none, or one that makes no sense. */
-function runOf(stored: string | undefined): RunConfig | undefined {
+/** The configuration that a checkpoint was trained with, completed; undefined where it names none that can be read. */
+function configOf({ metadata }: Checkpoint): RunConfig | undefined {
   try {
-    const raw = JSON.parse(stored ?? '') as RunConfig;
+    const raw = JSON.parse(metadata['run'] ?? '') as RunConfig;
     return resolveConfig(raw.preset, raw);
   } catch {
     return undefined;
   }
 }
 
-/** Whether two values hold the same, whatever the order of their keys. */
-function sameJson(a: unknown, b: unknown): boolean {
-  const sorted = (_key: string, value: unknown) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([x], [y]) => (x < y ? -1 : 1)))
-      : value;
-  return JSON.stringify(a, sorted) === JSON.stringify(b, sorted);
+/** `seed is 1, not 2` for every value that differs between two that JSON can hold, whatever the order of their keys. */
+export function differences(a: unknown, b: unknown, at: readonly string[] = []): string[] {
+  if (a === b) return [];
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null)
+    return [`${at.join('.')} is ${JSON.stringify(a)}, not ${JSON.stringify(b)}`];
+  const [left, right] = [a, b] as [Record<string, unknown>, Record<string, unknown>];
+  return Object.keys({ ...left, ...right }).flatMap(key => differences(left[key], right[key], [...at, key]));
+}
+
+/**
+ * Refuses to go on with a run under another configuration than its checkpoints were trained with, as when config.json
+ * was edited. A foreign file among a stage's own does not count, nor do damaged ones.
+ * @throws FileError
+ */
+export function requireOwnCheckpoints(folder: RunStore, config: RunConfig): void {
+  const wanted = resolveConfig(config.preset, config);
+  for (const name of stageNames) {
+    const files = folder.checkpoints().filter(({ stage }) => stage === name);
+    const foreign: string[] = [];
+    const isOwn = (file: CheckpointFile) => {
+      const checkpoint = decodedOrNot(file, folder);
+      if (!checkpoint) return false;
+      const trained = configOf(checkpoint);
+      const different = trained ? differences(trained, wanted) : ['this version cannot read it'];
+      if (different.length > 0) foreign.push(`${file.name}: ${different.join('; ')}`);
+      return different.length === 0;
+    };
+    if (!files.some(isOwn) && foreign.length > 0)
+      throw new FileError(
+        `${folder.path} was trained with another configuration than it has now (${foreign[0]!}): restore its config.json, ` +
+          'or start a new run with the other one',
+      );
+  }
+}
+
+/** The checkpoint in a file; undefined if it is refused. */
+export function decodedOrNot({ path, name }: CheckpointFile, folder: RunStore): Checkpoint | undefined {
+  try {
+    return decodeStored(path, folder.read(name));
+  } catch {
+    return undefined; // whoever resumes from it says why
+  }
 }
 
 /** A checkpoint and the updates done before it. */
@@ -193,10 +230,16 @@ export async function captureState({ stage, model, optimizer }: OpenStage, step:
 
 /**
  * Writes a checkpoint into the run's folder.
- * @param score see `RunStore.saveCheckpoint`
+ * @param score see `RunStore.saveCheckpoint`, `isRegular` too
  * @throws WeightsNotFinite
  */
-export function saveState(folder: RunStore, config: RunConfig, state: RunState, score?: number): string {
+export function saveState(
+  folder: RunStore,
+  config: RunConfig,
+  state: RunState,
+  score?: number,
+  isRegular?: (step: number) => boolean,
+): string {
   const { stage, step, model, parameters, optimizer } = state;
   for (const [name, values] of parameters)
     if (!allFinite(values))
@@ -213,6 +256,7 @@ export function saveState(folder: RunStore, config: RunConfig, state: RunState, 
     step,
     encodeCheckpoint({ config: model, parameters, optimizer, metadata }),
     score,
+    isRegular,
   );
 }
 
@@ -240,10 +284,14 @@ export class Rescue {
     capture().then(keep, () => {}); // a loss is reported by the step that meets it
   }
 
-  /** Saves what is newer than the last checkpoint, if anything is. @returns its path */
-  save(folder: RunStore, config: RunConfig): string | undefined {
+  /**
+   * Saves what is newer than the last checkpoint, if anything is.
+   * @param written number of the last update in the log: a state behind it would lack lines for good
+   * @returns its path
+   */
+  save(folder: RunStore, config: RunConfig, written: number): string | undefined {
     const state = this.#state;
-    if (!state) return undefined;
+    if (!state || state.step > written) return undefined;
     const saved = folder.checkpoints().find(({ stage }) => stage === state.stage);
     return saved && saved.step >= state.step ? undefined : saveState(folder, config, state);
   }

@@ -13,12 +13,10 @@ import { packExamples } from '../method/packing.js';
 import type { InputMode } from '../method/packing.js';
 import type { OpenStage } from './open-stage.js';
 import { stageNames } from './order.js';
+import { looksFile } from './store.js';
 import type { RunStore } from './store.js';
 import { SPAN_ACTION, SPAN_CELL, SPAN_RECAP } from '../method/response.js';
 import { relabelledExample } from '../method/targets.js';
-
-/** The file of a run: one JSON line per look. */
-export const looksFile = 'watch.jsonl';
 
 /** Puzzles of each group that are looked at: the first ones. */
 const puzzlesPerGroup = 20;
@@ -47,6 +45,8 @@ const lookSchema = z.object({
   input: z.enum(['image', 'symbolic']),
   /** Numbers by name; `null` where nothing was to be measured. */
   metrics: z.record(z.string(), z.number().nullable()),
+  /** See `score`; the first runs lack it. */
+  score: z.number().optional(),
   items: z.array(itemSchema),
 });
 
@@ -124,7 +124,7 @@ export function logSoftmax(z: Float64Array): Float64Array {
   return z.map(value => value - lse);
 }
 
-/** Looks at the model after `step` updates. @returns its `score` */
+/** Looks at the model after `step` updates and writes it down. @returns its `score` */
 export async function lookAndScore(
   opened: OpenStage,
   step: number,
@@ -133,9 +133,13 @@ export async function lookAndScore(
 ): Promise<number> {
   const { stage, model } = opened;
   const input = inputOf(stage);
-  const seen = await look(model, heldOut, input);
-  folder.append(looksFile, JSON.stringify({ stage: stage.name, step, input, ...seen } satisfies Look));
-  return await score(opened, validation);
+  const { metrics, items } = await look(model, heldOut, input);
+  const rating = await score(opened, validation);
+  folder.append(
+    looksFile,
+    JSON.stringify({ stage: stage.name, step, input, metrics, score: rating, items } satisfies Look),
+  );
+  return rating;
 }
 
 const inputOf = ({ name }: OpenStage['stage']): InputMode => (name === 'stage0' ? 'symbolic' : 'image');

@@ -28,6 +28,13 @@ export function stageBefore(name: StageName): 'stage0' | 'stage1' | undefined {
   return before[name];
 }
 
+/** The stages that build on the weights of a stage, itself first. */
+export function stagesFrom(name: StageName): StageName[] {
+  const isBuiltOn = (stage: StageName | undefined): boolean =>
+    stage !== undefined && (stage === name || isBuiltOn(before[stage]));
+  return stageNames.filter(isBuiltOn);
+}
+
 /** The rows that are evaluated after a stage, with their inputs. */
 export function plannedRows(name: StageName): [row: RowName, input: EvaluationInput][] {
   return Object.entries(rowsAfter[name]) as [RowName, EvaluationInput][];

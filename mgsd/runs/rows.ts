@@ -1,12 +1,19 @@
 /** The rows of a run's table: evaluated once after their stage, and stored with the run. */
+import { z } from 'zod';
 import { evaluate } from '../evaluation/evaluate.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
+import { configurationHash, itemsHash, otherOrigin, puzzlesHash, weightsHash } from '../evaluation/made-from.js';
+import type { MadeFrom } from '../evaluation/made-from.js';
 import { evaluatePerception, isAskable, summarizePerception } from '../evaluation/perception.js';
-import { rowTitles } from '../evaluation/table.js';
-import type { RowName } from '../evaluation/table.js';
+import { buildTable, rowTitles } from '../evaluation/table.js';
+import type { RowName, TableRow } from '../evaluation/table.js';
+import type { RunConfig } from '../method/config.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
+import type { StageName } from '../method/stages/stage.js';
+import { decodedOrNot } from './checkpoints.js';
+import { itemSchema } from './looks.js';
 import type { OpenStage } from './open-stage.js';
-import { plannedRows } from './order.js';
+import { evaluatedRows, plannedRows, stageNames } from './order.js';
 import type { RunStore } from './store.js';
 import { Interrupted } from './train-options.js';
 import type { TrainOptions } from './train-options.js';
@@ -14,12 +21,57 @@ import type { TrainOptions } from './train-options.js';
 /** The file that holds the outcomes of a row. */
 export const evaluationFile = (row: RowName) => `evaluation-${row}.json`;
 
-/** Evaluates the rows that follow a stage, unless the run has them already. */
+const perceptionFile = (stage: StageName) => `perception-${stage}.json`;
+
+const hashSchema = z.string().nullable();
+const madeFromSchema = z.object({ weights: hashSchema, configuration: hashSchema, puzzles: hashSchema });
+
+/** An evaluation file: where it is from, and the outcomes. The first runs kept the outcomes alone. */
+const rowSchema = z.preprocess(
+  value => (Array.isArray(value) ? { items: value as unknown[] } : value),
+  z.object({
+    madeFrom: madeFromSchema.optional(),
+    items: z
+      .array(
+        itemSchema.extend({
+          progress: z.number().optional(),
+          parsed: z.boolean().optional(),
+          illegal: z.boolean().optional(),
+          fields: z.record(z.string(), z.boolean()).optional(),
+        }),
+      )
+      .min(1),
+  }),
+);
+
+/** A row as its file holds it. */
+export interface StoredRow {
+  readonly madeFrom?: MadeFrom | undefined;
+  readonly items: readonly ItemResult[];
+}
+
+/** @throws FileError, or ZodError if the file holds something else */
+export function readRow(folder: RunStore, row: RowName): StoredRow {
+  return rowSchema.parse(folder.readJson(evaluationFile(row))) as StoredRow;
+}
+
+/** What the results of a stage are made from. */
+async function originOf({ model }: OpenStage, config: RunConfig, heldOut: readonly PuzzleGroup[]): Promise<MadeFrom> {
+  return {
+    weights: weightsHash(await model.parameters.save()),
+    configuration: configurationHash(config),
+    puzzles: puzzlesHash(heldOut),
+  };
+}
+
+/** Evaluates the rows that follow a stage, unless the run has them already, made from the same. */
 export async function evaluateRows(
-  { stage, model }: OpenStage,
+  opened: OpenStage,
   heldOut: readonly PuzzleGroup[],
-  { folder, observer, signal, evaluations }: TrainOptions,
+  { folder, config, observer, signal, evaluations }: TrainOptions,
 ): Promise<void> {
+  const { stage, model } = opened;
+  const madeFrom = await originOf(opened, config, heldOut);
   for (const [row, input] of plannedRows(stage.name)) {
     if (evaluations?.includes(row) === false) continue;
     if (signal?.aborted) throw new Interrupted(undefined);
@@ -27,53 +79,132 @@ export async function evaluateRows(
       if (signal?.aborted) throw new Interrupted(undefined);
       observer?.onEvaluation?.(row, done, total);
     };
-    const stored = storedItems(folder, evaluationFile(row), note => observer?.onNote?.(note));
-    const items = stored ?? (await evaluate(model, heldOut, { input, onProgress }));
-    folder.writeJson(evaluationFile(row), items);
+    let items = storedItems(folder, row, madeFrom, note => observer?.onNote?.(note));
+    if (!items) {
+      items = await evaluate(model, heldOut, { input, onProgress });
+      folder.writeJson(evaluationFile(row), { madeFrom, items });
+    }
     observer?.onRow?.(row, items);
   }
 }
 
-/** Outcomes from an earlier process; undefined if there are none, or the file is damaged. */
+const notMadeFrom = (other: readonly string[]) => `was not made from this run's ${other.join(' and ')}`;
+
+/** Outcomes from an earlier process; undefined if there are none, or the file is damaged or made from something else. */
 function storedItems(
   folder: RunStore,
-  name: string,
+  row: RowName,
+  expected: MadeFrom,
   onNote: (note: string) => void,
 ): readonly ItemResult[] | undefined {
+  const name = evaluationFile(row);
   if (!folder.has(name)) return undefined;
   try {
-    const items = folder.readJson(name);
-    const isItem = (item: unknown) => typeof (item as Partial<ItemResult> | null)?.success === 'boolean';
-    if (Array.isArray(items) && items.length > 0 && items.every(isItem)) return items as ItemResult[];
-    onNote(`${folder.file(name)} holds no results: they are computed again`);
+    const { madeFrom, items } = readRow(folder, row);
+    const puzzles = itemsHash(items); // the file may have been shortened
+    const other = otherOrigin({ ...madeFrom, puzzles }, expected);
+    if (madeFrom && other.length === 0) return items;
+    const reason = other.length > 0 ? notMadeFrom(other) : 'does not say what it was made from';
+    onNote(`${folder.file(name)} ${reason}: it is computed again`);
   } catch (error) {
-    onNote(`${error instanceof Error ? error.message : String(error)} It is computed again.`);
+    const reason = error instanceof z.ZodError ? `${folder.file(name)} holds no results.` : (error as Error).message;
+    onNote(`${reason} It is computed again.`);
   }
   return undefined;
 }
 
 /**
  * Asks the model its perception questions after a stage that sees images, and stores scores and answers, unless the run
- * has them already or stage 1 taught no answers.
+ * has them already, made from the same, or stage 1 taught no answers.
  */
 export async function evaluateQuestions(
-  { stage, model }: OpenStage,
+  opened: OpenStage,
   heldOut: readonly PuzzleGroup[],
   { config, folder, observer }: TrainOptions,
 ): Promise<void> {
-  const name = `perception-${stage.name}.json`;
-  if ((stage.name !== 'stage1' && stage.name !== 'stage2') || !isAskable(config) || folder.has(name)) return;
+  const { stage, model } = opened;
+  const name = perceptionFile(stage.name);
+  if ((stage.name !== 'stage1' && stage.name !== 'stage2') || !isAskable(config)) return;
+  const madeFrom = await originOf(opened, config, heldOut);
+  if (folder.has(name) && isMadeFrom(folder, name, madeFrom)) return;
   const items = await evaluatePerception(model, heldOut);
   const scores = summarizePerception(items);
-  folder.writeJson(name, { scores, items });
+  folder.writeJson(name, { madeFrom, scores, items });
   const said = Object.entries(scores).map(([world, { allExact }]) => `${world} ${(100 * allExact.value).toFixed(1)} %`);
   observer?.onNote?.(
     `all perception questions answered correctly: ${said.join(', ')}; question by question: ${folder.file(name)}`,
   );
 }
 
-/** All rows that the run has. */
-export function readEvaluations(folder: RunStore): Map<RowName, readonly ItemResult[]> {
-  const rows = (Object.keys(rowTitles) as RowName[]).filter(row => folder.has(evaluationFile(row)));
-  return new Map(rows.map(row => [row, folder.readJson(evaluationFile(row)) as ItemResult[]]));
+function isMadeFrom(folder: RunStore, name: string, expected: MadeFrom): boolean {
+  try {
+    const { madeFrom } = z.object({ madeFrom: madeFromSchema }).parse(folder.readJson(name));
+    return otherOrigin(madeFrom, expected).length === 0;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * All rows that the run has. Left out with a warning: what is damaged, and what was made from another configuration,
+ * other weights than those of its stage's newest checkpoint, or other puzzles.
+ * @param expected beside the weights
+ */
+export function readRows(
+  folder: RunStore,
+  expected: Partial<Omit<MadeFrom, 'weights'>>,
+  warn: (message: string) => void,
+): Map<RowName, StoredRow> {
+  const rows = new Map<RowName, StoredRow>();
+  for (const stage of stageNames) {
+    const names = evaluatedRows(stage).filter(row => folder.has(evaluationFile(row)));
+    const newest = names.length > 0 ? folder.checkpoints().find(file => file.stage === stage) : undefined;
+    const checkpoint = newest && decodedOrNot(newest, folder);
+    const weights = checkpoint && { weights: weightsHash(checkpoint.parameters) };
+    for (const name of names) {
+      try {
+        const row = readRow(folder, name);
+        const found = { ...row.madeFrom, puzzles: itemsHash(row.items) };
+        const other = otherOrigin(found, { ...expected, ...weights });
+        if (other.length === 0) rows.set(name, row);
+        else warn(`${folder.file(evaluationFile(name))} is left out: it ${notMadeFrom(other)}`);
+      } catch (error) {
+        const isForm = error instanceof z.ZodError;
+        const reason = isForm ? 'it has another form than this program writes' : (error as Error).message;
+        warn(`${folder.file(evaluationFile(name))} is left out: ${reason}`);
+      }
+    }
+  }
+  const inOrder = (Object.keys(rowTitles) as RowName[]).filter(name => rows.has(name));
+  return new Map(inOrder.map(name => [name, rows.get(name)!]));
+}
+
+/** The table of these rows. */
+export function tableOf(rows: ReadonlyMap<RowName, StoredRow>): TableRow[] {
+  const table = buildTable(new Map([...rows].map(([name, { items }]) => [name, items])));
+  return table.map(row => {
+    const { madeFrom } = rows.get(row.name)!;
+    return madeFrom ? { ...row, madeFrom } : row;
+  });
+}
+
+/** The files of a run that are made from these stages, those that sum them up included. */
+export function derivedFiles(folder: RunStore, stages: readonly StageName[]): string[] {
+  const rows = stages.flatMap(evaluatedRows);
+  const own = [...rows.map(evaluationFile), ...stages.map(perceptionFile)].filter(name => folder.has(name));
+  const isSummedUp = own.length > 0 || rowsOfTable(folder).some(name => rows.includes(name));
+  return isSummedUp ? [...own, 'table.json', 'table.md', 'report.html'] : own;
+}
+
+/** The rows of the table that the run has, damaged or not. */
+function rowsOfTable(folder: RunStore): RowName[] {
+  if (!folder.has('table.json')) return [];
+  try {
+    return z
+      .array(z.object({ name: z.string() }))
+      .parse(folder.readJson('table.json'))
+      .map(({ name }) => name as RowName);
+  } catch {
+    return Object.keys(rowTitles) as RowName[];
+  }
 }

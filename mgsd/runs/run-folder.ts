@@ -11,7 +11,7 @@ import path from 'node:path';
 import type { Checkpoint } from '../../models/index.js';
 import { decodeStored } from './checkpoints.js';
 import { FileError } from './file-error.js';
-import { explain, makeFolder, readFile, removeStaleTemporaries, writeFileAtomic } from './files.js';
+import { explain, flushFile, makeFolder, readFile, removeStaleTemporaries, writeFileAtomic } from './files.js';
 import { lockFolder } from './lock.js';
 import { RunStore } from './store.js';
 import type { StoreOptions } from './store.js';
@@ -113,6 +113,10 @@ export class RunFolder extends RunStore {
     } catch (error) {
       throw explain(error, 'Cannot write', file);
     }
+  }
+
+  override flush(name: string): void {
+    flushFile(this.file(name));
   }
 
   /** Removes a file; one that is not there is no error. @throws FileError if it cannot be removed */

@@ -16,6 +16,8 @@ export class StepLog {
   readonly #bad: BadSteps;
   readonly #outstanding: { step: number; metrics: Promise<Metrics> }[] = [];
   #times = [performance.now()];
+  /** Number of the last update in the log, of this process. */
+  written = 0;
 
   private constructor(opened: OpenStage, options: TrainOptions, bad: BadSteps) {
     this.#opened = opened;
@@ -56,6 +58,7 @@ export class StepLog {
     const samplesPerSecond = (1000 * batch * (times.length - 1)) / (times.at(-1)! - times[0]!);
     const memory = { deviceBytes: model.device.memory().peakBytes, hostBytes: folder.hostBytes() };
     folder.appendLog({ stage: stage.name, step, ...metrics, samplesPerSecond, ...memory });
+    this.written = step;
     observer?.onStep?.({ stage: stage.name, title: stage.title, step, steps: stage.steps, metrics, samplesPerSecond });
     const note = this.#bad.after(step, metrics);
     if (note !== undefined) observer?.onNote?.(note);

@@ -9,13 +9,21 @@
  *     best.json                           which checkpoint of each stage scored best, and its score
  *     evaluation-<row>.json, perception-<stage>.json   outcomes, puzzle by puzzle
  *     table.json, table.md                the final table, for programs and for people
- *     set-aside-<n>/                      files newer than a checkpoint that the run was taken back to
+ *     device.json                         what it is computed on
+ *     set-aside-<n>/                      what came after a checkpoint that the run was taken back to
+ *
+ * Results say what they were made from (evaluation/made-from.ts). Log, looks, the choice of the best and the checkpoint
+ * are made durable in this order, and a resumed run takes the first three back to the checkpoint: it then leaves the
+ * files of a run that nothing stopped.
  */
 import { jsonText, parseJson } from './file-error.js';
-import { stageNames } from './order.js';
+import { stageNames, stagesFrom } from './order.js';
 import type { StageName } from '../method/stages/stage.js';
 
 const LOG = 'log.jsonl';
+
+/** Looks at held-out puzzles, see looks.ts. */
+export const looksFile = 'watch.jsonl';
 const BEST = 'best.json';
 
 /** A line of the log: whatever the trainer reports, at least where it is. */
@@ -68,6 +76,9 @@ export abstract class RunStore {
   /** Removes a file; one that is not there is no error. @throws FileError if it cannot be removed */
   abstract remove(name: string): void;
 
+  /** Makes what was appended to a file survive a power cut, where that takes more than to append it. @throws FileError */
+  flush(_name: string): void {}
+
   /** Lets events through between two updates: signals, progress bars. */
   pause(): Promise<void> {
     return new Promise(resolve => setTimeout(resolve));
@@ -105,34 +116,49 @@ export abstract class RunStore {
     this.append(LOG, JSON.stringify(record, named));
   }
 
-  /** All lines of the log; damaged ones are left out with a warning. */
-  readLog(): LogRecord[] {
-    return this.readLines(LOG).flatMap((line, i) => {
+  /** All lines of the log, or of the looks; damaged ones are left out with a warning. */
+  readLog(name = LOG): LogRecord[] {
+    return this.readLines(name).flatMap((line, i) => {
       try {
         const record: unknown = JSON.parse(line);
         if (isRecord(record)) return [record];
       } catch {
         // Reported below, like a line that is JSON but no record.
       }
-      this.#warn(`${this.file(LOG)}: line ${i + 1} is damaged and was left out.`);
+      this.#warn(`${this.file(name)}: line ${i + 1} is damaged and was left out.`);
       return [];
     });
   }
 
-  /** Drops what a stage has logged after the given step: a resumed run writes it again. */
-  rewindLog(stage: string, step: number): void {
-    const kept = this.readLog().filter(record => record.stage !== stage || record.step <= step);
-    this.write(LOG, kept.map(record => `${JSON.stringify(record)}\n`).join(''));
+  /**
+   * Takes log, looks and the choice of the best checkpoint back to a step of a stage, as they were when a straight run
+   * was there: a resumed run writes again what came after it.
+   */
+  rewind(stage: StageName, step: number): void {
+    const isKept = (record: LogRecord) => record.stage !== stage || record.step <= step;
+    for (const name of [LOG, looksFile].filter(each => this.has(each))) {
+      const kept = this.readLog(name).filter(isKept);
+      this.write(name, kept.map(record => `${JSON.stringify(record)}\n`).join(''));
+    }
+    const looks = this.readLog(looksFile).filter(record => record.stage === stage);
+    const rated = looks.map(look => ({ file: checkpointName(stage, look.step), score: look['score'] }));
+    const known = [this.#ratings()[stage], ...rated].filter(isRating).filter(({ file }) => {
+      const found = this.checkpoints().find(({ name }) => name === file);
+      return found !== undefined && found.step <= step;
+    });
+    const first = known.length > 0 ? known.reduce((best, next) => (next.score > best.score ? next : best)) : undefined;
+    if (first ?? this.has(BEST)) this.#writeRating(stage, first);
   }
 
   /**
-   * Takes the run back to a checkpoint: later ones, and the named files, are moved to a new subfolder `set-aside-<n>`,
-   * beside a copy of the log.
+   * Takes the run back to a step of a stage: later checkpoints of it and of the stages that build on it, and the named
+   * files, are moved to a new subfolder `set-aside-<n>`, beside copies of log and looks.
    * @returns that subfolder, undefined if nothing had to be moved
    */
-  setAside({ stage, step }: CheckpointFile, names: readonly string[]): string | undefined {
+  setAside({ stage, step }: Pick<CheckpointFile, 'stage' | 'step'>, names: readonly string[]): string | undefined {
+    const others = stagesFrom(stage).slice(1);
     const isLater = (other: CheckpointFile) =>
-      place(other.stage) > place(stage) || (other.stage === stage && other.step > step);
+      others.includes(other.stage) || (other.stage === stage && other.step > step);
     const later = this.checkpoints().filter(isLater);
     const found = [...later.map(({ name }) => name), ...names.filter(name => this.has(name))];
     if (found.length === 0) return undefined;
@@ -140,7 +166,7 @@ export abstract class RunStore {
     let n = 1;
     while (taken.has(`set-aside-${n}`)) n++;
     const target = `set-aside-${n}`;
-    if (this.has(LOG)) this.write(`${target}/${LOG}`, this.read(LOG));
+    for (const name of [LOG, looksFile]) if (this.has(name)) this.write(`${target}/${name}`, this.read(name));
     for (const name of found) {
       this.write(`${target}/${name}`, this.read(name));
       this.remove(name);
@@ -155,36 +181,59 @@ export abstract class RunStore {
   }
 
   /**
-   * Writes a checkpoint, then removes those no longer kept: of each stage all but the last few and the best.
+   * Writes a checkpoint, then removes those no longer kept. What it follows from is made durable first, so that no crash
+   * leaves a checkpoint without it: log and looks, then the choice of the best one.
    * @param score larger is better; NaN: not rated
+   * @param isRegular see `prune`
    * @returns its path
    */
-  saveCheckpoint(stage: StageName, step: number, contents: Uint8Array, score = NaN): string {
+  saveCheckpoint(
+    stage: StageName,
+    step: number,
+    contents: Uint8Array,
+    score = NaN,
+    isRegular?: (step: number) => boolean,
+  ): string {
     if (!stageNames.includes(stage) || !Number.isSafeInteger(step) || step < 0)
       throw new RangeError(`No checkpoint can be named after stage ${JSON.stringify(stage)} and step ${step}.`);
     const name = checkpointName(stage, step);
-    this.write(name, contents);
+    for (const file of [LOG, looksFile]) this.flush(file);
     this.rate(stage, step, score);
-    for (const each of stageNames) {
-      const best = this.best(each)?.path;
-      const old = this.checkpoints().filter(file => file.stage === each);
-      for (const file of old.slice(this.#keepLast))
-        if (file.path !== best && file.name !== name) this.remove(file.name);
-    }
+    this.write(name, contents);
+    this.prune(stage, isRegular, name);
     return this.file(name);
+  }
+
+  /**
+   * Removes the checkpoints of a stage that are not kept: all but the newest, the last few regular ones and the best.
+   * @param isRegular whether a run that nothing stops saves one after these steps. One that an interruption has saved
+   *   goes as soon as there is a newer one, so that a resumed run leaves the files of a straight one.
+   * @param saved name of one that has just been saved and stays
+   */
+  prune(stage: StageName, isRegular: (step: number) => boolean = () => true, saved?: string): void {
+    const all = this.checkpoints().filter(file => file.stage === stage);
+    const regular = all.filter(({ step }) => isRegular(step)).slice(0, this.#keepLast);
+    const kept = [all[0], ...regular].map(file => file?.path).concat(this.best(stage)?.path);
+    for (const { path, name } of all) if (!kept.includes(path) && name !== saved) this.remove(name);
   }
 
   /** Notes the score of a checkpoint, if none of its stage was better. @param score larger is better; NaN: not rated */
   rate(stage: StageName, step: number, score: number): void {
     if (!(score > (this.best(stage)?.score ?? -Infinity))) return;
-    this.writeJson(BEST, { ...this.#ratings(), [stage]: { file: checkpointName(stage, step), score } });
+    this.#writeRating(stage, { file: checkpointName(stage, step), score });
+  }
+
+  #writeRating(stage: StageName, rating: Rating | undefined): void {
+    const all = { ...this.#ratings(), [stage]: rating };
+    this.writeJson(BEST, Object.fromEntries(stageNames.map(name => [name, all[name]])));
   }
 
   /** The best checkpoint of a stage so far and its score; undefined if none was rated, or it is gone. */
   best(stage: StageName): { readonly path: string; readonly score: number } | undefined {
-    const { file, score } = (this.#ratings()[stage] ?? {}) as { file?: unknown; score?: unknown };
-    const found = this.checkpoints().find(({ name }) => name === file);
-    return found && typeof score === 'number' ? { path: found.path, score } : undefined;
+    const rating = this.#ratings()[stage];
+    if (!isRating(rating)) return undefined;
+    const found = this.checkpoints().find(({ name }) => name === rating.file);
+    return found && { path: found.path, score: rating.score };
   }
 
   #ratings(): Record<string, unknown> {
@@ -216,6 +265,17 @@ export function parseCheckpointName(name: string, path: string): CheckpointFile 
   const [, found, step] = /^checkpoint-(.+)-(\d+)\.safetensors$/.exec(name) ?? [];
   const stage = stageNames.find(each => each === found);
   return stage && { name, path, stage, step: Number(step) };
+}
+
+/** Of best.json: the best checkpoint of a stage. */
+interface Rating {
+  readonly file: string;
+  readonly score: number;
+}
+
+function isRating(value: unknown): value is Rating {
+  const { file, score } = (value ?? {}) as Partial<Rating>;
+  return typeof file === 'string' && typeof score === 'number';
 }
 
 function isRecord(value: unknown): value is LogRecord {

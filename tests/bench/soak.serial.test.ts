@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openDevice } from '../../core/index.js';
+import { crashRuns } from '../../bench/soak/crashes.js';
 import { fuzz, fuzzKinds, requireClear } from '../../bench/soak/fuzz.js';
 import { killRuns } from '../../bench/soak/kills.js';
 import { memoryOverSteps } from '../../bench/soak/memory.js';
@@ -11,12 +12,20 @@ import { useTemporaryFolder } from '../mgsd/temporary.js';
 const temporary = useTemporaryFolder();
 const child = path.join(import.meta.dirname, '../../dist/bench/soak/child.js');
 
-it('a run that is killed at random instants loses nothing, and ends with the bits of a straight one', async () => {
+it('a run that is killed at random instants loses nothing, and ends with the files of a straight one', async () => {
   const { kills, problems, finishedRuns, checkpointsRead } = await killRuns(6, temporary.path, 1, child);
   expect(problems).toEqual([]);
   expect(kills).toBe(6);
   expect(finishedRuns).toBeGreaterThan(0);
   expect(checkpointsRead).toBeGreaterThan(6);
+}, 300_000);
+
+it('a run that dies before a write, an appended line or a removal leaves the files of a straight one', async () => {
+  const device = await openDevice('wasm', { threads: 1 });
+  const { crashes, problems } = await crashRuns(device, temporary.path, 11, 5); // `npm run soak` does all of them
+  await device.close();
+  expect(problems).toEqual([]);
+  expect(crashes).toBeGreaterThan(8);
 }, 300_000);
 
 describe('bad input', () => {

@@ -111,7 +111,8 @@ describe('going on', () => {
       expect(notes[0], what).toMatch(
         /stage2-6\.safetensors is refused: .*(take an earlier checkpoint|check the path)\.$/,
       );
-      expect(notes[1], what).toMatch(/^stage2 resumes after update [1-5]$/);
+      expect(notes[1], what).toMatch(/^files newer than update [1-5] of stage2 were moved to .*set-aside-\d$/);
+      expect(notes[2], what).toMatch(/^stage2 resumes after update [1-5]$/);
       expect(fs.readFileSync(file).equals(expected), what).toBe(true);
     }
   });
@@ -122,7 +123,8 @@ describe('going on', () => {
     for (const name of fs.readdirSync(folder))
       if (name.startsWith('checkpoint-stage1')) fs.truncateSync(path.join(folder, name), 100);
     const notes = await notesOf(folder);
-    expect(notes.at(-1)).toMatch(/no checkpoint of stage1 in .* is good: it begins anew/);
+    expect(notes.at(-2)).toMatch(/no checkpoint of stage1 in .* is good: it begins anew/);
+    expect(notes.at(-1)).toMatch(/^files newer than update 0 of stage1 were moved to .*set-aside-1$/);
     expect(bytesOf(folder, 'stage1-8').equals(expected)).toBe(true);
   });
 
@@ -152,7 +154,7 @@ describe('going on', () => {
       }
     }
     const notes = await notesOf(folder, { stages: ['stage0'] });
-    expect(notes[0]).toMatch(/^stage0 resumes after update/);
+    expect(notes[1]).toMatch(/^stage0 resumes after update/);
     expect(bytesOf(folder, 'stage0-12').equals(expected)).toBe(true);
   });
 

@@ -231,6 +231,14 @@ describe('the log', () => {
     again.close();
   });
 
+  it.each(['log.jsonl', 'watch.jsonl'])('loses no line of %s behind the half line of a crash', name => {
+    const { run } = create();
+    fs.writeFileSync(run.file(name), `${JSON.stringify(record(1))}\n{"stage":"stage0","st`);
+    run.append(name, JSON.stringify(record(2)));
+    expect(run.readLog(name)).toEqual([record(1), record(2)]);
+    run.close();
+  });
+
   it('leaves out damaged lines with a warning', () => {
     const { run, warnings } = create();
     expect(run.readLog()).toEqual([]);
@@ -246,7 +254,7 @@ describe('the log', () => {
     const { run } = create();
     const all = [record(1), record(2), record(1, 'stage1'), record(2, 'stage1'), record(1, 'stage2')];
     for (const line of all) run.appendLog(line);
-    run.rewindLog('stage1', 1);
+    run.rewind('stage1', 1);
     run.appendLog(record(2, 'stage1'));
     // what other stages have written stays: they are not run again
     expect(run.readLog()).toEqual([...all.slice(0, 3), record(1, 'stage2'), record(2, 'stage1')]);
@@ -293,6 +301,42 @@ describe('checkpoints', () => {
     run.rate('stage0', 2, NaN);
     expect(run.best('stage0')).toEqual({ path: run.file('checkpoint-stage0-2.safetensors'), score: 0.2 });
     expect(run.best('stage1')?.score).toBe(0.8);
+    run.close();
+  });
+
+  it('of an interruption go once there is a newer one, so that those of a straight run are left', () => {
+    const { run } = create();
+    const isRegular = (step: number) => step % 3 === 0;
+    for (const step of [3, 6, 9, 10, 11]) run.saveCheckpoint('stage0', step, bytes(step), NaN, isRegular);
+    expect(names(run)).toEqual([11, 9, 6].map(step => `checkpoint-stage0-${step}.safetensors`));
+    run.saveCheckpoint('stage0', 12, bytes(12), NaN, isRegular);
+    expect(names(run)).toEqual([12, 9].map(step => `checkpoint-stage0-${step}.safetensors`));
+    run.close();
+  });
+
+  it('are chosen anew by the looks up to where a run goes back to', () => {
+    const { run } = create({ keepLast: 9 });
+    const look = (step: number, score: number) =>
+      run.append('watch.jsonl', JSON.stringify({ stage: 'stage1', step, score }));
+    run.saveCheckpoint('stage0', 1, bytes(1), 0.3);
+    for (const [step, score] of [
+      [1, 0.2],
+      [2, 0.7],
+      [3, 0.7],
+      [4, 0.9],
+    ] as const) {
+      look(step, score);
+      run.saveCheckpoint('stage1', step, bytes(step), score);
+    }
+    run.rewind('stage1', 3);
+    expect(run.best('stage1')).toEqual({ path: run.file('checkpoint-stage1-2.safetensors'), score: 0.7 });
+    expect(run.readLog('watch.jsonl').map(({ step }) => step)).toEqual([1, 2, 3]);
+    look(4, 0.9); // and a crash before it was rated
+    run.rewind('stage1', 4);
+    expect(run.best('stage1')?.score).toBe(0.9);
+    run.rewind('stage1', 0);
+    expect(run.best('stage1')).toBeUndefined();
+    expect(run.best('stage0')?.score).toBe(0.3);
     run.close();
   });
 
