@@ -6,13 +6,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Device } from '../../core/index.js';
-import {
-  decodeCheckpoint,
-  encodeCheckpoint,
-  loadModel,
-  modelPresets,
-  VisionLanguageModel,
-} from '../../models/index.js';
+import { decodeCheckpoint, encodeCheckpoint, loadModel, VisionLanguageModel } from '../../models/index.js';
+import { modelConfigOf } from '../../mgsd/method/config.js';
 import type { RunConfig } from '../../mgsd/method/config.js';
 import { runPuzzles, part } from '../../mgsd/method/puzzles.js';
 import type { RunPuzzles } from '../../mgsd/method/puzzles.js';
@@ -105,7 +100,7 @@ async function trainStage(
     loadModel(device, decodeCheckpoint(readFile(weightsFile(stage, config, setting))), { precision, trainable });
   const student =
     name === 'stage0'
-      ? new VisionLanguageModel(device, modelPresets[config.preset], { precision }).initialize(seed)
+      ? new VisionLanguageModel(device, modelConfigOf(config), { precision }).initialize(seed)
       : await load(name === 'stage1' ? 'stage0' : 'stage1');
   const planner = name === 'stage2' ? await load('stage0', false) : undefined;
   const optimizer = makeOptimizer(student, config);
