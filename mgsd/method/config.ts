@@ -70,6 +70,7 @@ const taskSchema = z.strictObject({
   world: worldName,
   levels: z.array(z.int().min(2).max(8)).min(1).describe('Board sizes'),
   pool: levelCounts.describe('Different training puzzles per board size (stage 0)'),
+  share: z.number().positive().optional().describe('Weight of this world in a batch beside the others; left out: 1'),
   options: z.record(z.string(), z.unknown()).optional().describe("The world's own generator options"),
 });
 

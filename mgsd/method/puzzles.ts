@@ -17,6 +17,8 @@ export interface Puzzle {
 export interface PuzzleGroup {
   readonly world: World;
   readonly level: number;
+  /** Weight of its world in a batch, beside those of the others. Default 1. */
+  readonly share?: number | undefined;
   readonly puzzles: readonly Puzzle[];
   /** The same, by the world's difficulty classes; classes without a puzzle are left out. */
   readonly byDifficulty: readonly (readonly Puzzle[])[];
@@ -56,17 +58,17 @@ function poolGroups(
       const random = new Random(seed, stream, 100 * t + level);
       const instances = instancePool(world, level, random, { split, count: count(task.pool[level]!) });
       return groupOf(
-        world,
-        level,
+        { world, level, share: task.share },
         instances.map(instance => ({ world, instance })),
       );
     });
   });
 }
 
-function groupOf(world: World, level: number, puzzles: readonly Puzzle[]): PuzzleGroup {
+function groupOf(kind: Pick<PuzzleGroup, 'world' | 'level' | 'share'>, puzzles: readonly Puzzle[]): PuzzleGroup {
+  const { world } = kind;
   const classes = world.difficulties.map(name => puzzles.filter(({ instance }) => world.difficulty(instance) === name));
-  return { world, level, puzzles, byDifficulty: classes.filter(list => list.length > 0) };
+  return { ...kind, puzzles, byDifficulty: classes.filter(list => list.length > 0) };
 }
 
 /** `maze 4`, for people. */
@@ -120,8 +122,8 @@ export function runPuzzles(
 }
 
 /** Some puzzles of a group, by their places as in `Array.slice`. */
-export function part({ world, level, puzzles }: PuzzleGroup, from: number, to?: number): PuzzleGroup {
-  return groupOf(world, level, puzzles.slice(from, to));
+export function part(group: PuzzleGroup, from: number, to?: number): PuzzleGroup {
+  return groupOf(group, group.puzzles.slice(from, to));
 }
 
 /** Held-out puzzles per world and size, the same for every seed. None of their layouts occurs in training. */
@@ -130,14 +132,15 @@ export function heldOutGroups(config: RunConfig): PuzzleGroup[] {
 }
 
 /**
- * Share of each group in a batch: worlds get equal shares, and sizes of a world shares by their number of cells, since
- * that is how much there is to see and to plan on a board.
+ * Share of each group in a batch: worlds get equal shares, or as their tasks say, and sizes of a world shares by their
+ * number of cells, since that is how much there is to see and to plan on a board.
  */
 export function groupShares(groups: readonly PuzzleGroup[]): number[] {
-  const worlds = new Set(groups.map(({ world }) => world.name)).size;
+  const weights = new Map(groups.map(({ world, share = 1 }) => [world.name, share]));
+  const total = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
   return groups.map(({ world, level }) => {
     const cells = groups.reduce((sum, other) => sum + (other.world.name === world.name ? other.level ** 2 : 0), 0);
-    return level ** 2 / cells / worlds;
+    return ((level ** 2 / cells) * weights.get(world.name)!) / total;
   });
 }
 

@@ -59,6 +59,18 @@ describe('drawPuzzles', () => {
     expect(drawPuzzles(groups, new Random(1, 2, 4), 31)).not.toEqual(batch);
   });
 
+  it('gives worlds the shares that their tasks ask for', () => {
+    const tasks = [
+      { world: 'frozenlake', levels: [3], pool: { '3': 5 }, share: 3 },
+      { world: 'minibehaviour', levels: [5], pool: { '5': 5 } },
+    ];
+    const shared = resolveConfig('tiny', { tasks });
+    expect(groupShares(trainingGroups(shared))).toEqual([0.75, 0.25]);
+    const [group] = trainingGroups(shared, 2); // a part of a pool keeps it
+    expect(group?.share).toBe(3);
+    expect(() => resolveConfig('tiny', { tasks: [{ ...tasks[0], share: 0 }] })).toThrow('tasks.0.share');
+  });
+
   it('draws evenly from the difficulty classes if asked to', () => {
     const hard = (balance: number) => {
       const drawn = drawPuzzles(groups, new Random(5), 2000, balance);
