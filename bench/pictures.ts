@@ -4,11 +4,14 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { gradcheck, openDevice, sum, tanh } from '../core/index.js';
+import { gradcheck, openDevice, Random, sum, tanh } from '../core/index.js';
 import type { RunConfig } from '../mgsd/method/config.js';
 import { lineChart, svgDocument } from '../mgsd/pictures/chart.js';
-import { boardUrl } from '../mgsd/pictures/draw.js';
+import { boardUrl, sideBySide } from '../mgsd/pictures/draw.js';
 import { escapeHtml } from '../mgsd/pictures/html.js';
+import { encodePng } from '../mgsd/pictures/png.js';
+import { createWorldByName } from '../mgsd/worlds/registry.js';
+import type { RenderStyle } from '../mgsd/worlds/world.js';
 import { actionName, boardCells, colOf, rowOf } from '../mgsd/worlds/grid.js';
 import { createFrozenLake } from '../mgsd/worlds/frozenlake/frozenlake.js';
 import { createInstance } from '../mgsd/worlds/frozenlake/rules.js';
@@ -314,8 +317,30 @@ function targets(): string {
   return svgDocument('What the planner is taught', [700, 350], [image, ...text, ...cells].join('\n'));
 }
 
+/** Rows of pictures, a row for each world: the training look, random looks by their seeds, the held-out look. */
+function looks(): Uint8Array {
+  const random = new Random(2, 5);
+  const rows = [
+    { name: 'frozenlake', level: 5, seeds: [3, 24, 26, 31, 45] },
+    { name: 'maze', level: 4, seeds: [1, 9, 15, 25, 30] },
+    { name: 'minibehaviour', level: 5, seeds: [3, 8, 13, 18, 26] },
+  ].map(({ name, level, seeds }) => {
+    const world = createWorldByName(name);
+    const instance = world.generate(random, level);
+    const draw = (style: RenderStyle) => ({ width: 48, height: 51, data: world.render(instance, 48, style) });
+    const gap = new Uint8Array(3 * 48 * 3).fill(255); // below each picture
+    const pictures = (['training', ...seeds, 'held-out'] as const).map(draw);
+    return sideBySide(
+      pictures.map(picture => ({ ...picture, data: Uint8Array.of(...picture.data, ...gap) })),
+      3,
+    );
+  });
+  const data = Uint8Array.from(rows.flatMap(row => [...row.data]));
+  return encodePng({ width: rows[0]!.width, height: 3 * 51, data });
+}
+
 /** All pictures that are drawn here, by their path. */
-export async function lessonPictures(): Promise<Record<string, string>> {
+export async function lessonPictures(): Promise<Record<string, string | Uint8Array>> {
   return {
     'mgsd/pictures/gap.svg': gap(),
     'mgsd/pictures/twelve-boards.svg': twelveBoards(),
@@ -326,10 +351,11 @@ export async function lessonPictures(): Promise<Record<string, string>> {
     'models/lessons/cache.svg': mask(),
     'models/lessons/vision.svg': vision(),
     'mgsd/lessons/stage0.svg': targets(),
+    'mgsd/worlds/looks.png': looks(),
   };
 }
 
-for (const [file, svg] of Object.entries(await lessonPictures())) {
-  fs.writeFileSync(path.join(root, file), svg);
+for (const [file, picture] of Object.entries(await lessonPictures())) {
+  fs.writeFileSync(path.join(root, file), picture);
   console.log(file);
 }

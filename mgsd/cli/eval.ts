@@ -5,6 +5,7 @@ import { encodeSafetensors, loadModel } from '../../models/index.js';
 import { breakDown } from '../evaluation/breakdown.js';
 import { evaluate, summarize } from '../evaluation/evaluate.js';
 import type { EvaluationInput, ItemResult } from '../evaluation/evaluate.js';
+import type { Perturbation } from '../evaluation/perturbations.js';
 import { evaluatePerception, isAskable, summarizePerception } from '../evaluation/perception.js';
 import type { RunConfig } from '../method/config.js';
 import { heldOutGroups } from '../method/puzzles.js';
@@ -21,6 +22,7 @@ import { checkpointStageOption, deviceOptions, jsonOption, scoringOption, styleO
 import { levelOf, oneOf, option, repeated, toggle, wholeNumber, worldOf } from './options.js';
 import type { Flags } from './options.js';
 import { Progress } from './progress.js';
+import { curveLines, curvesOf, perturbed, robustnessOptions, walkCurves } from './robustness.js';
 import { itemLine, rescored, storedPuzzles } from './stored-puzzles.js';
 import type { StoredPuzzles } from './stored-puzzles.js';
 
@@ -36,6 +38,7 @@ const options = {
   level: repeated('--level <size>', "board size (default: the run's; all of --data)", levelOf),
   world: repeated('--world <name>', 'only this world', worldOf),
   style: styleOption,
+  ...robustnessOptions,
   data: option('--data <folder>', 'evaluate the samples of this folder'),
   images: option(
     '--images <which>',
@@ -67,17 +70,26 @@ export const evalCommand = defineCommand({
     ['eval runs/mine --input image --input shuffled --items items.jsonl', 'does it look? and every single answer'],
     ['eval checkpoint.safetensors --level 5 --puzzles 500 --json', 'one board size, for a program'],
     ['eval runs/mine --data public-test --images stored --items items.jsonl', "somebody else's puzzles and pictures"],
+    ['eval runs/mine --style held-out --perturb noise=0.1 --perturb tilt=0.25', 'worse pictures in another look'],
+    ['eval runs/mine --puzzles 50 --curve all', 'how fast success falls as pictures get worse'],
     ['eval checkpoint.safetensors --dump forward.safetensors', 'what an independent implementation should reproduce'],
   ],
   async run(flags, { terminal }, file: string) {
-    const { data, images, scoring, style, items: itemsFile, dump } = flags;
+    const { data, images, scoring, style, items: itemsFile, dump, perturb = [], curve = [] } = flags;
     const note = flags.json ? () => {} : (text: string) => terminal.out(terminal.colours.dim(text));
     const { path: checkpointFile, checkpoint, config } = chooseModel(file, flags.stage, note);
     for (const output of [itemsFile, dump])
       if (output !== undefined && path.resolve(output) === path.resolve(checkpointFile))
         throw new InputError(`${output} is the checkpoint itself: choose another file`);
     const inputs = [...new Set(flags.input ?? (['image'] as const))];
-    const stored = data === undefined ? undefined : storedPuzzles(data, flags, checkpoint.config, inputs, terminal);
+    if (perturb.length > 0 && dump !== undefined)
+      throw new InputError('--dump writes pictures as they are: leave --perturb out');
+    if (perturb.length > 0 && curve.length === 0 && !inputs.some(input => input === 'image' || input === 'shuffled'))
+      throw new InputError(
+        `--perturb changes pictures, and --input ${inputs.join(', ')} shows none: add --input image`,
+      );
+    const needed = curve.length > 0 ? [...inputs, 'image' as const] : inputs;
+    const stored = data === undefined ? undefined : storedPuzzles(data, flags, checkpoint.config, needed, terminal);
     if (checkpoint.metadata['split'] !== splitName)
       terminal.err(
         'Trained under an earlier split: these puzzles or their mirror images may have been training puzzles. Train anew to compare.',
@@ -86,20 +98,32 @@ export const evalCommand = defineCommand({
     const body = async (device: Device, description: string): Promise<Result> => {
       note(description);
       const model = await loadModel(device, checkpoint, { trainable: false });
-      const shown = { style, imageOf: stored?.imageOf };
+      const shown = perturbed({ style, imageOf: stored?.imageOf }, perturb, checkpoint.config.imageSize);
       const puzzles = groups.flatMap(group => group.puzzles);
       const progress = flags.json ? undefined : new Progress(terminal);
       const onProgress = (done: number) => progress?.update(done);
-      const results: { input: EvaluationInput; items: ItemResult[] }[] = [];
-      for (const input of inputs) {
-        progress?.begin(`evaluating ${input}`, puzzles.length);
-        const items = await evaluate(model, groups, { ...shown, input, onProgress });
-        results.push({ input, items: items.map((item, i) => rescored(puzzles[i]!, item, scoring)) });
-      }
+      const evaluateOn = async (input: EvaluationInput, list: readonly Perturbation[]): Promise<ItemResult[]> => {
+        const names = list.map(({ kind, strength }) => `, ${kind} ${strength}`);
+        progress?.begin(`evaluating ${input}${names.join('')}`, puzzles.length);
+        const pictures = perturbed(shown, list, checkpoint.config.imageSize);
+        const items = await evaluate(model, groups, { ...pictures, input, onProgress });
+        return items.map((item, i) => rescored(puzzles[i]!, item, scoring));
+      };
+      const results: { input: EvaluationInput; perturb: readonly Perturbation[]; items: readonly ItemResult[] }[] = [];
+      for (const input of inputs) results.push({ input, perturb, items: await evaluateOn(input, []) });
+      const unchanged = results.find(({ input }) => input === 'image')?.items;
+      const walked = await walkCurves(curve, async list =>
+        list.length === 0 && unchanged ? unchanged : await evaluateOn('image', list),
+      );
       progress?.end();
       if (itemsFile !== undefined) {
         const line = (item: ItemResult, i: number) => (stored ? itemLine(stored.samples[i]!, item) : item);
-        const lines = results.flatMap(({ input, items }) => items.map((item, i) => ({ input, ...line(item, i) })));
+        const points = walked.filter(({ perturbation }) => perturbation.strength > 0);
+        const all = [
+          ...results,
+          ...points.map(point => ({ input: 'image', perturb: [...perturb, point.perturbation], items: point.items })),
+        ];
+        const lines = all.flatMap(({ items, ...what }) => items.map((item, i) => ({ ...what, ...line(item, i) })));
         writeFileAtomic(itemsFile, lines.map(fields => `${JSON.stringify(fields)}\n`).join(''));
       }
       if (dump !== undefined)
@@ -120,6 +144,8 @@ export const evalCommand = defineCommand({
           rows,
           scoring,
           style,
+          perturb,
+          curves: curvesOf(walked),
           perception,
           data: stored && { folder: data, images, onTrainingSide: stored.onTrainingSide, skipped: stored.problems },
         },
@@ -128,6 +154,7 @@ export const evalCommand = defineCommand({
           ...countLines(rows[0]?.items ?? 0, checkpointFile, stored),
           ...breakdownLines(rows, terminal),
           ...(perception ? perceptionLines(perception) : []),
+          ...curveLines(curvesOf(walked), terminal),
         ],
       };
     };
