@@ -149,6 +149,29 @@ function optimizer(): string {
   });
 }
 
+/** Five Newton-Schulz steps, by what they make of a singular value. */
+function newtonSchulz(): string {
+  const after = (steps: number, [a, b, c]: readonly [number, number, number]) =>
+    Array.from({ length: 300 }, (_, k) => {
+      const s = 10 ** ((3 * k) / 299 - 3);
+      let y = s;
+      for (let i = 0; i < steps; i++) y = a * y + b * y ** 3 + c * y ** 5;
+      return [s, y] as const;
+    });
+  const muon = [3.4445, -4.775, 2.0315] as const;
+  return lineChart({
+    title: 'What Newton-Schulz steps make of a singular value',
+    x: 'singular value, as a share of the norm',
+    y: 'afterwards',
+    xScale: 'log',
+    lines: [
+      { label: 'Muon, five steps', points: after(5, muon) },
+      { label: 'Muon, one step', points: after(1, muon), dashed: true },
+      { label: 'Newton-Schulz, five steps', points: after(5, [15 / 8, -10 / 8, 3 / 8]) },
+    ],
+  });
+}
+
 /** Which token attends to which: a prompt of five, a response of six. */
 function mask(): string {
   const [prompt, response, side] = [5, 6, 26];
@@ -348,6 +371,7 @@ export async function lessonPictures(): Promise<Record<string, string | Uint8Arr
     'core/lessons/gradcheck.svg': await gradcheckPicture(),
     'kernels/matmul/lesson.svg': ladder(),
     'kernels/optimizer/lesson.svg': optimizer(),
+    'kernels/optimizer/muon.svg': newtonSchulz(),
     'models/lessons/cache.svg': mask(),
     'models/lessons/vision.svg': vision(),
     'mgsd/lessons/stage0.svg': targets(),

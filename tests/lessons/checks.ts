@@ -8,6 +8,7 @@ import type * as Matmul from '../../kernels/matmul/lesson.exercise.js';
 import type * as Attention from '../../kernels/attention/lesson.exercise.js';
 import type * as Loss from '../../kernels/loss/lesson.exercise.js';
 import type * as Optimizer from '../../kernels/optimizer/lesson.exercise.js';
+import type * as Muon from '../../kernels/optimizer/muon.exercise.js';
 import type * as Cache from '../../models/lessons/cache.exercise.js';
 import type * as Vision from '../../models/lessons/vision.exercise.js';
 import type * as Stage0 from '../../mgsd/lessons/stage0.exercise.js';
@@ -242,6 +243,39 @@ function checkOptimizer({ adamwStep }: typeof Optimizer): void {
   );
 }
 
+/** From x to I - 2 x x^T / |x|^2, which is orthogonal. */
+function reflection(x: readonly number[]): number[][] {
+  const square = x.reduce((sum, value) => sum + value ** 2, 0);
+  return x.map((xi, i) => x.map((xj, j) => (i === j ? 1 : 0) - (2 * xi * xj) / square));
+}
+
+function checkMuon({ orthogonalize }: typeof Muon): void {
+  const random = new Random(6, 500);
+  const phi = (s: number) => 3.4445 * s - 4.775 * s ** 3 + 2.0315 * s ** 5;
+  for (const [rows, cols] of [
+    [3, 5],
+    [4, 4],
+    [5, 2],
+  ] as const) {
+    const [u, v] = [reflection(numbers(random, rows)), reflection(numbers(random, cols))];
+    const singular = numbers(random, Math.min(rows, cols)).map(value => 0.1 + Math.abs(value));
+    const norm = Math.hypot(...singular);
+    const compose = (values: readonly number[]) =>
+      u.map(row => v.map(other => values.reduce((sum, value, k) => sum + row[k]! * value * other[k]!, 0)));
+    const right = compose(singular.map(s => phi(phi(phi(phi(phi(s / norm)))))));
+    expectClose(`a ${rows} x ${cols} matrix`, orthogonalize(compose(singular)).flat(), right.flat(), 1e-6);
+  }
+  expectClose(
+    'zeros',
+    orthogonalize([
+      [0, 0],
+      [0, 0],
+    ]).flat(),
+    [0, 0, 0, 0],
+    0,
+  );
+}
+
 function checkCache({ sampleToken }: typeof Cache): void {
   const random = new Random(5, 500);
   const logits = [1, 0, 2.5, -1];
@@ -345,6 +379,7 @@ export const exercises = {
   attention: exercise('kernels/attention/lesson.exercise.ts', 'kernels/attention/lesson.md', checkAttention),
   loss: exercise('kernels/loss/lesson.exercise.ts', 'kernels/loss/lesson.md', checkLoss),
   optimizer: exercise('kernels/optimizer/lesson.exercise.ts', 'kernels/optimizer/lesson.md', checkOptimizer),
+  muon: exercise('kernels/optimizer/muon.exercise.ts', 'kernels/optimizer/muon.md', checkMuon),
   cache: exercise('models/lessons/cache.exercise.ts', 'models/lessons/cache.md', checkCache),
   vision: exercise('models/lessons/vision.exercise.ts', 'models/lessons/vision.md', checkVision),
   stage0: exercise('mgsd/lessons/stage0.exercise.ts', 'mgsd/lessons/stage0.md', checkStage0),

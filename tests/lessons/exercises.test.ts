@@ -50,6 +50,7 @@ it('checks tell wrong answers from right ones', () => {
       attentionGradients: (q: unknown, k: unknown, _v: unknown, dout: unknown) => ({ dq: q, dk: k, dv: dout }),
     },
     loss: { entropyGradient: (z: number[]) => z.map(() => 0) },
+    muon: { orthogonalize: (u: number[][]) => u },
     optimizer: { adamwStep: (state: { step: number }) => ({ ...state, step: state.step + 1 }) },
     cache: { sampleToken: (logits: number[]) => logits.indexOf(Math.max(...logits)) },
     vision: { toPatches: (image: Uint8Array) => Float32Array.from(image, byte => byte / 127.5 - 1) },
