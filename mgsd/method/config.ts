@@ -156,6 +156,11 @@ export const configSchema = z.strictObject({
         'Samples that answer all perception questions (mode:perceive), per puzzle of a batch; and the weight of their loss',
       ),
     looks,
+    looksAfter: probability
+      .default(0)
+      .describe(
+        'Share of the updates before the first random look; from there looks become more within as many updates',
+      ),
     replay,
     ...mismatch,
     gate: gateSchema.default(noGate),

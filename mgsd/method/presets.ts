@@ -75,6 +75,7 @@ const tiny: RunConfig = {
     floor: 0.1,
     images: 1500,
     looks: 0,
+    looksAfter: 0,
     questions: 0,
     replay: 0,
     mismatch: 0,

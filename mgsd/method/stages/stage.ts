@@ -76,6 +76,16 @@ export function ratesAt({ visionRate, decoderRate, ...schedule }: Schedule, step
   };
 }
 
+/**
+ * Share of pictures in random looks at update `step`. In stage 1 there are none for the first `looksAfter` of the
+ * updates, and from there it rises to its full value within as many: what to look for is learnt sooner in one look.
+ */
+export function looksAt({ stage1, stage2 }: RunConfig, stage: 'stage1' | 'stage2', step: number): number {
+  if (stage === 'stage2') return stage2.looks;
+  const start = stage1.looksAfter * stage1.steps;
+  return start === 0 ? stage1.looks : stage1.looks * Math.min(1, Math.max(0, (step - start) / start));
+}
+
 /** Learning rate of each parameter group, as the optimiser takes them. */
 export function groupRates({ vision, decoder }: Rates): Readonly<Record<ParameterGroup, number>> {
   return { 'vision.matrix': vision, 'vision.vector': vision, 'decoder.matrix': decoder, 'decoder.vector': decoder };

@@ -10,7 +10,7 @@ import type { Puzzle } from '../puzzles.js';
 import { questionExample, recapExample } from '../targets.js';
 import { plansBeside } from '../variants/rehearsal.js';
 import { gateOf } from './gate.js';
-import { ratesAt } from './stage.js';
+import { looksAt, ratesAt } from './stage.js';
 import type { Stage, StageSetting } from './stage.js';
 import { supervisedLoss } from './supervision.js';
 import type { Auxiliary } from './supervision.js';
@@ -24,7 +24,7 @@ export function groundingStage(setting: StageSetting): Stage {
   const updates = new Updates(setting);
 
   const imagesOf = (puzzles: readonly Puzzle[], step: number, stream: number) =>
-    trainingImages(puzzles, student.config, stage1.looks, new Random(seed, stream, step));
+    trainingImages(puzzles, student.config, looksAt(config, 'stage1', step), new Random(seed, stream, step));
 
   /** Answers to the perception questions of other puzzles; none unless asked for. */
   function answers(step: number, shares: readonly number[]): Auxiliary[] {

@@ -6,7 +6,7 @@ import { Random } from '../../../core/index.js';
 import { packSupervised, trainingImages } from '../packing.js';
 import { drawPuzzles, streams } from '../puzzles.js';
 import { NO_NOISE, planExample } from '../targets.js';
-import { ratesAt } from '../stages/stage.js';
+import { looksAt, ratesAt } from '../stages/stage.js';
 import type { Stage, StageSetting } from '../stages/stage.js';
 import { supervisedLoss } from '../stages/supervision.js';
 import { Updates } from '../stages/updates.js';
@@ -27,7 +27,7 @@ export function directStage(setting: StageSetting): Stage {
       const puzzles = drawPuzzles(groups, random, batch, stage2.balance);
       const examples = puzzles.map(puzzle => planExample(puzzle, random, NO_NOISE));
       const looks = new Random(config.seed, streams.looks.direct, step);
-      const images = trainingImages(puzzles, student.config, stage1.looks, looks);
+      const images = trainingImages(puzzles, student.config, looksAt(config, 'stage1', step), looks);
       const inputs = packSupervised(examples, 'image', student, lossAverage, images);
       const rates = ratesAt({ ...stage1, steps }, step);
       return Promise.resolve(updates.step(rates, inputs, batch => ({ loss: supervisedLoss(student, batch) })));

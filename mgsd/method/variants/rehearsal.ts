@@ -8,6 +8,7 @@ import type { InputMode, TrainingExample } from '../packing.js';
 import { drawOther, drawPuzzles, streams } from '../puzzles.js';
 import { mismatchedExample, planExample } from '../targets.js';
 import type { Auxiliary } from '../stages/supervision.js';
+import { looksAt } from '../stages/stage.js';
 import type { StageSetting } from '../stages/stage.js';
 
 type ImageStage = 'stage1' | 'stage2';
@@ -33,7 +34,7 @@ export function mismatched({ config, groups }: StageSetting, stage: ImageStage, 
 /** Both, each with its weight in the loss. */
 export function plansBeside(setting: StageSetting, stage: ImageStage, step: number): Auxiliary[] {
   const { config, student } = setting;
-  const { replay, mismatchWeight, looks } = config[stage];
+  const { replay, mismatchWeight } = config[stage];
   const pack = (examples: readonly TrainingExample[], input: InputMode, images?: readonly Uint8Array[]) =>
     packSupervised(examples, input, student, config.stage0.lossAverage, images);
   const symbolic = rehearsed(setting, stage, step);
@@ -43,7 +44,7 @@ export function plansBeside(setting: StageSetting, stage: ImageStage, step: numb
   if (pictured.length > 0) {
     const shown = pictured.map(example => example.pictured ?? example.puzzle);
     const random = new Random(config.seed, streams.looks.mismatch[stage], step);
-    const images = trainingImages(shown, student.config, looks, random);
+    const images = trainingImages(shown, student.config, looksAt(config, stage, step), random);
     auxiliaries.push({ name: 'lossMismatch', batch: pack(pictured, 'image', images), weight: mismatchWeight });
   }
   return auxiliaries;

@@ -5,6 +5,7 @@ import { renderPuzzles, trainingImages } from '../../../mgsd/method/packing.js';
 import { streams } from '../../../mgsd/method/puzzles.js';
 import { makeStage } from '../../../mgsd/method/stages/index.js';
 import { rollOut } from '../../../mgsd/method/stages/rollout.js';
+import { looksAt } from '../../../mgsd/method/stages/stage.js';
 import { cpu } from '../../core/devices.js';
 import { miniature, randomModel } from '../../models/miniature.js';
 import { groups, miniatureConfig } from '../miniature-run.js';
@@ -26,6 +27,16 @@ test('a share of the pictures has a random look, another one each time; the othe
   expect(kept / (20 * puzzles.length)).toBeCloseTo(0.3, 1);
   expect(trainingImages(puzzles, miniature, 0, random).every(isPlain)).toBe(true);
   expect(trainingImages(puzzles, miniature, 1, random).some(isPlain)).toBe(false);
+});
+
+test('looks come when stage 1 has learnt to see in one, and stay in its extensions', () => {
+  const config = miniatureConfig({ stage1: { steps: 100, looks: 0.6, looksAfter: 0.25 }, stage2: { looks: 0.5 } });
+  const shares = [0, 25, 35, 50, 99, 150].map(step => looksAt(config, 'stage1', step));
+  shares.forEach((share, i) => {
+    expect(share).toBeCloseTo([0, 0, 0.24, 0.6, 0.6, 0.6][i]!, 12);
+  });
+  expect(looksAt(config, 'stage2', 0)).toBe(0.5);
+  expect(looksAt(miniatureConfig({ stage1: { looks: 0.6 } }), 'stage1', 0)).toBe(0.6);
 });
 
 describe.each(['stage1', 'direct'] as const)('%s', name => {
