@@ -25,6 +25,7 @@ import { Progress } from './progress.js';
 import { curveLines, curvesOf, perturbed, robustnessOptions, walkCurves } from './robustness.js';
 import { itemLine, rescored, storedPuzzles } from './stored-puzzles.js';
 import type { StoredPuzzles } from './stored-puzzles.js';
+import { trainedLines, trainedOn, trainedRates } from './trained-on.js';
 
 const inputOf = oneOf(['image', 'symbolic', 'blank', 'shuffled'] satisfies readonly EvaluationInput[]);
 
@@ -84,17 +85,30 @@ export const evalCommand = defineCommand({
     const inputs = [...new Set(flags.input ?? (['image'] as const))];
     if (perturb.length > 0 && dump !== undefined)
       throw new InputError('--dump writes pictures as they are: leave --perturb out');
-    if (perturb.length > 0 && curve.length === 0 && !inputs.some(input => input === 'image' || input === 'shuffled'))
+    const needed = curve.length > 0 ? [...inputs, 'image' as const] : inputs;
+    const noPictures = !needed.some(input => input === 'image' || input === 'shuffled');
+    if (perturb.length > 0 && noPictures)
       throw new InputError(
         `--perturb changes pictures, and --input ${inputs.join(', ')} shows none: add --input image`,
       );
-    const needed = curve.length > 0 ? [...inputs, 'image' as const] : inputs;
+    if (images === 'stored' && data === undefined)
+      throw new InputError('--images stored takes the pictures of a folder: name it with --data');
+    if (images === 'stored' && style !== 'training')
+      throw new InputError(
+        '--images stored shows pictures as they are: leave --style out, or draw them (--images rendered)',
+      );
+    if (style !== 'training' && noPictures && !isAskable(config))
+      throw new InputError(`--style is about pictures, and --input ${inputs.join(', ')} shows none: add --input image`);
     const stored = data === undefined ? undefined : storedPuzzles(data, flags, checkpoint.config, needed, terminal);
-    if (checkpoint.metadata['split'] !== splitName)
+    const isSplit = checkpoint.metadata['split'] === splitName;
+    const isOwn = checkpoint.metadata['run'] !== undefined;
+    if (!isSplit)
       terminal.err(
         'Trained under an earlier split: these puzzles or their mirror images may have been training puzzles. Train anew to compare.',
       );
     const groups = stored?.groups ?? checkInput(() => heldOutGroups(narrowed(config, flags)));
+    // Pools can be drawn anew only from a run's own configuration, under the split that it was trained with.
+    const known = stored && isOwn && isSplit ? trainedOn(stored.samples, config) : undefined;
     const body = async (device: Device, description: string): Promise<Result> => {
       note(description);
       const model = await loadModel(device, checkpoint, { trainable: false });
@@ -127,8 +141,9 @@ export const evalCommand = defineCommand({
         writeFileAtomic(itemsFile, lines.map(fields => `${JSON.stringify(fields)}\n`).join(''));
       }
       if (dump !== undefined)
-        writeFileAtomic(dump, encodeSafetensors(...(await recordForwardPass(model, groups, inputs))));
+        writeFileAtomic(dump, encodeSafetensors(...(await recordForwardPass(model, groups, inputs, shown))));
       const rows = results.map(({ input, items }) => ({ input, ...summarize(items), ...breakDown(items) }));
+      const trained = results.flatMap(({ input, items }) => (known ? trainedRates(input, items, known) : []));
       const perception = isAskable(config)
         ? summarizePerception(await evaluatePerception(model, groups, shown))
         : undefined;
@@ -147,11 +162,18 @@ export const evalCommand = defineCommand({
           perturb,
           curves: curvesOf(walked),
           perception,
-          data: stored && { folder: data, images, onTrainingSide: stored.onTrainingSide, skipped: stored.problems },
+          data: stored && {
+            folder: data,
+            images,
+            onTrainingSide: stored.onTrainingSide,
+            skipped: stored.problems,
+            trained,
+          },
         },
         lines: () => [
           ...summaryLines(rows, terminal),
-          ...countLines(rows[0]?.items ?? 0, checkpointFile, stored),
+          ...countLines(rows[0]?.items ?? 0, checkpointFile, stored, known !== undefined),
+          ...(known ? trainedLines(trained, terminal) : []),
           ...breakdownLines(rows, terminal),
           ...(perception ? perceptionLines(perception) : []),
           ...curveLines(curvesOf(walked), terminal),
@@ -174,12 +196,12 @@ function narrowed(config: RunConfig, { puzzles, level, world }: Flags<typeof opt
   return { ...config, tasks, evaluation: { puzzles: puzzles ?? config.evaluation.puzzles } };
 }
 
-function countLines(count: number, file: string, stored: StoredPuzzles | undefined): string[] {
+function countLines(count: number, file: string, stored: StoredPuzzles | undefined, isKnown: boolean): string[] {
   if (!stored) return [`${count} held-out puzzles each; ${file}`];
   const { problems, onTrainingSide } = stored;
   const lines = [`${count} stored samples each; ${file}`];
   if (problems.length > 0) lines.push(`${problems.length} files were left out (see above)`);
-  if (onTrainingSide > 0)
+  if (onTrainingSide > 0 && !isKnown)
     lines.push(
       `${onTrainingSide} of them have layouts on the side of the split that training draws from: the model may have seen these`,
     );

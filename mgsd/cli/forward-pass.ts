@@ -3,30 +3,32 @@ import { noGrad } from '../../core/index.js';
 import { modelInputs, packBatch, patchArray } from '../../models/index.js';
 import type { SafeTensor, Sequence, VisionLanguageModel } from '../../models/index.js';
 import { BOS } from '../../models/vocabulary.js';
-import type { EvaluationInput } from '../evaluation/evaluate.js';
+import { imagesFor } from '../evaluation/evaluate.js';
+import type { EvaluateOptions, EvaluationInput } from '../evaluation/evaluate.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
-import { promptOf, renderPuzzles } from '../method/packing.js';
+import { promptOf } from '../method/packing.js';
 import { oracleResponse, responseSlots, symbolicPromptSlots } from '../method/response.js';
 
 /** Puzzles of each board size. */
 const perGroup = 2;
 
 /**
- * Puzzles of every size with the oracle's response, shown as images, as symbols, or both; packed without padding.
+ * Puzzles of every size with the oracle's response, once for each input and shown as that says; packed without padding.
  * Letters as in models/README.md: R packed rows, N rows with outputs, V vocabulary, B images, S sequences.
  * @returns tensors and metadata of a safetensors file
  */
 export async function recordForwardPass(
   model: VisionLanguageModel,
   groups: readonly PuzzleGroup[],
-  shown: readonly EvaluationInput[],
+  inputs: readonly EvaluationInput[],
+  shown: Pick<EvaluateOptions, 'style' | 'imageOf'>,
 ): Promise<[Map<string, SafeTensor>, Record<string, string>]> {
   const { config } = model;
   const chosen = groups.flatMap(({ puzzles }) => puzzles.slice(0, perGroup));
-  const modes = [...new Set(shown.map(input => (input === 'symbolic' ? 'symbolic' : 'image')))];
-  const sequences = modes.flatMap(mode =>
+  const sequences = inputs.flatMap(input =>
     chosen.map<Sequence>(puzzle => {
       const { world, instance } = puzzle;
+      const mode = input === 'symbolic' ? 'symbolic' : 'image';
       const tokens = oracleResponse(world, instance);
       const promptSlots = mode === 'symbolic' ? symbolicPromptSlots(world, instance) : undefined;
       const slots = responseSlots(world, tokens[0] ?? -1, tokens.length);
@@ -38,7 +40,11 @@ export async function recordForwardPass(
       };
     }),
   );
-  const images = modes.includes('image') ? renderPuzzles(chosen, config) : [];
+  const images = inputs.flatMap(input =>
+    groups.flatMap(
+      ({ puzzles }) => imagesFor(puzzles, Math.min(perGroup, puzzles.length), config, { ...shown, input }) ?? [],
+    ),
+  );
   const { imageSize } = config;
   const batch = packBatch(sequences, config);
   const patches = images.length > 0 ? patchArray(images, config, model.dtype) : undefined;

@@ -2,8 +2,8 @@
 import fs from 'node:fs';
 import { loadModel } from '../../models/index.js';
 import { judge } from '../evaluation/evaluate.js';
-import { actionNames, Planner } from '../evaluation/planner.js';
-import type { Plan } from '../evaluation/planner.js';
+import { actionNames, DOUBT, Planner } from '../evaluation/planner.js';
+import type { SurePlan } from '../evaluation/planner.js';
 import type { Puzzle } from '../method/puzzles.js';
 import { encodeGif, planFrames } from '../pictures/animation.js';
 import { boardPicture, boardText, enlarge, pathOf, readBoard, sideBySide } from '../pictures/draw.js';
@@ -20,6 +20,7 @@ import { checkInput, InputError } from './errors.js';
 import { chooseModel } from './model-choice.js';
 import { checkpointStageOption, deviceOptions, jsonOption, option, puzzleOptions } from './options.js';
 import { generatedPuzzle, renderedPuzzle } from './puzzle-choice.js';
+import { percent } from './results.js';
 import type { Terminal } from './terminal.js';
 
 /** Side of a cell in pictures, in pixels, as nearly as whole multiples of the model's image allow. */
@@ -87,7 +88,7 @@ interface Task {
 /** What the model made of it. */
 interface Answer extends Task {
   readonly world: World;
-  readonly plan: Plan;
+  readonly plan: SurePlan;
   /** The board that the model wrote down, or else what is wrong with it. */
   readonly instance?: WorldInstance;
   readonly problem?: string;
@@ -128,7 +129,13 @@ function linesOf(answer: Answer, terminal: Terminal): string[] {
     ...(problem === undefined ? [] : [`what it wrote down is no board: ${problem}`]),
     `wrote down  ${shown}${exact ?? ''}`,
     `plan        ${plan.answer || 'none'}${plan.complete ? '' : ' (it did not come to an end)'}`,
+    `sure        ${percent(plan.sureness)} % of the least sure token of what it wrote down`,
     `verdict     ${verdict(answer)}`,
+    ...(plan.sureness < DOUBT
+      ? [
+          'Take this with doubt: it was not sure what it sees. The picture may look unlike those that it was trained on.',
+        ]
+      : []),
   ];
 }
 
@@ -137,7 +144,8 @@ function verdict({ world, puzzle, plan, instance }: Answer): string {
   const known = puzzle?.instance ?? instance;
   if (!known) return 'unknown: the plan cannot be checked without a board';
   const { success, optimal, reason } = judge({ world, instance: known }, plan.tokens);
-  const by = puzzle ? '' : ' on the board that it wrote down';
+  const unsure = plan.sureness < DOUBT ? ', which may not be that of the picture,' : '';
+  const by = puzzle ? '' : ` on the board that it wrote down${unsure}`;
   const shortest = world.shortestLength(known);
   if (!success) return `fails${by} (${reason}); the shortest plan has ${shortest} moves`;
   return `reaches the goal${by} in ${plan.actions.length} moves${optimal ? ', as few as possible' : `; ${shortest} would do`}`;
@@ -156,6 +164,7 @@ function resultOf({ world, puzzle, title, plan, instance, problem }: Answer): ob
     world: world.name,
     ...rest,
     actions: actionNames(actions),
+    inDoubt: plan.sureness < DOUBT,
     board: board(instance),
     problem: problem ?? null,
     // by the rules where the puzzle is known, and by the model's own board

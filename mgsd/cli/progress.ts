@@ -9,7 +9,7 @@ const linePeriod = 5;
 
 interface Task {
   readonly title: string;
-  readonly total: number;
+  total: number;
   /** Where this process began, and when: time left counts its own speed. */
   readonly first: number;
   readonly start: number;
@@ -40,10 +40,12 @@ export class Progress {
     this.#showBar();
   }
 
-  /** `details` follow the count: loss, success, speed. */
-  update(done: number, details = ''): void {
+  /** `details` follow the count: loss, success, speed. A task may get longer on its way. */
+  update(done: number, details = '', total = this.#task?.total ?? done): void {
     const task = this.#task;
     if (!task) return;
+    if (total !== task.total) this.#bar?.setTotal(total);
+    task.total = total;
     task.done = done;
     task.details = details;
     const last = done === task.total;

@@ -83,7 +83,8 @@ export class Reporter {
       onStage: ({ stage, title, step, steps }) => {
         if (step < steps) progress.begin(`${stage}${placeIn(stages, stage)} ${title}`, steps, step);
       },
-      onStep: ({ step, metrics, samplesPerSecond }) => progress.update(step, stepDetails(metrics, samplesPerSecond)),
+      onStep: ({ step, steps, metrics, samplesPerSecond }) =>
+        progress.update(step, stepDetails(metrics, samplesPerSecond), steps),
       onEvaluation: (row, done, total) => {
         const title = `evaluating ${row}`;
         if (progress.title !== title) progress.begin(title, total);

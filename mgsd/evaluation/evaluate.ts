@@ -1,7 +1,7 @@
 /** Evaluation: greedy plans for held-out puzzles, judged by the worlds' rules, summed up with intervals. */
 import { Random } from '../../core/index.js';
 import { generate, patchCount } from '../../models/index.js';
-import type { VisionLanguageModel } from '../../models/index.js';
+import type { ModelConfig, VisionLanguageModel } from '../../models/index.js';
 import { streams } from '../method/puzzles.js';
 import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
 import { generationSlots, patchTensor, promptOf, renderPuzzles } from '../method/packing.js';
@@ -66,14 +66,12 @@ export async function evaluate(
   groups: readonly PuzzleGroup[],
   options: EvaluateOptions,
 ): Promise<ItemResult[]> {
-  const { input, style = 'training', imageOf, limit = Infinity, onProgress } = options;
+  const { limit = Infinity, onProgress } = options;
   const total = groups.reduce((sum, { puzzles }) => sum + Math.min(limit, puzzles.length), 0);
   const results: ItemResult[] = [];
   for (const { world, level, puzzles } of groups) {
     const chosen = puzzles.slice(0, limit);
-    const draw = (those: readonly Puzzle[]) =>
-      imageOf ? those.map(imageOf) : renderPuzzles(those, model.config, style);
-    const shown = input === 'symbolic' ? undefined : imagesFor(puzzles, chosen.length, model, input, draw);
+    const shown = imagesFor(puzzles, chosen.length, model.config, options);
     // Stored puzzles may have more obstacles or longer plans than generated ones.
     const needed = Math.max(...chosen.map(({ world, instance }) => oracleResponse(world, instance).length));
     const maxTokens = Math.max(maximumResponseLength(world, level), needed);
@@ -124,20 +122,20 @@ function rightFields(
   return Object.fromEntries(recapFields.map((name, at) => [name, part(truth, at) === part(written, at)]));
 }
 
-/** What the first `count` puzzles of a group are shown. */
-function imagesFor(
+/** The images that the first `count` puzzles of a group are shown; undefined for symbols. */
+export function imagesFor(
   puzzles: readonly Puzzle[],
   count: number,
-  model: VisionLanguageModel,
-  input: EvaluationInput,
-  draw: (puzzles: readonly Puzzle[]) => Uint8Array[],
-): Uint8Array[] {
-  const bytes = patchCount(model.config) * 3 * model.config.patchSize ** 2;
+  config: ModelConfig,
+  { input, style = 'training', imageOf }: Pick<EvaluateOptions, 'input' | 'style' | 'imageOf'>,
+): Uint8Array[] | undefined {
+  if (input === 'symbolic') return undefined;
+  const bytes = patchCount(config) * 3 * config.patchSize ** 2;
   if (input === 'blank') return Array.from({ length: count }, () => new Uint8Array(bytes).fill(128));
   const shift = input === 'shuffled' ? 1 : 0; // every puzzle gets the image of its neighbour, so none keeps its own
   if (shift > 0 && puzzles.length < 2) throw new Error('shuffled images need at least two puzzles of a size');
   const shown = Array.from({ length: count }, (_, i) => puzzles[(i + shift) % puzzles.length]!);
-  return draw(shown);
+  return imageOf ? shown.map(imageOf) : renderPuzzles(shown, config, style);
 }
 
 /** A row of the table: rates in [0, 1] with 95 % intervals over layouts. */
@@ -170,7 +168,8 @@ export interface RowSummary {
 type Statistic = (weights: Float64Array) => number;
 
 /** What intervals are clustered by. */
-export const clusterOf = ({ world, level, layout }: ItemResult) => `${world} ${level} ${layout}`;
+export const clusterOf = ({ world, level, layout }: Pick<ItemResult, 'world' | 'level' | 'layout'>) =>
+  `${world} ${level} ${layout}`;
 
 const drawLayouts = () => new Random(0, streams.bootstrap);
 

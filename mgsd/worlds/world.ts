@@ -132,6 +132,8 @@ export interface WorldRules<I extends WorldInstance = WorldInstance> {
    * if none. Left out: no token of this world's recaps does. A rule of the format, which must not depend on the puzzle.
    */
   readonly recapCell?: (size: number, position: number) => number;
+  /** What the generator's options rule out that this puzzle has: `a start beside its goal`. Left out: nothing. */
+  neverDrawn?(instance: I): string | undefined;
   /** The perception questions with their answers, at most seven, derived facts included. Left out: nothing is asked. */
   questions?(instance: I): readonly Question[];
   /** What is in a cell, for boards drawn as text. */

@@ -4,7 +4,7 @@ import { TASK_FROZENLAKE } from '../../../models/vocabulary.js';
 import { MOVES, checkSize, movesToward, smallestForm } from '../grid.js';
 import { createRenderer } from '../styles.js';
 import { createWorld, type World } from '../world.js';
-import { generateFrozenLake, holeLimit, parseFrozenLakeOptions } from './generator.js';
+import { generateFrozenLake, holeLimit, neverDrawn, parseFrozenLakeOptions } from './generator.js';
 import { LOOKS } from './looks.js';
 import { questions, readRecap, recap } from './recap.js';
 import { cellMark, mapRows, step, type FrozenLakeInstance } from './rules.js';
@@ -45,6 +45,7 @@ export function createFrozenLake(rawOptions?: unknown): World<FrozenLakeInstance
     maximumRecapLength: level => 3 + holeLimit(options, level),
     recapFields: ['size', 'start', 'goal', 'holes'],
     questions,
+    neverDrawn: instance => neverDrawn(instance, options, maximumPlanLength(instance.size)),
     cellMark,
 
     start: instance => instance.start,

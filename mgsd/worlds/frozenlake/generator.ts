@@ -107,3 +107,19 @@ function drawPair(
   }
   return null;
 }
+
+/** What a puzzle has that `generateFrozenLake` never draws under these options, undefined if it might. */
+export function neverDrawn(
+  { size, start, goal, holes }: FrozenLakeInstance,
+  options: FrozenLakeOptions,
+  maximumDistance: number,
+): string | undefined {
+  const limit = holeLimit(options, size);
+  const moves = gridDistances(size, start, cell => holes.includes(cell))[goal]!;
+  if (moves < options.minimumDistance)
+    return moves === 1 ? 'a start beside its goal' : `a start less than ${options.minimumDistance} moves from its goal`;
+  if (moves > maximumDistance) return `a start more than ${maximumDistance} moves from its goal`;
+  if (holes.length > limit) return `more than ${limit} holes`;
+  const inCorners = start === 0 && goal === cellAt(size - 1, size - 1);
+  return options.startGoal === 'corners' && !inCorners ? 'a start or a goal outside of the corners' : undefined;
+}

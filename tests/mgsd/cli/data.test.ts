@@ -1,7 +1,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { trainedOn } from '../../../mgsd/cli/trained-on.js';
+import type { TrainedRates } from '../../../mgsd/cli/trained-on.js';
+import { resolveConfig } from '../../../mgsd/method/config.js';
+import { trainingGroups } from '../../../mgsd/method/puzzles.js';
 import { encodePng } from '../../../mgsd/pictures/png.js';
+import { mapRows } from '../../../mgsd/worlds/frozenlake/rules.js';
+import type { FrozenLakeInstance } from '../../../mgsd/worlds/frozenlake/rules.js';
+import { createWorldByName } from '../../../mgsd/worlds/registry.js';
+import { decodeCheckpoint, encodeCheckpoint } from '../../../models/index.js';
+import { lakeOf } from '../boards.js';
 import { jsonLines, run, untrainedCheckpoint } from '../capture.js';
 import { useTemporaryFolder } from '../temporary.js';
 
@@ -54,6 +63,44 @@ describe('eval --data', () => {
     }
     const some = await run('eval', model, '--data', data, '--world', 'maze', '--puzzles', '1', ...device);
     expect(some.out).toContain('1 stored samples each');
+  });
+
+  it('tells layouts that training drew from others, and says what it never drew', async () => {
+    const folder = temporary.file('boards/FrozenLake/level3/text');
+    fs.mkdirSync(folder, { recursive: true });
+    const options = { minimumDistance: 2, maximumHoles: 3 };
+    const config = resolveConfig('tiny', {
+      tasks: [{ world: 'frozenlake', levels: [3], pool: { '3': 20 }, options }],
+    });
+    const pool = trainingGroups(config)[0]!.puzzles;
+    const boards = [
+      mapRows(pool[0]!.instance as FrozenLakeInstance),
+      ['SFG', 'FHF', 'FFF'],
+      ['SGF', 'HFF', 'FHH'],
+      ['SFG', 'HFH', 'HFH'],
+    ];
+    boards.forEach((rows, i) => {
+      fs.writeFileSync(path.join(folder, `${i}.txt`), ['task=frozenlake', 'map:', ...rows].join('\n'));
+    });
+    const file = temporary.file('model.safetensors');
+    const { metadata, ...rest } = decodeCheckpoint(checkpoint);
+    fs.writeFileSync(file, encodeCheckpoint({ ...rest, metadata: { ...metadata, run: JSON.stringify(config) } }));
+    const args = ['eval', file, '--data', temporary.file('boards'), ...device];
+    const result = await run(...args, '--json');
+    expect(result.err).toBe('');
+    const { data } = JSON.parse(result.out) as { data: { trained: TrainedRates[] } };
+    const counts = (rates: TrainedRates['byLayout']) =>
+      Object.fromEntries(Object.entries(rates).map(([name, { items }]) => [name, items]));
+    const layouts = new Set(pool.map(({ world, instance }) => world.layoutKey(instance)));
+    const lake = createWorldByName('frozenlake');
+    const known = boards.filter(rows => layouts.has(lake.layoutKey(lakeOf(rows)))).length;
+    expect(known).toBeGreaterThan(0);
+    expect(counts(data.trained[0]!.byLayout)).toEqual({ 'trained on': known, 'not trained on': 4 - known });
+    expect(counts(data.trained[0]!.neverDrawn)).toEqual({ 'a start beside its goal': 1, 'more than 3 holes': 1 });
+    const { out } = await run(...args);
+    expect(out).toMatch(/training never drew the like of: 1 with a start beside its goal, 1 with more than 3 holes/);
+    const other = { ...config, tasks: [{ world: 'frozenlake', levels: [4], pool: { 4: 20 } }] };
+    expect(trainedOn(pool.slice(0, 1), other)).toEqual([{ layout: 'not trained on', never: 'frozenlake 3' }]);
   });
 
   it('names every file that is no sample, and evaluates nothing unless it may leave them out', async () => {

@@ -204,6 +204,17 @@ describe('wrong input', () => {
       /is the checkpoint itself/,
       () => ['eval', writeCheckpoint(), '--dump', writeCheckpoint()],
     ],
+    ['stored images of nothing', /name it with --data/, () => ['eval', writeCheckpoint(), '--images', 'stored']],
+    [
+      'stored images in another style',
+      /leave --style out/,
+      file => ['eval', writeCheckpoint(), '--images', 'stored', '--data', file(''), '--style', 'held-out'],
+    ],
+    [
+      'a style for symbols',
+      /--input symbolic, blank shows none/,
+      () => ['eval', writeCheckpoint(), '--input', 'symbolic', '--input', 'blank', '--style', 'held-out'],
+    ],
     ['a missing image', /no such file/, file => ['plan', file('none.png'), '--checkpoint', writeCheckpoint()]],
     [
       'an image that is no square',

@@ -113,6 +113,21 @@ describe('eval', () => {
     expected.forEach((value, i) => expect(Math.abs(logits!.data[i]! - value)).toBeLessThan(1e-4));
   });
 
+  it('dumps what it was told to show', async () => {
+    const images = async (...args: string[]) => {
+      const dump = temporary.file('dump.safetensors');
+      await run('eval', writeCheckpoint(), '--puzzles', '2', '--dump', dump, ...args, ...device);
+      return [...decodeSafetensors(fs.readFileSync(dump)).tensors.get('images')!.data];
+    };
+    const drawn = await images();
+    expect(await images('--style', 'held-out')).not.toEqual(drawn);
+    expect(new Set(await images('--input', 'blank'))).toEqual(new Set([128]));
+    // of two puzzles, each is shown the other's picture
+    const half = drawn.length / 2;
+    expect(await images('--input', 'shuffled')).toEqual([...drawn.slice(half), ...drawn.slice(0, half)]);
+    expect(await images('--input', 'image', '--input', 'blank')).toEqual([...drawn, ...drawn.map(() => 128)]);
+  });
+
   it('takes the furthest stage of a run, passing over damaged files', async () => {
     writeJson(temporary.file('config.json'), smallConfig);
     for (const name of ['stage0-4', 'stage2-3', 'direct-9']) writeCheckpoint(`checkpoint-${name}.safetensors`);
@@ -133,7 +148,7 @@ describe('plan', () => {
     const { code, out } = await run('plan', '--checkpoint', writeCheckpoint(), ...args);
     expect(code).toBe(0);
     expect(out).toMatch(/^FrozenLake 3x3, held-out puzzle 1\n/);
-    expect(out).toMatch(/\nwrote down .*\nplan .*\nverdict {5}\S/);
+    expect(out).toMatch(/\nwrote down .*\nplan .*\nsure {8}\d.*\nverdict {5}\S.*\nTake this with doubt/);
   });
 
   it('draws it, and gives the same to a program', async () => {

@@ -9,6 +9,7 @@ import {
   Random,
   resolveConfig,
 } from '../../../mgsd/index.js';
+import { DOUBT } from '../../../mgsd/evaluation/planner.js';
 import { cpu } from '../../core/devices.js';
 import { miniature } from '../../models/miniature.js';
 import { untrainedCheckpoint } from '../capture.js';
@@ -45,11 +46,18 @@ describe('the planner as a library', () => {
     const planner = await loadPlanner(undefined, { device: 'wasm', threads: 1 });
     const held = heldOutGroups(resolveConfig('tiny', { evaluation: { puzzles: 10 } }));
     let solved = 0;
+    const sureness = { training: [] as number[], random: [] as number[] };
     for (const { world: rules, instance: board } of held.flatMap(({ puzzles }) => puzzles)) {
-      const { actions } = await planner.plan(rules.render(board, planner.imageSize));
+      const { actions, sureness: sure } = await planner.plan(rules.render(board, planner.imageSize));
+      const other = await planner.plan(rules.render(board, planner.imageSize, 'random'));
+      sureness.training.push(sure);
+      sureness.random.push(other.sureness);
       if (rules.judge(board, actions).success) solved++;
     }
     await planner.close();
+    const inDoubt = (all: readonly number[]) => all.filter(sure => sure < DOUBT).length;
+    expect(inDoubt(sureness.training)).toBeLessThanOrEqual(8); // 9 % of 180 when it was measured
+    expect(inDoubt(sureness.random)).toBeGreaterThanOrEqual(25); // 98 %
     expect(solved).toBeGreaterThanOrEqual(25); // of 30; 97 % of 600 when it was trained
   });
 
