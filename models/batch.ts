@@ -175,13 +175,15 @@ export interface ModelInputs<T = Tensor> {
   /** (R) each. */
   readonly tokens: T;
   readonly positions: T;
-  /** Rows whose logits are wanted: (N). */
+  /** Rows whose logits are wanted: (N); and its inverse, the output that a row has, -1 for none: (R). */
   readonly outputs: T;
+  readonly outputOfRow: T;
   /** Places by row and by column, see slots.ts; -1 for none: (R) each. */
   readonly slotRows?: T;
   readonly slotCols?: T;
-  /** Image features that belong into a row, -1 for none: (R). */
+  /** Image features that belong into a row, -1 for none: (R); and its inverse, the row of an image's patch: (B * P). */
   readonly imageRows?: T;
+  readonly rowOfPatch?: T;
   /** The images that the sequences show, from `patchify`: (B * P, patch pixels). */
   readonly patches?: T;
 }
@@ -200,9 +202,26 @@ export function modelInputs(batch: Batch, config: ModelConfig, patches?: HostArr
     tokens: indices(tokens),
     positions: indices(positions),
     outputs: indices(outputs),
+    outputOfRow: indices(inverseOf(outputs, tokens.length)),
     ...(slotRows && slotCols && { slotRows: indices(slotRows), slotCols: indices(slotCols) }),
-    ...(patches && { imageRows: indices(imageRows), patches }),
+    ...(patches && {
+      imageRows: indices(imageRows),
+      rowOfPatch: indices(inverseOf(imageRows, batch.imageCount * patchCount(config))),
+      patches,
+    }),
   };
+}
+
+/** Where each of 0..count - 1 stands in `indices`, -1 where it does not. @throws Error if one stands there twice */
+function inverseOf(indices: Int32Array, count: number): Int32Array {
+  const inverse = new Int32Array(count).fill(-1);
+  indices.forEach((value, place) => {
+    if (value < 0) return;
+    if (inverse[value] !== -1)
+      throw new Error(`row ${value} is asked for twice, at places ${inverse[value]} and ${place}`);
+    inverse[value] = place;
+  });
+  return inverse;
 }
 
 /** @throws Error unless `given` patches are those of as many images as the batch shows */

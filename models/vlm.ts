@@ -54,6 +54,8 @@ export interface EmbeddedRows {
   readonly slotRows?: Int32Array | Tensor | undefined;
   readonly slotCols?: Int32Array | Tensor | undefined;
   readonly imageRows?: Int32Array | Tensor;
+  /** For a gradient to the images; see `ModelInputs`. */
+  readonly rowOfPatch?: Tensor;
 }
 
 /** Stream of the run's random numbers that initial weights are drawn from. */
@@ -149,25 +151,26 @@ export class VisionLanguageModel {
 
   /** Logits at the rows of packed sequences that want some, as a rule those of the responses: (N, V). */
   forward(inputs: ModelInputs): Tensor {
-    const { table, maxLength, outputs, patches } = inputs;
+    const { table, maxLength, outputs, outputOfRow, patches } = inputs;
     const sequences = { heads: this.config.heads, table, maxLength };
     const images = patches && this.encodeImages(patches); // (B * P, C)
     const x = this.embed(inputs, images); // (R, C)
     const y = this.decode(x, qkv => attention(qkv, sequences)); // (R, C)
-    return this.logits(gatherRows(y, outputs)); // (N, V)
+    return this.logits(gatherRows(y, outputs, { inverse: outputOfRow })); // (N, V)
   }
 
   /**
    * Sum of token, position, slot and image embeddings of rows: (R, C).
    * @param images (B * P, C), where rows have images
    */
-  embed({ tokens, positions, slotRows, slotCols, imageRows }: EmbeddedRows, images?: Tensor): Tensor {
+  embed({ tokens, positions, slotRows, slotCols, imageRows, rowOfPatch }: EmbeddedRows, images?: Tensor): Tensor {
     const p = (name: string) => this.parameters.get(`decoder.${name}`);
     const positionTable = concat([p('position.prompt'), p('position.response')]); // (positions, C)
     const placed = gatherRows(positionTable, this.#onDevice(positions)); // (R, C)
     let x = add(gatherRows(this.tokenTable('embedding'), tokens), placed); // (R, C)
     if (slotRows && slotCols) x = add(x, this.#slotVectors(this.#onDevice(slotRows), this.#onDevice(slotCols))); // (R, C)
-    return images && imageRows ? add(x, gatherRows(images, this.#onDevice(imageRows))) : x; // (R, C)
+    if (images && imageRows) x = add(x, gatherRows(images, this.#onDevice(imageRows), { inverse: rowOfPatch })); // (R, C)
+    return x;
   }
 
   /** All decoder blocks: (R, C) -> (R, C). */

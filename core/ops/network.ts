@@ -82,6 +82,15 @@ function asMatrix(x: Tensor): Tensor {
   return x.rank === 2 ? x : contiguous(x).view([rows, cols]);
 }
 
+/** What is known of a gather's index. */
+export interface GatherAttributes {
+  /**
+   * i32 [tableRows]: the place in the index of each row of the table, -1 for a row that it does not name. Only for an
+   * index that names no row twice.
+   */
+  readonly inverse?: Tensor | undefined;
+}
+
 /** Heads, and where the sequences lie in the packed rows. */
 export interface AttentionAttributes {
   readonly heads: number;
@@ -310,12 +319,16 @@ export const networkOps = {
     },
   }),
   /** Inputs table[tableRows, cols], index i32[rows]; output [rows, cols]. */
-  gatherRows: defineOp<[table: Tensor, index: Tensor]>({
+  gatherRows: defineOp<[table: Tensor, index: Tensor], GatherAttributes>({
     name: 'gatherRows',
-    shape([table, index]) {
+    shape([table, index], { inverse }) {
       if (table.rank !== 2 || index.rank !== 1 || index.dtype !== 'i32')
         throw new Error(
           `gatherRows: needs a table [rows, cols] and an i32 index [n], got ${formatShape(table.shape)} and ${index.dtype} ${formatShape(index.shape)}`,
+        );
+      if (inverse && (inverse.dtype !== 'i32' || inverse.size !== table.shape[0]))
+        throw new Error(
+          `gatherRows: the inverse of the index must be i32 with an entry for each of the table's ${table.shape[0]} rows, got ${inverse.dtype} ${formatShape(inverse.shape)}`,
         );
       return [index.size, sizeAt(table.shape, 1)];
     },
@@ -327,19 +340,25 @@ export const networkOps = {
         table.device.launch(gatherRowsKernel, { table: contiguous(table), index: index, y }, { rows, cols, tableRows });
       return { output: y };
     },
-    gradient({ grad, inputs: [table, index] }) {
+    gradient({ grad, inputs: [table, index], attributes: { inverse } }) {
       const { rows: tableRows, cols } = rowsAndCols(table.shape);
       const dTable = table.device.empty(table.shape, gradientDType(table), 'gatherRows gradient');
-      const params = { rows: index.size, cols, tableRows };
-      table.device.launch(scatterAddRowsKernel, { x: contiguous(grad), index: index, table: dTable }, params);
+      const x = contiguous(grad);
+      const scattered = { rows: index.size, cols, tableRows };
+      const gathered = { rows: tableRows, cols, tableRows: index.size };
+      if (inverse) table.device.launch(gatherRowsKernel, { table: x, index: inverse, y: dTable }, gathered);
+      else table.device.launch(scatterAddRowsKernel, { x, index: index, table: dTable }, scattered);
       return [dTable, undefined];
     },
     tolerance: 1e-6,
-    example: (draw: Draw) => {
-      const values = Array.from({ length: draw.pick([1, 4, 9]) }, () => draw.integer(-1, 4));
+    example: (draw: Draw, device) => {
+      const values = draw.pick([[2], [3, -1, 0, 4], [4, 4, 1, -1, 0, 2, 4, 3, 3]]);
+      const unique = values.length < 9;
+      const inverse = Array.from({ length: 5 }, (_, row) => values.indexOf(row));
       return {
         inputs: [{ shape: [5, 3] }, { shape: [values.length], dtype: 'i32', values, constant: true }],
-        attributes: {},
+        attributes:
+          unique && draw.pick([true, false]) ? { inverse: device.tensor(inverse, [5], { dtype: 'i32' }) } : {},
       };
     },
   }),
@@ -380,6 +399,8 @@ export const attention = (qkv: Tensor, attributes: AttentionAttributes): Tensor 
   applyOp(networkOps.attention, [qkv], attributes);
 /**
  * Rows of table[tableRows, cols] by index i32[rows]; zeros, and no gradient, where the table has no such row. The
- * gradient sums in a fixed order.
+ * gradient sums in a fixed order; where the index names no row twice, and its `inverse` is given, there is nothing to
+ * sum, and it is a gather too.
  */
-export const gatherRows = (table: Tensor, index: Tensor): Tensor => applyOp(networkOps.gatherRows, [table, index], {});
+export const gatherRows = (table: Tensor, index: Tensor, attributes: GatherAttributes = {}): Tensor =>
+  applyOp(networkOps.gatherRows, [table, index], attributes);
