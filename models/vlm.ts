@@ -68,7 +68,7 @@ export class VisionLanguageModel {
   /** Row and column of every token id, -1 for ids that are not cells: (V) each. */
   readonly #cellRow: Tensor;
   readonly #cellCol: Tensor;
-  /** With coordinates, of every place (see slots.ts): Fourier features (places, 2F), and its row of the grid (places). */
+  /** With coordinates, of every place (see slots.ts): features (places, 2F), and its row of the grid (places). */
   readonly #places: { readonly features: Tensor; readonly gridRows: Tensor } | undefined;
 
   /** All parameters are zero until `initialize` or a checkpoint fills them. */
@@ -168,8 +168,9 @@ export class VisionLanguageModel {
     const positionTable = concat([p('position.prompt'), p('position.response')]); // (positions, C)
     const placed = gatherRows(positionTable, this.#onDevice(positions)); // (R, C)
     let x = add(gatherRows(this.tokenTable('embedding'), tokens), placed); // (R, C)
-    if (slotRows && slotCols) x = add(x, this.#slotVectors(this.#onDevice(slotRows), this.#onDevice(slotCols))); // (R, C)
-    if (images && imageRows) x = add(x, gatherRows(images, this.#onDevice(imageRows), { inverse: rowOfPatch })); // (R, C)
+    const on = (indices: Int32Array | Tensor) => this.#onDevice(indices);
+    if (slotRows && slotCols) x = add(x, this.#slotVectors(on(slotRows), on(slotCols))); // (R, C)
+    if (images && imageRows) x = add(x, gatherRows(images, on(imageRows), { inverse: rowOfPatch })); // (R, C)
     return x;
   }
 
