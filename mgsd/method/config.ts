@@ -88,6 +88,7 @@ const modelSchema = z
       .min(0)
       .max(32)
       .describe('Frequencies of the coordinates that patches, cells in prompts and slots share; 0: none'),
+    imageSize: count.describe('Side of the square picture in pixels: a multiple of 8'),
     width: count,
     layers: count,
     heads: count,
