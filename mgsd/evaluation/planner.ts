@@ -12,6 +12,7 @@ import {
 } from '../../models/index.js';
 import type { Checkpoint, ModelConfig, Precision, Sequence, VisionLanguageModel } from '../../models/index.js';
 import { ANS, BOS, EOS, MAXIMUM_SIZE, actionOf, cellOf, tokensToText } from '../../models/vocabulary.js';
+import { resizeSquare } from '../pictures/png.js';
 import type { RgbImage } from '../pictures/png.js';
 import { generationSlots, promptOf } from '../method/packing.js';
 import { imagePrompt, maximumResponseLength } from '../method/response.js';
@@ -96,17 +97,17 @@ export class Planner {
 
   /**
    * The greedy plan for an image.
-   * @param image RGB, (imageSize, imageSize, 3), or its bytes alone
-   * @throws Error if the image has another size
+   * @param image RGB, a square of any size, or the bytes of one of imageSize, (imageSize, imageSize, 3)
+   * @throws Error if the image is no square, or its bytes are too few or too many
    */
   async plan(image: RgbImage | Uint8Array, { world = 'frozenlake' }: { world?: WorldName } = {}): Promise<SurePlan> {
     const { imageSize } = this;
-    if (!(image instanceof Uint8Array) && (image.width !== imageSize || image.height !== imageSize))
+    if (!(image instanceof Uint8Array) && image.width !== image.height)
       throw new Error(
-        `the image has ${image.width} x ${image.height} pixels; this model sees ${imageSize} x ${imageSize}: render or resize it to that`,
+        `the image has ${image.width} x ${image.height} pixels; this model sees ${imageSize} x ${imageSize}: cut out the board, a square`,
       );
     const rules: World = createWorldByName(world);
-    const pixels = image instanceof Uint8Array ? image : image.data;
+    const pixels = image instanceof Uint8Array ? image : resizeSquare(image, imageSize).data;
     return await this.#respond({ world: rules }, imagePrompt(rules, patchCount(this.config)), pixels);
   }
 

@@ -10,7 +10,9 @@ import {
   resolveConfig,
 } from '../../../mgsd/index.js';
 import { DOUBT } from '../../../mgsd/evaluation/planner.js';
+import { resizeSquare } from '../../../mgsd/pictures/png.js';
 import { cpu } from '../../core/devices.js';
+import { independentLogits } from '../../models/independent.js';
 import { miniature } from '../../models/miniature.js';
 import { untrainedCheckpoint } from '../capture.js';
 import { useTemporaryFolder } from '../temporary.js';
@@ -70,6 +72,40 @@ describe('the planner as a library', () => {
     await planner.close(); // the device is still ours
     expect(cpu.memory().liveBytes).toBe(before);
     expect(await cpu.tensor([1]).item()).toBe(1);
+  });
+
+  it('takes square pictures of any size', async () => {
+    const planner = await loadPlanner(checkpoint, { device: cpu });
+    const large = { width: 24, height: 24, data: world.render(instance, 24) };
+    expect(await planner.plan(large)).toEqual(await planner.plan(resizeSquare(large, 8)));
+    await planner.close();
+  });
+
+  it('plans as a program written from models/README.md does', async () => {
+    for (const [name, task] of [
+      ['frozenlake', 16],
+      ['maze', 17],
+      ['minibehaviour', 18],
+    ] as const) {
+      const planner = await loadPlanner(checkpoint, { device: cpu });
+      const { tokens } = await planner.plan(picture.data, { world: name });
+      await planner.close();
+      const written: number[] = [];
+      while (written.length < Math.min(tokens.length, 16) && written.at(-1) !== 2) {
+        const side = written.length > 0 && written[0]! >= 21 && written[0]! <= 27 ? written[0]! - 19 : 0;
+        const responseSlots = [1, ...written].map((_, t) => {
+          const k = t - 3;
+          return name === 'maze' && k >= 0 && k < side ** 2 ? 8 * Math.floor(k / side) + (k % side) : -1;
+        });
+        const prompt = [task, 20, 4, 4, 4, 4];
+        const logits = independentLogits(checkpoint, [
+          { prompt, response: [1, ...written], image: picture.data, responseSlots },
+        ]).at(-1)!;
+        for (const id of [0, 1, 4]) logits[id] = -Infinity;
+        written.push(logits.indexOf(Math.max(...logits)));
+      }
+      expect(written).toEqual(tokens.slice(0, written.length));
+    }
   });
 
   it('says what is wrong with an image or a file', async () => {
