@@ -108,6 +108,7 @@ export const evalCommand = defineCommand({
       );
     const groups = stored?.groups ?? checkInput(() => heldOutGroups(narrowed(config, flags)));
     // Pools can be drawn anew only from a run's own configuration, under the split that it was trained with.
+    if (stored && isOwn && isSplit) note('drawing the training pools anew, to look the samples up in them');
     const known = stored && isOwn && isSplit ? trainedOn(stored.samples, config) : undefined;
     const body = async (device: Device, description: string): Promise<Result> => {
       note(description);

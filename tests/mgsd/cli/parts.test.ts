@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import pc from 'picocolors';
 import { errorLine } from '../../../mgsd/cli/errors.js';
 import { Progress } from '../../../mgsd/cli/progress.js';
+import { Reporter } from '../../../mgsd/cli/reporter.js';
 import { resultTable, wrap } from '../../../mgsd/cli/results.js';
 import { stageSentences } from '../../../mgsd/evaluation/summary.js';
 import { catchSignals } from '../../../mgsd/cli/signals.js';
@@ -113,6 +114,16 @@ describe('progress without a terminal', () => {
     progress.end();
     progress.update(10, 'nobody is there');
     expect(terminal.lines).toHaveLength(2);
+  });
+
+  it('follows a stage that gets longer, as stage 1 does when its gate is not passed', () => {
+    const terminal = captured();
+    const { onStage, onStep } = new Reporter(terminal, false).observer(['stage1']);
+    const report = { stage: 'stage1', title: 'grounding', metrics: {}, samplesPerSecond: 1 } as const;
+    onStage!({ ...report, step: 0, steps: 4 });
+    onStep!({ ...report, step: 4, steps: 4 });
+    onStep!({ ...report, step: 247, steps: 247 });
+    expect(terminal.lines.map(line => /\d+\/\d+/.exec(line)?.[0])).toEqual(['4/4', '247/247']);
   });
 
   it('counts the time left from where this process began', () => {
