@@ -65,10 +65,27 @@ function poolGroups(
   });
 }
 
-function groupOf(kind: Pick<PuzzleGroup, 'world' | 'level' | 'share'>, puzzles: readonly Puzzle[]): PuzzleGroup {
-  const { world } = kind;
-  const classes = world.difficulties.map(name => puzzles.filter(({ instance }) => world.difficulty(instance) === name));
-  return { ...kind, puzzles, byDifficulty: classes.filter(list => list.length > 0) };
+/** A group whose difficulty classes are found when they are first asked for: that takes a search for every puzzle. */
+function groupOf(
+  { world, level, share }: Pick<PuzzleGroup, 'world' | 'level' | 'share'>,
+  puzzles: readonly Puzzle[],
+): PuzzleGroup {
+  let classes: Puzzle[][] | undefined;
+  return {
+    world,
+    level,
+    share,
+    puzzles,
+    get byDifficulty() {
+      return (classes ??= byDifficulty(world, puzzles));
+    },
+  };
+}
+
+function byDifficulty(world: World, puzzles: readonly Puzzle[]): Puzzle[][] {
+  const classes = new Map(world.difficulties.map(name => [name, [] as Puzzle[]]));
+  for (const puzzle of puzzles) classes.get(world.difficulty(puzzle.instance))?.push(puzzle);
+  return [...classes.values()].filter(list => list.length > 0);
 }
 
 /** `maze 4`, for people. */
@@ -164,9 +181,9 @@ export function drawPuzzles(
   let end = shares[0]!;
   return Array.from({ length: batch }, (_, i) => {
     while ((i + offset) / batch >= end && group < groups.length - 1) end += shares[++group]!;
-    const { puzzles, byDifficulty } = groups[group]!;
-    const isBalanced = random.uniform() < balance && byDifficulty.length > 0; // a world may have no difficulties
-    const pool = isBalanced ? byDifficulty[random.integer(byDifficulty.length)]! : puzzles;
+    // classes are asked for only if wanted; a world may have none
+    const classes = random.uniform() < balance ? groups[group]!.byDifficulty : [];
+    const pool = classes.length > 0 ? classes[random.integer(classes.length)]! : groups[group]!.puzzles;
     return pool[random.integer(pool.length)]!;
   });
 }

@@ -87,16 +87,14 @@ async function startingModel(
   return new VisionLanguageModel(device, model ?? modelConfigOf(config), { precision }).initialize(config.seed);
 }
 
-/** The training puzzles of a stage, checked against the model and the held-out ones. */
-function groupsOf(
-  name: StageName,
-  config: RunConfig,
-  model: VisionLanguageModel,
-  { training, heldOut }: RunPuzzles,
-): PuzzleGroup[] {
+/** Puzzles that were checked: once is enough for all stages of a run, which have one model. */
+const checked = new WeakSet<RunPuzzles>();
+
+/** The training puzzles of a stage. All of the run's are checked against the model and the held-out ones. */
+function groupsOf(name: StageName, config: RunConfig, model: VisionLanguageModel, puzzles: RunPuzzles): PuzzleGroup[] {
   const { stage1, stage2 } = config;
   const limits = { stage0: undefined, stage1: stage1.images, stage2: stage2.prompts, direct: stage2.prompts };
-  const groups = training.map(group => part(group, 0, limits[name]));
-  checkPuzzles(model.config, groups, heldOut);
-  return groups;
+  if (!checked.has(puzzles)) checkPuzzles(model.config, puzzles.training, puzzles.heldOut);
+  checked.add(puzzles);
+  return puzzles.training.map(group => part(group, 0, limits[name]));
 }

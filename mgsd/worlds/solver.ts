@@ -14,7 +14,8 @@ import type { PlanState, WorldInstance, WorldRules } from './world.js';
  */
 export function solve<I extends WorldInstance>(rules: WorldRules<I>, instance: I): Int16Array {
   const start = rules.start(instance);
-  const predecessors = new Map<PlanState, PlanState[]>([[start, []]]);
+  const predecessors: PlanState[][] = [];
+  predecessors[start] = [];
   const reachable = [start];
   const goals: PlanState[] = [];
   for (const state of reachable) {
@@ -25,21 +26,21 @@ export function solve<I extends WorldInstance>(rules: WorldRules<I>, instance: I
     for (const action of rules.actions) {
       const step = rules.step(instance, state, action);
       if (step.verdict === 'fatal') continue;
-      const known = predecessors.get(step.next);
+      const known = predecessors[step.next];
       if (known !== undefined) {
         known.push(state);
         continue;
       }
-      predecessors.set(step.next, [state]);
+      predecessors[step.next] = [state];
       reachable.push(step.next);
     }
   }
 
-  const distance = new Int16Array(Math.max(...reachable) + 1).fill(-1);
+  const distance = new Int16Array(predecessors.length).fill(-1);
   for (const goal of goals) distance[goal] = 0;
   const queue = goals;
   for (const state of queue) {
-    for (const before of predecessors.get(state) ?? []) {
+    for (const before of predecessors[state] ?? []) {
       if (distance[before] !== -1) continue;
       distance[before] = distance[state]! + 1;
       queue.push(before);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Random } from '../../../core/index.js';
 import { resolveConfig } from '../../../mgsd/method/config.js';
 import { checkPuzzles, drawPuzzles, groupShares, heldOutGroups, trainingGroups } from '../../../mgsd/method/puzzles.js';
@@ -49,6 +49,17 @@ describe('the puzzles of a run', () => {
 
 describe('drawPuzzles', () => {
   const groups = trainingGroups(config());
+
+  it('asks for the difficulty of puzzles when it balances, once each, and not before', () => {
+    const pool = trainingGroups(config());
+    const asked = pool.map(({ world }) => vi.spyOn(world, 'difficulty'));
+    const calls = () => asked.map(({ mock }) => mock.calls.length);
+    drawPuzzles(pool, new Random(1, 2, 3), 31);
+    expect(calls()).toEqual([0, 0]);
+    for (let step = 0; step < 3; step++) drawPuzzles(pool, new Random(1, 2, step), 31, 1);
+    expect(calls()).toEqual([100, 100]); // both sizes have one world
+    for (const { byDifficulty, puzzles } of pool) expect(new Set(byDifficulty.flat())).toEqual(new Set(puzzles));
+  });
 
   it('gives sizes shares by their cells, and draws what the random numbers say', () => {
     expect(groupShares(groups)).toEqual([9 / 25, 16 / 25]);
