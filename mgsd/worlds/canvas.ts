@@ -117,6 +117,14 @@ function boundsOf(sprite: Sprite): { left: number; top: number; right: number; b
   return { left: Math.min(...xs), top: Math.min(...ys), right: Math.max(...xs), bottom: Math.max(...ys) };
 }
 
+/** RangeError unless an image of `pixels` x `pixels` can show a board with `cells` cells a side. */
+export function checkPixels(cells: number, pixels: number): void {
+  if (!Number.isInteger(pixels) || pixels < cells || pixels > 2048)
+    throw new RangeError(
+      `an image of ${pixels} pixels cannot show ${cells} cells a side: choose a whole number from ${cells} to 2048`,
+    );
+}
+
 /** Draws boards with `cells` cells a side as `pixels` x `pixels` images; keeps what it has drawn. */
 export class BoardPainter<Name extends string> {
   readonly cells: number;
@@ -128,10 +136,7 @@ export class BoardPainter<Name extends string> {
   readonly #patches = new Map<Name, (Patch | undefined)[]>();
 
   constructor(sheet: SpriteSheet<Name>, cells: number, pixels: number) {
-    if (!Number.isInteger(pixels) || pixels < cells || pixels > 2048)
-      throw new RangeError(
-        `an image of ${pixels} pixels cannot show ${cells} cells a side: choose a whole number from ${cells} to 2048`,
-      );
+    checkPixels(cells, pixels);
     this.cells = cells;
     this.pixels = pixels;
     this.#sheet = sheet;

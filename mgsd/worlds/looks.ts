@@ -7,7 +7,7 @@
  * are kept, so that a second picture is fast.
  */
 import { Random } from '../../core/random.js';
-import type { Placement } from './canvas.js';
+import { checkPixels, type Placement } from './canvas.js';
 import { maskOf, stamp, union, type Mask } from './masks.js';
 import { drawPalette, type Roles } from './palette.js';
 import { placed, rectangle, reversed, silhouettes, type Polygon, type SilhouetteName } from './silhouettes.js';
@@ -86,10 +86,7 @@ export function createLookRenderer<I extends WorldInstance, Name extends string>
 
   return (instance, pixels, seed) => {
     const { size } = instance;
-    if (!Number.isInteger(pixels) || pixels < 2 * size || pixels > 2048)
-      throw new RangeError(
-        `a random look of ${pixels} pixels cannot show ${size} cells a side: choose a whole number from ${2 * size} to 2048`,
-      );
+    checkPixels(size, pixels);
     const random = new Random(seed);
     const palette = drawPalette(random, looks.roles);
     const margin = Math.round(pixels * choose(random, MARGINS));

@@ -87,7 +87,8 @@ describe.each(worlds)('random looks of $world.title', ({ world, roles }) => {
     const puzzle = world.generate(testRandom(1), world.levels[0]!);
     expect(() => world.render(puzzle, 48, -1)).toThrow(/no style '-1': .* or a seed from 0 to 4294967295/);
     expect(() => world.render(puzzle, 48, 0.5)).toThrow(RangeError);
-    expect(() => world.render(puzzle, 3, 1)).toThrow(/3 pixels cannot show/);
+    expect(() => world.render(puzzle, 2, 1)).toThrow(/2 pixels cannot show/);
+    expect(world.render(puzzle, puzzle.size, 1)).toHaveLength(puzzle.size ** 2 * 3);
   });
 });
 
