@@ -133,7 +133,9 @@ function jsonDifferences(a: string, b: string, { json, added }: Allowed): string
     if (!isObject(value)) return value;
     return without(Object.fromEntries(Object.entries(value).map(([k, v]) => [k, strip(v)])), added.json);
   };
-  const difference = valueDifference(renameKeys(JSON.parse(a) as Json, json), strip(JSON.parse(b) as Json));
+  const read = (text: string) =>
+    JSON.parse(text, (key, value: Json) => (leftOutMetadata.includes(key) ? undefined : value)) as Json;
+  const difference = valueDifference(renameKeys(read(a), json), strip(read(b)));
   return difference === undefined ? [] : [difference];
 }
 
@@ -163,11 +165,11 @@ function valueDifference(a: Json | undefined, b: Json | undefined, at = ''): str
   return `${at} is ${JSON.stringify(b)}, not ${JSON.stringify(a)}`;
 }
 
-/** The table of peak memory in table.md is of the machine, not of the run. */
-const memoryTable = /^\| peak memory \|.*(?:\n\|.*)*/m;
+/** Of table.md: peaks of memory are the machine's, and what results are of holds a hash (see `leftOutMetadata`). */
+const leftOutText = /^\| peak memory \|.*(?:\n\|.*)*|^<!-- made from .*/gm;
 
 function textDifferences(a: string, b: string): string[] {
-  const [x, y] = [a, b].map(text => text.replace(memoryTable, '').split('\n')) as [string[], string[]];
+  const [x, y] = [a, b].map(text => text.replace(leftOutText, '').split('\n')) as [string[], string[]];
   const line = x.findIndex((text, i) => text !== y[i]);
   if (line >= 0) return [`line ${line + 1} is "${y[line] ?? ''}", not "${x[line]!}"`];
   return y.length > x.length ? [`has ${y.length} lines, not ${x.length}`] : [];

@@ -1,4 +1,4 @@
-/** Runs that die at every operation on their files, one after the other: what they leave must be enough, and no more. */
+/** Runs that die at each operation on their files: what they leave must be enough, and no more. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Device } from '../../core/index.js';
@@ -28,7 +28,7 @@ class Crash extends Error {}
 /** Counts a folder's operations; from number `at` (from 0) on they fail, as those of a dead process do. */
 function dieAt(folder: RunFolder, at: number): { readonly count: () => number } {
   let count = 0;
-  const { append } = folder;
+  const append = folder.append.bind(folder);
   for (const name of ['write', 'append', 'remove', 'flush'] as const) {
     const original = folder[name].bind(folder) as (file: string, contents: string | Uint8Array) => void;
     folder[name] = (file: string, contents: string | Uint8Array = '') => {
@@ -41,8 +41,8 @@ function dieAt(folder: RunFolder, at: number): { readonly count: () => number } 
 }
 
 /** What a process leaves that dies while it appends. */
-function halfLine(folder: RunFolder, append: RunFolder['append'], name: string, line: string): void {
-  append.call(folder, name, line.slice(0, line.length / 2));
+function halfLine(folder: RunFolder, append: (name: string, line: string) => void, name: string, line: string): void {
+  append(name, line.slice(0, line.length / 2));
   const file = folder.file(name);
   fs.truncateSync(file, fs.statSync(file).size - 1); // the line break
 }

@@ -9,7 +9,7 @@ import { miniatureConfig, runMiniature } from './miniature.js';
 /** Of a line of the log: times, speeds and peaks of memory, which no two processes share. */
 const measured = /Seconds$|PerSecond$|Bytes$/;
 
-/** What must be equal: every file by its bytes, but for `measured` in the log and the peaks of memory below the table. */
+/** What must be equal: all files by their bytes, but for `measured` in the log and the peaks of memory in table.md. */
 function filesOf(folder: string): Map<string, string> {
   const names = fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
   const contents = (name: string) => {

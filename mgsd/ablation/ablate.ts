@@ -156,7 +156,8 @@ function takeOver(
     for (const record of donor.store.readLog()) if (record.stage === stage) folder.appendLog(record);
     for (const row of rows) {
       const { madeFrom, items } = readRow(donor.store, row);
-      const own = madeFrom && { ...madeFrom, configuration: configurationHash(config) }; // what decides the stage is equal
+      // what decides the stage is equal in both
+      const own = madeFrom && { ...madeFrom, configuration: configurationHash(config) };
       folder.writeJson(evaluationFile(row), { madeFrom: own, items });
     }
     folder.saveCheckpoint(stage, file.step, encodeCheckpoint({ ...checkpoint, metadata }));

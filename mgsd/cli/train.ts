@@ -200,6 +200,7 @@ async function stoppedError(error: RunStopped, training: Training): Promise<Exit
 
 /** The command that resumes this run, or one of its checkpoints. */
 function resumeCommand({ choice, flags }: Training, from = choice.folder): string {
-  const { stage, direct } = flags;
-  return commandLine('train', { resume: from, stage, direct, ...deviceWords(flags) });
+  const { stage, direct, checkpointEvery } = flags;
+  const every = checkpointEvery === options.checkpointEvery.defaultValue ? undefined : checkpointEvery;
+  return commandLine('train', { resume: from, stage, direct, 'checkpoint-every': every, ...deviceWords(flags) });
 }

@@ -11,6 +11,7 @@ import type { RunConfig } from '../method/config.js';
 import type { PuzzleGroup } from '../method/puzzles.js';
 import type { StageName } from '../method/stages/stage.js';
 import { decodedOrNot } from './checkpoints.js';
+import { FileError } from './file-error.js';
 import { itemSchema } from './looks.js';
 import type { OpenStage } from './open-stage.js';
 import { evaluatedRows, plannedRows, stageNames } from './order.js';
@@ -50,9 +51,12 @@ export interface StoredRow {
   readonly items: readonly ItemResult[];
 }
 
-/** @throws FileError, or ZodError if the file holds something else */
+/** @throws FileError if the file cannot be read or holds something else */
 export function readRow(folder: RunStore, row: RowName): StoredRow {
-  return rowSchema.parse(folder.readJson(evaluationFile(row))) as StoredRow;
+  const name = evaluationFile(row);
+  const { success, data } = rowSchema.safeParse(folder.readJson(name));
+  if (!success) throw new FileError(`${folder.file(name)} holds no results.`);
+  return data as StoredRow;
 }
 
 /** What the results of a stage are made from. */
@@ -90,7 +94,7 @@ export async function evaluateRows(
 
 const notMadeFrom = (other: readonly string[]) => `was not made from this run's ${other.join(' and ')}`;
 
-/** Outcomes from an earlier process; undefined if there are none, or the file is damaged or made from something else. */
+/** Outcomes from an earlier process; undefined if there are none, or they are damaged or made from something else. */
 function storedItems(
   folder: RunStore,
   row: RowName,
@@ -107,8 +111,7 @@ function storedItems(
     const reason = other.length > 0 ? notMadeFrom(other) : 'does not say what it was made from';
     onNote(`${folder.file(name)} ${reason}: it is computed again`);
   } catch (error) {
-    const reason = error instanceof z.ZodError ? `${folder.file(name)} holds no results.` : (error as Error).message;
-    onNote(`${reason} It is computed again.`);
+    onNote(`${(error as Error).message} It is computed again.`);
   }
   return undefined;
 }
@@ -167,11 +170,9 @@ export function readRows(
         const found = { ...row.madeFrom, puzzles: itemsHash(row.items) };
         const other = otherOrigin(found, { ...expected, ...weights });
         if (other.length === 0) rows.set(name, row);
-        else warn(`${folder.file(evaluationFile(name))} is left out: it ${notMadeFrom(other)}`);
+        else warn(`The row "${name}" is left out: ${folder.file(evaluationFile(name))} ${notMadeFrom(other)}`);
       } catch (error) {
-        const isForm = error instanceof z.ZodError;
-        const reason = isForm ? 'it has another form than this program writes' : (error as Error).message;
-        warn(`${folder.file(evaluationFile(name))} is left out: ${reason}`);
+        warn(`The row "${name}" is left out: ${(error as Error).message}`);
       }
     }
   }

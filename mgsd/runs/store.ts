@@ -76,7 +76,7 @@ export abstract class RunStore {
   /** Removes a file; one that is not there is no error. @throws FileError if it cannot be removed */
   abstract remove(name: string): void;
 
-  /** Makes what was appended to a file survive a power cut, where that takes more than to append it. @throws FileError */
+  /** Makes what was appended survive a power cut, where that takes more than to append it. @throws FileError */
   flush(_name: string): void {}
 
   /** Lets events through between two updates: signals, progress bars. */
@@ -181,8 +181,8 @@ export abstract class RunStore {
   }
 
   /**
-   * Writes a checkpoint, then removes those no longer kept. What it follows from is made durable first, so that no crash
-   * leaves a checkpoint without it: log and looks, then the choice of the best one.
+   * Writes a checkpoint, then removes those no longer kept. What belongs to it is made durable first, so that no crash
+   * leaves one without it: log and looks, then the choice of the best.
    * @param score larger is better; NaN: not rated
    * @param isRegular see `prune`
    * @returns its path

@@ -50,7 +50,7 @@ describe('comparison', () => {
     const measured = { samplesPerSecond: 5, hostBytes: 7 };
     const other = files({
       'log.jsonl': log([3, 2, 1], measured),
-      'table.json': { text: '[{"items":4,"name":"base","byLevel":{"maze 3":5e-1}}]' },
+      'table.json': { text: '[{"items":4,"name":"base","byLevel":{"maze 3":5e-1},"madeFrom":{"weights":"a1"}}]' },
       'table.md': { text: '| row |\n| 50 |\n\n| peak memory |\n| --- |\n| stage0 | 25 |\n' },
       'checkpoint-stage1-3.safetensors': {
         metadata: { stage: 'stage1', run: '{}', sha256: 'cd' },

@@ -82,7 +82,7 @@ describe('a finished run', () => {
     expect(fs.readdirSync(folder).map(name => fs.readFileSync(path.join(folder, name), 'base64'))).toEqual(before);
     const warnings: string[] = [];
     expect(readRun(folder, edited, warning => warnings.push(warning)).table).toEqual([]);
-    expect(warnings[0]).toMatch(/evaluation-\S+ is left out: it was not made from this run's configuration/);
+    expect(warnings[0]).toMatch(/row "\S+" is left out: \S+ was not made from this run's configuration/);
   });
 
   it('whose checkpoints are gone sets aside what they came to, and says what it does', async () => {
