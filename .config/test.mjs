@@ -2,6 +2,7 @@
 // which were skipped and why, and ends with one line `N passed, N failed`.
 //
 // MGSD_REQUIRE_WEBGPU=1 turns every skipped GPU test into a failure: for machines that are meant to have an adapter.
+// MGSD_REQUIRE_BROWSER=1 does the same to tests that need a Chromium.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { parseCLI, startVitest } from 'vitest/node';
@@ -68,13 +69,20 @@ if (!selectedByName) {
   for (const [line, times] of reasons) console.log(`skipped ${String(times)} in ${line}`);
 }
 
+/** @param {{ reason: string }} test */
+const needsBrowser = test => test.reason.startsWith('no Chromium');
+
 let refused = 0;
-if (process.env['MGSD_REQUIRE_WEBGPU'] === '1' && !selectedByName) {
-  refused = skipped.filter(needsGpu).length;
-  if (refused > 0)
-    console.log(
-      `MGSD_REQUIRE_WEBGPU=1: ${String(refused)} skipped GPU tests count as failures (is there an adapter? see \`info\`)`,
-    );
+/** @type {readonly (readonly [string, (test: { file: string, name: string, reason: string }) => boolean, string])[]} */
+const required = [
+  ['MGSD_REQUIRE_WEBGPU', needsGpu, 'GPU tests count as failures (is there an adapter? see `info`)'],
+  ['MGSD_REQUIRE_BROWSER', needsBrowser, 'browser tests count as failures (install Chromium, or name it in CHROMIUM)'],
+];
+for (const [variable, isNeeded, what] of required) {
+  const count = skipped.filter(isNeeded).length;
+  if (process.env[variable] !== '1' || selectedByName || count === 0) continue;
+  refused += count;
+  console.log(`${variable}=1: ${String(count)} skipped ${what}`);
 }
 const bad = failed + unhandled + refused;
 const left = skipped.length - refused;

@@ -9,6 +9,7 @@ import { modelPresets, validateModelConfig } from './config.js';
 import type { ModelConfig } from './config.js';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from './safetensors.js';
 import type { Safetensors, SafeTensor } from './safetensors.js';
+import { parseStrictJson } from './json.js';
 import { parameterSpecs } from './specs.js';
 import { VisionLanguageModel } from './vlm.js';
 import type { ModelOptions } from './vlm.js';
@@ -94,6 +95,9 @@ export function decodeCheckpoint(file: Uint8Array): Checkpoint {
       throw damaged(
         `The checkpoint's tensor "${name}" is ${tensor.dtype} [${tensor.shape.join(', ')}]; its config asks for F32 [${shape.join(', ')}].`,
       );
+    if (foundVersion === '1' && !tensor.data.every(Number.isFinite))
+      // it has no checksum that would tell damage
+      throw damaged(`The checkpoint's tensor "${name}" holds numbers that are not finite.`);
     parameters.set(name, tensor.data);
   }
   for (const [name, tensor] of tensors)
@@ -151,7 +155,7 @@ function checksum(
 function readConfig(text: string): ModelConfig {
   let raw: unknown;
   try {
-    raw = JSON.parse(text);
+    raw = parseStrictJson(text);
   } catch {
     throw new CheckpointError('damaged', 'The model config in the checkpoint is not JSON.');
   }

@@ -77,11 +77,13 @@ export function commandLine(
   command: string,
   options: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>,
 ): string {
-  const quoted = (text: string) => (/^[\w./=,-]+$/.test(text) ? text : `'${text}'`);
+  const quoted = (text: string) => (/^[\w./=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+  // a value that begins with a dash would be read as an option
+  const given = (name: string, text: string) => `--${name}${text.startsWith('-') ? '=' : ' '}${quoted(text)}`;
   const words = Object.entries(options).flatMap(([name, value]) => {
     if (value === undefined || value === false) return [];
     if (value === true) return [`--${name}`];
-    return [value].flat().map(one => `--${name} ${quoted(String(one))}`);
+    return [value].flat().map(one => given(name, String(one)));
   });
   return ['mgsd-lite', command, ...words].join(' ');
 }

@@ -1,8 +1,7 @@
 /** `mgsd-lite experiment`: small questions for a class, each with an answer in under two minutes. */
-import fs from 'node:fs';
 import path from 'node:path';
 import { experiments } from '../lessons/experiments/index.js';
-import { writeFileAtomic, writeJson } from '../runs/files.js';
+import { makeFolder, writeFileAtomic, writeJson } from '../runs/files.js';
 import { defineCommand } from './command.js';
 import { withDevice } from './device.js';
 import { InputError } from './errors.js';
@@ -44,16 +43,16 @@ export const experimentCommand = defineCommand({
       };
     const experiment = experiments.find(found => found.name === name);
     if (!experiment) throw new InputError(`there is no experiment "${name}": choose from ${names}`);
-    const { dim, bold } = terminal.colours;
+    const { bold } = terminal.colours;
     const { seed, effort, out, json } = flags;
     const start = performance.now();
     return await withDevice(flags, async (device, description) => {
       if (!json) terminal.out(bold(experiment.question));
-      const onProgress = (line: string) => terminal.err(dim(line));
+      const onProgress = (line: string) => terminal.err(line);
       const { lines, data, svg } = await experiment.run({ device, seed, effort, onProgress });
       const seconds = (performance.now() - start) / 1000;
       const result = { experiment: name, seed, effort, device: description, seconds, ...data };
-      fs.mkdirSync(out, { recursive: true });
+      makeFolder(out);
       const [picture, figures] = ['svg', 'json'].map(ending => path.join(out, `${name}.${ending}`)) as [string, string];
       writeFileAtomic(picture, svg);
       writeJson(figures, result);

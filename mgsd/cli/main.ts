@@ -1,14 +1,12 @@
 /** The command line. The launcher calls `main`; every command has a file of its own beside this one. */
 import { Command, CommanderError } from 'commander';
-import { DeviceError } from '../../core/index.js';
 import { packageVersion } from '../runs/package.js';
 import { ablateCommand } from './ablate.js';
 import { addHelp } from './command.js';
 import type { CommandContext } from './command.js';
 import { configCommand } from './config.js';
 import { dataCommand } from './data/data.js';
-import { RefusedCheckpoint } from '../runs/checkpoints.js';
-import { errorLine, ExitError, exitCodes, InputError } from './errors.js';
+import { errorLine, exitCodeOf, exitCodes, explained, oneLine, printable } from './errors.js';
 import { evalCommand } from './eval.js';
 import { experimentCommand } from './experiment.js';
 import { exportCommand } from './export.js';
@@ -31,12 +29,15 @@ const commands = [
  * @returns exit code: 0, those of errors.ts, or 128 + n when a signal ended a training
  */
 export async function main(argv: readonly string[], terminal: Terminal = processTerminal()): Promise<number> {
-  const context: CommandContext = { terminal, exitCode: 0 };
+  // whatever commands print may hold names and values from files
+  const out = (text: string) => terminal.out(printable(text, terminal.colours.isColorSupported));
+  const err = (text: string) => terminal.err(oneLine(text));
+  const context: CommandContext = { terminal: { ...terminal, out, err }, exitCode: 0 };
   // nobody else sees the errors of event handlers and worker threads
   const crash = (error: unknown) => process.exit(reportError(error, terminal));
   process.on('uncaughtException', crash);
   try {
-    await createProgram(context).parseAsync([...argv], { from: 'user' });
+    await createProgram(context, terminal).parseAsync([...argv], { from: 'user' });
     return context.exitCode;
   } catch (error) {
     return reportError(error, terminal);
@@ -46,21 +47,18 @@ export async function main(argv: readonly string[], terminal: Terminal = process
 }
 
 /** Writes the one line that a user sees, and picks the exit code. */
-function reportError(error: unknown, terminal: Terminal): number {
-  if (error instanceof CommanderError && error.exitCode === 0) return 0; // help and version
+function reportError(thrown: unknown, terminal: Terminal): number {
+  if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0; // help and version
   // no command was given
-  if (error instanceof CommanderError && error.code === 'commander.help') return exitCodes.input;
+  if (thrown instanceof CommanderError && thrown.code === 'commander.help') return exitCodes.input;
+  const error = explained(thrown);
   terminal.err(errorLine(error));
   if (process.env['MGSD_DEBUG'] === '1' && error instanceof Error && error.stack !== undefined)
-    terminal.err(error.stack);
-  if (error instanceof ExitError) return error.exitCode;
-  if (error instanceof DeviceError) return exitCodes[error.fault];
-  const isInput = [CommanderError, InputError, RefusedCheckpoint].some(type => error instanceof type);
-  return isInput ? exitCodes.input : exitCodes.failure;
+    terminal.err(printable(error.stack));
+  return error instanceof CommanderError ? exitCodes.input : exitCodeOf(error);
 }
 
-function createProgram(context: CommandContext): Command {
-  const { terminal } = context;
+function createProgram(context: CommandContext, terminal: Terminal): Command {
   const trimmed = (text: string) => text.replace(/\n$/, '');
   const program = new Command('mgsd-lite')
     .version(packageVersion(), '-v, --version')

@@ -1,7 +1,7 @@
 /** Which trained model a command works with: a checkpoint file, or the best-trained one in the folder of a run. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { decodeCheckpoint } from '../../models/index.js';
+import { decodeCheckpoint, parseStrictJson } from '../../models/index.js';
 import type { Checkpoint } from '../../models/index.js';
 import { presets, resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
@@ -61,7 +61,7 @@ function newestIn(folder: string, stage: StageName | undefined, onNote: (note: s
 /** The configuration that the trainer wrote into the checkpoint. */
 function configOf({ metadata }: Checkpoint): RunConfig {
   try {
-    const stored = JSON.parse(metadata['run'] ?? '') as RunConfig;
+    const stored = parseStrictJson(metadata['run'] ?? '') as RunConfig;
     return resolveConfig(stored.preset, stored);
   } catch {
     return presets.tiny; // a model from elsewhere

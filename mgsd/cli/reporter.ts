@@ -5,7 +5,7 @@ import type { Metrics, StageName } from '../method/stages/stage.js';
 import { Interrupted } from '../runs/train-options.js';
 import type { TrainObserver } from '../runs/train-options.js';
 import type { CommandContext } from './command.js';
-import { exitCodes } from './errors.js';
+import { exitCodes, oneLine } from './errors.js';
 import { Progress } from './progress.js';
 import { rowLine } from './results.js';
 import { catchSignals } from './signals.js';
@@ -29,7 +29,7 @@ export class Reporter {
 
   /** A remark beside the progress bar. */
   readonly note = (note: string): void => {
-    if (this.#progress) this.#progress.write(this.#terminal.colours.dim(note));
+    if (this.#progress) this.#progress.write(this.#terminal.colours.dim(oneLine(note)));
     else this.say('note', { note }, () => note);
   };
 

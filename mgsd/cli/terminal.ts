@@ -1,5 +1,7 @@
 /** Where commands write: lines for people and programs on standard output, progress and errors on standard error. */
 import pc from 'picocolors';
+import { explain } from '../runs/files.js';
+import { errorLine, exitCodes } from './errors.js';
 
 export type Colours = ReturnType<typeof pc.createColors>;
 
@@ -20,7 +22,9 @@ export interface Terminal {
 function onBroken(this: NodeJS.WriteStream, error: NodeJS.ErrnoException): void {
   if (this.listenerCount('error') > 1) return;
   if (error.code === 'EPIPE') process.exit(141); // 128 + SIGPIPE
-  throw error;
+  if (this === process.stdout)
+    process.stderr.write(`${errorLine(explain(error, 'Cannot write', 'standard output'))}\n`);
+  process.exit(exitCodes.failure);
 }
 
 /** The terminal of this process. A reader that goes away (`| head`) ends the process quietly, as other programs do. */

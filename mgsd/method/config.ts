@@ -1,6 +1,6 @@
 /** The configuration of a run: everything that decides its result, checked, and stored in the run's folder. */
 import { z } from 'zod';
-import { modelPresets, validateModelConfig } from '../../models/index.js';
+import { JsonError, modelPresets, parseStrictJson, validateModelConfig } from '../../models/index.js';
 import type { ModelConfig, PresetName } from '../../models/index.js';
 import { noGate, presets } from './presets.js';
 import { distillationSwitches, senselessSettings, withoutRetired } from './variants/switches.js';
@@ -264,6 +264,9 @@ function loneWorlds({ tasks, stage1, stage2 }: RunConfig): string[] {
   );
 }
 
+/** Names in the path of an override; the deepest setting has five. */
+const MAX_PATH = 16;
+
 /**
  * `stage0.steps=100` as a partial configuration; the value is read as JSON, else as text. @throws Error if there is no
  * `=`
@@ -272,11 +275,14 @@ export function parseOverride(text: string): Record<string, unknown> {
   const at = text.indexOf('=');
   if (at < 1) throw new Error(`"${text}" is not an override; write path=value, as in stage0.steps=100`);
   const path = text.slice(0, at).split('.');
+  if (path.length > MAX_PATH) throw new Error(`"${text}" names a setting ${path.length} levels deep: there is none`);
   let value: unknown = text.slice(at + 1);
   try {
-    value = JSON.parse(text.slice(at + 1));
-  } catch {
-    // plain text
+    value = parseStrictJson(text.slice(at + 1));
+  } catch (error) {
+    // plain text, unless it was clearly meant otherwise
+    if (error instanceof JsonError && /^\s*[[{"]/.test(text.slice(at + 1)))
+      throw new Error(`${path.join('.')}: not valid JSON (${error.message})`, { cause: error });
   }
   return path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Record<string, unknown>;
 }

@@ -5,7 +5,7 @@
  */
 import { allFinite, stateFields } from '../../core/index.js';
 import type { AdamW } from '../../core/index.js';
-import { CheckpointError, decodeCheckpoint, encodeCheckpoint } from '../../models/index.js';
+import { CheckpointError, decodeCheckpoint, encodeCheckpoint, parseStrictJson } from '../../models/index.js';
 import type { Checkpoint, CheckpointProblem, ModelConfig, VisionLanguageModel } from '../../models/index.js';
 import { resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
@@ -78,7 +78,7 @@ export function decodeRunState(
 /** The configuration that a checkpoint was trained with, completed; undefined where it names none that can be read. */
 function configOf({ metadata }: Checkpoint): RunConfig | undefined {
   try {
-    const raw = JSON.parse(metadata['run'] ?? '') as RunConfig;
+    const raw = parseStrictJson(metadata['run'] ?? '') as RunConfig;
     return resolveConfig(raw.preset, raw);
   } catch {
     return undefined;

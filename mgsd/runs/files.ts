@@ -14,8 +14,8 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied; choose another folder or change its permissions',
   EPERM: 'the system does not permit it; choose another folder or change its permissions',
   EROFS: 'the disk is read-only; choose a folder on another disk',
-  ENOSPC: 'the disk is full; free some space and go on with --resume',
-  EDQUOT: 'your disk quota is used up; free some space and go on with --resume',
+  ENOSPC: 'the disk is full; free some space and go on (a training with --resume)',
+  EDQUOT: 'your disk quota is used up; free some space and go on (a training with --resume)',
   EFBIG: 'the file would be larger than the system allows',
   EIO: 'the disk reports a hardware error; copy what you can to another disk',
   EISDIR: 'this is a folder, but a file is needed',
@@ -44,25 +44,49 @@ export function explain(error: unknown, doing: string, file: string): Error {
 
 let written = 0;
 
+/** The descriptor of this process that a path stands for, as /dev/stdout does; undefined for other paths. */
+function descriptorOf(file: string): number | undefined {
+  const named = /^\/(?:dev|proc\/self)\/(?:fd\/(\d+)|(stdout|stderr))$/.exec(path.resolve(file));
+  return named ? Number(named[1] ?? { stdout: 1, stderr: 2 }[named[2]!]) : undefined;
+}
+
+/** The file that a chain of symbolic links leads to, whether it exists or not. */
+function behindLinks(file: string): string {
+  if (fs.lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return file;
+  fs.statSync(file, { throwIfNoEntry: false }); // throws where links run in a circle
+  return behindLinks(path.resolve(fs.realpathSync(path.dirname(file)), fs.readlinkSync(file)));
+}
+
 /**
  * Writes a file so that after a crash or power cut at any moment either the old or the new contents are there, whole:
- * into a temporary file in the same folder, flushed to the disk, then renamed over the old one.
+ * into a temporary file in the same folder, flushed to the disk, then renamed over the old one. The mode stays.
+ * Symbolic links stay and what they lead to is written. What is no regular file (/dev/stdout, a pipe) is written into.
  *
  * @throws FileError; the old contents are then untouched and the temporary file is gone
  */
 export function writeFileAtomic(file: string, contents: string | Uint8Array): void {
-  const folder = path.dirname(file);
-  const temporary = path.join(folder, `.${path.basename(file)}.${process.pid}-${written++}.tmp`);
+  let temporary = '';
+  let folder: string;
   try {
+    const descriptor = descriptorOf(file);
+    const old = fs.statSync(file, { throwIfNoEntry: false });
+    if (descriptor !== undefined || (old && !old.isFile() && !old.isDirectory())) {
+      fs.writeFileSync(descriptor ?? file, contents);
+      return;
+    }
+    const target = behindLinks(file);
+    folder = path.dirname(target);
+    temporary = path.join(folder, `.${path.basename(target)}.${process.pid}-${written++}.tmp`);
     fs.rmSync(temporary, { force: true }); // of a killed process with the same id, as every container counts from 1
     const handle = fs.openSync(temporary, 'wx');
     try {
       fs.writeFileSync(handle, contents);
+      if (old) fs.fchmodSync(handle, old.mode & 0o7777);
       fs.fsyncSync(handle);
     } finally {
       fs.closeSync(handle);
     }
-    fs.renameSync(temporary, file);
+    fs.renameSync(temporary, target);
   } catch (error) {
     try {
       fs.unlinkSync(temporary);
@@ -87,7 +111,10 @@ export function makeFolder(folder: string): void {
   }
 }
 
-/** Makes what was appended to a file survive a power cut; one that is not there has nothing to lose. @throws FileError */
+/**
+ * Makes what was appended to a file survive a power cut; one that is not there has nothing to lose.
+ * @throws FileError
+ */
 export function flushFile(file: string): void {
   try {
     const handle = fs.openSync(file, 'r+');

@@ -147,6 +147,12 @@ describe('the checksum of a checkpoint', () => {
     expect(sha256).toMatch(/^[0-9a-f]{64}$/);
     expect(decodeCheckpoint(encodeSafetensors(tensors, { ...old, version: '1' })).config).toEqual(miniature);
     expect(() => decodeCheckpoint(encodeSafetensors(tensors, old))).toThrow(/checksum is wrong/);
+    const [name, weights] = [...tensors].find(([, { dtype }]) => dtype === 'F32')!;
+    const broken = new Map(tensors).set(name, {
+      ...weights,
+      data: Float32Array.from(weights.data).fill(NaN, 0, 1),
+    } as SafeTensor);
+    expect(() => decodeCheckpoint(encodeSafetensors(broken, { ...old, version: '1' }))).toThrow(/not finite/);
     expect(decodeCheckpoint(fs.readFileSync(pretrainedPath())).parameters.size).toBeGreaterThan(50);
   });
 });

@@ -58,12 +58,17 @@ function toggles(mode: 'production' | 'debug'): { readonly on: readonly string[]
 }
 
 /**
- * Dawn works on memory that belongs to the object of `create`: once that is collected, the process crashes or hangs.
+ * Dawn's instance for a set of flags: one per process, whichever copy of this module asks, for its threads and memory
+ * are not given back. Devices work on memory that belongs to it: were it collected, the process would crash or hang.
  */
-function keepForever(instance: GPU): void {
+function instanceFor(create: typeof Dawn.create, flags: string[]): GPU {
   const key = Symbol.for('mgsd-lite.webgpu.instances');
-  const holder = globalThis as unknown as Record<symbol, GPU[] | undefined>;
-  (holder[key] ??= []).push(instance);
+  const holder = globalThis as unknown as Record<symbol, Map<string, GPU> | undefined>;
+  const instances = (holder[key] ??= new Map<string, GPU>());
+  const name = flags.join(' ');
+  const instance = instances.get(name) ?? create(flags);
+  instances.set(name, instance);
+  return instance;
 }
 
 /** There is no adapter, or no Dawn for this machine; anything else that goes wrong is a fault. */
@@ -105,8 +110,7 @@ export async function openDevice(options: WebGpuOptions = {}): Promise<OpenedDev
   const flags = [`enable-dawn-features=${on.join(',')}`, `disable-dawn-features=${off.join(',')}`];
   if (backend) flags.push(`backend=${backend}`);
   if (wanted && backend !== 'null') flags.push(`adapter=${wanted}`);
-  const instance = create(flags);
-  keepForever(instance);
+  const instance = instanceFor(create, flags);
 
   const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' }).catch((error: unknown) => {
     throw noAdapter(wanted, error); // Dawn throws where no adapter has the wanted name, and lists those that there are

@@ -17,6 +17,19 @@ beforeAll(async () => {
 });
 afterAll(() => opened.device.destroy());
 
+it('one Dawn serves all devices that are opened with the same flags', async () => {
+  const instances = (globalThis as unknown as Record<symbol, Map<string, GPU>>)[
+    Symbol.for('mgsd-lite.webgpu.instances')
+  ]!;
+  const before = [...instances.values()];
+  const again = await openDevice({ backend: 'null' });
+  again.device.destroy();
+  expect([...instances.values()]).toEqual(before);
+  const other = await openDevice({ backend: 'null', mode: 'debug' });
+  other.device.destroy();
+  expect(instances.size).toBe(before.length + 1);
+});
+
 /**
  * The dtypes of all buffers where floats are `float`; `mixed` alternates f16 and f32, as conversions between them do.
  */

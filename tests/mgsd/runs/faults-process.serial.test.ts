@@ -59,7 +59,7 @@ describe('a run', () => {
     expect(status).toBe(1);
     expectOneLine(
       stderr,
-      /Cannot write run\/checkpoint-stage0-4\.safetensors: the disk is full; free some space and go on with --resume/,
+      /Cannot write run\/checkpoint-stage0-4\.safetensors: the disk is full; free some space and go on \(a training with --resume\)/,
     );
     expect(checkpoints()).toEqual(['checkpoint-stage0-2.safetensors']);
     expect(files().filter(name => name.endsWith('.tmp'))).toEqual([]);

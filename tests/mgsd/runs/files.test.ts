@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import {
@@ -57,6 +57,38 @@ describe('writeFileAtomic', () => {
     expect(fs.readFileSync(folder.file('a.txt'), 'utf8')).toBe('whole');
   });
 
+  it.runIf(posix)('follows symbolic links, to files and to what is not there yet, and keeps the mode', () => {
+    fs.mkdirSync(folder.file('there'));
+    fs.writeFileSync(folder.file('there/a'), 'old', { mode: 0o640 });
+    fs.chmodSync(folder.file('there/a'), 0o646);
+    fs.symlinkSync('there/a', folder.file('link'));
+    fs.symlinkSync('link', folder.file('chain'));
+    fs.symlinkSync('there/new', folder.file('dangling'));
+    writeFileAtomic(folder.file('chain'), 'new');
+    writeFileAtomic(folder.file('dangling'), 'made');
+    expect(fs.readFileSync(folder.file('there/a'), 'utf8')).toBe('new');
+    expect(fs.statSync(folder.file('there/a')).mode & 0o777).toBe(0o646);
+    expect(fs.readFileSync(folder.file('there/new'), 'utf8')).toBe('made');
+    for (const name of ['link', 'chain', 'dangling'])
+      expect(fs.lstatSync(folder.file(name)).isSymbolicLink()).toBe(true);
+    expect(fs.readdirSync(folder.file('there')).sort()).toEqual(['a', 'new']);
+    fs.symlinkSync('circle', folder.file('circle'));
+    expectFileError(() => writeFileAtomic(folder.file('circle'), ''), folder.file('circle'), /symbolic links/);
+  });
+
+  it.runIf(posix)('writes into what is no regular file', async () => {
+    const pipe = folder.file('pipe');
+    expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
+    const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const read = printed(reader);
+    writeFileAtomic(pipe, 'through the pipe');
+    expect(await read).toBe('through the pipe');
+    expect(fs.lstatSync(pipe).isFIFO()).toBe(true);
+    expect(fs.readdirSync(folder.path)).toEqual(['pipe']);
+    if (fs.existsSync('/dev/full'))
+      expectFileError(() => writeFileAtomic('/dev/full', 'x'), '/dev/full', /the disk is full/);
+  });
+
   it('says what is wrong with the path', () => {
     fs.writeFileSync(folder.file('plain'), '');
     expectFileError(
@@ -83,7 +115,7 @@ describe('writeFileAtomic', () => {
     const file = folder.file('closed/a.txt');
     const script = writeScript(
       folder.path,
-      ['mgsd/runs/file-error.ts', 'mgsd/runs/files.ts'],
+      ['mgsd/runs/file-error.ts', 'models/json.ts', 'mgsd/runs/files.ts'],
       `import { writeFileAtomic } from './mgsd/runs/files.js';
        if (process.getuid() === 0) process.setuid(65534);
        try {
@@ -103,7 +135,7 @@ describe('writeFileAtomic', () => {
     const file = folder.file('big');
     const script = writeScript(
       folder.path,
-      ['mgsd/runs/file-error.ts', 'mgsd/runs/files.ts'],
+      ['mgsd/runs/file-error.ts', 'models/json.ts', 'mgsd/runs/files.ts'],
       `import { writeFileAtomic } from './mgsd/runs/files.js';
        for (let i = 0; ; i = (i + 1) % 256) {
          writeFileAtomic(${JSON.stringify(file)}, new Uint8Array(2_000_000).fill(i));
@@ -121,7 +153,7 @@ describe('writeFileAtomic', () => {
       expect(contents.equals(Buffer.alloc(2_000_000, contents[0]))).toBe(true);
     }
     removeStaleTemporaries(folder.path);
-    expect(fs.readdirSync(folder.path).sort()).toEqual(['big', 'mgsd', 'package.json', 'script.js']);
+    expect(fs.readdirSync(folder.path).sort()).toEqual(['big', 'mgsd', 'models', 'package.json', 'script.js']);
   });
 });
 
@@ -180,6 +212,6 @@ describe('readJson', () => {
     fs.writeFileSync(file, '{\n  "a": 1,\n  "b": }\n');
     expectFileError(() => readJson(file), file, /not valid JSON/);
     fs.writeFileSync(file, '{\n  "a": [1, 2');
-    expectFileError(() => readJson(file), file, /not valid JSON \(line 2, column \d+\)/);
+    expectFileError(() => readJson(file), file, /not valid JSON \(line 2, column \d+: /);
   });
 });

@@ -122,7 +122,7 @@ describe('the lock', () => {
     const diary = folder.file('diary');
     const script = writeScript(
       folder.path,
-      ['mgsd/runs/file-error.ts', 'mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
+      ['mgsd/runs/file-error.ts', 'models/json.ts', 'mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
       `import fs from 'node:fs';
        import { lockFolder } from './mgsd/runs/lock.js';
        fs.linkSync = () => { throw new Error('a file system without hard links'); };
@@ -172,7 +172,7 @@ describe('the lock', () => {
     create().run.close();
     const script = writeScript(
       folder.path,
-      ['mgsd/runs/file-error.ts', 'mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
+      ['mgsd/runs/file-error.ts', 'models/json.ts', 'mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
       `import fs from 'node:fs';
        import { lockFolder } from './mgsd/runs/lock.js';
        lockFolder(${JSON.stringify(folder.file('run'))});
@@ -194,7 +194,7 @@ describe('the lock', () => {
     fs.mkdirSync(folder.file('shared'));
     const script = writeScript(
       folder.path,
-      ['mgsd/runs/file-error.ts', 'mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
+      ['mgsd/runs/file-error.ts', 'models/json.ts', 'mgsd/runs/files.ts', 'mgsd/runs/lock.ts'],
       `import { lockFolder } from './mgsd/runs/lock.js';
        lockFolder(${JSON.stringify(folder.file('shared'))});
        process.exit(9);`,
