@@ -8,8 +8,8 @@
  *       + cell
  *
  * `side` is 1..8, or 0 where it is not known or the model has no coordinates; `cell` is 8 * row + col. Each axis has a
- * table of places, `axisTable` in vlm.ts: place 8 (slot div 64) + row for the rows, likewise for the columns, and behind
- * those the rows (columns) of image patches.
+ * table of places, `axisTable` in vlm.ts: place 8 (slot div 64) + row for the rows, likewise for the columns, and
+ * behind those the rows (columns) of image patches.
  */
 import { patchesPerSide } from './config.js';
 import type { ModelConfig } from './config.js';

@@ -24,7 +24,7 @@ const embeddingScale = 0.1;
  */
 const patchPositionScale = 0.6;
 const projectorGain = 0.3;
-/** Standard deviation of what the coordinates of an axis add: beside token and position, neither drowned nor drowning. */
+/** Standard deviation of what the coordinates of an axis add: as much as token and position. */
 const coordinateScale = 0.17;
 
 /** All parameters of a model, in the order of their tables and layers. */
