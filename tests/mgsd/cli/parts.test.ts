@@ -118,11 +118,11 @@ describe('progress without a terminal', () => {
 
   it('follows a stage that gets longer, as stage 1 does when its gate is not passed', () => {
     const terminal = captured();
-    const { onStage, onStep } = new Reporter(terminal, false).observer(['stage1']);
+    const observer = new Reporter(terminal, false).observer(['stage1']);
     const report = { stage: 'stage1', title: 'grounding', metrics: {}, samplesPerSecond: 1 } as const;
-    onStage!({ ...report, step: 0, steps: 4 });
-    onStep!({ ...report, step: 4, steps: 4 });
-    onStep!({ ...report, step: 247, steps: 247 });
+    observer.onStage!({ ...report, step: 0, steps: 4 });
+    observer.onStep!({ ...report, step: 4, steps: 4 });
+    observer.onStep!({ ...report, step: 247, steps: 247 });
     expect(terminal.lines.map(line => /\d+\/\d+/.exec(line)?.[0])).toEqual(['4/4', '247/247']);
   });
 
