@@ -1,11 +1,11 @@
 /** Opening a device by name, or the best that this machine has. */
 import type { Backend, BackendName, Capabilities } from './backend.js';
 import { CpuBackend } from './backends/cpu.js';
-import type { WebGpuOptions } from './backends/webgpu/device.js';
+import type { WebGpuOptions } from './backends/webgpu/options.js';
 import { Device } from './device.js';
 
 export { DryBackend } from './backends/dry.js';
-export type { WebGpuOptions } from './backends/webgpu/device.js';
+export type { WebGpuOptions } from './backends/webgpu/options.js';
 
 /** A backend by name, or the best that there is. */
 export type DeviceChoice = 'auto' | BackendName;

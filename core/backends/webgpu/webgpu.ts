@@ -10,17 +10,16 @@ import { DeviceError } from '../../faults.js';
 import type { Allocation, Backend, Capabilities, Launch, LaunchTimer, Operand, Replay } from '../../backend.js';
 import { Batch } from './batch.js';
 import { openDevice } from './device.js';
-import type { OpenedDevice, WebGpuOptions } from './device.js';
+import type { OpenedDevice } from './device.js';
 import { Faults } from './faults.js';
 import { BindGroupCache, megabytes, StagingRing } from './memory.js';
 import type { Binding, Block } from './memory.js';
+import type { WebGpuOptions } from './options.js';
 import { Programs } from './programs.js';
 import type { KernelTarget, PassProgram, Program, Selection } from './programs.js';
 import { Recording } from './replay.js';
 import { ScratchRing } from './scratch.js';
 import { Timestamps } from './timestamps.js';
-
-export type { WebGpuOptions } from './device.js';
 
 class WebGpuAllocation implements Allocation {
   readonly bytes: number;

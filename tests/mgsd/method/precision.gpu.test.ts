@@ -1,6 +1,6 @@
 import { openWebGpuBackend } from '../../../core/backends/webgpu/webgpu.js';
 import { WebGpuUnavailableError } from '../../../core/backends/webgpu/device.js';
-import type { WebGpuOptions } from '../../../core/backends/webgpu/device.js';
+import type { WebGpuOptions } from '../../../core/backends/webgpu/options.js';
 import { Device } from '../../../core/index.js';
 import { describePrecision } from './precision.js';
 
