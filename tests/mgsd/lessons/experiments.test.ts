@@ -114,9 +114,9 @@ describe('the schema of config files', () => {
 
   it('may be named in a config file', async () => {
     const file = temporary.file('mine.json');
-    fs.writeFileSync(file, JSON.stringify({ $schema: './mgsd-lite.schema.json', stage0: { steps: 7 } }));
+    fs.writeFileSync(file, JSON.stringify({ $schema: './mgsd-lite.schema.json', stage0: { steps: 700 } }));
     const { code, out } = await run('config', 'show', '--config', file);
     expect(code).toBe(0);
-    expect(JSON.parse(out)).toEqual({ ...presets.tiny, stage0: { ...presets.tiny.stage0, steps: 7 } });
+    expect(JSON.parse(out)).toEqual({ ...presets.tiny, stage0: { ...presets.tiny.stage0, steps: 700 } });
   });
 });
