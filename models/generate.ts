@@ -166,6 +166,7 @@ async function drawRest({ done }: State, columns: number, width: number, isAsync
     decode(column, Math.min(width, columns - column));
     const before = ended;
     ended = haveEnded(done);
+    ended.catch(() => {}); // nobody waits for the last one; a device that is lost says so to the next read
     if (await (isAsynchronous ? before : ended)) break; // the device works while the flags before are read
   }
   await ended;
