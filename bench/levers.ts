@@ -1,13 +1,17 @@
 /**
  * Levers: what each change of a preset is worth, on validation boards that are neither trained on nor reported.
  *
- *     npm run bench:levers -- --file bench/levers/default.json --seeds 1,2,3 --json bench/results/levers-default.json
+ *     npm run bench:levers -- --file bench/levers/default.json --seeds 1,2,3 --json bench/results/levers.json
  *
- * The file names a preset, changes that all runs share, the last stage to train, and the levers by name; the first is
- * the baseline. Every lever is trained as often as the baseline, paired by seed: at equal updates, and with
- * `--equal-time` again with as many updates as take the baseline's processor time. Finished stages stay in `--out`, so
- * an interrupted sweep goes on where it was, and levers that share a stage train it once.
+ * The file names a preset, changes that all runs share (or the file that has them), the last stage to train, and the
+ * levers by name; the first is the baseline. Every lever is trained as often as the baseline, paired by seed: at equal
+ * updates, and with `--equal-time` again with as many updates as take the baseline's processor time. Finished stages
+ * stay in `--out`, so an interrupted sweep goes on where it was, and levers that share a stage train it once.
+ *
+ * Validation boards come from the training side of the split: on small boards they share layouts with training boards,
+ * so levels are flattering, and only differences count.
  */
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { openDevice } from '../core/index.js';
@@ -26,7 +30,8 @@ const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const sweepSchema = z.strictObject({
   preset: z.string(),
   stage: z.enum(sweptStages),
-  base: z.record(z.string(), z.unknown()).default({}),
+  /** Changes of the preset, or the file that has them. */
+  base: z.union([z.string(), z.record(z.string(), z.unknown())]).default({}),
   levers: z.record(z.string(), z.record(z.string(), z.unknown())),
 });
 
@@ -44,7 +49,8 @@ const { values } = parseArgs({
   },
 });
 if (values.file === undefined) throw new Error('--file names the sweep, as bench/levers/default.json is one');
-const sweep = sweepSchema.parse(readJson(values.file));
+const { base: shared, ...sweep } = sweepSchema.parse(readJson(values.file));
+const base = typeof shared === 'string' ? readJson(path.resolve(path.dirname(values.file), shared)) : shared;
 const names = Object.keys(sweep.levers).filter(
   (name, i) => i === 0 || values.only === undefined || values.only.split(',').includes(name),
 );
@@ -64,7 +70,7 @@ const runs: Run[] = [];
 /** A lever's configuration, with the updates of the swept stage times `factor`. */
 function configOf(lever: string, seed: number, factor = 1) {
   const preset = sweep.preset as PresetName;
-  const config = resolveConfig(preset, sweep.base, sweep.levers[lever], { seed });
+  const config = resolveConfig(preset, base, sweep.levers[lever], { seed });
   if (factor === 1) return config;
   const { steps, warmup } = config[sweep.stage];
   const scaled = (count: number) => Math.max(1, Math.round(factor * count));
@@ -142,5 +148,5 @@ const shown = Object.keys(runs[0]!.records.at(-1)!.success);
 const head = ['lever', 'at equal', 'updates', 'processor seconds', 'loss', ...shown];
 const text = table(head, rows());
 console.log(text);
-writeResult(values.json, device, { sweep, seeds, puzzles: setting.puzzles, runs }, text);
+writeResult(values.json, device, { sweep: { ...sweep, base }, seeds, puzzles: setting.puzzles, runs }, text);
 await device.close();

@@ -79,11 +79,8 @@ export type PresetName = 'tiny' | 'worlds' | 'small' | 'base' | 'large';
 export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
   /** About 0.36 M parameters: minutes on two processor cores. */
   tiny: fromScale({ imageSize: 48, headChannels: 16, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
-  /** The same size; three worlds instead of one, seen in more patches, whose places its coordinates tell. */
-  worlds: {
-    ...fromScale({ imageSize: 64, headChannels: 16, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
-    coordinates: 8,
-  },
+  /** The same size; on three worlds instead of one. */
+  worlds: fromScale({ imageSize: 48, headChannels: 16, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
   /** About 1.9 M parameters. */
   small: fromScale({ imageSize: 64, headChannels: 16, visionWidth: 128, visionLayers: 3, width: 128, layers: 6 }),
   /** About 7.3 M parameters. */

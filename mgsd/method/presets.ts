@@ -15,9 +15,6 @@ const smallBoards: TaskConfig[] = [
   { world: 'minibehaviour', levels: [5], pool: { '5': 3200 } },
 ];
 
-/** Their shares of a batch: MiniBehaviour is learnt soonest. */
-const shares = [1.2, 1.3, 0.5];
-
 /** All twelve boards of the paper. */
 const allBoards: TaskConfig[] = [
   {
@@ -111,71 +108,31 @@ const tiny: RunConfig = {
   evaluation: { puzzles: 200 },
 };
 
-/**
- * All three worlds in one model of the same size, in any look, in minutes. Each setting was tried by `npm run
- * bench:levers`; see TRAINING.md.
- */
+/** All three worlds in one model of the same size. */
 const worlds = derive(
   tiny,
+  { preset: 'worlds', tasks: smallBoards },
   {
-    preset: 'worlds',
-    tasks: smallBoards.map((task, i) => ({ ...task, share: shares[i]! })),
-    optimizer: { ...tiny.optimizer, kind: 'muon' },
-  },
-  {
-    stage0: {
-      steps: 900,
-      batch: 128,
-      lossAverage: 'token',
-      learningRate: 5e-3,
-      warmup: 40,
-      floor: 0.05,
-      promptDropout: { frozenlake: 0.2, maze: 0.6, minibehaviour: 0.2 },
-    },
+    stage0: { steps: 4000, batch: 128, lossAverage: 'token', floor: 0.05, promptDropout: 0.1 },
     stage1: {
-      steps: 500,
-      visionRate: 5e-3,
-      decoderRate: 1.25e-3,
-      warmup: 30,
-      images: 20000,
-      looks: 0.7,
-      looksAfter: 0.3,
-      replay: 0.12,
-      mismatch: 0.3,
-      gate: { recapExact: 0.75, puzzles: 64, steps: 100, extensions: 2 },
+      steps: 1200,
+      batch: 96,
+      images: 3000,
+      replay: 0.125,
+      gate: { recapExact: 0.9, puzzles: 64, steps: 250, extensions: 4 },
     },
-    stage2: {
-      steps: 240,
-      batch: 80,
-      visionRate: 1e-3,
-      decoderRate: 1e-3,
-      warmup: 15,
-      floor: 0.1,
-      prompts: 20000,
-      looks: 0.6,
-      replay: 0.25,
-      mismatch: 0.1,
-    },
+    stage2: { steps: 1400, batch: 96, visionRate: 2e-4, decoderRate: 6e-4, floor: 0.1, replay: 0.125 },
   },
 );
 
 /** All twelve boards. */
 const small = derive(
-  tiny,
+  worlds,
   { preset: 'small', precision: 'f16', tasks: allBoards },
   {
-    stage0: { steps: 12000, batch: 256, lossAverage: 'token', learningRate: 1e-3, warmup: 300, floor: 0.05 },
-    stage1: {
-      steps: 4000,
-      batch: 128,
-      visionRate: 1e-3,
-      decoderRate: 3e-4,
-      warmup: 100,
-      images: 3000,
-      replay: 0.125,
-      gate: { recapExact: 0.9, puzzles: 64, steps: 250, extensions: 4 },
-    },
-    stage2: { steps: 2000, batch: 128, warmup: 50, floor: 0.1, replay: 0.125 },
+    stage0: { steps: 12000, batch: 256, learningRate: 1e-3, warmup: 300, promptDropout: 0 },
+    stage1: { steps: 4000, batch: 128, visionRate: 1e-3, decoderRate: 3e-4, warmup: 100 },
+    stage2: { steps: 2000, batch: 128, visionRate: 5e-4, decoderRate: 5e-4, warmup: 50 },
   },
 );
 
