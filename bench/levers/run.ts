@@ -9,7 +9,7 @@ import type { Device } from '../../core/index.js';
 import { decodeCheckpoint, encodeCheckpoint, loadModel, VisionLanguageModel } from '../../models/index.js';
 import { modelConfigOf } from '../../mgsd/method/config.js';
 import type { RunConfig } from '../../mgsd/method/config.js';
-import { runPuzzles, part } from '../../mgsd/method/puzzles.js';
+import { runPuzzles } from '../../mgsd/method/puzzles.js';
 import type { RunPuzzles } from '../../mgsd/method/puzzles.js';
 import { makeStage } from '../../mgsd/method/stages/index.js';
 import { makeOptimizer } from '../../mgsd/method/stages/stage.js';
@@ -17,6 +17,7 @@ import type { Metrics } from '../../mgsd/method/stages/stage.js';
 import { evaluate } from '../../mgsd/evaluation/evaluate.js';
 import type { EvaluateOptions, ItemResult } from '../../mgsd/evaluation/evaluate.js';
 import { readFile, readJson, writeFileAtomic, writeJson } from '../../mgsd/runs/files.js';
+import { groupsOf } from '../../mgsd/runs/open-stage.js';
 
 /** The stages of a sweep, in their order. */
 export const sweptStages = ['stage0', 'stage1', 'stage2'] as const;
@@ -104,8 +105,7 @@ async function trainStage(
       : await load(name === 'stage1' ? 'stage0' : 'stage1');
   const planner = name === 'stage2' ? await load('stage0', false) : undefined;
   const optimizer = makeOptimizer(student, config);
-  const limit = { stage0: undefined, stage1: config.stage1.images, stage2: config.stage2.prompts }[name];
-  const groups = puzzles.training.map(group => part(group, 0, limit));
+  const groups = groupsOf(name, config, student, puzzles);
   const stage = makeStage(name, { config, student, planner, optimizer, groups });
 
   const losses: number[] = [];

@@ -117,12 +117,7 @@ export function makeFolder(folder: string): void {
  */
 export function flushFile(file: string): void {
   try {
-    const handle = fs.openSync(file, 'r+');
-    try {
-      fs.fsyncSync(handle);
-    } finally {
-      fs.closeSync(handle);
-    }
+    syncPath(file, 'r+');
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return;
     throw explain(error, 'Cannot flush', file);
@@ -130,15 +125,19 @@ export function flushFile(file: string): void {
   flushFolder(path.dirname(file));
 }
 
+function syncPath(file: string, flags: 'r' | 'r+'): void {
+  const handle = fs.openSync(file, flags);
+  try {
+    fs.fsyncSync(handle);
+  } finally {
+    fs.closeSync(handle);
+  }
+}
+
 /** Makes new names survive a power cut. Some systems cannot open folders; they order renames themselves. */
 function flushFolder(folder: string): void {
   try {
-    const handle = fs.openSync(folder, 'r');
-    try {
-      fs.fsyncSync(handle);
-    } finally {
-      fs.closeSync(handle);
-    }
+    syncPath(folder, 'r');
   } catch (error) {
     if (!['EPERM', 'EISDIR', 'EACCES', 'EINVAL', 'ENOTSUP'].includes(errorCode(error) ?? '')) {
       throw explain(error, 'Cannot flush', folder);

@@ -91,7 +91,12 @@ async function startingModel(
 const checked = new WeakSet<RunPuzzles>();
 
 /** The training puzzles of a stage. All of the run's are checked against the model and the held-out ones. */
-function groupsOf(name: StageName, config: RunConfig, model: VisionLanguageModel, puzzles: RunPuzzles): PuzzleGroup[] {
+export function groupsOf(
+  name: StageName,
+  config: RunConfig,
+  model: VisionLanguageModel,
+  puzzles: RunPuzzles,
+): PuzzleGroup[] {
   const { stage1, stage2 } = config;
   const limits = { stage0: undefined, stage1: stage1.images, stage2: stage2.prompts, direct: stage2.prompts };
   if (!checked.has(puzzles)) checkPuzzles(model.config, puzzles.training, puzzles.heldOut);
