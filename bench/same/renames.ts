@@ -34,7 +34,7 @@ export const allowed: Allowed = {
   metadata: {},
   settings: {},
   options: {},
-  added: { files: [], log: [], json: [], tensors: [], metadata: [] },
+  added: { files: [], log: [], json: [], tensors: [], metadata: ['draws'] },
   retired: {},
 };
 

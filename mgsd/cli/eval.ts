@@ -9,7 +9,7 @@ import type { Perturbation } from '../evaluation/perturbations.js';
 import { evaluatePerception, isAskable, summarizePerception } from '../evaluation/perception.js';
 import type { RunConfig } from '../method/config.js';
 import { heldOutGroups } from '../method/puzzles.js';
-import { splitName } from '../method/split.js';
+import { drawsName, splitName } from '../method/split.js';
 import { writeFileAtomic } from '../runs/files.js';
 import { defineCommand } from './command.js';
 import type { Result } from './command.js';
@@ -100,16 +100,16 @@ export const evalCommand = defineCommand({
     if (style !== 'training' && noPictures && !isAskable(config))
       throw new InputError(`--style is about pictures, and --input ${inputs.join(', ')} shows none: add --input image`);
     const stored = data === undefined ? undefined : storedPuzzles(data, flags, checkpoint.config, needed, terminal);
-    const isSplit = checkpoint.metadata['split'] === splitName;
-    const isOwn = checkpoint.metadata['run'] !== undefined;
-    if (!isSplit)
+    const { run, split, draws } = checkpoint.metadata;
+    if (split !== splitName)
       terminal.err(
         'Trained under an earlier split: these puzzles or their mirror images may have been training puzzles. Train anew to compare.',
       );
     const groups = stored?.groups ?? checkInput(() => heldOutGroups(narrowed(config, flags)));
-    // Pools can be drawn anew only from a run's own configuration, under the split that it was trained with.
-    if (stored && isOwn && isSplit) note('drawing the training pools anew, to look the samples up in them');
-    const known = stored && isOwn && isSplit ? trainedOn(stored.samples, config) : undefined;
+    // Pools can be drawn anew only from a run's own configuration, in the way in which they were drawn for it.
+    const isDrawable = run !== undefined && split === splitName && draws === drawsName;
+    if (stored && isDrawable) note('drawing the training pools anew, to look the samples up in them');
+    const known = stored && isDrawable ? trainedOn(stored.samples, config) : undefined;
     const body = async (device: Device, description: string): Promise<Result> => {
       note(description);
       const model = await loadModel(device, checkpoint, { trainable: false });
@@ -202,9 +202,10 @@ function countLines(count: number, file: string, stored: StoredPuzzles | undefin
   const { problems, onTrainingSide } = stored;
   const lines = [`${count} stored samples each; ${file}`];
   if (problems.length > 0) lines.push(`${problems.length} files were left out (see above)`);
-  if (onTrainingSide > 0 && !isKnown)
+  if (!isKnown)
     lines.push(
-      `${onTrainingSide} of them have layouts on the side of the split that training draws from: the model may have seen these`,
+      'which of them training drew cannot be told, since the model does not say that this version drew its puzzles; ' +
+        `${onTrainingSide} have layouts on the side of the split that training draws from`,
     );
   return lines;
 }

@@ -11,6 +11,13 @@ import type { RandomSource, World, WorldInstance } from '../worlds/world.js';
 /** Name of this split in checkpoints. Before it, mirror images of a layout could fall on different sides. */
 export const splitName = 'symmetric-layouts';
 
+/**
+ * Name, in checkpoints, of the way in which puzzles are drawn: another one whenever random numbers, a generator or its
+ * default options change, since the same seed then draws other pools. Before it, FrozenLake's start and goal were never
+ * neighbours.
+ */
+export const drawsName = 'near-goals';
+
 /** Training or held-out puzzles. */
 export type SplitName = 'train' | 'test';
 

@@ -9,7 +9,7 @@ import { CheckpointError, decodeCheckpoint, encodeCheckpoint, parseStrictJson } 
 import type { Checkpoint, CheckpointProblem, ModelConfig, VisionLanguageModel } from '../../models/index.js';
 import { resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
-import { splitName } from '../method/split.js';
+import { drawsName, splitName } from '../method/split.js';
 import { FileError } from './file-error.js';
 import { stageNames } from './order.js';
 import type { CheckpointFile, RunStore } from './store.js';
@@ -27,9 +27,9 @@ export class RefusedCheckpoint extends FileError {
   }
 }
 
-const oldSplit =
-  'it was trained under an earlier split, in which mirror images of test boards were training boards. It can still plan and be ' +
-  'evaluated; to train on, begin a new run';
+const oldSplit = 'it was trained under an earlier split, in which mirror images of test boards were training boards';
+const oldDraws = 'its training puzzles were drawn by another version, and this one would train on with others';
+const stillGood = '. It can still plan and be evaluated; to train on, begin a new run';
 
 const remedies: Readonly<Record<CheckpointProblem, string>> = {
   damaged: '; take an earlier checkpoint',
@@ -71,7 +71,8 @@ export function decodeRunState(
   const count = [...parameters.values()].reduce((sum, { length }) => sum + length, 0);
   if ((optimizer.get('m')?.length ?? 0) < count || !optimizer.has('v') || !optimizer.has('state'))
     throw foreign("it has not the optimiser's state, so a run cannot go on from it");
-  if (metadata['split'] !== splitName) throw new RefusedCheckpoint(path, 'older', oldSplit);
+  const old = metadata['split'] !== splitName ? oldSplit : metadata['draws'] !== drawsName ? oldDraws : undefined;
+  if (old !== undefined) throw new RefusedCheckpoint(path, 'older', old + stillGood);
   return checkpoint;
 }
 
@@ -250,6 +251,7 @@ export function saveState(
     seed: String(config.seed),
     run: JSON.stringify(config),
     split: splitName,
+    draws: drawsName,
   };
   return folder.saveCheckpoint(
     stage,

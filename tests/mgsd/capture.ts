@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import pc from 'picocolors';
-import { splitName } from '../../mgsd/method/split.js';
+import { drawsName, splitName } from '../../mgsd/method/split.js';
 import { resolveConfig } from '../../mgsd/method/config.js';
 import { encodeCheckpoint } from '../../models/index.js';
 import { cpu } from '../core/devices.js';
@@ -41,7 +41,8 @@ export async function untrainedCheckpoint(): Promise<Uint8Array> {
   const model = randomModel(cpu, 5);
   const parameters = await model.parameters.save();
   model.dispose();
-  const metadata = { stage: 'stage2', step: '7', run: JSON.stringify(smallConfig), split: splitName };
+  const names = { split: splitName, draws: drawsName };
+  const metadata = { stage: 'stage2', step: '7', run: JSON.stringify(smallConfig), ...names };
   return encodeCheckpoint({ config: miniature, parameters, optimizer: new Map(), metadata });
 }
 

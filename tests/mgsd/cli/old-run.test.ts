@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readJson, writeJson } from '../../../mgsd/runs/files.js';
+import { splitName } from '../../../mgsd/method/split.js';
 import { decodeCheckpoint, encodeCheckpoint } from '../../../models/index.js';
 import { run, tinyRun } from '../capture.js';
 import { useTemporaryFolder } from '../temporary.js';
@@ -53,7 +54,7 @@ beforeAll(async () => {
     if (!entry.name.endsWith('.safetensors')) files.set(entry.name, bytes);
     else {
       const checkpoint = decodeCheckpoint(bytes);
-      const { split: _, ...kept } = checkpoint.metadata; // its training boards had mirror images in the test
+      const { split: _, draws: __, ...kept } = checkpoint.metadata; // its training boards had mirror images in the test
       const metadata = { ...kept, run: JSON.stringify(config) };
       files.set(entry.name, encodeCheckpoint({ ...checkpoint, metadata }));
     }
@@ -82,6 +83,25 @@ describe('the folder of an old run', () => {
     }
     expect(fs.readdirSync(folder)).toEqual(names);
     expect(fs.readFileSync(`${folder}/table.json`, 'utf8')).toBe(table);
+  });
+
+  it('of puzzles drawn in another way does not train on either, and eval --data does not guess what it drew', async () => {
+    const folder = temporary.file('run');
+    writeOldRun(folder);
+    for (const [name, bytes] of files) {
+      if (!name.endsWith('.safetensors')) continue;
+      const { metadata, ...rest } = decodeCheckpoint(bytes);
+      fs.writeFileSync(`${folder}/${name}`, encodeCheckpoint({ ...rest, metadata: { ...metadata, split: splitName } }));
+    }
+    const { code, err } = await run('train', '--resume', folder, '--device', 'wasm', '--threads', '1');
+    expect(err).toMatch(/is refused: its training puzzles were drawn by another version.* begin a new run/);
+    expect(code).toBe(2);
+    const data = temporary.file('data');
+    await run('data', 'generate', '--level', '3', '--count', '3', '--out', data);
+    const evaluated = await run('eval', folder, '--data', data, '--device', 'cpu');
+    expect(evaluated.code, evaluated.err).toBe(0);
+    expect(evaluated.out).toMatch(/which of them training drew cannot be told/);
+    expect(evaluated.out).not.toMatch(/layouts trained on|layouts not trained on/);
   });
 
   it.each([

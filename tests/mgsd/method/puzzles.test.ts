@@ -2,7 +2,9 @@ import { describe, expect, it, vi } from 'vitest';
 import { Random } from '../../../core/index.js';
 import { resolveConfig } from '../../../mgsd/method/config.js';
 import { checkPuzzles, drawPuzzles, groupShares, heldOutGroups, trainingGroups } from '../../../mgsd/method/puzzles.js';
+import { drawsName } from '../../../mgsd/method/split.js';
 import { presets } from '../../../mgsd/method/presets.js';
+import { crc32 } from '../../../mgsd/worlds/crc32.js';
 import { createWorldByName } from '../../../mgsd/worlds/registry.js';
 import type { PresetName } from '../../../models/index.js';
 import type { PuzzleGroup } from '../../../mgsd/method/puzzles.js';
@@ -39,6 +41,15 @@ describe('the puzzles of a run', () => {
     const heldOut = heldOutGroups(config());
     expect(heldOut.map(({ puzzles }) => puzzles.length)).toEqual([25, 25]);
     expect(keys(heldOutGroups(config(2)))).toEqual(keys(heldOut));
+  });
+
+  it('are drawn in the way that checkpoints name: who changes a draw or a default gives it another name', () => {
+    const tasks = presets.worlds.tasks.map(task => ({
+      ...task,
+      pool: Object.fromEntries(task.levels.map(level => [level, 5])),
+    }));
+    const drawn = trainingGroups(resolveConfig('worlds', { tasks }));
+    expect([drawsName, crc32(JSON.stringify(keys(drawn)))]).toEqual(['near-goals', 2239609270]);
   });
 
   it('share no layout between training and evaluation', () => {
