@@ -3,28 +3,35 @@
  * patches and writing traces, as a share of a stage 1 step. Median over many batches after one warm-up batch. `npm run
  * bench:data -- --preset worlds --threads 1`
  */
-import { parseArgs } from 'node:util';
-import { describeDevice, openDevice, Random } from '../core/index.js';
-import type { DeviceChoice } from '../core/index.js';
+import { Random } from '../core/index.js';
 import { modelPresets, patchify, VisionLanguageModel } from '../models/index.js';
-import type { PresetName } from '../models/index.js';
 import { resolveConfig } from '../mgsd/method/config.js';
 import { drawPuzzles, trainingGroups } from '../mgsd/method/puzzles.js';
 import { renderPuzzles } from '../mgsd/method/packing.js';
 import { probeStep } from '../mgsd/method/stages/probe.js';
 import { recapExample } from '../mgsd/method/targets.js';
+import { configOptions, deviceOptions, option, wholeNumber } from '../mgsd/cli/options.js';
+import { benchCommand, progress } from './command.js';
 import { median } from './gpu/format.js';
+import { openBenchDevice } from './harness.js';
 import { makeOptimizer } from '../mgsd/method/stages/stage.js';
 
-const { values } = parseArgs({
+const flags = benchCommand({
+  command: 'npm run bench:data --',
+  about: 'What puzzles cost beside training.',
+  measures: ['drawing the pools; for each update: drawing, rendering, cutting patches, traces; a step of stage 1'],
+  takes: 'half a minute on two cores',
   options: {
-    preset: { type: 'string', default: 'worlds' },
-    device: { type: 'string', default: 'auto' },
-    threads: { type: 'string' },
-    batches: { type: 'string', default: '200' },
+    preset: configOptions.preset,
+    batches: option('--batches <n>', 'how many batches are drawn', wholeNumber(1, 10_000), 200),
+    ...deviceOptions,
   },
+  examples: [
+    ['', 'all three worlds'],
+    ['--preset tiny --threads 1', 'FrozenLake, on one thread'],
+  ],
 });
-const preset = values.preset as PresetName;
+const preset = flags.preset ?? 'worlds';
 const config = resolveConfig(preset);
 const { batch } = config.stage1;
 
@@ -42,7 +49,8 @@ const times: Record<'draw' | 'render' | 'patches' | 'traces', number[]> = {
   traces: [],
 };
 let warmUp = 0;
-for (let k = 0; k <= Number(values.batches); k++) {
+progress.begin('batches', flags.batches);
+for (let k = 0; k <= flags.batches; k++) {
   const marks = [clock()];
   const mark = () => marks.push(clock());
   const puzzles = drawPuzzles(groups, new Random(config.seed, 21, k), batch, config.stage1.balance);
@@ -53,14 +61,15 @@ for (let k = 0; k <= Number(values.batches); k++) {
   mark();
   for (const puzzle of puzzles) recapExample(puzzle);
   mark();
+  progress.update(k);
   if (k === 0) warmUp = marks.at(-1)! - marks[0]!;
   else Object.values(times).forEach((list, i) => list.push(marks[i + 1]! - marks[i]!));
 }
+progress.end();
 const each = Object.fromEntries(Object.entries(times).map(([name, list]) => [name, median(list)]));
 const data = Object.values(each).reduce((sum, time) => sum + time, 0);
 
-const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
-const device = await openDevice(values.device as DeviceChoice, threads);
+const device = await openBenchDevice(flags);
 const model = new VisionLanguageModel(device, modelPresets[preset]).initialize(config.seed);
 const optimizer = makeOptimizer(model, config);
 const step = probeStep('stage1', { config, student: model, optimizer, groups }, batch);
@@ -71,7 +80,6 @@ for (let k = 0; k < 6; k++) {
   if (k > 0) steps.push(clock() - start);
 }
 const update = median(steps);
-console.log(describeDevice(device.capabilities));
 console.log(`pools: ${puzzleCount} puzzles in ${(pools / 1000).toFixed(2)} s; first batch ${warmUp.toFixed(0)} ms`);
 for (const [name, time] of Object.entries(each))
   console.log(`${name.padEnd(8)} ${time.toFixed(2)} ms per batch of ${batch}`);

@@ -14,9 +14,20 @@ import {
   layerNormGradInputResidualKernel,
 } from '../kernels/index.js';
 import { median } from './gpu/format.js';
-import { benchOptions, openBenchDevice, writeResult } from './harness.js';
+import { benchCommand, resultOptions } from './command.js';
+import { openBenchDevice, writeResult } from './harness.js';
 
-const options = benchOptions();
+const options = benchCommand({
+  command: 'node dist/bench/fused.js',
+  about: 'Loss kernels by the length of a row, and what fusing gains.',
+  measures: [
+    'cross-entropy and reverse KL over rows of 128 to 151,936 logits',
+    "layer norm's gradient with the residual's added, in one kernel and in two",
+  ],
+  takes: 'a minute on two cores; each line is printed as soon as it is known',
+  options: resultOptions,
+  examples: [['--device wasm --threads 1', 'by processor time, which a busy machine disturbs little']],
+});
 const opened = await openBenchDevice(options);
 
 /** Milliseconds of CPU time where one thread does all the work, so that other load counts little; else of wall time. */

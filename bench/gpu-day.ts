@@ -10,7 +10,6 @@ import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { reportCapabilities } from './gpu/capabilities.js';
 import { checkKernels } from './gpu/correctness.js';
 import { measureLimits } from './gpu/limits.js';
@@ -22,46 +21,35 @@ import { summary } from './gpu/summary.js';
 import type { GpuDay } from './gpu/summary.js';
 import { sweep } from './gpu/sweep.js';
 import { measureTraining, stepShape } from './gpu/training.js';
+import { commaList, factor, oneOf, option } from '../mgsd/cli/options.js';
 import { modelPresets } from '../models/index.js';
+import { benchCommand } from './command.js';
 
-const usage = `node dist/bench/gpu-day.js [options]
-  --out FOLDER     where gpu-day.json and gpu-day.md go (default: bench/results/gpu)
-  --scale NAME     full, for a GPU; or small, to try the script on a software adapter (default: full)
-  --only A,B       only these parts: ${parts.join(', ')}
-  --skip A,B       all but these
-  --minutes N      stop beginning parts after this long (default: 9)`;
-
-const { values } = parseArgs({
+const partList = commaList(oneOf(parts));
+const values = benchCommand({
+  command: 'npm run bench:gpu --',
+  about: 'Everything there is to find out on a machine with a GPU, PyTorch beside it; each part in its own process.',
+  measures: parts.map(part => `${part} (at most ${scales.full.seconds[part]} s)`),
+  takes: 'nine minutes on a GPU; half an hour at --scale small on a software adapter',
   options: {
-    out: { type: 'string', default: 'bench/results/gpu' },
-    scale: { type: 'string', default: 'full' },
-    only: { type: 'string' },
-    skip: { type: 'string' },
-    minutes: { type: 'string', default: '9' },
-    part: { type: 'string' },
-    help: { type: 'boolean', default: false },
+    out: option('--out <folder>', 'where gpu-day.json and gpu-day.md go', String, 'bench/results/gpu'),
+    scale: option(
+      '--scale <name>',
+      'full, for a GPU; small, to try it on a software adapter',
+      oneOf(['full', 'small']),
+      'full',
+    ),
+    only: option('--only <list>', 'only these parts', partList),
+    skip: option('--skip <list>', 'all but these', partList),
+    minutes: option('--minutes <n>', 'begin no part after this long', factor(1440), 9),
+    part: option('--part <name>', 'set in the processes of the parts', oneOf(parts)).hideHelp(),
   },
+  examples: [
+    ['', 'the whole day'],
+    ['--scale small --only capabilities,limits', 'two parts, on a software adapter'],
+  ],
 });
-
-function fail(message: string): never {
-  console.error(`${message}\n${usage}`);
-  process.exit(2);
-}
-
-if (values.help) {
-  console.log(usage);
-  process.exit(0);
-}
-if (values.scale !== 'full' && values.scale !== 'small') fail(`--scale ${values.scale}: choose full or small`);
 const scale = scales[values.scale];
-
-function partsOf(list: string | undefined): Part[] {
-  return (list ?? '').split(',').flatMap(name => {
-    if (name === '') return [];
-    const part = parts.find(candidate => candidate === name);
-    return part ? [part] : fail(`there is no part ${name}`);
-  });
-}
 
 const folder = path.resolve(values.out);
 const fileOf = (part: string) => path.join(folder, `${part}.json`);
@@ -147,18 +135,16 @@ function runProcess(command: string, args: readonly string[], input = ''): Promi
 }
 
 if (values.part !== undefined) {
-  const [part] = partsOf(values.part);
-  await programs[part!](scale);
+  await programs[values.part](scale);
   process.exit(0); // whatever a driver still has running
 }
 
-const only = partsOf(values.only);
-const skip = partsOf(values.skip);
-const chosen = parts.filter(part => (only.length === 0 || only.includes(part)) && !skip.includes(part));
+const { only = parts, skip = [] } = values;
+const chosen = parts.filter(part => only.includes(part) && !skip.includes(part));
 mkdirSync(folder, { recursive: true });
 
 const start = Date.now();
-const deadline = start + 60_000 * Number(values.minutes);
+const deadline = start + 60_000 * values.minutes;
 const day: GpuDay = {
   date: new Date().toISOString(),
   node: process.version,

@@ -1,53 +1,17 @@
 /** Shared by all benchmarks: opening the device, timing with a final fence, printing, JSON, and the README's text. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { measure } from 'mitata';
 import { describeDevice, openDevice } from '../core/index.js';
-import type { Device, DeviceChoice } from '../core/index.js';
+import type { Device } from '../core/index.js';
+import type { DeviceFlags } from '../mgsd/cli/device.js';
+import { InputError, messageOf } from '../mgsd/cli/errors.js';
 import { withBlock } from './readme.js';
 
-export interface BenchOptions {
-  readonly device: DeviceChoice;
-  readonly threads: number | undefined;
-  /** Where to write the raw numbers; undefined: nowhere. */
-  readonly json: string | undefined;
-  /** Also write a summary into bench/README.md. */
-  readonly readme: boolean;
-  /** Seconds for each measurement; each bench has its own default. */
-  readonly seconds: number | undefined;
-  /** Rounds, for benches that have them. */
-  readonly rounds: number | undefined;
-}
-
-/** `--device`, `--threads`, `--json FILE`, `--readme`, `--seconds`, `--rounds`. */
-export function benchOptions(): BenchOptions {
-  const { values } = parseArgs({
-    options: {
-      device: { type: 'string', default: 'auto' },
-      threads: { type: 'string' },
-      json: { type: 'string' },
-      readme: { type: 'boolean', default: false },
-      seconds: { type: 'string' },
-      rounds: { type: 'string' },
-    },
+export async function openBenchDevice({ device, threads }: DeviceFlags): Promise<Device> {
+  const opened = await openDevice(device, threads === undefined ? {} : { threads }).catch((error: unknown) => {
+    throw device === 'auto' ? error : new InputError(`--device ${device}: ${messageOf(error)}`, { cause: error });
   });
-  const choices: readonly string[] = ['auto', 'webgpu', 'wasm', 'cpu'];
-  if (!choices.includes(values.device))
-    throw new Error(`--device ${values.device}: choose one of ${choices.join(', ')}`);
-  const numberOf = (text: string | undefined) => (text === undefined ? undefined : Number(text));
-  return {
-    device: values.device as DeviceChoice,
-    threads: numberOf(values.threads),
-    json: values.json,
-    readme: values.readme,
-    seconds: numberOf(values.seconds),
-    rounds: numberOf(values.rounds),
-  };
-}
-
-export async function openBenchDevice({ device, threads }: Pick<BenchOptions, 'device' | 'threads'>): Promise<Device> {
-  const opened = await openDevice(device, threads === undefined ? {} : { threads });
   console.log(describeDevice(opened.capabilities));
   return opened;
 }

@@ -6,16 +6,8 @@
  * alone.
  */
 import { median, number, table } from './gpu/format.js';
-import {
-  benchOptions,
-  machineOf,
-  openBenchDevice,
-  spreadOf,
-  time,
-  timingOf,
-  writeReadme,
-  writeResult,
-} from './harness.js';
+import { benchCommand, progress, readmeOption, resultOptions, secondsOption, wrapped } from './command.js';
+import { machineOf, openBenchDevice, spreadOf, time, timingOf, writeReadme, writeResult } from './harness.js';
 import type { Timing } from './harness.js';
 import { Captures, Loaded } from './roofline/capture.js';
 import type { Captured } from './roofline/capture.js';
@@ -23,7 +15,8 @@ import { captureSteps, productError, squares, workOf } from './roofline/cases.js
 import { boundOf, highest } from './roofline/ceilings.js';
 import type { Bound, Ceilings } from './roofline/ceilings.js';
 import { measureCeilings } from './roofline/measure.js';
-import { bytesPerElement } from '../kernels/index.js';
+import { commaList, oneOf, option } from '../mgsd/cli/options.js';
+import { bytesPerElement, kernels } from '../kernels/index.js';
 import type { Device } from '../core/index.js';
 
 interface Row {
@@ -193,19 +186,39 @@ function isNoteworthy({ calls, timing }: Row): boolean {
   return shares.length === 0 || shares.some(share => share >= 0.01);
 }
 
-const options = benchOptions();
+const kernelNames = kernels.map(({ name }) => name);
+const options = benchCommand({
+  command: 'npm run bench --',
+  about: 'Roofline table: every kernel of training steps and a rollout, on their own operands, beside the ceilings.',
+  measures: wrapped(kernelNames),
+  takes: 'about 2 minutes on two cores, 10 on a software adapter',
+  options: {
+    kernels: option('--kernels <list>', 'only these', commaList(oneOf(kernelNames))).conflicts('readme'),
+    seconds: secondsOption,
+    ...resultOptions,
+    readme: readmeOption,
+  },
+  examples: [
+    ['--kernels layer_norm,softmax', 'two kernels'],
+    ['--device wasm --threads 1 --json FILE', 'all of them on one thread, kept'],
+  ],
+});
 const seconds = options.seconds ?? 0.2;
 const device = await openBenchDevice(options);
 let ceilings = await measureCeilings(device);
 const captures = new Captures();
 await captureSteps(device, captures);
-const launches = [...squares(), ...captures.launches];
+const launches = [...squares(), ...captures.launches].filter(
+  ({ kernel }) => options.kernels?.includes(kernel.name) ?? true,
+);
 console.log(`${launches.length} different launches, ${seconds} s each`);
 const measured: Omit<Row, 'bound' | 'share'>[] = [];
+progress.begin('launches', launches.length);
 for (const [i, captured] of launches.entries()) {
   measured.push(await measureLaunch(device, captured, seconds));
-  if (process.stdout.isTTY) process.stdout.write(`\r${i + 1} `);
+  progress.update(i + 1, captured.kernel.name);
 }
+progress.end();
 if (ceilings) ceilings = highest(ceilings, (await measureCeilings(device))!);
 const rows = measured.map(row => withBound(row, ceilings));
 const totals = totalsOf(rows);

@@ -4,10 +4,20 @@
  */
 import fs from 'node:fs';
 import os from 'node:os';
+import { benchCommand, jsonOption, progress } from './command.js';
 import { matmul, openDevice } from '../core/index.js';
 import type { Device } from '../core/index.js';
 
 const size = 256;
+
+const options = benchCommand({
+  command: 'npm run bench:ladder --',
+  about: `Matrix multiplication from naive to fast, ${size} x ${size} x ${size} in f32, each rung checked.`,
+  measures: ['naive loops', 'rows as they lie', 'register tile', 'wasm SIMD on one thread, and on all'],
+  takes: 'ten seconds',
+  options: { json: jsonOption },
+  examples: [['--json FILE', 'kept as JSON']],
+});
 
 type Multiply = (a: Float32Array, b: Float32Array, c: Float32Array, n: number) => void;
 
@@ -106,8 +116,10 @@ async function onDevice(
 async function main(): Promise<void> {
   const values = (factor: number) => Float32Array.from({ length: size * size }, (_, k) => Math.sin(factor * k));
   const [a, b] = [values(0.37), values(0.73)];
+  const counts = [...new Set([1, os.availableParallelism()])];
   const right = new Float32Array(size * size);
   const rungs: Rung[] = [];
+  progress.begin('rungs', 3 + counts.length);
   for (const [name, multiply] of [
     ['naive loops', naive],
     ['rows as they lie', rowwise],
@@ -117,12 +129,15 @@ async function main(): Promise<void> {
     const milliseconds = await best(() => multiply(a, b, c, size), 25);
     requireEqual(name, c, right);
     rungs.push({ name, milliseconds, gflops: flops / milliseconds / 1e6 });
+    progress.update(rungs.length, name);
   }
-  for (const threads of [...new Set([1, os.availableParallelism()])]) {
+  for (const threads of counts) {
     const device = await openDevice('wasm', { threads });
     rungs.push(await onDevice(`wasm SIMD, ${threads} thread${threads > 1 ? 's' : ''}`, device, a, b, right));
     await device.close();
+    progress.update(rungs.length);
   }
+  progress.end();
   const result = {
     command: 'npm run bench:ladder',
     what: `C = A B, ${size} x ${size} x ${size} in f32, best of several runs`,
@@ -132,8 +147,7 @@ async function main(): Promise<void> {
     rungs,
   };
   for (const { name, gflops } of rungs) console.log(`${name.padEnd(22)} ${gflops.toFixed(2).padStart(8)} GFLOP/s`);
-  const file = process.argv[2];
-  if (file !== undefined) fs.writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
+  if (options.json !== undefined) fs.writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
 }
 
 await main();

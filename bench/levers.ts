@@ -12,18 +12,18 @@
  * so levels are flattering, and only differences count.
  */
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { openDevice } from '../core/index.js';
-import type { DeviceChoice } from '../core/index.js';
 import type { PresetName } from '../models/index.js';
 import { tQuantile } from '../mgsd/evaluation/intervals.js';
 import { resolveConfig } from '../mgsd/method/config.js';
 import { readJson } from '../mgsd/runs/files.js';
 import { mean, runStages, sweptStages } from './levers/run.js';
 import type { StageRecord } from './levers/run.js';
+import { checkInput, InputError } from '../mgsd/cli/errors.js';
+import { commaList, option, required, toggle, wholeNumber } from '../mgsd/cli/options.js';
+import { benchCommand, resultOptions, seedsOption } from './command.js';
 import { table } from './gpu/format.js';
-import { writeResult } from './harness.js';
+import { openBenchDevice, writeResult } from './harness.js';
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
@@ -35,29 +35,32 @@ const sweepSchema = z.strictObject({
   levers: z.record(z.string(), z.record(z.string(), z.unknown())),
 });
 
-const { values } = parseArgs({
+const values = benchCommand({
+  command: 'npm run bench:levers --',
+  about: 'What each change of a preset is worth, on validation boards, paired by seed with the first lever.',
+  measures: ['the levers of a file: loss, success by input, processor time, at equal updates or equal time'],
+  takes: 'as long as it trains: levers times seeds runs; each is printed as it ends',
   options: {
-    file: { type: 'string' },
-    only: { type: 'string' },
-    seeds: { type: 'string', default: '1,2,3' },
-    puzzles: { type: 'string', default: '64' },
-    'equal-time': { type: 'boolean', default: false },
-    device: { type: 'string', default: 'auto' },
-    threads: { type: 'string' },
-    out: { type: 'string', default: 'runs/levers' },
-    json: { type: 'string' },
+    file: required('--file <file>', 'the sweep: a preset, its levers, and the last stage to train'),
+    only: option('--only <list>', 'these levers beside the first', commaList(String)),
+    seeds: seedsOption,
+    puzzles: option('--puzzles <n>', 'validation puzzles per board', wholeNumber(1), 64),
+    equalTime: toggle('--equal-time', "again with as many updates as take the baseline's processor time"),
+    out: option('--out <folder>', 'where finished stages stay, so that a sweep can go on', String, 'runs/levers'),
+    ...resultOptions,
   },
+  examples: [['--file bench/levers/default.json --seeds 1 --json FILE', 'a sweep with one seed']],
 });
-if (values.file === undefined) throw new Error('--file names the sweep, as bench/levers/default.json is one');
-const { base: shared, ...sweep } = sweepSchema.parse(readJson(values.file));
+const given = readJson(values.file);
+const { base: shared, ...sweep } = checkInput(() => sweepSchema.parse(given), values.file);
 const base = typeof shared === 'string' ? readJson(path.resolve(path.dirname(values.file), shared)) : shared;
-const names = Object.keys(sweep.levers).filter(
-  (name, i) => i === 0 || values.only === undefined || values.only.split(',').includes(name),
-);
-const seeds = values.seeds.split(',').map(Number);
-const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
-const device = await openDevice(values.device as DeviceChoice, threads);
-const setting = { device, out: values.out, puzzles: Number(values.puzzles) };
+const all = Object.keys(sweep.levers);
+const unknown = values.only?.find(name => !all.includes(name));
+if (unknown !== undefined) throw new InputError(`--only ${unknown}: choose from ${all.join(', ')}`);
+const names = all.filter((name, i) => i === 0 || (values.only?.includes(name) ?? true));
+const { seeds } = values;
+const device = await openBenchDevice(values);
+const setting = { device, out: values.out, puzzles: values.puzzles };
 
 /** One run: what a lever reached from a seed, stage by stage. */
 interface Run {
@@ -96,7 +99,7 @@ for (const seed of seeds) {
   for (const lever of names) {
     const record = await run(lever, 'updates', seed);
     baseline ??= record;
-    if (values['equal-time'] && record !== baseline) await run(lever, 'time', seed, cost(baseline) / cost(record));
+    if (values.equalTime && record !== baseline) await run(lever, 'time', seed, cost(baseline) / cost(record));
   }
 }
 

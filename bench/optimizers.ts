@@ -8,9 +8,18 @@ import { trainingGroups } from '../mgsd/method/puzzles.js';
 import { probeStep, smallPools, stageSize } from '../mgsd/method/stages/probe.js';
 import { makeOptimizer } from '../mgsd/method/stages/stage.js';
 import { median, number, table } from './gpu/format.js';
-import { benchOptions, openBenchDevice } from './harness.js';
+import { benchCommand, progress, resultOptions, roundsOption } from './command.js';
+import { openBenchDevice, writeResult } from './harness.js';
 
-const options = benchOptions();
+const options = benchCommand({
+  command: 'node dist/bench/optimizers.js',
+  about: 'What Muon costs beside AdamW, by processor time.',
+  measures: ['updates of stages 0, 1 and 2 of the preset worlds, with either optimiser in turns'],
+  takes: 'a minute on two cores',
+  options: { rounds: roundsOption, ...resultOptions },
+  examples: [['--device wasm --threads 1 --rounds 25', 'the figures of the lesson']],
+});
+const rounds = options.rounds ?? 9;
 const device = await openBenchDevice(options);
 const config = smallPools(resolveConfig('worlds'));
 const groups = trainingGroups(config);
@@ -35,14 +44,20 @@ for (const stage of ['stage0', 'stage1', 'stage2'] as const) {
     const step = probeStep(stage, { config: changed, student, planner, optimizer, groups }, batch);
     return { step, seconds: [] as number[] };
   });
-  for (let round = 0; round < 3 + (options.rounds ?? 9); round++)
+  progress.begin(stage, 3 + rounds);
+  for (let round = 0; round < 3 + rounds; round++) {
     for (const { step, seconds } of runs) {
       const taken = await secondsOf(step);
       if (round >= 3) seconds.push(taken); // twice eagerly, then recorded
     }
+    progress.update(round + 1);
+  }
   const [adamw, muon] = runs.map(({ seconds }) => seconds) as [number[], number[]];
   const ratios = muon.map((value, i) => value / adamw[i]!);
   rows.push([stage, `${batch}`, ...[adamw, muon].map(list => number(1000 * median(list))), median(ratios).toFixed(3)]);
 }
-console.log(table(['stage', 'puzzles', 'AdamW, ms', 'Muon, ms', 'ratio'], rows));
+progress.end();
+const text = table(['stage', 'puzzles', 'AdamW, ms', 'Muon, ms', 'ratio'], rows);
+console.log(text);
+writeResult(options.json, device, rows, text);
 await device.close();

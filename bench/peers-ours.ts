@@ -1,13 +1,14 @@
 /**
- * Our side of `bench:peers`: every peer's task on one of our backends. `node dist/bench/peers-ours.js TASK BACKEND
- * THREADS`
+ * Our side of `bench:peers`: every peer's task on one of our backends. `node dist/bench/peers-ours.js --help`
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { matmul, noGrad, openDevice, ops, SequenceTable, softmax, sum, transpose } from '../core/index.js';
-import type { AnyOp, DeviceChoice, Tensor } from '../core/index.js';
+import type { AnyOp, Tensor } from '../core/index.js';
 import { adamwKernel } from '../kernels/index.js';
+import { deviceOptions, required } from '../mgsd/cli/options.js';
+import { benchCommand } from './command.js';
 import { adamw, sizes, Transformer } from './transformer.js';
 
 interface Engine {
@@ -26,12 +27,23 @@ interface Tasks {
   runTask(task: unknown, engine: Engine): Promise<void>;
 }
 
-const [folder = '', backend = 'wasm', threads = '1'] = process.argv.slice(2);
+const {
+  task: folder,
+  device: backend,
+  threads,
+} = benchCommand({
+  command: 'node dist/bench/peers-ours.js',
+  about: 'Our side of bench:peers, which starts it; prints a line of JSON.',
+  measures: ["a peer's task: a training step and its kernels"],
+  takes: 'as long as the task says',
+  options: { task: required('--task <folder>', "the peers' task"), ...deviceOptions },
+  examples: [['--task FOLDER --device wasm --threads 2', 'a task that bench:peers has written']],
+});
 // The peers' programs are not built: they are plain JavaScript with their own packages.
 const shared = pathToFileURL(path.resolve(import.meta.dirname, '../../bench/peers/task.mjs')).href;
 const peers = (await import(shared)) as Tasks;
 readFileSync(path.join(folder, 'task.json')); // fail on a wrong folder before opening a device
-const device = await openDevice(backend as DeviceChoice, { threads: Number(threads) });
+const device = await openDevice(backend, threads === undefined ? {} : { threads });
 const transformer = new Transformer(device);
 const { batch, length, heads } = sizes;
 const table = new SequenceTable(Array.from({ length: batch }, () => ({ length, prefix: 0 })));

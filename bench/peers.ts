@@ -12,29 +12,15 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { Device, Parameters, Random } from '../core/index.js';
 import { CpuBackend } from '../core/backends/cpu.js';
+import { commaList, factor, oneOf, option, wholeNumber } from '../mgsd/cli/options.js';
+import { benchCommand, jsonOption, progress, readmeOption, wrapped } from './command.js';
 import { median, number, table } from './gpu/format.js';
-import { writeReadme } from './harness.js';
+import { commandLine, writeReadme } from './harness.js';
 import { peerKernels } from './peers-kernels.js';
 import { adamw, sizes, transformerFlops, transformerSpecs, transformerTokens } from './transformer.js';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '5' },
-    threads: { type: 'string', default: String(Math.min(2, os.availableParallelism())) },
-    engines: { type: 'string' },
-    group: { type: 'string', default: 'wasm' },
-    'kernel-seconds': { type: 'string', default: '0.4' },
-    kernels: { type: 'string' },
-    readme: { type: 'boolean', default: false },
-    parts: { type: 'string', default: 'train,kernels' },
-    json: { type: 'string' },
-  },
-});
-const threads = Number(values.threads);
 const peers = path.resolve(import.meta.dirname, '../../bench/peers'); // beside the sources, not in dist/
 
 interface EngineSpec {
@@ -47,51 +33,78 @@ interface EngineSpec {
   readonly parts?: readonly string[];
 }
 
-const node = (script: string, ...args: string[]) => [process.execPath, script, '{task}', ...args];
+const node = (script: string, ...args: string[]) => [
+  process.execPath,
+  script,
+  ...(script === ours ? ['--task'] : []),
+  '{task}',
+  ...args,
+];
 const ours = fileURLToPath(new URL('./peers-ours.js', import.meta.url));
 const jax = path.join(peers, 'jax.mjs');
 const tfjs = path.join(peers, 'tfjs.mjs');
 const sleeping = { MGSD_PEERS_SLEEP: '1' };
 
 const wasmEngines: readonly EngineSpec[] = [
-  { name: 'mgsd-lite wasm', command: node(ours, 'wasm', String(threads)) },
-  { name: 'jax-js wasm', command: node(jax, 'wasm', String(threads)) },
-  { name: 'tfjs wasm', command: node(tfjs, 'wasm', String(threads)) },
-  { name: 'mgsd-lite wasm (1 thread)', command: node(ours, 'wasm', '1') },
+  { name: 'mgsd-lite wasm', command: node(ours, '--device', 'wasm', '--threads', '{threads}') },
+  { name: 'jax-js wasm', command: node(jax, 'wasm', '{threads}') },
+  { name: 'tfjs wasm', command: node(tfjs, 'wasm', '{threads}') },
+  { name: 'mgsd-lite wasm (1 thread)', command: node(ours, '--device', 'wasm', '--threads', '1') },
   { name: 'tfjs wasm (1 thread)', command: node(tfjs, 'wasm', '1') },
   {
     name: 'onnxruntime-node cpu',
-    command: node(path.join(peers, 'ort.mjs'), 'cpu', String(threads)),
+    command: node(path.join(peers, 'ort.mjs'), 'cpu', '{threads}'),
     native: true,
     parts: ['kernels'],
   },
   { name: 'js-pytorch', command: node(path.join(peers, 'jspytorch.mjs')), parts: ['kernels'] },
   {
     name: 'PyTorch',
-    command: ['python3', path.join(peers, 'torch_peer.py'), '{task}', 'cpu', String(threads)],
+    command: ['python3', path.join(peers, 'torch_peer.py'), '{task}', 'cpu', '{threads}'],
     native: true,
   },
 ];
 const gpuEngines: readonly EngineSpec[] = [
-  { name: 'mgsd-lite webgpu', command: node(ours, 'webgpu', '1') },
+  { name: 'mgsd-lite webgpu', command: node(ours, '--device', 'webgpu') },
   { name: 'jax-js webgpu', command: node(jax, 'webgpu', '1') },
   { name: 'jax-js webgpu (our wait)', command: node(jax, 'webgpu', '1'), env: sleeping },
   { name: 'tfjs webgpu', command: node(tfjs, 'webgpu', '1') },
   { name: 'tfjs webgpu (our wait)', command: node(tfjs, 'webgpu', '1'), env: sleeping },
 ];
 const known = [...wasmEngines, ...gpuEngines];
-if (values.group !== 'wasm' && values.group !== 'webgpu') {
-  console.error(`--group ${values.group}: choose wasm or webgpu`);
-  process.exit(2);
-}
-const wanted =
-  values.engines?.split(',') ?? (values.group === 'wasm' ? wasmEngines : gpuEngines).map(({ name }) => name);
-const engines = wanted.map(name => {
-  const engine = known.find(candidate => candidate.name === name);
-  if (engine) return engine;
-  console.error(`--engines ${name}: choose from ${known.map(candidate => candidate.name).join(', ')}`);
-  return process.exit(2);
+const names = known.map(({ name }) => name);
+const kernelNames = peerKernels(false).map(({ name }) => name);
+const parts = ['train', 'kernels'] as const;
+const values = benchCommand({
+  command: 'npm run bench:peers --',
+  about:
+    'Us beside other engines on one machine: every engine in processes of its own, in turns, from the same weights.',
+  measures: ['a training step, and its kernels:', ...wrapped(kernelNames), 'engines:', ...wrapped(names)],
+  takes: '10 minutes on two cores, and the first call installs 0.9 GB of peers into bench/peers',
+  options: {
+    group: option('--group <name>', 'engines on the processor or on WebGPU', oneOf(['wasm', 'webgpu']), 'wasm'),
+    engines: option(
+      '--engines <list>',
+      'these engines instead of a group; the first is what others are held to',
+      commaList(oneOf(names)),
+    ),
+    parts: option('--parts <list>', 'what is measured', commaList(oneOf(parts)), parts),
+    kernels: option('--kernels <text>', 'only kernels whose names hold this'),
+    threads: option('--threads <n>', 'of every engine', wholeNumber(1, 256), Math.min(2, os.availableParallelism())),
+    rounds: option('--rounds <n>', 'how often every engine has its turn', wholeNumber(1, 100), 3),
+    seconds: option('--seconds <s>', 'of training steps in a turn', factor(3600), 5),
+    kernelSeconds: option('--kernel-seconds <s>', 'of each kernel in a turn', factor(3600), 0.4),
+    json: jsonOption,
+    readme: readmeOption,
+  },
+  examples: [
+    ['--engines "mgsd-lite wasm,jax-js wasm" --parts train --rounds 1', 'two engines, the training step alone'],
+    ['--group webgpu --json FILE --readme', 'kept'],
+  ],
 });
+const { threads } = values;
+const groupOf = { wasm: wasmEngines, webgpu: gpuEngines };
+const engines = values.engines?.map(name => known.find(each => each.name === name)!) ?? groupOf[values.group];
 
 const chosenKernels = peerKernels(values.group === 'webgpu').filter(({ name }) => name.includes(values.kernels ?? ''));
 
@@ -124,9 +137,9 @@ async function writeTask(folder: string, stepsBefore: number): Promise<void> {
     inputs: Array.from(inputs),
     targets: Array.from(targets),
     checkedSteps: stepsBefore,
-    seconds: Number(values.seconds),
-    kernelSeconds: Number(values['kernel-seconds']),
-    parts: values.parts.split(','),
+    seconds: values.seconds,
+    kernelSeconds: values.kernelSeconds,
+    parts: values.parts,
     kernels: chosenKernels,
   };
   writeFileSync(path.join(folder, 'task.json'), JSON.stringify(task));
@@ -149,7 +162,7 @@ interface EngineResult {
 
 /** Runs one process; undefined, after printing why, where the engine does not run here. */
 function runEngine({ name, command, env }: EngineSpec, folder: string): EngineResult | undefined {
-  const [program, ...args] = command.map(part => (part === '{task}' ? folder : part));
+  const [program, ...args] = command.map(part => part.replace('{task}', folder).replace('{threads}', `${threads}`));
   const options = { encoding: 'utf8', env: { ...process.env, ...env }, timeout: 600_000, maxBuffer: 2 ** 26 } as const;
   const { status, stdout, stderr } = spawnSync(program!, args, options);
   const line = stdout
@@ -180,19 +193,22 @@ if (
 const folder = mkdtempSync(path.join(os.tmpdir(), 'mgsd-peers-'));
 const results = new Map<string, EngineResult[]>(engines.map(({ name }) => [name, []]));
 const broken = new Set<string>();
-for (let round = 0; round < Number(values.rounds); round++) {
+for (let round = 0; round < values.rounds; round++) {
   await writeTask(folder, round === 0 ? checkedSteps : warmUpSteps);
-  for (const engine of engines) {
+  progress.begin(`round ${round + 1} of ${values.rounds}`, engines.length);
+  for (const [i, engine] of engines.entries()) {
+    progress.update(i, engine.name);
     if (broken.has(engine.name)) continue;
-    if (engine.parts && !engine.parts.some(part => values.parts.split(',').includes(part))) continue;
+    if (engine.parts && !engine.parts.some(part => values.parts.some(chosen => chosen === part))) continue;
     const result = runEngine(engine, folder);
     if (!result) broken.add(engine.name);
     else results.get(engine.name)!.push(result);
     const step =
       result && result.stepMilliseconds.length > 0 ? `${number(median(result.stepMilliseconds))} ms per step` : '';
-    if (result) console.log(`round ${round + 1}: ${engine.name.padEnd(26)} ${step}`);
+    if (result) progress.write(`round ${round + 1}: ${engine.name.padEnd(26)} ${step}`);
   }
 }
+progress.end();
 rmSync(folder, { recursive: true, force: true });
 
 const first = engines[0]!.name;
@@ -312,14 +328,11 @@ if (values.json !== undefined) {
   mkdirSync(path.dirname(values.json), { recursive: true });
   const record = {
     date: new Date().toISOString(),
-    command: [
-      'npm run bench:peers --',
-      ...process.argv.slice(2).map(arg => (/[ ,;]/.test(arg) ? `"${arg}"` : arg)),
-    ].join(' '),
+    command: commandLine(),
     node: process.version,
     processor: os.cpus()[0]?.model,
     threads,
-    rounds: Number(values.rounds),
+    rounds: values.rounds,
     training: summary,
     kernels: kernelTable,
     slowest,

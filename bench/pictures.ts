@@ -16,7 +16,17 @@ import { actionName, boardCells, colOf, rowOf } from '../mgsd/worlds/grid.js';
 import { createFrozenLake } from '../mgsd/worlds/frozenlake/frozenlake.js';
 import { createInstance } from '../mgsd/worlds/frozenlake/rules.js';
 import { modelPresets } from '../models/index.js';
+import { benchCommand } from './command.js';
 import type { CurvePoint } from './seeds-text.js';
+
+benchCommand({
+  command: 'npm run pictures --',
+  about: 'Draws the pictures of the lessons, from committed results or computed here.',
+  measures: ['nothing'],
+  takes: 'a few seconds',
+  options: {},
+  examples: [['', 'all pictures, each beside its text']],
+});
 
 const root = path.join(import.meta.dirname, import.meta.dirname.includes('/dist/') ? '../..' : '..');
 

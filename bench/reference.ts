@@ -10,7 +10,9 @@ import { openDevice } from '../core/index.js';
 import { bytesPerElement, encodeElements, kernels } from '../kernels/index.js';
 import type { Example, Kernel, NumberArray } from '../kernels/index.js';
 import { median } from './gpu/format.js';
-import { benchOptions, writeResult } from './harness.js';
+import { commaList, oneOf, option } from '../mgsd/cli/options.js';
+import { benchCommand, jsonOption, wrapped } from './command.js';
+import { writeResult } from './harness.js';
 
 /** 64 sequences of 56 rows, 38 of them prompt, 4 heads of 16; 18 response tokens each over a vocabulary of 128. */
 const [sequences, length, heads, headDim, vocabulary] = [64, 56, 4, 16, 128];
@@ -95,7 +97,17 @@ const cases: Readonly<Record<string, Example<string, string>>> = {
 /** Least CPU time of a sample. */
 const leastMilliseconds = 20;
 
-const options = benchOptions();
+const options = benchCommand({
+  command: 'node dist/bench/reference.js',
+  about: 'Kernels on wasm beside their references, one thread each, by processor time.',
+  measures: wrapped(Object.keys(cases)),
+  takes: 'half a minute; each line is printed as soon as it is known',
+  options: {
+    kernels: option('--kernels <list>', 'only these', commaList(oneOf(Object.keys(cases)))),
+    json: jsonOption,
+  },
+  examples: [['--kernels softmax,adamw', 'two kernels']],
+});
 const device = await openDevice('wasm', { threads: 1 });
 
 /** Median milliseconds of the reference and of WebAssembly, in alternating samples. */
@@ -142,7 +154,8 @@ async function compare(kernel: Kernel, example: Example<string, string>) {
 }
 
 const results = [];
-for (const [name, example] of Object.entries(cases)) {
+for (const name of options.kernels ?? Object.keys(cases)) {
+  const example = cases[name]!;
   const kernel = kernels.find(one => one.name === name)!;
   const { reference, wasm } = await compare(kernel, example);
   const { flops, elements } = kernel.cost(example.params);

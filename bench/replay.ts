@@ -17,12 +17,23 @@ import { supervisedLoss } from '../mgsd/method/stages/supervision.js';
 import { Updates } from '../mgsd/method/stages/updates.js';
 import { planExample, recapExample } from '../mgsd/method/targets.js';
 import { median } from './gpu/format.js';
-import { benchOptions, openBenchDevice, writeResult } from './harness.js';
+import { benchCommand, progress, resultOptions } from './command.js';
+import { openBenchDevice, writeResult } from './harness.js';
 import { chainCost, costOf, dawnCalls, openNullDevice } from './host-cost.js';
 import type { Cost } from './host-cost.js';
 import { makeOptimizer } from '../mgsd/method/stages/stage.js';
 
-const options = benchOptions();
+const options = benchCommand({
+  command: 'node dist/bench/replay.js',
+  about: 'What recording a step gains.',
+  measures: [
+    "host time per launch, eager and replayed; on webgpu on Dawn's null backend too",
+    'updates of stage 0 both ways, in turns; padding to buckets against shapes saved',
+  ],
+  takes: 'a minute on two cores, three on a software adapter',
+  options: resultOptions,
+  examples: [['--device wasm --json FILE', 'kept as JSON']],
+});
 const device = await openBenchDevice(options);
 const config = resolveConfig('tiny');
 const groups = trainingGroups(config, 500);
@@ -67,7 +78,12 @@ async function steps(on: Device, computes: boolean) {
   on.observer = undefined;
   for (let i = 0; i < 12; i++) for (const updates of [eager, replayed]) await timed(updates, i);
   const samples = [];
-  for (let i = 0; i < 60; i++) samples.push({ eager: await timed(eager, i), replayed: await timed(replayed, i) });
+  progress.begin('updates both ways', 60);
+  for (let i = 0; i < 60; i++) {
+    samples.push({ eager: await timed(eager, i), replayed: await timed(replayed, i) });
+    progress.update(i + 1);
+  }
+  progress.end();
   const { backend } = on;
   const write = backend.write.bind(backend);
   let writing = 0;

@@ -7,7 +7,9 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { InputError } from '../mgsd/cli/errors.js';
+import { commaList, oneOf, option, toggle } from '../mgsd/cli/options.js';
+import { benchCommand, wrapped } from './command.js';
 import { cases } from './same/cases.js';
 import type { SameCase } from './same/cases.js';
 import { differences } from './same/compare.js';
@@ -15,45 +17,24 @@ import { allowed, baseline } from './same/renames.js';
 import { checkoutOf, keyOf, respell, runCase } from './same/runs.js';
 import type { Snapshot } from './same/snapshot.js';
 
-const help = `npm run same -- [options]
-
-  --base COMMIT     compare with this commit (default: ${baseline.slice(0, 7)})
-  --only NAME,...   only these cases
-  --quick           only the quick cases
-  --all             every difference, not only the first of a case
-  --cache DIR       where the commit and its results are kept (default: .cache/same)
-  --list            the cases
-  --help            this
-
-Ends with 0 if all cases are the same, 1 if not.`;
-
-class UsageError extends Error {}
-
-function options() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        base: { type: 'string', default: baseline },
-        only: { type: 'string' },
-        quick: { type: 'boolean', default: false },
-        all: { type: 'boolean', default: false },
-        cache: { type: 'string' },
-        list: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    return values;
-  } catch (error) {
-    throw new UsageError((error as Error).message.split('\n')[0]!.split('. ')[0], { cause: error });
-  }
-}
-
-function chosenCases(only: string | undefined, quick: boolean): readonly SameCase[] {
-  const names = only?.split(',');
-  const unknown = names?.find(name => !cases.some(example => example.name === name));
-  if (unknown !== undefined) throw new UsageError(`there is no case ${unknown}; see --list`);
-  return cases.filter(({ name, quick: isQuick }) => (names?.includes(name) ?? true) && (!quick || isQuick));
-}
+const options = benchCommand({
+  command: 'npm run same --',
+  about: 'Not speed but bits: whether the working tree trains as an earlier commit does. Ends with 1 if not.',
+  measures: wrapped(cases.map(({ name, quick }) => `${name}${quick ? ' (quick)' : ''}`)),
+  takes: 'half a minute with --quick, else some minutes; each case is printed as it ends',
+  options: {
+    base: option('--base <commit>', 'compare with this commit', String, baseline),
+    only: option('--only <list>', 'only these cases', commaList(oneOf(cases.map(({ name }) => name)))),
+    quick: toggle('--quick', 'only the quick cases'),
+    all: toggle('--all', 'every difference, not only the first of a case'),
+    cache: option('--cache <folder>', 'where the commit and its results are kept (default: .cache/same)'),
+    list: toggle('--list', 'the cases'),
+  },
+  examples: [
+    ['--quick', 'a first look'],
+    ['--only worlds,reward --all', 'two cases, every difference'],
+  ],
+});
 
 const root = path.resolve(import.meta.dirname, '../..'); // from dist/bench
 
@@ -64,7 +45,7 @@ function commitOf(name: string): string {
       encoding: 'utf8',
     }).trim();
   } catch (error) {
-    throw new UsageError(`${name} is no commit of this repository (a shallow clone lacks old ones)`, { cause: error });
+    throw new InputError(`${name} is no commit of this repository (a shallow clone lacks old ones)`, { cause: error });
   }
 }
 
@@ -106,12 +87,8 @@ function compareCase(example: SameCase, commit: string, cache: string, all: bool
 }
 
 function main(): number {
-  const { base, only, quick, all, cache: folder, list, help: isHelp } = options();
-  if (isHelp) {
-    console.log(help);
-    return 0;
-  }
-  const chosen = chosenCases(only, quick);
+  const { base, only, quick, all = false, cache: folder, list } = options;
+  const chosen = cases.filter(({ name, quick: isQuick }) => (only?.includes(name) ?? true) && (!quick || isQuick));
   if (list) {
     for (const { name, device, threads, quick: isQuick } of chosen)
       console.log(`${name.padEnd(20)} ${device}${threads ? `, threads ${threads}` : ''}${isQuick ? ', quick' : ''}`);
@@ -127,10 +104,4 @@ function main(): number {
   return count('different') > 0 ? 1 : 0;
 }
 
-try {
-  process.exitCode = main();
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  console.error(`same: ${error.message}`);
-  process.exitCode = 2;
-}
+process.exitCode = main();

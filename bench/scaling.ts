@@ -9,7 +9,8 @@
  */
 import type { Device } from '../core/index.js';
 import { median, number, table } from './gpu/format.js';
-import { benchOptions, machineOf, openBenchDevice, writeReadme, writeResult } from './harness.js';
+import { benchCommand, progress, readmeOption, resultOptions, roundsOption, secondsOption } from './command.js';
+import { machineOf, openBenchDevice, writeReadme, writeResult } from './harness.js';
 import { explain, familyOf, fit } from './scaling-fit.js';
 import type { Exponent, Family, ScalingRow } from './scaling-fit.js';
 import { sizes, Transformer, transformerFlops } from './transformer.js';
@@ -57,7 +58,17 @@ async function visit(device: Device, row: ScalingRow, chosen: Sizes, seconds: nu
   transformer.dispose();
 }
 
-const options = benchOptions();
+const options = benchCommand({
+  command: 'npm run bench:scaling --',
+  about: "How a training step's time grows, beside its operations: exponents fitted over rounds.",
+  measures: series.map(({ what, values }) => `${what}: ${values.join(', ')}`),
+  takes: '2 minutes on two cores, 20 on a software adapter',
+  options: { rounds: roundsOption, seconds: secondsOption, ...resultOptions, readme: readmeOption },
+  examples: [
+    ['--device wasm --rounds 2', 'a quick look'],
+    ['--device webgpu --json FILE --readme', 'kept'],
+  ],
+});
 const rounds = options.rounds ?? 5;
 const device = await openBenchDevice(options);
 const rows: ScalingRow[] = series.flatMap(({ what, values }) =>
@@ -71,7 +82,12 @@ const rows: ScalingRow[] = series.flatMap(({ what, values }) =>
 );
 for (let round = 0; round < rounds; round++) {
   const start = performance.now();
-  for (const row of rows) await visit(device, row, { ...base, [row.what]: row.value }, options.seconds ?? 0.4);
+  progress.begin(`round ${round + 1} of ${rounds}`, rows.length);
+  for (const [i, row] of rows.entries()) {
+    progress.update(i, `${row.what} ${row.value}`);
+    await visit(device, row, { ...base, [row.what]: row.value }, options.seconds ?? 0.4);
+  }
+  progress.end();
   console.log(`round ${round + 1} of ${rounds}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
 }
 const rowsOf = (what: string) => rows.filter(row => row.what === what);

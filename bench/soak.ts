@@ -6,9 +6,10 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { factor, oneOf, option, repeated, toggle } from '../mgsd/cli/options.js';
 import { openDevice } from '../core/index.js';
 import type { DeviceChoice } from '../core/index.js';
+import { benchCommand, jsonOption } from './command.js';
 import { crashRuns } from './soak/crashes.js';
 import { dispatchUnderCollections } from './soak/dispatches.js';
 import { compareRuns } from './soak/equality.js';
@@ -24,18 +25,25 @@ interface PartResult {
   readonly problems: readonly string[];
 }
 
-const { values } = parseArgs({
+const partNames = [
+  ...['equality on cpu', 'equality on wasm', 'equality on wasm threads', 'equality on webgpu', 'kills', 'crashes'],
+  ...['bad input in process', 'bad input as processes', 'memory', 'memory with recordings', 'dispatches'],
+] as const;
+const values = benchCommand({
+  command: 'node dist/bench/soak.js',
+  about: 'Not speed but endurance. Ends with 1 if a part fails.',
+  measures: partNames,
+  takes: 'an hour or two on two cores; each part is printed as it ends',
   options: {
-    part: { type: 'string', multiple: true },
-    /** Of the numbers below. */
-    scale: { type: 'string', default: '1' },
-    json: { type: 'string' },
-    /** Set in the processes of the parts. */
-    child: { type: 'boolean' },
+    part: repeated('--part <name>', 'only this part', oneOf(partNames)),
+    scale: option('--scale <share>', 'how much of everything', factor(100), 1),
+    json: jsonOption,
+    child: toggle('--child', 'set in the processes of the parts').hideHelp(),
   },
+  examples: [['--part kills --scale 0.1', 'one part, twenty kills']],
 });
 
-const scaled = (count: number) => Math.ceil(count * Number(values.scale));
+const scaled = (count: number) => Math.ceil(count * values.scale);
 const kills = scaled(200);
 const fuzzInputs = scaled(10_000);
 const badProcesses = scaled(40);
@@ -74,7 +82,7 @@ async function memory(eager: boolean): Promise<PartResult> {
 }
 
 /** In the order of the report. */
-const parts: Readonly<Record<string, () => Promise<PartResult>>> = {
+const parts: Readonly<Record<(typeof partNames)[number], () => Promise<PartResult>>> = {
   'equality on cpu': () => equality('cpu'),
   'equality on wasm': () => equality('wasm', 1),
   'equality on wasm threads': () => equality('wasm', 2),
@@ -106,7 +114,7 @@ const parts: Readonly<Record<string, () => Promise<PartResult>>> = {
   },
   crashes: async () => {
     const device = await openDevice('wasm', { threads: 1 });
-    const stride = Math.max(1, Math.round(1 / Number(values.scale)));
+    const stride = Math.max(1, Math.round(1 / values.scale));
     const { problems, ...facts } = await inFolder(folder => crashRuns(device, folder, stride));
     await device.close();
     return {
@@ -161,7 +169,7 @@ function runPart(name: string): PartResult & { readonly seconds: number } {
   const start = performance.now();
   const { status, signal, stdout, stderr } = spawnSync(
     process.execPath,
-    ['--expose-gc', process.argv[1]!, '--child', '--scale', values.scale, '--part', name],
+    ['--expose-gc', process.argv[1]!, '--child', '--scale', String(values.scale), '--part', name],
     { encoding: 'utf8', timeout: 30 * 60_000, maxBuffer: 2 ** 26 },
   );
   const seconds = (performance.now() - start) / 1000;
@@ -176,11 +184,9 @@ function runPart(name: string): PartResult & { readonly seconds: number } {
   };
 }
 
-const wanted = values.part ?? Object.keys(parts);
-const unknown = wanted.find(name => !Object.hasOwn(parts, name));
-if (unknown !== undefined) throw new Error(`--part ${unknown}: choose from ${Object.keys(parts).join(', ')}`);
+const wanted = values.part ?? partNames;
 if (values.child) {
-  const result = await parts[wanted[0]!]!();
+  const result = await parts[wanted[0]!]();
   console.log(JSON.stringify(result));
 } else {
   const results = wanted.map(name => {

@@ -10,16 +10,8 @@ import type { Device } from '../core/index.js';
 import { packExamples } from '../mgsd/method/packing.js';
 import type { Metrics, Stage } from '../mgsd/method/stages/stage.js';
 import { median, number, table } from './gpu/format.js';
-import {
-  benchOptions,
-  machineOf,
-  openBenchDevice,
-  spreadOf,
-  time,
-  timingOf,
-  writeReadme,
-  writeResult,
-} from './harness.js';
+import { benchCommand, progress, readmeOption, resultOptions, secondsOption } from './command.js';
+import { machineOf, openBenchDevice, spreadOf, time, timingOf, writeReadme, writeResult } from './harness.js';
 import type { Timing } from './harness.js';
 import { measureCeilings } from './roofline/measure.js';
 import { countWork } from './roofline/work.js';
@@ -50,15 +42,31 @@ const stepsInFlight = 2;
 /** Rounds until every shape is replayed: each runs twice eagerly first. */
 const warmUp = 3;
 
-const options = benchOptions();
+const options = benchCommand({
+  command: 'npm run bench:train --',
+  about: 'Steps of each stage as training runs them, with the model of the package, and the parts of stage 2.',
+  measures: ['stage0, stage1 and stage2 steps; of stage 2 alone: rollout, scoring, update'],
+  takes: 'a minute on two cores, two on a software adapter',
+  options: { seconds: secondsOption, ...resultOptions, readme: readmeOption },
+  examples: [
+    ['--device wasm --threads 1', 'on one thread'],
+    ['--device webgpu --json FILE --readme', 'kept'],
+  ],
+});
 const seconds = options.seconds ?? 8;
 const device = await openBenchDevice(options);
 const products = await productCeiling(device);
 const ceilings = await measureCeilings(device);
 const workload = await openWorkload(device);
 const rows: StepRow[] = [];
-for (const stage of workload.stages) await benchStage(stage, workload);
+progress.begin('parts', workload.stages.length + 1);
+for (const [i, stage] of workload.stages.entries()) {
+  progress.update(i, stage.name);
+  await benchStage(stage, workload);
+}
+progress.update(workload.stages.length, 'the parts of stage 2');
 const parts = await partsOfStage2(workload);
+progress.end();
 
 /** GFLOP/s of the best product of 512 cubed. */
 async function productCeiling(on: Device): Promise<number> {

@@ -5,24 +5,16 @@
  * and `--scale 8` divides all shapes by eight, to try the command out.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { openWebGpuBackend } from '../core/backends/webgpu/webgpu.js';
 import type { WebGpuBackend } from '../core/backends/webgpu/webgpu.js';
 import { describeDevice, Device } from '../core/index.js';
 import type { Tensor } from '../core/index.js';
 import { buckets, bucketOf, defineMatmul, tileName, wgslProfiles } from '../kernels/index.js';
-import type {
-  AluTile,
-  Bucket,
-  MatmulLayout,
-  MatrixTile,
-  SplitGoal,
-  Tile,
-  TuningRow,
-  WgslProfile,
-} from '../kernels/index.js';
+import type { AluTile, Bucket, MatmulLayout, MatrixTile, SplitGoal, Tile, TuningRow } from '../kernels/index.js';
+import { factor, oneOf, option, toggle } from '../mgsd/cli/options.js';
 import { measuredRows } from '../kernels/matmul/tuning-measured.js';
+import { benchCommand } from './command.js';
 import { time } from './harness.js';
 
 const file = 'kernels/matmul/tuning-measured.ts';
@@ -92,15 +84,23 @@ const splits: readonly (SplitGoal | undefined)[] = [
   ...[64, 132, 264, 528].map(workgroups => ({ workgroups, minDepth: 256 })),
 ];
 
-const { values: options } = parseArgs({
+const options = benchCommand({
+  command: 'npm run bench:tune --',
+  about: `Every tile of the matrix product that the adapter can run; the fastest go into ${file}.`,
+  measures: [`buckets: ${buckets.join(', ')}; layouts nn, nt, tn; ${candidates.length} tiles`],
+  takes: 'half an hour on a GPU; each tile is printed as it is measured',
   options: {
-    dry: { type: 'boolean', default: false },
-    scale: { type: 'string', default: '1' },
-    profile: { type: 'string' },
-    bucket: { type: 'string' },
+    dry: toggle('--dry', 'write nothing (a software adapter never does)'),
+    scale: option('--scale <n>', 'divide all shapes by this, to try the command out', factor(1024), 1),
+    profile: option('--profile <name>', 'as a lesser adapter', oneOf(wgslProfiles)),
+    bucket: option('--bucket <name>', 'only this bucket', oneOf(buckets)),
   },
+  examples: [
+    ['--bucket few-rows', 'one bucket'],
+    ['--dry --scale 32', 'a trial'],
+  ],
 });
-const scale = Number(options.scale);
+const { scale } = options;
 
 interface Choice {
   readonly row: TuningRow;
@@ -200,10 +200,7 @@ async function best(
   return winner;
 }
 
-const profiles: readonly (string | undefined)[] = [undefined, ...wgslProfiles];
-if (!profiles.includes(options.profile))
-  throw new Error(`--profile ${options.profile!}: choose one of ${wgslProfiles.join(', ')}`);
-const backend = await openWebGpuBackend(options.profile ? { profile: options.profile as WgslProfile } : {});
+const backend = await openWebGpuBackend(options.profile ? { profile: options.profile } : {});
 const device = new Device(backend);
 console.log(describeDevice(device.capabilities));
 const { profile, machine } = backend.target;

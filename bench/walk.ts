@@ -68,6 +68,17 @@ Object.assign(WebAssembly, { Instance: watchedInstance });
 session.post('Profiler.enable');
 session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
 
+const { benchCommand } = await import('./command.js');
+const { toggle } = await import('../mgsd/cli/options.js');
+const { functions } = benchCommand({
+  command: 'node dist/bench/walk.js',
+  about: 'What runs in an update of stage 2 on wasm, as JSON: files with a function that ran, and exports called.',
+  measures: ['nothing'],
+  takes: 'ten seconds',
+  options: { functions: toggle('--functions', 'with the names of the functions') },
+  examples: [['', 'the files']],
+});
+
 const { decodeCheckpoint, Interrupted, openDevice, resolveConfig, RunFolder, train } = await import('../mgsd/index.js');
 const { saveState } = await import('../mgsd/runs/checkpoints.js');
 const { pretrainedPath } = await import('../mgsd/runs/package.js');
@@ -116,7 +127,6 @@ try {
   folder.close();
   fs.rmSync(temporary, { recursive: true });
 }
-const functions = process.argv.includes('--functions');
 console.log(
   JSON.stringify({ files: functions ? Object.fromEntries(ran) : [...ran.keys()].sort(), exports: [...called].sort() }),
 );

@@ -43,15 +43,19 @@ export function defineCommand<O extends Options, A = undefined>(spec: CommandSpe
       command.addArgument(choices ? new Argument(name, about).choices(choices) : new Argument(name, about));
     for (const option of Object.values(spec.options)) command.addOption(option);
     command.action(async () => {
-      const values = command.opts();
-      const named = Object.entries(spec.options).map(
-        ([name, option]) => [name, values[option.attributeName()]] as const,
-      );
-      const result = await spec.run(Object.fromEntries(named) as Flags<O>, context, command.processedArgs[0] as A);
+      const flags = flagsOf(command, spec.options);
+      const result = await spec.run(flags, context, command.processedArgs[0] as A);
       if (result)
-        context.terminal.out(values['json'] ? JSON.stringify(result.data, null, 2) : result.lines().join('\n'));
+        context.terminal.out(command.opts()['json'] ? JSON.stringify(result.data, null, 2) : result.lines().join('\n'));
     });
   };
+}
+
+/** What a command line gave, by the names of the options. */
+export function flagsOf<O extends Options>(command: Command, options: O): Flags<O> {
+  const values = command.opts();
+  const named = Object.entries(options).map(([name, option]) => [name, values[option.attributeName()]] as const);
+  return Object.fromEntries(named) as Flags<O>;
 }
 
 /** Commands below a common name, as in `data generate`. */
