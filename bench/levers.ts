@@ -8,8 +8,7 @@
  * updates, and with `--equal-time` again with as many updates as take the baseline's processor time. Finished stages
  * stay in `--out`, so an interrupted sweep goes on where it was, and levers that share a stage train it once.
  *
- * Validation boards come from the training side of the split: on small boards they share layouts with training boards,
- * so levels are flattering, and only differences count.
+ * Validation boards come from the training side of the split, on layouts that the sweep sets aside (`sweepPuzzles`).
  */
 import path from 'node:path';
 import { z } from 'zod';

@@ -45,31 +45,31 @@ interface Scale {
   readonly visionLayers: number;
   readonly width: number;
   readonly layers: number;
+  readonly coordinates?: number;
 }
 
 /**
  * Position tables hold the largest boards of all three worlds: a symbolic 8x8 prompt with its plan has 103 tokens, the
  * longest response 160.
  */
-function fromScale({ imageSize, headChannels, visionWidth, visionLayers, width, layers }: Scale): ModelConfig {
+function fromScale({ imageSize, headChannels, visionWidth, width, coordinates = 0, ...layers }: Scale): ModelConfig {
   return {
     vocabulary: 128,
     imageSize,
     patchSize: 8,
     visionWidth,
-    visionLayers,
     visionHeads: visionWidth / headChannels,
     width,
-    layers,
+    ...layers,
     heads: width / headChannels,
     promptPositions: 112,
     responsePositions: 160,
-    coordinates: 0,
+    coordinates,
   };
 }
 
 /** Names of the sizes in `modelPresets`. */
-export type PresetName = 'tiny' | 'worlds' | 'small' | 'base' | 'large';
+export type PresetName = 'classroom' | 'tiny' | 'worlds' | 'small' | 'base' | 'large';
 
 /**
  * Model sizes; what each is trained on and for how long stands in mgsd/method/presets.ts. Heads have 16 channels where
@@ -77,6 +77,16 @@ export type PresetName = 'tiny' | 'worlds' | 'small' | 'base' | 'large';
  * a matrix unit.
  */
 export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
+  /** As `tiny`, but for pictures of 16 patches. */
+  classroom: fromScale({
+    imageSize: 32,
+    headChannels: 16,
+    visionWidth: 64,
+    visionLayers: 2,
+    width: 64,
+    layers: 4,
+    coordinates: 8,
+  }),
   /** About 0.36 M parameters: minutes on two processor cores. */
   tiny: fromScale({ imageSize: 48, headChannels: 16, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
   /** The same size; on three worlds instead of one. */

@@ -9,8 +9,9 @@ import type { Device } from '../../core/index.js';
 import { decodeCheckpoint, encodeCheckpoint, loadModel, VisionLanguageModel } from '../../models/index.js';
 import { modelConfigOf } from '../../mgsd/method/config.js';
 import type { RunConfig } from '../../mgsd/method/config.js';
-import { runPuzzles } from '../../mgsd/method/puzzles.js';
-import type { RunPuzzles } from '../../mgsd/method/puzzles.js';
+import { groupOf, trainingGroups } from '../../mgsd/method/puzzles.js';
+import type { Puzzle, RunPuzzles } from '../../mgsd/method/puzzles.js';
+import { crc32 } from '../../mgsd/worlds/crc32.js';
 import { makeStage } from '../../mgsd/method/stages/index.js';
 import { makeOptimizer } from '../../mgsd/method/stages/stage.js';
 import type { Metrics } from '../../mgsd/method/stages/stage.js';
@@ -69,6 +70,23 @@ export function stageKey(stage: SweptStage, config: RunConfig, puzzles: number):
   return `${stage}-seed${config.seed}-${hash.digest('hex').slice(0, 12)}`;
 }
 
+/**
+ * The training pools without one layout in eight, and up to `count` validation puzzles per board on those layouts. Like
+ * held-out boards they share no layout with training boards, rotated and mirrored ones included.
+ */
+export function sweepPuzzles(config: RunConfig, count: number): RunPuzzles {
+  const setAside = ({ world, instance }: Puzzle) => crc32(world.layoutKey(instance)) % 8 === 3;
+  const groups = trainingGroups(config);
+  const validation = groups.map(group => groupOf(group, group.puzzles.filter(setAside).slice(0, count)));
+  const training = groups.map(group =>
+    groupOf(
+      group,
+      group.puzzles.filter(puzzle => !setAside(puzzle)),
+    ),
+  );
+  return { training, validation, heldOut: validation };
+}
+
 /** The records of the stages up to `last`, trained where they are not there yet. */
 export async function runStages(config: RunConfig, last: SweptStage, setting: SweepSetting): Promise<StageRecord[]> {
   mkdirSync(setting.out, { recursive: true });
@@ -77,7 +95,7 @@ export async function runStages(config: RunConfig, last: SweptStage, setting: Sw
   for (const stage of sweptStages.slice(0, sweptStages.indexOf(last) + 1)) {
     const file = path.join(setting.out, `${stageKey(stage, config, setting.puzzles)}.json`);
     if (!existsSync(file)) {
-      puzzles ??= runPuzzles(config, setting.puzzles);
+      puzzles ??= sweepPuzzles(config, setting.puzzles);
       writeJson(file, await trainStage(stage, config, puzzles, setting));
     }
     records.push(readJson(file) as StageRecord);

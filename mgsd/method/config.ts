@@ -88,7 +88,8 @@ const modelSchema = z
       .min(0)
       .max(32)
       .describe('Frequencies of the coordinates that patches, cells in prompts and slots share; 0: none'),
-    imageSize: count.describe('Side of the square picture in pixels: a multiple of 8'),
+    imageSize: count.describe('Side of the square picture in pixels: a multiple of the patch size'),
+    patchSize: count.describe('Side of a patch, which becomes one image token, in pixels'),
     width: count,
     layers: count,
     heads: count,

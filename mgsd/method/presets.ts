@@ -1,5 +1,5 @@
 /**
- * Complete configurations, each as what it changes about a smaller one. RESULTS.md has measurements of `tiny` and
+ * Complete configurations, each as what it changes about another. RESULTS.md has measurements of `tiny` and
  * `worlds`, and of `small` with a shorter schedule (bench/small-short.json). `base` and `large` are not measured yet.
  */
 import type { PresetName } from '../../models/index.js';
@@ -108,6 +108,21 @@ const tiny: RunConfig = {
   evaluation: { puzzles: 200 },
 };
 
+/** The whole method on two small boards while a class waits: under two minutes, in a browser too. */
+const classroom = derive(
+  tiny,
+  {
+    preset: 'classroom',
+    tasks: [{ world: 'frozenlake', levels: [3, 4], pool: { '3': 3000, '4': 15000 } }],
+    optimizer: { ...tiny.optimizer, kind: 'muon' },
+  },
+  {
+    stage0: { steps: 650, warmup: 40, floor: 0.05, learningRate: 4e-3, promptDropout: 0.1, lossAverage: 'token' },
+    stage1: { steps: 260, visionRate: 5e-3, decoderRate: 1.25e-3, warmup: 20, images: 15000, replay: 0.25 },
+    stage2: { steps: 130, warmup: 10, floor: 0.1, replay: 0.25 },
+  },
+);
+
 /** All three worlds in one model of the same size. */
 const worlds = derive(
   tiny,
@@ -157,4 +172,11 @@ const large = derive(
 );
 
 /** Complete configurations by name. */
-export const presets: Readonly<Record<PresetName, RunConfig>> = { tiny, worlds, small, base, large };
+export const presets: Readonly<Record<PresetName, RunConfig>> = {
+  classroom,
+  tiny,
+  worlds,
+  small,
+  base,
+  large,
+};

@@ -65,8 +65,8 @@ function poolGroups(
   });
 }
 
-/** A group whose difficulty classes are found when they are first asked for: that takes a search for every puzzle. */
-function groupOf(
+/** Puzzles as a group; its difficulty classes are found when they are first asked for: that takes a search for every puzzle. */
+export function groupOf(
   { world, level, share }: Pick<PuzzleGroup, 'world' | 'level' | 'share'>,
   puzzles: readonly Puzzle[],
 ): PuzzleGroup {

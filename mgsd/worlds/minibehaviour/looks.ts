@@ -1,10 +1,28 @@
-/** How MiniBehaviour may look at random. The agent is vivid, the printer grey, the table covers its cells. */
+/**
+ * How MiniBehaviour may look at random. The agent is vivid, the printer grey, the table covers its cells. Agent and
+ * printer share their outlines, so that only this tells them apart.
+ */
 import { floorPart, objectPart, type Looks } from '../looks.js';
 import { ANY_HUE, groundRole, objectRole } from '../palette.js';
 import { placed, rectangle, silhouettes, type Polygon } from '../silhouettes.js';
 import { HELD_OUT_COLOURS, type MiniBehaviourSprite } from './sprites.js';
 
 const inset = (by: number): Polygon => rectangle(by, by, 1 - by, 1 - by);
+
+const OUTLINES = [
+  'triangle',
+  'star',
+  'diamond',
+  'person',
+  'heart',
+  'house',
+  'square',
+  'hexagon',
+  'octagon',
+  'cushion',
+  'cross',
+  'crown',
+] as const;
 
 export const LOOKS: Looks<MiniBehaviourSprite> = {
   roles: {
@@ -39,11 +57,7 @@ export const LOOKS: Looks<MiniBehaviourSprite> = {
         ],
       };
     },
-    objectPart(
-      'agent',
-      [0.32, 0.46],
-      ['triangle', 'star', 'diamond', 'person', 'heart', 'house', 'square', 'hexagon', 'crown'],
-    ),
-    objectPart('printer', [0.3, 0.44], ['square', 'cushion', 'disc', 'octagon', 'hexagon', 'cross']),
+    objectPart('agent', [0.32, 0.46], OUTLINES),
+    objectPart('printer', [0.3, 0.44], OUTLINES),
   ],
 };

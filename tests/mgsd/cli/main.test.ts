@@ -253,7 +253,7 @@ describe('info', () => {
     expect(devices.map(({ backend }) => backend)).toEqual(['webgpu', 'wasm', 'cpu']);
     for (const { capabilities, problem } of devices)
       expect((capabilities === undefined) === (problem !== undefined)).toBe(true);
-    expect(presets.map(({ name }) => name)).toEqual(['tiny', 'worlds', 'small', 'base', 'large']);
+    expect(presets.map(({ name }) => name)).toEqual(['classroom', 'tiny', 'worlds', 'small', 'base', 'large']);
     expect(presets[0]!.parameters).toBeGreaterThan(300_000);
     expect(versions['mgsd-lite']).toMatch(/^\d+\.\d+\.\d+/);
   });
