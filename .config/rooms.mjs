@@ -26,7 +26,9 @@ const engine = ['kernels', 'core/contract', 'core', 'core/index.ts'];
 export const rooms = {
   kernels: [],
   // What a backend has to do, and how it fails: all that backends and the rest of core know of each other.
-  'core/contract': ['kernels'],
+  'core/contract': ['kernels', 'core/platform'],
+  // The two sides of core/platform.ts. Bundlers want the files of a thread named where the thread is started.
+  'core/platform': ['kernels', 'core/contract', 'core/backends/wasm'],
   core: ['kernels', 'core/contract'],
   'core/ops': ['kernels', 'core/contract', 'core'],
   'core/replay': ['kernels', 'core/contract', 'core'],
@@ -78,15 +80,20 @@ export function roomOf(file) {
 
 /**
  * Rooms and files that must run in a browser, with all that they import. What they need of the machine comes in through
- * seams: one loads a backend, the other asks the runtime.
+ * one seam, which alone knows where it runs.
  */
 const withoutNode = {
   rooms: [
     'kernels',
     'core/contract',
+    'core/platform',
     'core',
     'core/ops',
     'core/replay',
+    'core/backends',
+    'core/backends/wasm',
+    'core/backends/webgpu',
+    'core/open.ts',
     'core/index.ts',
     'cases',
     'models',
@@ -96,7 +103,7 @@ const withoutNode = {
     'mgsd/page',
   ],
   files: ['mgsd/runs/train.ts', 'mgsd/runs/explain-nan.ts', 'mgsd/runs/store.ts', 'mgsd/pictures/png.ts'],
-  seams: ['core/open.ts', 'core/platform.ts'],
+  seams: ['core/platform.ts', 'core/platform/node.ts', 'core/platform/dawn.ts', 'core/platform/browser.ts'],
 };
 
 /** Run-time dependencies that need Node. */

@@ -20,3 +20,6 @@ export class DeviceError extends Error {
     this.fault = fault;
   }
 }
+
+/** There is no WebGPU, or no adapter, where this runs; anything else that goes wrong with a GPU is a fault. */
+export class WebGpuUnavailableError extends Error {}

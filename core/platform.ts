@@ -1,43 +1,85 @@
 /**
- * What the engine asks of the machine and the runtime under it. This is the one file of the engine that knows whether
- * it runs in Node or in a browser; backends that start threads or load Dawn are chosen in open.ts.
+ * The seam between the engine and what runs it: what it asks of the machine and the runtime, answered by Node or by a
+ * browser. No other file of the engine knows which of the two it runs in.
  */
-const { process: node, navigator: browser } = globalThis as {
-  readonly process?: NodeJS.Process;
-  readonly navigator?: { readonly userAgent: string; readonly hardwareConcurrency: number };
-};
-const os = node?.getBuiltinModule('node:os');
-const crypto = node?.getBuiltinModule('node:crypto');
+import { browserPlatform } from './platform/browser.js';
+import { nodePlatform } from './platform/node.js';
 
-/** Name and version of what runs this code, for log lines. */
-export const runtime = node ? `Node.js ${node.version}` : (browser?.userAgent ?? 'unknown runtime');
-
-/** Name of the processor; a browser does not tell. */
-export const processorName = os?.cpus()[0]?.model ?? 'processor';
-
-/** Threads that can run at the same time. */
-export const processors = os?.availableParallelism() ?? browser?.hardwareConcurrency ?? 1;
-
-/** Bytes of memory that this process may use: the machine's, or what a container leaves it. A browser does not tell. */
-export function machineMemory(): number {
-  if (!node || !os) return Infinity;
-  const limit = node.constrainedMemory(); // 0, or far beyond any machine, where there is no limit
-  return limit > 0 ? Math.min(limit, os.totalmem()) : os.totalmem();
+/** A worker thread of the wasm backend, from outside. */
+export interface KernelThread {
+  /** Resolves when it runs; rejects with the reason if it does not start. */
+  readonly ready: Promise<void>;
+  /** Ends it, wherever it is. */
+  terminate(): Promise<unknown>;
 }
 
-/** Resolves in a later turn of the event loop: signals, timers and messages come first. */
-export function nextTurn(): Promise<void> {
-  return new Promise(resolve => {
-    if (node) setImmediate(resolve);
-    else setTimeout(resolve);
-  });
+/** Which GPU is asked for; see backends/webgpu/options.ts. */
+export interface GpuRequest {
+  readonly adapter?: string;
+  readonly mode: 'production' | 'debug';
+  readonly backend?: string;
 }
 
-/**
- * SHA-256 of these bytes one after another, in hexadecimal; undefined in a browser, which has it only asynchronously.
- */
-export function sha256(parts: Iterable<Uint8Array>): string | undefined {
-  const hash = crypto?.createHash('sha256');
-  for (const part of parts) hash?.update(part);
-  return hash?.digest('hex');
+/** Where adapters come from. */
+export interface GpuSource {
+  readonly gpu: GPU;
+  readonly usage: typeof GPUBufferUsage;
+  /** Dawn's toggles that were asked for; browsers have none. */
+  readonly toggles: readonly string[];
+  /** True if waiting for the device keeps a core busy; see backends/webgpu/wait.ts. */
+  readonly polls: boolean;
+  /** The error for a missing adapter, with what can be done. */
+  noAdapter(cause?: unknown): Error;
 }
+
+/** What Node and browsers answer. */
+export interface Platform {
+  /** Name and version of what runs this code, for log lines. */
+  readonly runtime: string;
+  /** Name of the processor; a browser does not tell. */
+  readonly processorName: string;
+  /** Threads that can run at the same time; 1 where they cannot share memory. */
+  readonly processors: number;
+  /** Bytes of memory that this process may use: the machine's, or what a container leaves it; Infinity if unknown. */
+  machineMemory(): number;
+  /** Resolves in a later turn of the event loop: signals, timers and messages come first. */
+  nextTurn(): Promise<void>;
+  /**
+   * SHA-256 of these bytes one after another, in hexadecimal; undefined in a browser, which has it only asynchronously.
+   */
+  sha256(parts: Iterable<Uint8Array>): string | undefined;
+  /** Compiles the WebAssembly kernel library. @throws Error that says where it was looked for */
+  compileKernels(simd: 'relaxed' | 'plain'): Promise<WebAssembly.Module>;
+  /** Switches relaxed SIMD on where that can be done while running. */
+  enableRelaxedSimd(): void;
+  /**
+   * Starts backends/wasm/worker.js, which gets `start` by `inKernelThread`. It does not keep the process alive.
+   * @param ended told why it did not start, or is gone; browsers do not tell of the latter
+   */
+  startKernelThread(start: unknown, ended: (reason: string) => void): KernelThread;
+  /** Within a worker thread: calls `run` with what it was started with. `run` calls `ready` once. */
+  inKernelThread<Start>(run: (start: Start, ready: () => void) => void): void;
+  /** Where WebGPU comes from. @throws WebGpuUnavailableError with remedies */
+  gpuSource(request: GpuRequest): Promise<GpuSource>;
+  /**
+   * What backends/webgpu/probe-main.js prints, in a process of its own; undefined where there are no processes.
+   */
+  probeGpu(): Promise<string | undefined>;
+}
+
+const node = (globalThis as { readonly process?: NodeJS.Process }).process;
+
+export const {
+  runtime,
+  processorName,
+  processors,
+  machineMemory,
+  nextTurn,
+  sha256,
+  compileKernels,
+  enableRelaxedSimd,
+  startKernelThread,
+  inKernelThread,
+  gpuSource,
+  probeGpu,
+}: Platform = node?.versions.node ? nodePlatform(node) : browserPlatform();

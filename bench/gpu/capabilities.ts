@@ -1,5 +1,6 @@
 /** What the adapter offers, with and without the toggles that this project sets. */
-import { loadDawn, openDevice } from '../../core/backends/webgpu/device.js';
+import { openDevice } from '../../core/backends/webgpu/device.js';
+import { loadDawn } from '../../core/platform/dawn.js';
 import type { Capabilities } from '../../core/index.js';
 
 export interface CapabilityReport {

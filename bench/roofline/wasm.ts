@@ -2,7 +2,6 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { controlBytes } from '../../core/backends/wasm/control.js';
-import { workerScript } from '../../core/backends/wasm/library.js';
 import { Threads } from '../../core/backends/wasm/threads.js';
 import type { Capabilities } from '../../core/index.js';
 import { workingSets } from './ceilings.js';
@@ -60,7 +59,6 @@ export async function measureWasmCeilings({ threads: count, features }: Capabili
     module: await compile(String(features['simd'])),
     memory,
     control,
-    script: workerScript,
     spinMilliseconds: 0.5,
     stallMilliseconds: 30_000,
   });

@@ -151,8 +151,9 @@ describe('files without Node', () => {
       'mgsd/runs/files.ts': '\nprocess.pid;',
       'mgsd/runs/types.ts': "import fs from 'node:fs';",
       'core/index.ts': "export { openDevice } from './open.js';",
-      'core/open.ts': "import { cpu } from './backends/cpu.js';",
-      'core/backends/cpu.ts': "import os from 'node:os';",
+      'core/open.ts': "import { processors } from './platform.js';",
+      'core/platform.ts': "import { dawn } from './platform/dawn.js';",
+      'core/platform/dawn.ts': "import('webgpu');",
     });
     expect(direct).toMatchObject({ entry: 'mgsd/method/split.ts -> node:zlib' });
     expect(direct!.message).toMatch(/^mgsd\/method\/split.ts:1: uses node:zlib/);

@@ -1,16 +1,8 @@
-/** Finds, chooses and compiles the WebAssembly kernel library. */
-import { readFileSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
-import { runtime } from '../../platform.js';
+/** Chooses the WebAssembly kernel library. */
+import { compileKernels, enableRelaxedSimd, runtime } from '../../platform.js';
 
 /** `relaxed` has fused multiply-add (relaxed SIMD); `plain` runs everywhere. */
 export type SimdLevel = 'relaxed' | 'plain';
-
-// Compiled files lie in dist/core/backends; a test runs this file as TypeScript from core/backends, next to dist.
-const dist = import.meta.url.endsWith('.ts') ? '../../../dist/' : '../../../';
-
-/** The compiled script of a worker thread. */
-export const workerScript = new URL(`${dist}core/backends/wasm/worker.js`, import.meta.url);
 
 // (module (func (result v128) (f32x4.relaxed_madd (i8x16.splat (i32.const 1)) ... ...)))
 const relaxedProbe = new Uint8Array([
@@ -22,7 +14,7 @@ const relaxedProbe = new Uint8Array([
 /** Whether this runtime has relaxed SIMD; Node 20 has it behind a flag that may be set while running. */
 export function supportsRelaxedSimd(): boolean {
   if (WebAssembly.validate(relaxedProbe)) return true;
-  setFlagsFromString('--experimental-wasm-relaxed-simd');
+  enableRelaxedSimd();
   return WebAssembly.validate(relaxedProbe);
 }
 
@@ -33,14 +25,6 @@ export async function loadLibrary(simd?: SimdLevel): Promise<{ module: WebAssemb
     throw new Error(
       `relaxed SIMD was asked for, but ${runtime} does not have it: leave the option out to use plain SIMD`,
     );
-  const file = new URL(`${dist}kernels/kernels${relaxed ? '-relaxed' : ''}.wasm`, import.meta.url);
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    throw new Error(`the WebAssembly kernels are missing (${file.pathname}): build them with \`npm run build\``, {
-      cause: error,
-    });
-  }
-  return { module: await WebAssembly.compile(bytes), simd: relaxed ? 'relaxed' : 'plain' };
+  const level = relaxed ? 'relaxed' : 'plain';
+  return { module: await compileKernels(level), simd: level };
 }

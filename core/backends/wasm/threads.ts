@@ -1,6 +1,7 @@
 /** The threads of the wasm backend, seen from the main thread, which is one of them. */
-import { Worker } from 'node:worker_threads';
 import { DeviceError } from '../../faults.js';
+import { startKernelThread } from '../../platform.js';
+import type { KernelThread } from '../../platform.js';
 import { kernelFunctions, maximumPieces, runPieces, ticketOf, words } from './control.js';
 import type { KernelFunction } from './control.js';
 import type { WorkerStart } from './worker.js';
@@ -23,8 +24,6 @@ export interface ThreadOptions {
   readonly memory: WebAssembly.Memory;
   /** Byte offset of the control block in the memory. */
   readonly control: number;
-  /** The compiled worker script. */
-  readonly script: URL;
   /** How long a worker looks for the next job before it sleeps. */
   readonly spinMilliseconds: number;
   /** How long no piece may finish before a thread counts as dead. */
@@ -38,7 +37,7 @@ export class Threads {
   /** Names of the exported functions: the index of a name is what a job calls `fn`. */
   readonly names: readonly string[];
   /** Worker threads, without the main one. */
-  readonly workers: readonly Worker[];
+  readonly workers: readonly KernelThread[];
   readonly #functions: readonly KernelFunction[];
   readonly #control: Int32Array;
   readonly #stallMilliseconds: number;
@@ -47,45 +46,30 @@ export class Threads {
   #closing = false;
 
   private constructor(options: ThreadOptions) {
-    const { module, memory, control, script, spinMilliseconds } = options;
+    const { module, memory, control, spinMilliseconds } = options;
     const { names, functions } = kernelFunctions(new WebAssembly.Instance(module, { env: { memory } }));
     this.names = names;
     this.#functions = functions;
     this.#control = new Int32Array(memory.buffer, control, 128);
     this.#stallMilliseconds = options.stallMilliseconds;
     this.workers = Array.from({ length: options.threads - 1 }, (_, i) => {
-      const workerData: WorkerStart = { module, memory, control, thread: i + 1, spinMilliseconds };
-      return new Worker(script, { workerData, execArgv: [] }); // node's own options, --eval for one, are not for it
+      const start: WorkerStart = { module, memory, control, thread: i + 1, spinMilliseconds };
+      return startKernelThread(start, reason => {
+        if (!this.#closing) this.#failure ??= reason;
+      });
     });
   }
 
-  /** Starts the workers and waits until they are ready. They do not keep the process alive. */
+  /** Starts the workers and waits until they are ready. */
   static async start(options: ThreadOptions): Promise<Threads> {
     const threads = new Threads(options);
     try {
-      await Promise.all(threads.workers.map(worker => threads.#ready(worker)));
-    } catch (error) {
+      await Promise.all(threads.workers.map(worker => worker.ready));
+    } catch (cause) {
       await threads.close();
-      throw error;
+      throw new Error(`a worker thread of the wasm backend did not start: ${(cause as Error).message}`, { cause });
     }
     return threads;
-  }
-
-  #ready(worker: Worker): Promise<void> {
-    return new Promise((resolve, reject) => {
-      worker.once('message', () => {
-        worker.unref();
-        resolve();
-      });
-      worker.on('error', error => {
-        this.#failure ??= String(error);
-        reject(new Error(`a worker thread of the wasm backend did not start: ${String(error)}`, { cause: error }));
-      });
-      worker.on('exit', code => {
-        if (!this.#closing) this.#failure ??= `it ended with exit code ${code}`;
-        reject(new Error(`a worker thread of the wasm backend ended at once, with exit code ${code}`));
-      });
-    });
   }
 
   /**

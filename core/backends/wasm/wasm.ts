@@ -3,16 +3,16 @@
  * end before it returns, so reads find their data at once; the main thread works too. The default where there is no
  * GPU.
  */
-import type { Worker } from 'node:worker_threads';
 import { bytesPerElement } from '../../../kernels/index.js';
 import type { Kernel } from '../../../kernels/index.js';
 import { namedParams } from '../../backend.js';
 import type { Allocation, Backend, Capabilities, Launch, Operand, Replay } from '../../backend.js';
 import { DeviceError } from '../../faults.js';
 import { machineMemory, nextTurn, processorName, processors, runtime } from '../../platform.js';
+import type { KernelThread } from '../../platform.js';
 import { controlBytes } from './control.js';
 import { Heap } from './heap.js';
-import { loadLibrary, workerScript } from './library.js';
+import { loadLibrary } from './library.js';
 import type { SimdLevel } from './library.js';
 import { makeMemory, pageBytes } from './memory.js';
 import { Calls } from './calls.js';
@@ -104,7 +104,7 @@ export class WasmBackend implements Backend {
     const memory = makeMemory(options.maxBytes);
     const start = (threads: number) =>
       Threads.start({
-        ...{ threads, module, memory: memory.memory, control: controlAddress, script: workerScript },
+        ...{ threads, module, memory: memory.memory, control: controlAddress },
         ...{ spinMilliseconds: 0.5, stallMilliseconds: options.stallMilliseconds ?? 30_000 },
       });
     let threads: Threads;
@@ -122,7 +122,7 @@ export class WasmBackend implements Backend {
   }
 
   /** Worker threads, for tests. */
-  get workers(): readonly Worker[] {
+  get workers(): readonly KernelThread[] {
     return this.#threads.workers;
   }
 

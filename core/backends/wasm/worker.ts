@@ -2,7 +2,7 @@
  * The script of a worker thread of the wasm backend: waits for jobs, takes its share, and sleeps when none has come
  * for a while.
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { inKernelThread } from '../../platform.js';
 import { kernelFunctions, runPieces, words } from './control.js';
 
 /** What the backend hands to each worker. */
@@ -19,12 +19,8 @@ export interface WorkerStart {
   readonly spinMilliseconds: number;
 }
 
-const { module, memory, control: offset, thread, spinMilliseconds } = workerData as WorkerStart;
-const { functions } = kernelFunctions(new WebAssembly.Instance(module, { env: { memory } }));
-const control = new Int32Array(memory.buffer, offset, 128);
-
 /** Returns the number of the next job, which differs from `seen`. */
-function nextGeneration(seen: number): number {
+function nextGeneration(control: Int32Array, seen: number, spinMilliseconds: number): number {
   const start = performance.now();
   do {
     for (let i = 0; i < 200; i++) {
@@ -43,15 +39,19 @@ function nextGeneration(seen: number): number {
   return generation;
 }
 
-let generation = Atomics.load(control, words.generation);
-parentPort?.postMessage('ready');
-for (;;) {
-  generation = nextGeneration(generation);
-  if (Atomics.load(control, words.stop) !== 0) break;
-  try {
-    runPieces(control, functions, generation, thread);
-  } catch {
-    // A trap: the main thread reports it, with the kernel's name.
-    Atomics.store(control, words.trapped, thread + 1);
+inKernelThread(({ module, memory, control: offset, thread, spinMilliseconds }: WorkerStart, ready) => {
+  const { functions } = kernelFunctions(new WebAssembly.Instance(module, { env: { memory } }));
+  const control = new Int32Array(memory.buffer, offset, 128);
+  let generation = Atomics.load(control, words.generation);
+  ready();
+  for (;;) {
+    generation = nextGeneration(control, generation, spinMilliseconds);
+    if (Atomics.load(control, words.stop) !== 0) break;
+    try {
+      runPieces(control, functions, generation, thread);
+    } catch {
+      // A trap: the main thread reports it, with the kernel's name.
+      Atomics.store(control, words.trapped, thread + 1);
+    }
   }
-}
+});

@@ -8,16 +8,16 @@ import { settle } from './wait.js';
 
 /** Collects the faults of a device and throws them where its owner waits: the first that matters, once. */
 export class Faults {
-  readonly #software: boolean;
+  readonly #sleeps: boolean;
   /** Validity of shaders, buffers and batches, not known yet. */
   readonly #checks = new Set<Promise<void>>();
   #errors: Error[] = [];
   #lost: Error | undefined;
   #closed = false;
 
-  /** @param software true if waiting is to leave the processor to the device; see `settle` */
-  constructor(device: GPUDevice, software: boolean) {
-    this.#software = software;
+  /** @param sleeps true if waiting is to leave the processor to the device; see `settle` */
+  constructor(device: GPUDevice, sleeps: boolean) {
+    this.#sleeps = sleeps;
     device.addEventListener('uncapturederror', event => this.#errors.push(new Error(event.error.message)));
     void device.lost.then(({ reason, message }) => {
       if (!this.#closed)
@@ -70,8 +70,8 @@ export class Faults {
     const settled = work.catch((error: unknown) => {
       failure = error instanceof Error ? error : new Error('the device refused to map a buffer', { cause: error });
     });
-    await settle(settled, this.#software);
-    await settle(Promise.all(checks), this.#software);
+    await settle(settled, this.#sleeps);
+    await settle(Promise.all(checks), this.#sleeps);
     // What fails on a device that is gone may be known before its loss is.
     const failed = () => failure !== undefined || this.#errors.length > 0;
     for (let turns = 0; turns < 10 && failed() && !this.isLost; turns++) await nextTurn();

@@ -1,10 +1,10 @@
 /**
  * Looking for a GPU from a process of its own. Dawn and Vulkan loaders write warnings of their own to the terminal
  * when there is none, and a broken driver may take its process down with it: neither should happen to a run that was
- * never going to use one.
+ * never going to use one. A browser takes care of that itself.
  */
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { probeGpu } from '../../platform.js';
+import { openWebGpuBackend } from './webgpu.js';
 
 export interface WebGpuProbe {
   /** Name of the adapter; undefined if there is none. */
@@ -15,28 +15,25 @@ export interface WebGpuProbe {
   readonly error?: string;
 }
 
-// The compiled script, from dist/core/backends/webgpu or, when tests run this file as TypeScript, from
-// core/backends/webgpu.
-const dist = import.meta.url.endsWith('.ts') ? '../../../dist/core/backends/webgpu/' : './';
-const script = fileURLToPath(new URL(`${dist}probe-main.js`, import.meta.url));
-
-/** Drivers that hang are given up after this long. */
-const timeoutMilliseconds = 20_000;
+/** What `openWebGpuBackend` finds in this process. Never throws. */
+export async function probeHere(): Promise<WebGpuProbe> {
+  try {
+    const backend = await openWebGpuBackend();
+    const { name, software } = backend.capabilities;
+    await backend.close();
+    return { name, software };
+  } catch (error) {
+    return { error: (error as Error).message.split('\n', 1)[0]! };
+  }
+}
 
 /** What `openWebGpuBackend` would find on this machine. Never throws. */
-export function probeWebGpu(): Promise<WebGpuProbe> {
-  return new Promise(resolve => {
-    execFile(process.execPath, [script], { timeout: timeoutMilliseconds, windowsHide: true }, (error, stdout) => {
-      try {
-        const line = stdout.trim().split('\n').at(-1) ?? '';
-        resolve(JSON.parse(line) as WebGpuProbe);
-      } catch {
-        resolve({
-          error: error
-            ? `the search for a GPU failed (${error.message.split('\n', 1)[0]!})`
-            : 'the search for a GPU failed',
-        });
-      }
-    });
-  });
+export async function probeWebGpu(): Promise<WebGpuProbe> {
+  try {
+    const printed = await probeGpu();
+    if (printed === undefined) return await probeHere();
+    return JSON.parse(printed.trim().split('\n').at(-1) ?? '') as WebGpuProbe;
+  } catch (error) {
+    return { error: `the search for a GPU failed (${(error as Error).message.split('\n', 1)[0]!})` };
+  }
 }

@@ -118,6 +118,12 @@ export class Programs {
 
   #buildPass(kernel: Kernel, pass: WgslPass, target: WgslTarget, variant: string): PassProgram {
     const bound = boundBuffers(kernel, pass);
+    const most = this.#device.limits.maxStorageBuffersPerShaderStage;
+    if (bound.length > most)
+      throw new Error(
+        `kernel ${kernel.name} (${variant}) binds ${bound.length} storage buffers, and this adapter allows ${most}: ` +
+          'take the `wasm` backend here',
+      );
     const layout = this.#layout(kernel, pass, bound);
     const label = `${kernel.name} (${variant})`;
     let pipeline: GPUComputePipeline | undefined;

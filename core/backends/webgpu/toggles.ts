@@ -11,7 +11,7 @@ interface ProbedDevice {
   readonly device: GPUDevice;
   readonly usage: typeof GPUBufferUsage;
   /** See `settle`. */
-  readonly software: boolean;
+  readonly sleeps: boolean;
 }
 
 /** Rounding of time stamps with the toggle `timestamp_quantization`, in nanoseconds. */
@@ -30,7 +30,7 @@ export async function probeToggles(probed: ProbedDevice): Promise<ToggleEffects>
  * it the array's last element, 4; without one it is what lies there. (Storage buffers tell nothing: where the driver
  * checks their bounds itself, Dawn's shaders never do.)
  */
-async function boundsChecks({ device, usage, software }: ProbedDevice): Promise<string> {
+async function boundsChecks({ device, usage, sleeps }: ProbedDevice): Promise<string> {
   const out = device.createBuffer({ size: 4, usage: usage.STORAGE | usage.COPY_SRC });
   const module = device.createShaderModule({
     label: 'bounds checks',
@@ -54,12 +54,12 @@ var<workgroup> pair: Pair;
   pass.setBindGroup(0, group);
   pass.dispatchWorkgroups(1);
   pass.end();
-  const [found] = new Uint32Array(await readBack({ device, usage, software }, encoder, out, 4));
+  const [found] = new Uint32Array(await readBack({ device, usage, sleeps }, encoder, out, 4));
   out.destroy();
   return found === 4 ? 'in shaders' : 'off';
 }
 
-async function timeStamps({ device, usage, software }: ProbedDevice): Promise<string> {
+async function timeStamps({ device, usage, sleeps }: ProbedDevice): Promise<string> {
   if (!device.features.has('timestamp-query')) return 'none on this adapter';
   const querySet = device.createQuerySet({ type: 'timestamp', count: 2 });
   const stamps = device.createBuffer({ size: 16, usage: usage.QUERY_RESOLVE | usage.COPY_SRC });
@@ -67,7 +67,7 @@ async function timeStamps({ device, usage, software }: ProbedDevice): Promise<st
   const timestampWrites = { querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 };
   encoder.beginComputePass({ timestampWrites }).end();
   encoder.resolveQuerySet(querySet, 0, 2, stamps, 0);
-  const found = new BigUint64Array(await readBack({ device, usage, software }, encoder, stamps, 16));
+  const found = new BigUint64Array(await readBack({ device, usage, sleeps }, encoder, stamps, 16));
   querySet.destroy();
   stamps.destroy();
   return found.every(stamp => stamp % quantum === 0n) ? `rounded to ${quantum} ns` : 'exact';
@@ -75,7 +75,7 @@ async function timeStamps({ device, usage, software }: ProbedDevice): Promise<st
 
 /** Submits what was encoded, and reads a buffer after it. */
 async function readBack(
-  { device, usage, software }: ProbedDevice,
+  { device, usage, sleeps }: ProbedDevice,
   encoder: GPUCommandEncoder,
   from: GPUBuffer,
   bytes: number,
@@ -83,7 +83,7 @@ async function readBack(
   const staging = device.createBuffer({ size: bytes, usage: usage.MAP_READ | usage.COPY_DST });
   encoder.copyBufferToBuffer(from, 0, staging, 0, bytes);
   device.queue.submit([encoder.finish()]);
-  await settle(staging.mapAsync(1 /* GPUMapMode.READ */), software);
+  await settle(staging.mapAsync(1 /* GPUMapMode.READ */), sleeps);
   const content = staging.getMappedRange().slice(0);
   staging.destroy();
   return content;

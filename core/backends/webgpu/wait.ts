@@ -1,8 +1,6 @@
 /** Waiting for a device. */
 import { nextTurn } from '../../platform.js';
 
-const cell = new Int32Array(new SharedArrayBuffer(4));
-
 /**
  * Resolves as `promise` does. Dawn for Node polls from the event loop while anything is pending, which keeps one core
  * busy. A software adapter needs that core for its own threads: with `sleep`, the main thread sleeps between polls,
@@ -11,6 +9,7 @@ const cell = new Int32Array(new SharedArrayBuffer(4));
  */
 export async function settle<T>(promise: Promise<T>, sleep: boolean): Promise<T> {
   if (!sleep) return await promise;
+  const cell = new Int32Array(new SharedArrayBuffer(4));
   let pending = true;
   const settled = () => {
     pending = false;

@@ -1,5 +1,5 @@
 /**
- * The webgpu backend: WGSL on Dawn. Launches are recorded into one compute pass of one command encoder and submitted
+ * The webgpu backend: WGSL on Dawn, or on what a browser offers. Launches are recorded into one compute pass of one command encoder and submitted
  * together: when the host waits or reads, or when enough have gathered and the device has little to do. Dawn puts a
  * barrier between launches only where one writes what the other uses, so buffers are never shared between tensors.
  */
@@ -57,10 +57,10 @@ export class WebGpuBackend implements Backend {
   #recording: Recording | undefined;
 
   /** @param bindGroups to keep */
-  constructor({ device, usage, profile, machine, capabilities }: OpenedDevice, bindGroups = 8192) {
+  constructor({ device, usage, profile, machine, capabilities, sleeps }: OpenedDevice, bindGroups = 8192) {
     this.capabilities = capabilities;
     this.#device = device;
-    this.#faults = new Faults(device, capabilities.software);
+    this.#faults = new Faults(device, sleeps);
     this.#batch = new Batch(device, this.#faults);
     this.#usage = usage.STORAGE | usage.COPY_SRC | usage.COPY_DST;
     this.#scratch = new ScratchRing(bytes => this.#take(bytes), capabilities.maxBufferBytes);
@@ -121,7 +121,7 @@ export class WebGpuBackend implements Backend {
         `write of ${data.byteLength} bytes at ${byteOffset} into an allocation of ${allocation.bytes} bytes`,
       );
     let bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength) as Uint8Array<ArrayBuffer>;
-    if (data.buffer instanceof SharedArrayBuffer) bytes = bytes.slice(); // Dawn takes no shared memory
+    if (!(data.buffer instanceof ArrayBuffer)) bytes = bytes.slice(); // WebGPU takes no shared memory
     const whole = bytes.length - (bytes.length % 4);
     if (byteOffset % 4 !== 0 || bytes.length % 2 !== 0)
       throw new Error(

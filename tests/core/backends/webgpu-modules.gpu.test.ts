@@ -4,8 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebGpuBackend } from '../../../core/backends/webgpu/webgpu.js';
-import { loadDawn, openDevice } from '../../../core/backends/webgpu/device.js';
+import { openDevice } from '../../../core/backends/webgpu/device.js';
 import type { OpenedDevice } from '../../../core/backends/webgpu/device.js';
+import { loadDawn } from '../../../core/platform/dawn.js';
 import { kernels, unaryKernels } from '../../../kernels/index.js';
 import type { DType, Kernel } from '../../../kernels/index.js';
 import { grid, wgslModule } from '../../../kernels/wgsl.js';

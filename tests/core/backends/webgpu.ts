@@ -1,7 +1,7 @@
 /** What the tests of the webgpu backend share: an adapter, or the reason why there is none. */
 import { describe, it } from 'vitest';
 import { openWebGpuBackend } from '../../../core/backends/webgpu/webgpu.js';
-import { WebGpuUnavailableError } from '../../../core/backends/webgpu/device.js';
+import { WebGpuUnavailableError } from '../../../core/faults.js';
 
 async function findProblem(): Promise<string | undefined> {
   try {

@@ -1,5 +1,5 @@
 import { openWebGpuBackend } from '../../../core/backends/webgpu/webgpu.js';
-import { WebGpuUnavailableError } from '../../../core/backends/webgpu/device.js';
+import { WebGpuUnavailableError } from '../../../core/faults.js';
 import type { WebGpuOptions } from '../../../core/backends/webgpu/options.js';
 import { Device } from '../../../core/index.js';
 import { describePrecision } from './precision.js';
