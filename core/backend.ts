@@ -70,6 +70,13 @@ export interface Replay {
 /** Told how long a launch took on the device. */
 export type LaunchTimer = (kernel: Kernel, params: readonly number[], seconds: number) => void;
 
+/** As much of a launch as compiling it takes. */
+export interface LaunchShape {
+  readonly kernel: Kernel;
+  readonly operands: readonly Pick<Operand, 'dtype'>[];
+  readonly params: readonly number[];
+}
+
 export interface Backend {
   readonly capabilities: Capabilities;
   /** At least `bytes` of memory with unspecified content. Throws with sizes and a remedy when there is no more. */
@@ -87,6 +94,8 @@ export interface Backend {
    * take effect in order; an asynchronous device returns before the work is done.
    */
   launch(kernel: Kernel, operands: readonly Operand[], params: readonly number[]): void;
+  /** Compiles what these launches will run, side by side. Backends that compile nothing leave it out. */
+  compile?(launches: Iterable<LaunchShape>): Promise<void>;
   /**
    * Prepares launches whose operands stay where they are until `dispose`. Backends that gain nothing by it leave it
    * out: their launches are repeated one by one.

@@ -1,5 +1,5 @@
 /** The engine: tensors, autodiff, optimiser, devices. Importing it opens nothing and starts nothing. */
-export type { Allocation, Backend, BackendName, Capabilities, Operand } from './backend.js';
+export type { Allocation, Backend, BackendName, Capabilities, LaunchShape, Operand } from './backend.js';
 export type { DType, NumberArray } from '../kernels/index.js';
 export { divergenceFields, stateFields } from '../kernels/index.js';
 export { Device } from './device.js';

@@ -2,7 +2,8 @@
  * The dry backend: it counts and does nothing. A training step run on it asks for the same memory as on the device
  * whose capabilities it was given, so the need of a configuration is known before any memory is taken.
  */
-import type { Allocation, Backend, Capabilities } from '../backend.js';
+import type { Kernel } from '../../kernels/index.js';
+import type { Allocation, Backend, Capabilities, LaunchShape } from '../backend.js';
 
 export class DryBackend implements Backend {
   readonly capabilities: Capabilities;
@@ -10,6 +11,9 @@ export class DryBackend implements Backend {
   liveBytes = 0;
   peakBytes = 0;
   largestBytes = 0;
+
+  /** Launches by kernel, each once by its dtypes and params. */
+  readonly #launches = new Map<Kernel, Map<string, LaunchShape>>();
 
   /** @param capabilities of the device that is asked about; its largest buffer does not limit what may be counted */
   constructor(capabilities: Capabilities) {
@@ -41,8 +45,16 @@ export class DryBackend implements Backend {
     return Promise.resolve(new ArrayBuffer(bytes));
   }
 
-  launch(): void {
-    // costs nothing
+  launch(kernel: Kernel, operands: LaunchShape['operands'], params: readonly number[]): void {
+    let known = this.#launches.get(kernel);
+    if (!known) this.#launches.set(kernel, (known = new Map<string, LaunchShape>()));
+    const key = [...operands.map(({ dtype }) => dtype), ...params].join();
+    if (!known.has(key)) known.set(key, { kernel, operands: operands.map(({ dtype }) => ({ dtype })), params });
+  }
+
+  /** What a device would have to compile for all that was launched. */
+  get launches(): LaunchShape[] {
+    return [...this.#launches.values()].flatMap(known => [...known.values()]);
   }
 
   finish(): Promise<void> {

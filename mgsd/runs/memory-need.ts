@@ -4,7 +4,7 @@
  * as they may be.
  */
 import { Device, DryBackend } from '../../core/index.js';
-import type { Capabilities } from '../../core/index.js';
+import type { Capabilities, LaunchShape } from '../../core/index.js';
 import type { PresetName } from '../../models/index.js';
 import { VisionLanguageModel } from '../../models/index.js';
 import { modelConfigOf, presets } from '../method/config.js';
@@ -24,6 +24,8 @@ export interface MemoryNeed {
   /** Most bytes at any one time, what the pool keeps for reuse included, and those of the largest tensor. */
   readonly bytes: number;
   readonly largestBuffer: number;
+  /** Different launches of the stage and of its evaluation. */
+  readonly launches: readonly LaunchShape[];
 }
 
 /**
@@ -62,7 +64,7 @@ function needByBatch(
     const [a, b] = ends;
     const times = (batch - few) / (many - few);
     const line = (name: 'bytes' | 'largestBuffer') => Math.ceil(a[name] + (b[name] - a[name]) * times);
-    return { stage, batch, bytes: line('bytes'), largestBuffer: line('largestBuffer') };
+    return { stage, batch, bytes: line('bytes'), largestBuffer: line('largestBuffer'), launches: b.launches };
   };
 }
 
@@ -94,7 +96,7 @@ async function needOf(
   }
   await evaluate(model, evaluated(config, groups), { input: 'symbolic' });
   await evaluate(model, evaluated(config, groups), { input: 'image' });
-  return { stage, batch, bytes: backend.peakBytes, largestBuffer: backend.largestBytes };
+  return { stage, batch, bytes: backend.peakBytes, largestBuffer: backend.largestBytes, launches: backend.launches };
 }
 
 /** As many puzzles as an evaluation takes at a time; which ones does not matter. */
@@ -131,7 +133,7 @@ const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
 /**
  * Checks a run against what its device has: what is wrong and which batch would fit, in one line; undefined if all is
- * well.
+ * well, and then a GPU has compiled what the run will launch.
  */
 export async function memoryProblem(
   config: RunConfig,
@@ -142,7 +144,11 @@ export async function memoryProblem(
   const fits = async ({ bytes, largestBuffer }: MemoryNeed) =>
     largestBuffer <= capabilities.maxBufferBytes && (await backend.hasMemory(bytes));
   for (const need of await predictMemory(config, stages, capabilities)) {
-    if (await fits(need)) continue;
+    if (await fits(need)) {
+      // a GPU compiles for seconds: all at once, and not one by one in the first update. What fails says so when launched
+      if (!capabilities.software) await backend.compile?.(need.launches).catch(() => undefined);
+      continue;
+    }
     const batch = await fittingBatch(config, need.stage, capabilities, fits);
     const setting = need.stage === 'direct' ? 'stage1' : need.stage;
     return (

@@ -13,14 +13,15 @@ const worthwhile = 64;
 /** Launches that are submitted even if two batches are under way already. */
 const longest = 2048;
 /**
- * Batches under way beyond which launches gather instead: a deep queue makes everything wait longer, and gains
- * nothing.
+ * Batches under way beyond which launches gather on a software adapter, which shares the processor: a deep queue makes
+ * everything wait longer, and gains nothing. A GPU is never left waiting for a step that is still being recorded.
  */
 const mostInFlight = 2;
 
 export class Batch {
   readonly #device: GPUDevice;
   readonly #faults: Faults;
+  readonly #software: boolean;
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
   #number = 0;
@@ -32,9 +33,10 @@ export class Batch {
   /** Set while launches are timed: each of their passes is one of its own then. */
   timestamps: Timestamps | undefined;
 
-  constructor(device: GPUDevice, faults: Faults) {
+  constructor(device: GPUDevice, faults: Faults, software: boolean) {
     this.#device = device;
     this.#faults = faults;
+    this.#software = software;
   }
 
   /** Batches submitted before this one. */
@@ -67,7 +69,7 @@ export class Batch {
     this.#encoder.copyBufferToBuffer(from.buffer, fromOffset, to, toOffset, bytes);
   }
 
-  /** Everything in a recording, as a batch of its own or at the end of the open one. */
+  /** Everything in a recording, behind the open batch; a GPU begins with the first segment while others follow. */
   repeat({ segments, blocks }: Recording): void {
     for (const block of blocks) block.batch = this.#number;
     for (const { copies, dispatches } of segments) {
@@ -79,13 +81,16 @@ export class Batch {
         if (immediates) pass.setImmediates(0, immediates);
         dispatch(pass, x, y, z);
       }
+      this.#queued += dispatches.length;
+      if (!this.#software) this.submitIfWorthwhile();
     }
     this.submit();
   }
 
-  /** Submits if that is worth it: enough has gathered, and the device has little to do. */
+  /** Submits if that is worth it: enough has gathered, and the device has little to do or is a GPU. */
   submitIfWorthwhile(): void {
-    if (this.#queued >= longest || (this.#queued >= worthwhile && this.#inFlight < mostInFlight)) this.submit();
+    const isIdle = !this.#software || this.#inFlight < mostInFlight;
+    if (this.#queued >= longest || (this.#queued >= worthwhile && isIdle)) this.submit();
   }
 
   /** Submits what has been launched so far. */

@@ -28,6 +28,8 @@ export interface PassProgram {
   scratch(params: Readonly<Record<string, number>>): number;
   /** Compiles at the first call; throws if an earlier call has found the shader not to be valid. */
   pipeline(): GPUComputePipeline;
+  /** Compiles beside other work, so that `pipeline` need not. Rejects if the shader is not valid. */
+  compile(): Promise<void>;
 }
 
 export interface Program {
@@ -72,7 +74,7 @@ export class Programs {
     this.#track = track;
   }
 
-  get(kernel: Kernel, operands: readonly Operand[]): Program {
+  get(kernel: Kernel, operands: readonly Pick<Operand, 'dtype'>[]): Program {
     let code = 0;
     for (const { dtype } of operands) code = code * 4 + dtypeCode[dtype];
     let programs = this.#programs.get(kernel);
@@ -92,7 +94,7 @@ export class Programs {
     return selections;
   }
 
-  #build(kernel: Kernel, operands: readonly Operand[]): Program {
+  #build(kernel: Kernel, operands: readonly Pick<Operand, 'dtype'>[]): Program {
     const names = Object.keys(kernel.buffers);
     if (operands.length !== names.length)
       throw new Error(
@@ -128,15 +130,20 @@ export class Programs {
     const label = `${kernel.name} (${variant})`;
     let pipeline: GPUComputePipeline | undefined;
     let failure: Error | undefined;
+    let ahead: Promise<void> | undefined;
+    const noteFailure = (error: unknown): never => {
+      failure = error as Error;
+      throw error;
+    };
     const compile = () => {
       const { compiled, check } = this.#compile(label, layout.pipeline, wgslModule(kernel, pass, target));
-      this.#track(
-        check.catch((error: unknown) => {
-          failure = error as Error;
-          throw error;
-        }),
-      );
+      this.#track(check.catch(noteFailure));
       return compiled;
+    };
+    const compileAhead = async () => {
+      pipeline ??= await this.#compileAhead(label, layout.pipeline, wgslModule(kernel, pass, target)).catch(
+        noteFailure,
+      );
     };
     return {
       variant,
@@ -150,6 +157,7 @@ export class Programs {
         if (failure) throw failure;
         return (pipeline ??= compile());
       },
+      compile: () => (ahead ??= compileAhead()),
     };
   }
 
@@ -188,6 +196,20 @@ export class Programs {
       if (error) throw new Error(await explainShader(label, module, code, error.message));
     });
     return { compiled: pipeline, check };
+  }
+
+  /** The same on Dawn's own threads. */
+  async #compileAhead(label: string, layout: GPUPipelineLayout, code: string): Promise<GPUComputePipeline> {
+    this.#device.pushErrorScope('validation');
+    const module = this.#device.createShaderModule({ label, code });
+    const valid = this.#device.popErrorScope();
+    const descriptor = { label, layout, compute: { module, entryPoint: 'main' } };
+    try {
+      return await this.#device.createComputePipelineAsync(descriptor);
+    } catch (error) {
+      const message = (await valid)?.message ?? (error as Error).message;
+      throw new Error(await explainShader(label, module, code, message), { cause: error });
+    }
   }
 }
 

@@ -26,7 +26,10 @@ export interface Copy {
   readonly bytes: number;
 }
 
-/** Copies, then dispatches that make up one compute pass. */
+/** Dispatches that a GPU can begin with while those behind them are still being encoded. */
+const longestSegment = 128;
+
+/** Copies, then dispatches that set all they need. */
 interface Segment {
   readonly copies: Copy[];
   readonly dispatches: Dispatch[];
@@ -54,6 +57,7 @@ export class Recording {
     blocks: readonly Block[],
   ): void {
     const { pipeline, group, immediates } = settings;
+    if (this.segments.at(-1)?.dispatches.length === longestSegment) this.#last = undefined;
     const last = this.#last;
     if (!last && this.segments.at(-1)?.dispatches.length !== 0) this.segments.push({ copies: [], dispatches: [] });
     const known = last?.pipeline === pipeline && sameWords(last.immediates, immediates);

@@ -7,7 +7,16 @@ import { stridedWriteKernel } from '../../../kernels/index.js';
 import type { Kernel } from '../../../kernels/index.js';
 import { namedParams } from '../../backend.js';
 import { DeviceError } from '../../faults.js';
-import type { Allocation, Backend, Capabilities, Launch, LaunchTimer, Operand, Replay } from '../../backend.js';
+import type {
+  Allocation,
+  Backend,
+  Capabilities,
+  Launch,
+  LaunchShape,
+  LaunchTimer,
+  Operand,
+  Replay,
+} from '../../backend.js';
 import { Batch } from './batch.js';
 import { openDevice } from './device.js';
 import type { OpenedDevice } from './device.js';
@@ -61,7 +70,7 @@ export class WebGpuBackend implements Backend {
     this.capabilities = capabilities;
     this.#device = device;
     this.#faults = new Faults(device, sleeps);
-    this.#batch = new Batch(device, this.#faults);
+    this.#batch = new Batch(device, this.#faults, capabilities.software);
     this.#usage = usage.STORAGE | usage.COPY_SRC | usage.COPY_DST;
     this.#scratch = new ScratchRing(bytes => this.#take(bytes), capabilities.maxBufferBytes);
     this.#groups = new BindGroupCache(device, bindGroups);
@@ -184,6 +193,17 @@ export class WebGpuBackend implements Backend {
     }
     for (const copy of copies) this.#destroy(copy);
     if (!this.#recording) this.#batch.submitIfWorthwhile();
+  }
+
+  async compile(launches: Iterable<LaunchShape>): Promise<void> {
+    this.#faults.assertUsable();
+    const pending: Promise<void>[] = [];
+    for (const { kernel, operands, params } of launches) {
+      const named = namedParams(kernel, params);
+      for (const pass of this.#programs.get(kernel, operands).passes)
+        if (pass.workgroups(named).every(count => count > 0)) pending.push(pass.compile());
+    }
+    await this.#faults.wait(Promise.all(pending));
   }
 
   /** See replay.ts: bind groups are made once, and a run is one pass and one submission. */

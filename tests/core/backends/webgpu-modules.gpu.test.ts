@@ -2,7 +2,7 @@
  * What can be checked without any adapter: every module compiles on Dawn's null backend, and errors say what is
  * wrong.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebGpuBackend } from '../../../core/backends/webgpu/webgpu.js';
 import { openDevice } from '../../../core/backends/webgpu/device.js';
 import type { OpenedDevice } from '../../../core/backends/webgpu/device.js';
@@ -44,6 +44,44 @@ function dtypesOf(kernel: Kernel, float: 'f32' | 'f16' | 'mixed'): Record<string
   }
   return dtypes;
 }
+
+describe('compiling ahead', () => {
+  const example = (kernel: Kernel) => {
+    const operands = Object.keys(kernel.buffers).map(() => ({ dtype: 'f32' as const }));
+    return { kernel, operands, params: Object.keys(kernel.params).map(() => 64) };
+  };
+
+  it('leaves nothing to compile for the launch', async () => {
+    const own = await openDevice({ backend: 'null' });
+    const compile = vi.spyOn(own.device, 'createComputePipeline');
+    const backend = new WebGpuBackend(own);
+    const kernel: Kernel = unaryKernels.tanh;
+    await backend.compile([example(kernel), example(kernel)]);
+    const operands = example(kernel).operands.map(({ dtype }) => ({
+      ...{ allocation: backend.allocate(256), dtype, byteOffset: 0, length: 64 },
+    }));
+    backend.launch(kernel, operands, [64]);
+    await backend.finish();
+    expect(compile).not.toHaveBeenCalled();
+    await backend.close();
+  });
+
+  it('says which shader is not valid, and so does its launch', async () => {
+    const backend = new WebGpuBackend(await openDevice({ backend: 'null' }));
+    const { tanh } = unaryKernels;
+    const broken: Kernel = { ...tanh, wgsl: target => tanh.wgsl(target).map(pass => ({ ...pass, body: 'oops' })) };
+    const said = /WGSL of kernel unary_tanh .*does not compile: [^]*oops/;
+    await expect(backend.compile([example(broken)])).rejects.toThrow(said);
+    const operands = example(broken).operands.map(({ dtype }) => ({
+      ...{ allocation: backend.allocate(256), dtype, byteOffset: 0, length: 64 },
+    }));
+    expect(() => {
+      backend.launch(broken, operands, [64]);
+    }).toThrow(said);
+    takeUncapturedErrors();
+    await backend.close();
+  });
+});
 
 describe('modules on the null backend', () => {
   for (const kernel of kernels)

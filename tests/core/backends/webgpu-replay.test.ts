@@ -37,6 +37,15 @@ it('leaves out settings that hold already, and sets all of them after a copy', (
   expect([...recording.blocks]).toEqual([block]);
 });
 
+it('sets everything anew every 128 dispatches, so that a GPU may begin with those', () => {
+  const recording = new Recording();
+  for (let i = 0; i < 300; i++)
+    recording.dispatch({} as PassProgram, { pipeline: p, group: g, immediates: undefined }, [1, 1, 1], []);
+  expect(recording.segments.map(({ dispatches }) => dispatches.length)).toEqual([128, 128, 44]);
+  for (const { dispatches } of recording.segments)
+    expect(dispatches.map(({ pipeline }) => pipeline)).toEqual(dispatches.map((_, i) => (i === 0 ? p : undefined)));
+});
+
 it('dispatches in all the dimensions that there are', () => {
   const calls: unknown[] = [];
   const pass = { dispatchWorkgroups: (...args: unknown[]) => calls.push(args) } as unknown as GPUComputePassEncoder;

@@ -48,6 +48,19 @@ describe('memory', () => {
     await device.close();
   });
 
+  it('has a device that compiles do so before the run, for all that its stages launch', async () => {
+    const device = await openWasm();
+    const compiled = new Set<string>();
+    device.backend.compile = launches => {
+      for (const { kernel } of launches) compiled.add(kernel.name);
+      return Promise.reject(new Error('a shader that may never be needed'));
+    };
+    expect(await memoryProblem(config, ['stage2'], device)).toBeUndefined();
+    for (const name of ['attention', 'attention_grad', 'adamw', 'distillation_reverse_kl', 'sample_tokens'])
+      expect(compiled).toContain(name);
+    await device.close();
+  });
+
   it('names the batch that fits where the configured one does not', async () => {
     const device = await openWasm(2 ** 26);
     expect(await memoryProblem(config, ['stage1'], device)).toBeUndefined();
