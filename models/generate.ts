@@ -49,16 +49,39 @@ function tokensPerCheck({ asynchronous }: Capabilities, path: DecodePath): numbe
   return path === 'rollout' ? 32 : 1;
 }
 
+/** When a path is the fastest. */
+interface DecodeRow {
+  readonly device: 'processor' | 'emulated' | 'gpu';
+  readonly path: DecodePath;
+  /** For models up to this width, from this width on, and for batches from this many sequences on. */
+  readonly upTo?: number;
+  readonly from?: number;
+  readonly sequences?: number;
+}
+
 /**
- * The path that is faster where a model can take several; see bench/rollout.ts. On wasm that is the rollout; on
- * software adapters, which start launches cheaply and compile large kernels for seconds, single steps. On a GPU nothing
- * has been measured yet: the path with the fewest launches is taken.
+ * The first row that fits, and whose path the model can take, is the one. A processor and an emulated GPU, which starts
+ * launches cheaply and compiles large kernels for seconds, were measured (bench/rollout.ts). No GPU was: its rows are
+ * reckoned for an H100. One workgroup of the rollout kernel reads all weights for four sequences: only small models gain
+ * by that. At 512 sequences of width 512, products of whole layers have matrix units to themselves: 1.3 ms per token
+ * against 1.9. `npm run bench:gpu` times all paths.
  */
-function fastestPath(model: VisionLanguageModel, cache: Cache): DecodePath {
+const decodeTable: readonly DecodeRow[] = [
+  { device: 'processor', path: 'rollout' },
+  { device: 'gpu', upTo: 64, path: 'rollout' },
+  { device: 'gpu', from: 512, sequences: 512, path: 'steps' },
+  { device: 'gpu', path: 'fused' },
+];
+
+/** The path of the table; `steps` where it has none. */
+function fastestPath(model: VisionLanguageModel, cache: Cache, sequences: number): DecodePath {
   const { asynchronous, software } = model.device.capabilities;
-  if (software) return 'steps';
-  if (canRollOut(model, cache)) return 'rollout';
-  return asynchronous && canFuse(model) ? 'fused' : 'steps';
+  const { width } = model.config;
+  const kind = software ? 'emulated' : asynchronous ? 'gpu' : 'processor';
+  const canTake = { steps: () => true, fused: () => canFuse(model), rollout: () => canRollOut(model, cache) };
+  const isRight = ({ device, path, upTo = Infinity, from = 0, sequences: least = 0 }: DecodeRow) =>
+    device === kind && width >= from && width <= upTo && sequences >= least && canTake[path]();
+  return decodeTable.find(isRight)?.path ?? 'steps';
 }
 
 /**
@@ -105,7 +128,7 @@ export async function generate(
       drawTokens(state, prefill(model, sequences, cache, patches), 0);
     });
     if (maxTokens > 1) {
-      const path = options.path ?? fastestPath(model, cache);
+      const path = options.path ?? fastestPath(model, cache, count);
       if (path === 'rollout' && !canRollOut(model, cache))
         throw new Error('the rollout kernel cannot carry this model and batch here: generate with path `steps`');
       if (path === 'fused' && !canFuse(model))
