@@ -7,12 +7,14 @@
  * driver loses only its own.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { reportCapabilities } from './gpu/capabilities.js';
 import { checkKernels } from './gpu/correctness.js';
 import { measureLimits } from './gpu/limits.js';
+import type { Limits } from './gpu/limits.js';
 import { nameOf, workOf } from './gpu/products.js';
 import { climb } from './gpu/rungs.js';
 import { parts, scales } from './gpu/scale.js';
@@ -64,20 +66,24 @@ const save = (part: Part) => (result: unknown) => {
   write(fileOf(part), JSON.stringify(result, undefined, 1));
 };
 
+/** What a part has written so far. */
+const read = <T>(part: Part) =>
+  existsSync(fileOf(part)) ? (JSON.parse(readFileSync(fileOf(part), 'utf8')) as T) : undefined;
+
 /** What a part does, in its own process. */
 const programs: Readonly<Record<Part, (scale: GpuScale) => Promise<unknown>>> = {
   capabilities: async () => save('capabilities')(await reportCapabilities()),
   correctness: chosen => checkKernels(chosen, save('correctness')),
   limits: async chosen => save('limits')(await measureLimits(chosen)),
-  ladder: chosen => climb(chosen, save('ladder')),
+  ladder: chosen => climb(chosen, read<Limits>('limits'), save('ladder')),
   kernels: chosen => sweep(chosen, save('kernels')),
   training: chosen => measureTraining(chosen, save('training')),
-  run: async chosen => save('run')(await realRun(chosen)),
+  run: chosen => realRun(chosen, save('run')),
   pytorch: chosen => pytorch(chosen),
 };
 
-/** `mgsd-lite train` as a user would start it. */
-async function realRun(chosen: GpuScale): Promise<unknown> {
+/** `mgsd-lite train` as a user would start it; how far it is, every two seconds, for it may be stopped. */
+async function realRun(chosen: GpuScale, onProgress: (so: object) => void): Promise<void> {
   const program = new URL('../mgsd/cli/main.js', import.meta.url).href; // the build does not make the launcher
   const script = `process.exitCode = await (await import(${JSON.stringify(program)})).main(process.argv.slice(1));`;
   const start = performance.now();
@@ -95,19 +101,24 @@ async function realRun(chosen: GpuScale): Promise<unknown> {
     out,
     ...chosen.run,
   ];
-  const { code, output } = await runProcess(process.execPath, args);
+  const seconds = () => (performance.now() - start) / 1000;
+  let [told, last, end]: [number, Event | undefined, Event | undefined] = [0, undefined, undefined];
+  const { code, output } = await runProcess(process.execPath, args, '', line => {
+    const event = JSON.parse(line) as Event;
+    if (event['event'] === 'end') end = event;
+    if (event['event'] === 'step') last = event;
+    if (seconds() - told < 2) return;
+    told = seconds();
+    onProgress({ seconds: told, last });
+  });
   if (code !== 0) throw new Error(`mgsd-lite train ended with ${code}: ${output.slice(-2000)}`);
-  const events = output
-    .trim()
-    .split('\n')
-    .map(line => JSON.parse(line) as Record<string, unknown>);
-  const end = events.findLast(({ event }) => event === 'end');
-  return { seconds: (performance.now() - start) / 1000, table: end?.['table'], story: end?.['story'] };
+  onProgress({ seconds: seconds(), table: end?.['table'], story: end?.['story'] });
 }
 
 /** The same work in PyTorch, where a python3 with it is found. */
 async function pytorch(chosen: GpuScale): Promise<void> {
-  const found = spawnSync('python3', ['-c', 'import torch'], { stdio: 'ignore' });
+  const find = 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)';
+  const found = spawnSync('python3', ['-c', find], { stdio: 'ignore' });
   if (found.status !== 0) throw new Error('python3 with torch was not found');
   const script = path.resolve(import.meta.dirname, '../../bench/gpu/pytorch.py'); // beside the sources, not in dist/
   const work = workOf(chosen).map(item => ({ ...item, name: nameOf(item) }));
@@ -119,12 +130,21 @@ async function pytorch(chosen: GpuScale): Promise<void> {
   if (code !== 0) throw new Error(`PyTorch's part ended with ${code}: ${output.slice(-2000)}`);
 }
 
-function runProcess(command: string, args: readonly string[], input = ''): Promise<{ code: number; output: string }> {
+/** An event of `mgsd-lite train --json`. */
+type Event = Readonly<Record<string, unknown>>;
+
+function runProcess(
+  command: string,
+  args: readonly string[],
+  input = '',
+  onLine: (line: string) => void = () => undefined,
+): Promise<{ code: number; output: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     let output = '';
     let errors = '';
     child.stdout.on('data', (data: Buffer) => (output += data.toString()));
+    createInterface(child.stdout).on('line', onLine);
     child.stderr.on('data', (data: Buffer) => (errors += data.toString()));
     child.on('error', reject);
     child.on('close', code => {
@@ -149,13 +169,15 @@ const day: GpuDay = {
   date: new Date().toISOString(),
   node: process.version,
   scale: scale.name,
+  took: {},
   parts: {},
   problems: {},
 };
 
 /** Collects what a part has written, finished or not. */
 function collect(part: Part): void {
-  if (existsSync(fileOf(part))) day.parts[part] = JSON.parse(readFileSync(fileOf(part), 'utf8')) as never;
+  const result = read(part);
+  if (result !== undefined) day.parts[part] = result as never;
   write(path.join(folder, 'gpu-day.json'), `${JSON.stringify(day, undefined, 1)}\n`);
   write(path.join(folder, 'gpu-day.md'), summary(day));
 }
@@ -169,6 +191,7 @@ for (const part of chosen) {
   }
   const limit = Math.min(left, 1000 * scale.seconds[part]);
   const began = Date.now();
+  rmSync(fileOf(part), { force: true }); // of an earlier day
   const log = openSync(path.join(folder, `${part}.log`), 'w');
   const child = spawn(
     process.execPath,
@@ -195,6 +218,7 @@ for (const part of chosen) {
     const reason = lines.findLast(line => /^\s*\w*(Error|Exception)\b.*: /.test(line)) ?? lines.at(-1)!;
     day.problems[part] = status.startsWith('ended') ? `${status}: ${reason.trim()}` : status;
   }
+  day.took[part] = (Date.now() - began) / 1000;
   collect(part);
   console.log(`${part.padEnd(13)} ${((Date.now() - began) / 1000).toFixed(0).padStart(4)} s  ${status}`);
 }

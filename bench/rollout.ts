@@ -9,6 +9,7 @@ import { generate } from '../models/index.js';
 import { benchCommand, resultOptions } from './command.js';
 import { openBenchDevice, time, writeResult } from './harness.js';
 import type { Timing } from './harness.js';
+import { biasEnd } from './workload.js';
 
 interface Row {
   readonly path: DecodePath;
@@ -37,18 +38,12 @@ const prompts = Array.from({ length: 64 }, () => [
 ]);
 const maxTokens = 48;
 
-/** Added to the end-of-sequence logit: fresh weights rarely end a response. */
-async function raiseEnd(by: number): Promise<void> {
-  const bias = await model.parameters.get('decoder.head.bias').read();
-  await model.parameters.load(new Map([['decoder.head.bias', bias.map((b, id) => (id === vocabulary.EOS ? by : b))]]));
-}
-
 const rows: Row[] = [];
 for (const [ended, bias] of [
   ['none', -20],
   ['most', 2],
 ] as const) {
-  await raiseEnd(bias);
+  await biasEnd(model, bias);
   for (const path of [...paths, ...paths]) {
     let tokens = 0;
     const run = async () => {

@@ -4,7 +4,7 @@
  * their rollouts cost several times as much.)
  */
 import type { Device } from '../core/index.js';
-import { decodeCheckpoint, loadModel } from '../models/index.js';
+import { decodeCheckpoint, loadModel, vocabulary } from '../models/index.js';
 import type { VisionLanguageModel } from '../models/index.js';
 import { resolveConfig } from '../mgsd/method/config.js';
 import type { RunConfig } from '../mgsd/method/config.js';
@@ -29,6 +29,14 @@ export interface Workload {
   readonly teacher: VisionLanguageModel;
   /** Stages 0, 1 and 2, as training runs them: batches in buckets, updates recorded where the device replays. */
   readonly stages: readonly [Stage, Stage, DistillationStage];
+}
+
+/** Sets the bias of the end-of-sequence logit: fresh weights rarely end a response, and not where they are to. */
+export async function biasEnd({ parameters }: VisionLanguageModel, to: number): Promise<void> {
+  const bias = await parameters.get('decoder.head.bias').read();
+  await parameters.load(
+    new Map([['decoder.head.bias', Float32Array.from(bias, (b, id) => (id === vocabulary.EOS ? to : b))]]),
+  );
 }
 
 /** Builds everything on this device; freed with the device. */

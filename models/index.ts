@@ -8,6 +8,7 @@ export * from './generate.js';
 export * from './image.js';
 export * from './json.js';
 export * from './decode-kernel.js';
+export * from './decode-path.js';
 export * from './safetensors.js';
 export * from './slots.js';
 export * from './specs.js';

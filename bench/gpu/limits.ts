@@ -5,23 +5,28 @@
 import { openDevice } from '../../core/backends/webgpu/device.js';
 import type { OpenedDevice } from '../../core/backends/webgpu/device.js';
 import { settle } from '../../core/backends/webgpu/wait.js';
+import { attempt } from './attempt.js';
 import { median } from './format.js';
 import type { GpuScale } from './scale.js';
 
+/** What could not be measured is undefined, and `problems` says why: an error never becomes a ceiling. */
 export interface Limits {
+  /** Whose limits these are. */
+  readonly adapter: string;
   /** Microseconds per launch when each needs the result of the one before, and when none does. */
-  readonly dependentLaunch: number;
-  readonly independentLaunch: number;
+  readonly dependentLaunch: number | undefined;
+  readonly independentLaunch: number | undefined;
   /** Microseconds of host time to encode and submit one launch. */
-  readonly hostPerLaunch: number;
+  readonly hostPerLaunch: number | undefined;
   /** GB/s, bytes read and written, of a vec4 copy. */
-  readonly copy: number;
+  readonly copy: number | undefined;
   /** TFLOP/s of f32 fused multiply-adds on registers. */
-  readonly f32: number;
+  readonly f32: number | undefined;
   /** TFLOP/s of the matrix units on registers, per configuration that the adapter lists for f16 -> f32. */
   readonly matrix: Readonly<Record<string, number>>;
   /** Microseconds from the end of the work to its result on the host. */
-  readonly readBack: number;
+  readonly readBack: number | undefined;
+  readonly problems: readonly string[];
 }
 
 export interface Shader {
@@ -138,6 +143,23 @@ fn main(@builtin(workgroup_id) group: vec3u) {
 }`;
 }
 
+/** Runs `body` on a device; throws for what WebGPU would pass over: invalid shaders, no memory, a device that is lost. */
+export async function checked<T>(device: GPUDevice, body: () => Promise<T>): Promise<T> {
+  let lost: string | undefined;
+  void device.lost.then(({ message, reason }) => (lost = `the device was lost (${message || reason})`));
+  const kinds = ['validation', 'out-of-memory', 'internal'] as const;
+  for (const kind of kinds) device.pushErrorScope(kind);
+  let result: T;
+  let error: GPUError | null = null;
+  try {
+    result = await body();
+  } finally {
+    for (const _ of kinds) error = (await device.popErrorScope().catch(() => null)) ?? error;
+  }
+  if (lost !== undefined || error) throw new Error(lost ?? error!.message);
+  return result;
+}
+
 /** Measures all of it on the adapter that a run would take. */
 export async function measureLimits(scale: GpuScale): Promise<Limits> {
   const opened = await openDevice();
@@ -145,80 +167,100 @@ export async function measureLimits(scale: GpuScale): Promise<Limits> {
   const storage = usage.STORAGE | usage.COPY_SRC | usage.COPY_DST;
   const buffer = (size: number) => device.createBuffer({ size, usage: storage });
   const launches = scale.launches;
+  const workgroups = scale.workgroups * 8;
+  const problems: string[] = [];
+  const measure = <T>(what: string, body: () => Promise<T>) => attempt(what, problems, () => checked(device, body));
 
-  const small = compile(opened, touch);
-  const one = small.group(buffer(256));
-  const dependent = await shortest(opened, pass => {
-    pass.setPipeline(small.pipeline);
-    pass.setBindGroup(0, one);
-    for (let i = 0; i < launches; i++) pass.dispatchWorkgroups(1);
+  const dependent = await measure('launches that wait', async () => {
+    const small = compile(opened, touch);
+    const one = small.group(buffer(256));
+    return await shortest(opened, pass => {
+      pass.setPipeline(small.pipeline);
+      pass.setBindGroup(0, one);
+      for (let i = 0; i < launches; i++) pass.dispatchWorkgroups(1);
+    });
   });
-  const many = Array.from({ length: 64 }, () => small.group(buffer(256)));
-  const independent = await shortest(opened, pass => {
-    pass.setPipeline(small.pipeline);
-    for (let i = 0; i < launches; i++) {
-      pass.setBindGroup(0, many[i % many.length]);
-      pass.dispatchWorkgroups(1);
-    }
+  const independent = await measure('launches that do not wait', async () => {
+    const small = compile(opened, touch);
+    const many = Array.from({ length: 64 }, () => small.group(buffer(256)));
+    return await shortest(opened, pass => {
+      pass.setPipeline(small.pipeline);
+      for (let i = 0; i < launches; i++) {
+        pass.setBindGroup(0, many[i % many.length]);
+        pass.dispatchWorkgroups(1);
+      }
+    });
   });
 
   const copyBytes = Math.min(scale.copyBytes, opened.capabilities.maxBufferBytes) & ~0xff;
-  const copy = compile(opened, copyShader);
-  const source = buffer(copyBytes);
-  const target = buffer(copyBytes);
-  const [there, back] = [copy.group(source, target), copy.group(target, source)];
-  const copied = await shortest(opened, pass => {
-    pass.setPipeline(copy.pipeline);
-    for (let i = 0; i < 8; i++) {
-      pass.setBindGroup(0, i % 2 === 0 ? there : back);
-      pass.dispatchWorkgroups(scale.workgroups * 8);
-    }
+  const copied = await measure('copy', async () => {
+    const copy = compile(opened, copyShader);
+    const [source, target] = [buffer(copyBytes), buffer(copyBytes)];
+    const [there, back] = [copy.group(source, target), copy.group(target, source)];
+    const time = await shortest(opened, pass => {
+      pass.setPipeline(copy.pipeline);
+      for (let i = 0; i < 8; i++) {
+        pass.setBindGroup(0, i % 2 === 0 ? there : back);
+        pass.dispatchWorkgroups(workgroups);
+      }
+    });
+    for (const each of [source, target]) each.destroy();
+    return time;
   });
 
-  const arithmetic = compile(opened, fmaShader(gpuFma, scale.rounds));
-  const registers = arithmetic.group(buffer(scale.workgroups * 8 * 256 * 16));
-  const computed = await shortest(opened, pass => {
-    pass.setPipeline(arithmetic.pipeline);
-    pass.setBindGroup(0, registers);
-    pass.dispatchWorkgroups(scale.workgroups * 8);
+  const computed = await measure('f32 on registers', async () => {
+    const arithmetic = compile(opened, fmaShader(gpuFma, scale.rounds));
+    const registers = arithmetic.group(buffer(workgroups * gpuFma.lanes * 16));
+    return await shortest(opened, pass => {
+      pass.setPipeline(arithmetic.pipeline);
+      pass.setBindGroup(0, registers);
+      pass.dispatchWorkgroups(workgroups);
+    });
   });
 
   const matrix: Record<string, number> = {};
   for (const { M, N, K, componentType, resultComponentType } of machine.matrices) {
     if (componentType !== 'f16' || resultComponentType !== 'f32') continue;
     const lanes = 128; // four subgroups of 32, two of 64: a multiple of either
-    const shader = compile(opened, matrixShader({ M, N, K }, scale.rounds, lanes));
-    const group = shader.group(buffer(4096), buffer(8 * M * N * 4));
-    const workgroups = scale.workgroups * 8;
-    const { total } = await shortest(opened, pass => {
-      pass.setPipeline(shader.pipeline);
-      pass.setBindGroup(0, group);
-      pass.dispatchWorkgroups(workgroups);
+    const time = await measure(`matrix unit, ${M}x${N}x${K}`, async () => {
+      const shader = compile(opened, matrixShader({ M, N, K }, scale.rounds, lanes));
+      const group = shader.group(buffer(4096), buffer(8 * M * N * 4));
+      return await shortest(opened, pass => {
+        pass.setPipeline(shader.pipeline);
+        pass.setBindGroup(0, group);
+        pass.dispatchWorkgroups(workgroups);
+      });
     });
     const subgroups = (workgroups * lanes) / machine.subgroupSize.max;
-    matrix[`${M}x${N}x${K}`] = (subgroups * scale.rounds * 8 * 2 * M * N * K) / total / 1e9;
+    if (time) matrix[`${M}x${N}x${K}`] = (subgroups * scale.rounds * 8 * 2 * M * N * K) / time.total / 1e9;
   }
 
-  const waits: number[] = [];
-  for (let i = 0; i < 20; i++) {
-    const staging = device.createBuffer({ size: 256, usage: usage.MAP_READ | usage.COPY_DST });
-    const encoder = device.createCommandEncoder();
-    encoder.copyBufferToBuffer(source, 0, staging, 0, 256);
-    const start = performance.now();
-    device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(1 /* GPUMapMode.READ */);
-    waits.push(performance.now() - start);
-    staging.destroy();
-  }
+  const readBack = await measure('a result back on the host', async () => {
+    const source = buffer(256);
+    const waits: number[] = [];
+    for (let i = 0; i < 20; i++) {
+      const staging = device.createBuffer({ size: 256, usage: usage.MAP_READ | usage.COPY_DST });
+      const encoder = device.createCommandEncoder();
+      encoder.copyBufferToBuffer(source, 0, staging, 0, 256);
+      const start = performance.now();
+      device.queue.submit([encoder.finish()]);
+      await staging.mapAsync(1 /* GPUMapMode.READ */);
+      waits.push(performance.now() - start);
+      staging.destroy();
+    }
+    return median(waits);
+  });
 
   device.destroy();
   return {
-    dependentLaunch: (1000 * dependent.total) / launches,
-    independentLaunch: (1000 * independent.total) / launches,
-    hostPerLaunch: (1000 * dependent.host) / launches,
-    copy: (8 * 2 * copyBytes) / copied.total / 1e6,
-    f32: (scale.workgroups * 8 * gpuFma.lanes * scale.rounds * fmaOperations(gpuFma)) / computed.total / 1e9,
+    adapter: opened.capabilities.name,
+    dependentLaunch: dependent && (1000 * dependent.total) / launches,
+    independentLaunch: independent && (1000 * independent.total) / launches,
+    hostPerLaunch: dependent && (1000 * dependent.host) / launches,
+    copy: copied && (8 * 2 * copyBytes) / copied.total / 1e6,
+    f32: computed && (workgroups * gpuFma.lanes * scale.rounds * fmaOperations(gpuFma)) / computed.total / 1e9,
     matrix,
-    readBack: 1000 * median(waits),
+    readBack: readBack && 1000 * readBack,
+    problems,
   };
 }

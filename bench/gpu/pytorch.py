@@ -1,4 +1,4 @@
-"""The same products, attention, training steps and rollouts in PyTorch, in bf16: eager and compiled.
+"""The same products, attention, training steps and rollouts in PyTorch, in bf16: eager, compiled, and with CUDA graphs.
 
 Reads a JSON description from standard input and writes a JSON list of rows after every measurement to the file named as
 argument, so that what was measured survives a crash. Needs torch alone; without a CUDA device it measures on the processor.
@@ -137,7 +137,7 @@ def inputs(s):
     return patches, tokens
 
 
-def training_step(s, compiled):
+def training_step(s, mode):
     model = Model(s).to(device)
     fused = {"fused": True} if device == "cuda" else {}
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), **fused)
@@ -150,7 +150,8 @@ def training_step(s, compiled):
             logits = model(patches, tokens, mask)
         return F.cross_entropy(logits.float().reshape(-1, s["vocabulary"]), targets)
 
-    run = torch.compile(loss_of) if compiled else loss_of
+    options = {"compiled": {}, "graphs": {"mode": "reduce-overhead"}}  # the latter replays CUDA graphs
+    run = torch.compile(loss_of, **options[mode]) if mode in options else loss_of
 
     def step():
         run(patches, tokens).backward()
@@ -190,24 +191,34 @@ def rollout(s):
 
 def main():
     task = json.load(sys.stdin)
-    rows = []
+    rows, problems = [], []
 
-    def add(row):
-        rows.append(row)
+    def attempt(name, mode, measure):
+        """One that fails, or finds no compiler, does not end the others."""
+        try:
+            rows.append({"name": name, "mode": mode, "milliseconds": measure()})
+        except Exception as error:
+            problems.append(f"{name}, {mode}: {error}"[:500])
         with open(sys.argv[1], "w") as file:
-            name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
-            json.dump({"torch": torch.__version__, "device": name, "rows": rows}, file)
+            named = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+            json.dump({"torch": torch.__version__, "device": named, "rows": rows, "problems": problems}, file)
 
-    for work in task["work"]:
-        body = product(work) if work["kind"] == "matmul" else attention(work)
-        add({"name": work["name"], "milliseconds": timed(body)})
+    def name_of(s):
+        return f"{s['preset']} x {s['batch']}"
+
+    def step(s, mode):
+        attempt(f"step {name_of(s)}", mode, lambda: timed(training_step(s, mode), 3, 0.15))
+
     for s in task["steps"]:
-        name = f"{s['preset']} x {s['batch']}"
-        add({"name": f"step {name}", "mode": "eager", "milliseconds": timed(training_step(s, False), 5)})
-        add({"name": f"rollout {name}", "mode": "eager", "milliseconds": timed(rollout(s), 3)})
-    for s in task["steps"] if device == "cuda" else []:
-        name = f"{s['preset']} x {s['batch']}"
-        add({"name": f"step {name}", "mode": "compiled", "milliseconds": timed(training_step(s, True), 5)})
+        step(s, "eager")
+        attempt(f"rollout {name_of(s)}", "eager", lambda: timed(rollout(s), 3))
+    for work in task["work"]:
+        attempt(work["name"], "eager", lambda: timed(product(work) if work["kind"] == "matmul" else attention(work)))
+    if device == "cuda":  # compiling takes up to a minute a model: the first and the last go first
+        ends = task["steps"][:1] + task["steps"][1:][-1:]
+        for s in ends + task["steps"][1:-1]:
+            step(s, "compiled")
+            step(s, "graphs")
 
 
 main()

@@ -9,6 +9,7 @@ import { checkCase, conformanceCase, tilesOf } from '../../kernels/cases.js';
 import { defineMatmul } from '../../kernels/index.js';
 import type { Kernel, Tile, WgslMachine, WgslProfile } from '../../kernels/index.js';
 import { lanePass } from '../../kernels/wgsl.js';
+import { attempt } from './attempt.js';
 import { measureLimits } from './limits.js';
 import type { Limits } from './limits.js';
 import type { GpuScale } from './scale.js';
@@ -29,6 +30,8 @@ export interface Ladder {
   readonly adapter: string;
   readonly limits: Limits;
   readonly rows: readonly RungRow[];
+  /** Rungs that do not run here or compute something else; the others went on. */
+  readonly problems: readonly string[];
 }
 
 const plain = { layout: 'nn', bias: false, activation: 'none', residual: false } as const;
@@ -79,42 +82,54 @@ function rungsOf(machine: WgslMachine, profile: WgslProfile): Rung[] {
   ];
 }
 
-/** Times every rung, after checking it against the reference. */
-export async function climb(scale: GpuScale, onLadder: (ladder: Ladder) => void): Promise<Ladder> {
-  const limits = await measureLimits(scale);
-  const { device: probe, machine, profile } = await openDevice();
+/** Times every rung, after checking it against the reference. @param known limits of this machine, if measured */
+export async function climb(scale: GpuScale, known: Limits | undefined, onLadder: (ladder: Ladder) => void) {
+  const { device: probe, machine, profile, capabilities } = await openDevice();
   probe.destroy();
+  const limits = known?.adapter === capabilities.name ? known : await measureLimits(scale);
   const rows: RungRow[] = [];
-  const ladder: Ladder = { adapter: '', limits, rows };
-  let named = ladder;
+  const problems: string[] = [];
+  const backends = new Map<WgslProfile, WebGpuBackend>();
   for (const rung of rungsOf(machine, profile)) {
-    const backend = new WebGpuBackend(await openDevice({ profile: rung.profile }));
-    const device = new Device(backend);
-    named = { ...ladder, adapter: backend.capabilities.name };
-    const example = {
-      params: { m: 64, n: 64, k: 64, batch: 1, strideA: 0, strideB: 0 },
-      lengths: { a: 4096, b: 4096, bias: 64, residual: 4096, c: 4096 },
-    };
+    const backend = backends.get(rung.profile) ?? new WebGpuBackend(await openDevice({ profile: rung.profile }));
+    backends.set(rung.profile, backend);
     for (const dtype of rung.profile === 'sgmat' ? (['f16'] as const) : (['f32', 'f16'] as const)) {
-      const problem = await checkCase(backend, rung.kernel, conformanceCase(rung.kernel, example, dtype, 1, 1));
-      if (problem !== undefined) throw new Error(`${rung.name}: ${problem}`);
-      for (const n of scale.ladder) {
-        const milliseconds = await device.scope(async () => {
-          const [a, b, c] = [1, 2, 3].map(() => random(device, n * n, dtype));
-          const tensors = { a: a!, b: b!, bias: a!, residual: a!, c: c! };
-          const params = { m: n, n, k: n, batch: 1, strideA: 0, strideB: 0 };
-          return await timeOf(device, () => {
-            device.launch(rung.kernel, tensors, params);
-          });
-        });
+      if (!backend.capabilities.dtypes.includes(dtype)) continue;
+      const measured = await attempt(`${rung.name} in ${dtype}`, problems, () => timesOf(backend, rung, dtype, scale));
+      const isMatrix = rung.profile === 'sgmat';
+      for (const { n, milliseconds } of measured ?? []) {
         const bytes = 3 * n * n * (dtype === 'f16' ? 2 : 4);
-        const arithmetic = 1000 * (rung.profile === 'sgmat' ? Math.max(...Object.values(limits.matrix)) : limits.f32);
-        const roof = Math.min(arithmetic, (limits.copy * 2 * n ** 3) / bytes);
+        const arithmetic = 1000 * (isMatrix ? Math.max(...Object.values(limits.matrix)) : (limits.f32 ?? NaN));
+        const roof = Math.min(arithmetic, ((limits.copy ?? NaN) * 2 * n ** 3) / bytes);
         rows.push({ rung: rung.name, dtype, n, milliseconds, gflops: (2 * n ** 3) / milliseconds / 1e6, roof });
-        onLadder(named);
       }
+      onLadder({ adapter: capabilities.name, limits, rows, problems });
     }
-    await device.close();
   }
-  return named;
+  for (const backend of backends.values()) await backend.close();
+}
+
+/** Milliseconds of a rung at every size. @throws Error if it computes something else, or not at all */
+async function timesOf(backend: WebGpuBackend, { kernel }: Rung, dtype: 'f32' | 'f16', { ladder }: GpuScale) {
+  const example = {
+    params: { m: 64, n: 64, k: 64, batch: 1, strideA: 0, strideB: 0 },
+    lengths: { a: 4096, b: 4096, bias: 64, residual: 4096, c: 4096 },
+  };
+  const problem = await checkCase(backend, kernel, conformanceCase(kernel, example, dtype, 1, 1));
+  if (problem !== undefined) throw new Error(problem);
+  const device = new Device(backend);
+  const times: { readonly n: number; readonly milliseconds: number }[] = [];
+  for (const n of ladder) {
+    const milliseconds = await device.scope(async () => {
+      const [a, b, c] = [1, 2, 3].map(() => random(device, n * n, dtype));
+      const tensors = { a: a!, b: b!, bias: a!, residual: a!, c: c! };
+      const params = { m: n, n, k: n, batch: 1, strideA: 0, strideB: 0 };
+      return await timeOf(device, () => {
+        device.launch(kernel, tensors, params);
+      });
+    });
+    device.trim();
+    times.push({ n, milliseconds });
+  }
+  return times;
 }

@@ -29,7 +29,8 @@ export interface GpuScale {
   readonly responseLength: number;
   /** Settings of the real run. */
   readonly run: readonly string[];
-  /** Seconds that each part may take. */
+  /** Seconds that each part is reckoned to take, and those after which it is stopped. */
+  readonly predicted?: Readonly<Record<Part, number>>;
   readonly seconds: Readonly<Record<Part, number>>;
 }
 
@@ -71,15 +72,26 @@ export const scales: Readonly<Record<GpuScale['name'], GpuScale>> = {
     ],
     responseLength: 110,
     run: ['--preset', 'tiny', '--precision', 'f16', '--set', 'evaluation.puzzles=50'],
+    // An H100, by counts of pipelines (0.05 to 1 s each, 16 side by side), bytes and operations, and starts of processes.
+    predicted: {
+      capabilities: 5,
+      correctness: 60,
+      limits: 8,
+      ladder: 25,
+      kernels: 40,
+      training: 70,
+      run: 70,
+      pytorch: 75,
+    },
     seconds: {
       capabilities: 20,
-      correctness: 110,
+      correctness: 100,
       limits: 20,
-      ladder: 30,
-      kernels: 60,
-      training: 90,
-      run: 110,
-      pytorch: 90,
+      ladder: 45,
+      kernels: 65,
+      training: 100,
+      run: 95,
+      pytorch: 95,
     },
   },
   small: {

@@ -5,13 +5,14 @@ import type { CorrectnessReport } from './correctness.js';
 import { number, table } from './format.js';
 import type { Limits } from './limits.js';
 import type { Ladder } from './rungs.js';
-import type { Part } from './scale.js';
-import type { SweepRow } from './sweep.js';
-import type { TrainingRow } from './training.js';
+import { parts as allParts, scales } from './scale.js';
+import type { GpuScale, Part } from './scale.js';
+import type { Sweep } from './sweep.js';
+import type { Training } from './training.js';
 
 interface TorchRow {
   readonly name: string;
-  readonly mode?: 'eager' | 'compiled';
+  readonly mode?: 'eager' | 'compiled' | 'graphs';
   readonly milliseconds: number;
 }
 
@@ -20,27 +21,36 @@ interface PartResults {
   correctness: readonly CorrectnessReport[];
   limits: Limits;
   ladder: Ladder;
-  kernels: readonly SweepRow[];
-  training: readonly TrainingRow[];
+  kernels: Sweep;
+  training: Training;
   run: {
     readonly seconds: number;
-    readonly table: readonly { readonly row: RowName }[];
-    readonly story: readonly string[];
+    /** Of a run that has not ended: the last update. */
+    readonly last?: { readonly stage?: string; readonly step?: number; readonly steps?: number };
+    readonly table?: readonly { readonly row: RowName }[];
+    readonly story?: readonly string[];
   };
-  pytorch: { readonly torch: string; readonly device: string; readonly rows: readonly TorchRow[] };
+  pytorch: {
+    readonly torch: string;
+    readonly device: string;
+    readonly rows: readonly TorchRow[];
+    readonly problems: readonly string[];
+  };
 }
 
 export interface GpuDay {
   readonly date: string;
   readonly node: string;
-  readonly scale: string;
+  readonly scale: GpuScale['name'];
+  /** Seconds that each part took. */
+  readonly took: Partial<Record<Part, number>>;
   readonly parts: Partial<PartResults>;
   /** What went wrong, by part. */
   readonly problems: Partial<Record<Part, string>>;
 }
 
 /** All that is known so far. */
-export function summary({ date, node, scale, parts, problems }: GpuDay): string {
+export function summary({ date, node, scale, took, parts, problems }: GpuDay): string {
   const sections = [
     `# GPU day of ${date.slice(0, 10)}\n\nNode ${node}, scale ${scale}. Times are medians; TFLOP/s count a multiply-add as two.`,
     parts.capabilities && capabilities(parts.capabilities),
@@ -53,10 +63,30 @@ export function summary({ date, node, scale, parts, problems }: GpuDay): string 
     parts.ladder && ladderTable(parts.ladder),
     parts.kernels && sweepTable(parts.kernels, parts),
     parts.training && trainingTable(parts.training, parts),
-    parts.run &&
-      `## \`mgsd-lite train\`, whole\n\n${number(parts.run.seconds)} s.\n\n${parts.run.story.map(line => `- ${line}`).join('\n')}`,
+    parts.training && decodeTable(parts.training, parts),
+    parts.run && run(parts.run),
+    Object.keys(took).length > 0 && timesTable(scale, took),
   ];
   return `${sections.filter(section => typeof section === 'string').join('\n\n')}\n`;
+}
+
+/** Lines about what could not be measured, behind a table. */
+const notMeasured = (problems: readonly string[]) =>
+  problems.length === 0 ? '' : `\n\nNot measured:\n\n${problems.map(line => `- ${line}`).join('\n')}`;
+
+function timesTable(scale: GpuScale['name'], took: GpuDay['took']): string {
+  const { predicted, seconds } = scales[scale];
+  const cells = allParts
+    .filter(part => took[part] !== undefined)
+    .map(part => [part, number(predicted?.[part]), number(took[part]), String(seconds[part])]);
+  return `## Time of each part\n\n${table(['part', 'predicted, s', 'took, s', 'stopped after, s'], cells)}`;
+}
+
+function run({ seconds, last, story }: PartResults['run']): string {
+  const state = story
+    ? story.map(line => `- ${line}`).join('\n')
+    : `Not ended: ${last?.stage ?? 'no stage'}, update ${last?.step ?? 0} of ${last?.steps ?? '?'}.`;
+  return `## \`mgsd-lite train\`, whole\n\n${number(seconds)} s.\n\n${state}`;
 }
 
 function capabilities({ device, added }: CapabilityReport): string {
@@ -68,17 +98,26 @@ function capabilities({ device, added }: CapabilityReport): string {
 }
 
 function correctness(reports: readonly CorrectnessReport[]): string {
-  const rows = reports.map(({ mode, what, checked, problems }) => [
-    mode,
-    what,
-    String(checked),
-    problems.length === 0 ? 'all agree' : `${problems.length} do not`,
+  const result = ({ planned, checked, problems }: CorrectnessReport) => {
+    if (problems.length > 0) return `${problems.length} do not agree`;
+    if (checked === 0) return 'nothing was checked';
+    return checked < planned ? 'those agree' : 'all agree';
+  };
+  const rows = reports.map(report => [
+    report.mode,
+    report.what,
+    `${report.checked} of ${report.planned}`,
+    result(report),
   ]);
+  const ways = reports.flatMap(({ mode, what, ways: ran }) =>
+    Object.entries(ran).map(([way, launches]) => [mode, what, way, String(launches)]),
+  );
   const problems = reports.flatMap(({ mode, problems: list }) => list.map(line => `- ${mode}: ${line}`));
-  return `## Against the references\n\n${table(['mode', 'what', 'checked', 'result'], rows)}\n\n${problems.join('\n')}`.trim();
+  return `## Against the references\n\n${table(['mode', 'what', 'checked', 'result'], rows)}\n\n${problems.join('\n')}\n\n${table(['mode', 'what', 'way', 'launches'], ways)}`.trim();
 }
 
-function limits({ dependentLaunch, independentLaunch, hostPerLaunch, copy, f32, matrix, readBack }: Limits): string {
+function limits({ problems, matrix, ...measured }: Limits): string {
+  const { dependentLaunch, independentLaunch, hostPerLaunch, copy, f32, readBack } = measured;
   return `## What the machine can do\n\n${table(
     ['what', 'measured'],
     [
@@ -93,10 +132,10 @@ function limits({ dependentLaunch, independentLaunch, hostPerLaunch, copy, f32, 
         `${number(value)} TFLOP/s`,
       ]),
     ],
-  )}`;
+  )}${notMeasured(problems)}`;
 }
 
-function ladderTable({ rows }: Ladder): string {
+function ladderTable({ rows, problems }: Ladder): string {
   const cells = rows.map(({ rung, dtype, n, milliseconds, gflops, roof }) => [
     rung,
     dtype,
@@ -105,19 +144,20 @@ function ladderTable({ rows }: Ladder): string {
     number(gflops),
     `${number((100 * gflops) / roof)} %`,
   ]);
-  return `## From naive to fast\n\n${table(['rung', 'dtype', 'side', 'ms', 'GFLOP/s', 'of its roof'], cells)}`;
+  return `## From naive to fast\n\n${table(['rung', 'dtype', 'side', 'ms', 'GFLOP/s', 'of its roof'], cells)}${notMeasured(problems)}`;
 }
 
-function sweepTable(rows: readonly SweepRow[], { limits: ceilings, pytorch }: Partial<PartResults>): string {
+function sweepTable({ rows, problems }: Sweep, { limits: ceilings, pytorch }: Partial<PartResults>): string {
   const matrixCeiling = Math.max(0, ...Object.values(ceilings?.matrix ?? {}));
   const ceiling = (dtype: string) => (dtype === 'f16' && matrixCeiling > 0 ? matrixCeiling : ceilings?.f32);
   const torch = new Map(pytorch?.rows.map(row => [row.name, row.milliseconds]));
-  const cells = rows.map(({ name, dtype, milliseconds, teraflops }) => {
+  const cells = rows.map(({ name, dtype, ways, milliseconds, teraflops }) => {
     const theirs = dtype === 'f16' ? torch.get(name) : undefined;
     const most = ceiling(dtype);
     return [
       name,
       dtype,
+      Object.keys(ways).join(' + '),
       number(milliseconds),
       number(teraflops),
       most ? `${number((100 * teraflops) / most)} %` : '-',
@@ -125,39 +165,61 @@ function sweepTable(rows: readonly SweepRow[], { limits: ceilings, pytorch }: Pa
       theirs === undefined ? '-' : number(theirs / milliseconds),
     ];
   });
-  const head = ['work', 'dtype', 'ms', 'TFLOP/s', 'of the ceiling', 'PyTorch bf16, TFLOP/s', 'PyTorch time / ours'];
-  return `## Products and attention\n\n${table(head, cells)}`;
+  const head = [
+    'work',
+    'dtype',
+    'ran as',
+    'ms',
+    'TFLOP/s',
+    'of the ceiling',
+    'PyTorch bf16, TFLOP/s',
+    'its time / ours',
+  ];
+  return `## Products and attention\n\n${table(head, cells)}${notMeasured(problems)}`;
 }
 
-function trainingTable(rows: readonly TrainingRow[], { pytorch }: Partial<PartResults>): string {
-  const torch = (name: string, mode: string) =>
-    pytorch?.rows.find(row => row.name === name && row.mode === mode)?.milliseconds;
-  const cells = rows.map(({ preset, precision, batch, step, teraflops, bytes, rollout, perToken }) => {
+/** PyTorch's time for a piece of work. */
+const torchTime = ({ pytorch }: Partial<PartResults>, name: string, mode: TorchRow['mode']) =>
+  pytorch?.rows.find(row => row.name === name && row.mode === mode)?.milliseconds;
+
+function trainingTable({ rows, problems }: Training, results: Partial<PartResults>): string {
+  const cells = rows.map(({ preset, precision, batch, step, host, launches, teraflops, bytes }) => {
     const name = `${preset} x ${batch}`;
+    const theirs = (['eager', 'compiled', 'graphs'] as const).map(mode =>
+      precision === 'f16' ? torchTime(results, `step ${name}`, mode) : undefined,
+    );
     return [
       `${name} ${precision}`,
       number(step),
+      number(host),
+      String(launches),
       number((1000 * batch) / step),
       number(teraflops),
       number(bytes / 2 ** 20),
-      number(torch(`step ${name}`, 'eager')),
-      number(torch(`step ${name}`, 'compiled')),
-      number(rollout),
-      number(1000 * perToken),
-      number(torch(`rollout ${name}`, 'eager')),
+      ...theirs.map(number),
     ];
   });
   const head = [
-    'model x batch',
-    'step ms',
-    'samples/s',
-    'TFLOP/s',
-    'MiB',
-    'PyTorch eager ms',
-    'compiled ms',
-    'rollout ms',
-    'µs per token',
-    'PyTorch rollout ms',
+    ...['model x batch', 'step ms', 'of it the host, ms', 'launches', 'samples/s', 'TFLOP/s', 'MiB'],
+    ...['PyTorch bf16 eager ms', 'compiled ms', 'compiled with CUDA graphs ms'],
   ];
-  return `## Training steps and rollouts\n\n${table(head, cells)}`;
+  const text =
+    'Recorded steps, many in a row with one wait at the end, PyTorch the same way. Its attention gets the prefix mask as a matrix, ' +
+    'which FlashAttention does not take.';
+  const all = [...problems, ...(results.pytorch?.problems ?? []).map(line => `PyTorch: ${line}`)];
+  return `## Training steps\n\n${text}\n\n${table(head, cells)}${notMeasured(all)}`;
+}
+
+function decodeTable({ rows }: Training, results: Partial<PartResults>): string {
+  const cells = rows.map(({ preset, precision, batch, decode, responseLength }) => {
+    const ways = Object.entries(decode).toSorted(([, a], [, b]) => a - b);
+    const [fastest, least] = ways[0] ?? ['-', undefined];
+    const each = (['fused', 'steps', 'rollout'] as const).map(path => number(decode[path]));
+    const theirs = precision === 'f16' ? torchTime(results, `rollout ${preset} x ${batch}`, 'eager') : undefined;
+    const perToken = least && (1000 * least) / responseLength;
+    return [`${preset} x ${batch} ${precision}`, ...each, fastest, number(perToken), number(theirs)];
+  });
+  const head = ['model x batch', 'fused ms', 'steps ms', 'rollout ms', 'fastest', 'µs per token', 'PyTorch eager ms'];
+  const text = 'Responses of one length, none ends early. The fastest way belongs into `decodeTable` of models/decode-path.ts.';
+  return `## Decoding\n\n${text}\n\n${table(head, cells)}`;
 }

@@ -4,13 +4,23 @@ import type { Tensor } from '../../core/index.js';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import { kernels } from '../../kernels/index.js';
 import type { Kernel } from '../../kernels/index.js';
+import { countWays, attempt } from './attempt.js';
+import type { Ways } from './attempt.js';
 import { median } from './format.js';
 import { flopsOf, nameOf, workOf } from './products.js';
 import type { Attention, Product, Work } from './products.js';
 import type { GpuScale } from './scale.js';
 
+/** Rows, and what could not be measured. */
+export interface Sweep {
+  readonly rows: readonly SweepRow[];
+  readonly problems: readonly string[];
+}
+
 export interface SweepRow {
   readonly name: string;
+  /** Which variants of the kernel ran, and how often. */
+  readonly ways: Ways;
   readonly dtype: 'f32' | 'f16';
   /** Milliseconds: median of several samples. */
   readonly milliseconds: number;
@@ -100,21 +110,31 @@ export async function timeOf(device: Device, launch: () => void): Promise<number
 }
 
 /** Times everything in f16, and the square products in f32 too. */
-export async function sweep(scale: GpuScale, onRows: (rows: readonly SweepRow[]) => void): Promise<SweepRow[]> {
-  const device = new Device(await openWebGpuBackend());
+export async function sweep(scale: GpuScale, onSweep: (sweep: Sweep) => void): Promise<void> {
+  const backend = await openWebGpuBackend();
+  const device = new Device(backend);
   const rows: SweepRow[] = [];
+  const problems: string[] = [];
   const isWanted = (work: Work, dtype: Half) => dtype === 'f16' || (work.kind === 'matmul' && work.what === 'square');
   for (const work of workOf(scale))
     for (const dtype of ['f16', 'f32'] as const) {
       if (!isWanted(work, dtype) || !device.capabilities.dtypes.includes(dtype)) continue;
-      const milliseconds = await device.scope(async () => {
-        const make = work.kind === 'matmul' ? launchProduct(device, work, dtype) : launchAttention(device, work, dtype);
-        return await timeOf(device, make);
-      });
+      const name = nameOf(work);
+      const kernel = work.kind === 'matmul' ? `matmul_${work.layout}` : work.kind;
+      const run = () =>
+        device.scope(() =>
+          timeOf(
+            device,
+            work.kind === 'matmul' ? launchProduct(device, work, dtype) : launchAttention(device, work, dtype),
+          ),
+        );
+      const measured = await attempt(`${name} in ${dtype}`, problems, () => countWays(backend, kernel, run));
       device.trim();
-      rows.push({ name: nameOf(work), dtype, milliseconds, teraflops: flopsOf(work) / milliseconds / 1e9 });
-      onRows(rows);
+      if (measured) {
+        const { result: milliseconds, ways } = measured;
+        rows.push({ name, dtype, ways, milliseconds, teraflops: flopsOf(work) / milliseconds / 1e9 });
+      }
+      onSweep({ rows, problems });
     }
   await device.close();
-  return rows;
 }

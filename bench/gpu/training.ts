@@ -3,7 +3,7 @@
  * is forward, loss, backward and AdamW from images; a rollout samples a whole batch of responses with a key-value
  * cache.
  */
-import { AdamW, crossEntropy, Device, sum } from '../../core/index.js';
+import { AdamW, crossEntropy, Device, Recorder, sum } from '../../core/index.js';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import {
   generate,
@@ -14,8 +14,10 @@ import {
   patchCount,
   VisionLanguageModel,
 } from '../../models/index.js';
-import type { ModelConfig, PresetName, Sequence } from '../../models/index.js';
+import type { DecodePath, ModelConfig, PresetName, Sequence } from '../../models/index.js';
 import { BOS, EOS, IMG } from '../../models/vocabulary.js';
+import { biasEnd } from '../workload.js';
+import { attempt } from './attempt.js';
 import { median } from './format.js';
 import type { GpuScale } from './scale.js';
 
@@ -27,16 +29,26 @@ export interface TrainingRow {
   /** Rows that go through the decoder in a step: prompt and response. */
   readonly tokens: number;
   /**
-   * Milliseconds per training step, its useful TFLOP/s (6 per parameter of a block and token) and device memory in
-   * bytes.
+   * Milliseconds per training step, recorded and many in a row, the host's share of them, its launches, its useful
+   * TFLOP/s (6 per parameter of a block and token) and device memory in bytes.
    */
   readonly step: number;
+  readonly host: number;
+  readonly launches: number;
   readonly teraflops: number;
   readonly bytes: number;
-  /** Milliseconds per rollout, and per token of it. */
-  readonly rollout: number;
-  readonly perToken: number;
+  /** Milliseconds per rollout of `responseLength` tokens, by the ways to decode that can run the model. */
+  readonly decode: Readonly<Partial<Record<DecodePath, number>>>;
+  readonly responseLength: number;
 }
+
+/** Rows, and what could not be measured. */
+export interface Training {
+  readonly rows: readonly TrainingRow[];
+  readonly problems: readonly string[];
+}
+
+const decodePaths = ['fused', 'steps', 'rollout'] as const satisfies readonly DecodePath[];
 
 /** Prompt tokens behind the image: the task and the mode. */
 const promptTail = 2;
@@ -59,15 +71,23 @@ export function stepFlops(config: ModelConfig, batch: number, responseLength: nu
   return 6 * batch * (vision + decoder);
 }
 
-async function samples(count: number, body: () => Promise<unknown>): Promise<number> {
-  await body();
-  const times: number[] = [];
-  for (let i = 0; i < count; i++) {
+/** Milliseconds of one of several runs with one wait at their end, as PyTorch is timed, and the host's share of it. */
+async function pipelined(
+  device: Device,
+  step: () => unknown,
+): Promise<{ readonly step: number; readonly host: number }> {
+  const sample = async (repeat: number) => {
     const start = performance.now();
-    await body();
-    times.push(performance.now() - start);
-  }
-  return median(times);
+    for (let i = 0; i < repeat; i++) step();
+    const host = performance.now() - start;
+    await device.finish();
+    return { step: (performance.now() - start) / repeat, host: host / repeat };
+  };
+  for (let i = 0; i < 3; i++) await sample(1); // twice eagerly, then recorded
+  const { step: once } = await sample(1);
+  const repeat = Math.max(1, Math.min(50, Math.ceil(150 / once)));
+  const samples = [await sample(repeat), await sample(repeat), await sample(repeat)];
+  return { step: median(samples.map(each => each.step)), host: median(samples.map(each => each.host)) };
 }
 
 async function measure(
@@ -75,67 +95,93 @@ async function measure(
   precision: 'f32' | 'f16',
   batch: number,
   responseLength: number,
+  problems: string[],
 ): Promise<TrainingRow> {
-  const device = new Device(await openWebGpuBackend());
-  const config = modelPresets[preset];
-  const model = new VisionLanguageModel(device, config, { precision }).initialize(1);
-  const optimizer = new AdamW(model.parameters, { noDecay: noDecayGroups });
-  const patches = patchCount(config);
-  const prompt = [...new Array<number>(patches).fill(IMG), ...new Array<number>(promptTail).fill(EOS + 3)];
-  const response = [BOS, ...Array.from({ length: responseLength - 1 }, (_, i) => 5 + (i % 60))];
-  const sequences = Array.from({ length: batch }, (): Sequence => ({ prompt, response }));
-  const pixels = batch * patches * 3 * config.patchSize ** 2;
-  const values = Float32Array.from({ length: pixels }, (_, i) => ((i * 37) % 255) / 255);
-  const images = { values, shape: [batch * patches, pixels / (batch * patches)] };
-  const packed = packBatch(sequences, config);
-  const inputs = device.fromHost(modelInputs(packed, config, images)); // outside of all scopes: kept
-  const rows = batch * responseLength;
-  const targets = new Float32Array(rows * config.vocabulary);
-  for (let row = 0; row < rows; row++) targets[row * config.vocabulary + 5 + (row % 60)] = 1;
-  const target = device.keep(device.tensor(targets, [rows, config.vocabulary]));
-  const weight = device.keep(device.full([rows], 1 / rows));
-  const rates = Object.fromEntries([...model.parameters.groups.keys()].map(group => [group, 1e-4]));
-  const update = async () => {
-    device.scope(() => {
-      const loss = sum(crossEntropy(model.forward(inputs), target, weight)); // scalar
-      optimizer.backward(loss);
-      optimizer.step(rates);
-    });
-    await device.finish();
-  };
-  const step = await samples(5, update);
-  const bytes = device.memory().peakBytes;
-  const prompts = Array.from({ length: batch }, () => prompt);
-  const options = { maxTokens: responseLength, temperature: 1, seed: 1, stream: 1, step: 0 };
-  const rollout = await samples(3, () => device.scope(() => generate(model, prompts, options, inputs.patches)));
-  const row: TrainingRow = {
-    preset,
-    precision,
-    batch,
-    parameters: model.parameters.count,
-    tokens: batch * (prompt.length + responseLength),
-    step,
-    teraflops: stepFlops(config, batch, responseLength) / step / 1e9,
-    bytes,
-    rollout,
-    perToken: rollout / responseLength,
-  };
-  await device.close();
-  return row;
+  const backend = await openWebGpuBackend();
+  const device = new Device(backend);
+  try {
+    const config = modelPresets[preset];
+    const model = new VisionLanguageModel(device, config, { precision }).initialize(1);
+    await biasEnd(model, -20); // all responses are as long as PyTorch's
+    const optimizer = new AdamW(model.parameters, { noDecay: noDecayGroups });
+    const patches = patchCount(config);
+    const prompt = [...new Array<number>(patches).fill(IMG), ...new Array<number>(promptTail).fill(EOS + 3)];
+    const response = [BOS, ...Array.from({ length: responseLength - 1 }, (_, i) => 5 + (i % 60))];
+    const sequences = Array.from({ length: batch }, (): Sequence => ({ prompt, response }));
+    const pixels = batch * patches * 3 * config.patchSize ** 2;
+    const values = Float32Array.from({ length: pixels }, (_, i) => ((i * 37) % 255) / 255);
+    const images = { values, shape: [batch * patches, pixels / (batch * patches)] };
+    const packed = packBatch(sequences, config);
+    const inputs = device.fromHost(modelInputs(packed, config, images)); // outside of all scopes: kept
+    const rows = batch * responseLength;
+    const targets = new Float32Array(rows * config.vocabulary);
+    for (let row = 0; row < rows; row++) targets[row * config.vocabulary + 5 + (row % 60)] = 1;
+    const target = device.keep(device.tensor(targets, [rows, config.vocabulary]));
+    const weight = device.keep(device.full([rows], 1 / rows));
+    const rates = Object.fromEntries([...model.parameters.groups.keys()].map(group => [group, 1e-5]));
+    const recorder = new Recorder(device);
+    const key = optimizer.setRates(rates);
+    const { step, host } = await pipelined(device, () =>
+      device.scope(() =>
+        recorder.run(key, {}, () => {
+          const loss = sum(crossEntropy(model.forward(inputs), target, weight)); // scalar
+          optimizer.backward(loss);
+          optimizer.update();
+          return { loss };
+        }),
+      ),
+    );
+    const [recording] = [...recorder.recordings().values()];
+    const bytes = device.memory().peakBytes;
+    recorder.dispose();
+    await biasEnd(model, -20); // training has moved it
+    const prompts = Array.from({ length: batch }, () => prompt);
+    const options = { maxTokens: responseLength, temperature: 1, seed: 1, stream: 1, step: 0 };
+    const decode: Partial<Record<DecodePath, number>> = {};
+    for (const path of decodePaths)
+      await attempt(`${preset} x ${batch} in ${precision}, decoding by ${path}`, problems, async () => {
+        const once = async () => {
+          const start = performance.now();
+          await device.scope(() => generate(model, prompts, { ...options, path }, inputs.patches));
+          return performance.now() - start;
+        };
+        await once();
+        decode[path] = Math.min(await once(), await once());
+      });
+    return {
+      preset,
+      precision,
+      batch,
+      parameters: model.parameters.count,
+      tokens: batch * (prompt.length + responseLength),
+      step,
+      host,
+      launches: recording?.launches.length ?? 0,
+      teraflops: stepFlops(config, batch, responseLength) / step / 1e9,
+      bytes,
+      decode,
+      responseLength,
+    };
+  } finally {
+    await device.close();
+  }
 }
 
 /** Every model of the scale in f16, and the smallest batch of each in f32 too. */
 export async function measureTraining(
   { training, responseLength }: GpuScale,
-  onRows: (rows: readonly TrainingRow[]) => void,
-): Promise<TrainingRow[]> {
+  onTraining: (training: Training) => void,
+): Promise<void> {
   const rows: TrainingRow[] = [];
-  for (const [i, { preset, batch }] of training.entries()) {
-    const isSmallest = training.findIndex(other => other.preset === preset) === i;
-    for (const precision of isSmallest ? (['f16', 'f32'] as const) : (['f16'] as const)) {
-      rows.push(await measure(preset, precision, batch, responseLength));
-      onRows(rows);
+  const problems: string[] = [];
+  for (const precision of ['f16', 'f32'] as const)
+    for (const [i, { preset, batch }] of training.entries()) {
+      const isSmallest = training.findIndex(other => other.preset === preset) === i;
+      if (precision === 'f32' && !isSmallest) continue;
+      const row = await attempt(`${preset} x ${batch} in ${precision}`, problems, () =>
+        measure(preset, precision, batch, responseLength, problems),
+      );
+      if (row) rows.push(row);
+      onTraining({ rows, problems });
     }
-  }
-  return rows;
 }

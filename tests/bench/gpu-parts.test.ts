@@ -1,8 +1,11 @@
 /** What the GPU day computes without a GPU: its list of work, its counts and its tables. */
 import { describe, expect, it } from 'vitest';
+import { attempt } from '../../bench/gpu/attempt.js';
 import { median, number, slope, table } from '../../bench/gpu/format.js';
+import { checked } from '../../bench/gpu/limits.js';
 import { flopsOf, nameOf, workOf } from '../../bench/gpu/products.js';
 import { parts, scales } from '../../bench/gpu/scale.js';
+import { summary } from '../../bench/gpu/summary.js';
 import { stepFlops } from '../../bench/gpu/training.js';
 import { modelPresets, parameterSpecs } from '../../models/index.js';
 
@@ -39,7 +42,47 @@ describe('GPU day, its parts', () => {
     expect(stepFlops(config, 3, 10)).toBe(expected);
   });
 
-  it('leaves time for every part within nine minutes', () => {
+  it('goes on after a measurement that fails, and says which', async () => {
+    const problems: string[] = [];
+    const fail = () => Promise.reject(new Error('no such tile'));
+    expect(await attempt('rung 3', problems, fail)).toBeUndefined();
+    expect(await attempt('rung 4', problems, () => Promise.resolve(7))).toBe(7);
+    expect(problems).toEqual(['rung 3: no such tile']);
+  });
+
+  it.each([
+    ['an invalid shader', new Promise<never>(() => undefined), 'no such type', 'no such type'],
+    ['a lost device', Promise.resolve({ reason: 'unknown', message: 'reset' }), undefined, 'lost (reset)'],
+  ])('takes no time from %s', async (_, lost, message, said) => {
+    const device = {
+      lost,
+      pushErrorScope: () => undefined,
+      popErrorScope: () => Promise.resolve(message === undefined ? null : { message }),
+    } as unknown as GPUDevice;
+    await expect(checked(device, () => Promise.resolve(0.001))).rejects.toThrow(said);
+  });
+
+  it('says that all agree only of a list that was checked to its end', () => {
+    const list = { mode: 'production', what: 'kernels', planned: 3, ways: {} } as const;
+    const reports = [
+      { ...list, checked: 0, problems: [] },
+      { ...list, checked: 2, problems: [] },
+      { ...list, checked: 3, problems: [] },
+      { ...list, checked: 3, problems: ['tanh is off'] },
+    ];
+    const day = { date: '', node: '', scale: 'full', took: {}, problems: {}, parts: { correctness: reports } } as const;
+    const results = [...summary(day).matchAll(/kernels \| (\d of 3) \| (.*) \|/g)].map(([, of, result]) => [of, result]);
+    expect(results).toEqual([
+      ['0 of 3', 'nothing was checked'],
+      ['2 of 3', 'those agree'],
+      ['3 of 3', 'all agree'],
+      ['3 of 3', '1 do not agree'],
+    ]);
+  });
+
+  it('leaves time for every part within nine minutes, and a fifth more than predicted', () => {
+    for (const part of parts)
+      expect(scales.full.predicted![part]).toBeLessThanOrEqual(scales.full.seconds[part] / 1.2);
     const seconds = parts.reduce((sum, part) => sum + scales.full.seconds[part], 0);
     expect(seconds).toBeLessThanOrEqual(9 * 60);
   });
