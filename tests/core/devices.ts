@@ -1,13 +1,12 @@
 /** Devices for tests: opened once per file, closed by the process's end. */
-import { CpuBackend } from '../../core/backends/cpu.js';
-import { Device, openDevice } from '../../core/index.js';
-import type { OpExample, Tensor } from '../../core/index.js';
+import { openDevice } from '../../core/index.js';
+import type { Device, OpExample, Tensor } from '../../core/index.js';
 import type { Draw } from '../../kernels/index.js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
+import { cpu } from './cpu.js';
 
-/** The reference device. */
-export const cpu = new Device(new CpuBackend());
+export { cpu };
 
 /** A `Draw` on top of fast-check's generator, so that failures shrink and print their seed. */
 export function drawFrom(gen: fc.GeneratorValue): Draw {

@@ -16,7 +16,7 @@ import { NO_NOISE, planExample } from '../../mgsd/method/targets.js';
 import type { TrainingExample } from '../../mgsd/method/packing.js';
 import { chooseVariant } from '../../mgsd/method/variants/choose.js';
 import type { Metrics } from '../../mgsd/method/stages/stage.js';
-import { cpu } from '../core/devices.js';
+import { cpu } from '../core/cpu.js';
 import { randomModel } from '../models/miniature.js';
 
 export const steps = 20;

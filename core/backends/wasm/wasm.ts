@@ -311,7 +311,7 @@ export class WasmBackend implements Backend {
 
   /** Views end where the memory ended when they were made. */
   #renewViews(): void {
-    const buffer = this.#memory.buffer as SharedArrayBuffer;
+    const buffer = this.#memory.buffer as unknown as SharedArrayBuffer;
     this.#bytes = new Uint8Array(buffer);
     this.#integers = new Int32Array(buffer, 0, heapAddress / 4);
   }
