@@ -2,7 +2,8 @@
 // which were skipped and why, and ends with one line `N passed, N failed`.
 //
 // MGSD_REQUIRE_WEBGPU=1 turns every skipped GPU test into a failure: for machines that are meant to have an adapter.
-// MGSD_REQUIRE_BROWSER=1 does the same to tests that need a Chromium.
+// MGSD_REQUIRE_MATRICES=1 does the same to tests that need a matrix unit (without it, a GPU test may be skipped for the
+// lack of one), and MGSD_REQUIRE_BROWSER=1 to those that need a Chromium.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { parseCLI, startVitest } from 'vitest/node';
@@ -41,8 +42,12 @@ function count(modules) {
   return { passed, failed, skipped };
 }
 
+/** @param {{ reason: string }} test */
+const needsMatrices = test => test.reason.startsWith('no matrix unit');
+
 /** @param {{ file: string, name: string, reason: string }} test */
-const needsGpu = test => test.file.endsWith('.gpu.test.ts') || /webgpu/i.test(`${test.name} ${test.reason}`);
+const needsGpu = test =>
+  !needsMatrices(test) && (test.file.endsWith('.gpu.test.ts') || /webgpu/i.test(`${test.name} ${test.reason}`));
 
 const { filter, options } = parseCLI(['vitest', 'run', ...process.argv.slice(2)]);
 /** @type {ReturnType<typeof count> | undefined} */
@@ -76,6 +81,7 @@ let refused = 0;
 /** @type {readonly (readonly [string, (test: { file: string, name: string, reason: string }) => boolean, string])[]} */
 const required = [
   ['MGSD_REQUIRE_WEBGPU', needsGpu, 'GPU tests count as failures (is there an adapter? see `info`)'],
+  ['MGSD_REQUIRE_MATRICES', needsMatrices, 'tests of matrix units count as failures (see .ci/unpack-matrix-driver)'],
   ['MGSD_REQUIRE_BROWSER', needsBrowser, 'browser tests count as failures (install Chromium, or name it in CHROMIUM)'],
 ];
 for (const [variable, isNeeded, what] of required) {

@@ -54,13 +54,13 @@ export function attentionCases(
         ...rest,
       });
       return [
-        caseOf(attentionKernel as unknown as Kernel, {
+        caseOf(attentionKernel, {
           dtypes: forward,
           example: forwardExample(headDim),
           selects: name(matrixForward, forward),
         }),
         ...[...gradPasses].map(selects =>
-          caseOf(attentionGradKernel as unknown as Kernel, {
+          caseOf(attentionGradKernel, {
             dtypes: backward,
             example: backwardExample(headDim),
             selects,

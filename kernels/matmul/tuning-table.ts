@@ -56,7 +56,8 @@ export const tuningTable: readonly TuningRow[] = [
   { adapter: 'apple', bucket: 'medium-deep', tile: staged(64, 64, 32, 32, 32), split },
   { adapter: 'apple', bucket: 'any', tile: staged(64, 64, 32, 32, 32) },
 
-  // a processor runs GPU kernels in tests only: one small tile that compiles quickly
+  // a processor runs GPU kernels in tests only: small tiles that compile quickly
+  { adapter: 'software', bucket: 'any', tile: staged(32, 32, 16, 16, 16) },
   { adapter: 'software', bucket: 'any', tile: alu(16, 16, 8, 4, 4) },
 
   // every other GPU
