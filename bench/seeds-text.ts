@@ -1,6 +1,7 @@
 /** Tables over several seeds as Markdown, placed between the marks of a document. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { defaultPreset } from '../mgsd/method/config.js';
 import type { RunConfig } from '../mgsd/method/config.js';
 import { writeFileAtomic } from '../mgsd/runs/files.js';
 import { rowTitles } from '../mgsd/evaluation/table.js';
@@ -198,14 +199,14 @@ function introduction({ results, config, chosen, machine, command, json }: Resul
     ({ world, levels }) => `${titleOf(world)} ${levels.length > 1 ? `${levels[0]!} to ${levels.at(-1)!}` : levels[0]!}`,
   );
   const { items } = results[0]!.rows[0]!;
-  const isDefault = config.preset === 'tiny';
+  const isDefault = config.preset === defaultPreset;
   const what = isDefault ? '`mgsd-lite train` with its defaults' : `\`mgsd-lite train ${chosen}\``;
   const names = results.map(({ seed }) => seed).join(', ');
   const link = json === undefined ? 'not written' : `[\`${json}\`](${path.posix.relative(from, json)})`;
   return [
     `${what}, seed${results.length > 1 ? 's' : ''} ${names}, ${items} held-out boards (${boards.join(', ')}), none of whose layouts occurs in`,
     `training, greedy decoding${results.length > 1 ? '; mean, and each seed in brackets' : ''}.${duration}`,
-    ...(isDefault
+    ...(config.preset === 'tiny'
       ? ['Straight ahead with holes ignored would solve about 63 % of them, and none of those that need a detour.']
       : []),
     ...(boards.length > 1 ? ['Success is the macro average: the mean of the worlds.'] : []),

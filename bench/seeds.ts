@@ -1,7 +1,7 @@
 /**
  * The tables of results: whole runs of a preset for several seeds, one after another, each timed from data to table.
- * `npm run bench:seeds -- --seeds 1,2,3 --json bench/results/tiny-seeds.json --write` writes them into mgsd/RESULTS.md,
- * and those of `tiny` in short into README.md. `--config FILE` changes the preset, as in `mgsd-lite train`, and names
+ * `npm run bench:seeds -- --seeds 1,2,3 --json bench/results/worlds-seeds.json --write` writes them into mgsd/RESULTS.md,
+ * and those of the default preset in short into README.md. `--config FILE` changes the preset, as in `mgsd-lite train`, and names
  * the table after the file. Runs go to `--runs FOLDER`: a complete one there is read, an incomplete one resumed.
  */
 import { existsSync } from 'node:fs';
@@ -11,7 +11,7 @@ import type { Device } from '../core/index.js';
 import { loadModel, vocabulary } from '../models/index.js';
 import { finalCheckpoint } from '../mgsd/runs/checkpoints.js';
 import type { Rates } from '../mgsd/evaluation/breakdown.js';
-import { resolveConfig } from '../mgsd/method/config.js';
+import { defaultPreset, resolveConfig } from '../mgsd/method/config.js';
 import type { RunConfig } from '../mgsd/method/config.js';
 import { evaluate } from '../mgsd/evaluation/evaluate.js';
 import type { ItemResult } from '../mgsd/evaluation/evaluate.js';
@@ -33,7 +33,7 @@ const values = benchCommand({
   command: 'npm run bench:seeds --',
   about: 'The tables of results: whole runs of a preset, one for each seed, timed from data to table.',
   measures: ['every row of a run, in the held-out look and on larger boards too'],
-  takes: 'four minutes a seed for tiny on two cores, more for other presets; says what it does',
+  takes: 'six minutes a seed for the default preset on two cores; says what it does',
   options: {
     seeds: seedsOption,
     preset: configOptions.preset,
@@ -48,7 +48,7 @@ const values = benchCommand({
     ['--direct --json FILE --write', 'the tables of mgsd/RESULTS.md'],
   ],
 });
-const preset = values.preset ?? 'tiny';
+const preset = values.preset ?? defaultPreset;
 const changes = values.config === undefined ? {} : readJson(values.config);
 /** Of runs, and of the marks around their table. */
 const name = values.config === undefined ? preset : path.basename(values.config, '.json');
@@ -197,5 +197,5 @@ if (values.json)
 if (values.write) {
   const given = { results, config, chosen, machine, command, json: values.json };
   insertResults('mgsd/RESULTS.md', `${name} results`, given);
-  if (name === 'tiny') insertBlock('README.md', 'tiny summary', summaryTable(results));
+  if (name === defaultPreset) insertBlock('README.md', 'summary', summaryTable(results));
 }

@@ -5,6 +5,7 @@
  */
 import { sha256 } from '../core/index.js';
 import type { Device } from '../core/index.js';
+import { float16Bits, float16Value } from '../kernels/dtype.js';
 import { modelPresets, validateModelConfig } from './config.js';
 import type { ModelConfig } from './config.js';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from './safetensors.js';
@@ -16,15 +17,15 @@ import type { ModelOptions } from './vlm.js';
 
 const format = 'mgsd-lite';
 /**
- * Raised when a reader of the old version would misread the new one. Version 1 had no checksum, 2 no coordinates; both
- * are still read, and 2 is written for models without coordinates.
+ * Raised when a reader of the old version would misread the new one. Version 1 had no checksum, 2 neither coordinates
+ * nor f16 weights; both are still read, and 2 is written where it suffices.
  */
 const version = 3;
 
 /** Further tensors of a training checkpoint begin with this. */
 const extraPrefix = 'optimizer.';
 
-/** What a checkpoint file holds: sizes, f32 weights by name, optimiser state, and text. */
+/** What a checkpoint file holds: sizes, weights by name (f32 in memory), optimiser state, and text. */
 export interface Checkpoint {
   readonly config: ModelConfig;
   /** Values of every parameter, by name. */
@@ -49,13 +50,25 @@ export class CheckpointError extends Error {
   }
 }
 
-/** The bytes of a checkpoint file. */
-export function encodeCheckpoint({ config, parameters, optimizer, metadata }: Checkpoint): Uint8Array {
+/**
+ * The bytes of a checkpoint file.
+ * @param storage of the weights; f16 rounds them, for files to plan with that should be small
+ */
+export function encodeCheckpoint(
+  { config, parameters, optimizer, metadata }: Checkpoint,
+  storage: 'f32' | 'f16' = 'f32',
+): Uint8Array {
   const tensors = new Map<string, SafeTensor>();
-  for (const { name, shape } of parameterSpecs(config))
-    tensors.set(name, { dtype: 'F32', shape, data: parameters.get(name)! });
+  for (const { name, shape } of parameterSpecs(config)) {
+    const data = parameters.get(name)!;
+    const stored =
+      storage === 'f16'
+        ? { dtype: 'F16' as const, shape, data: Uint16Array.from(data, float16Bits) }
+        : { dtype: 'F32' as const, shape, data };
+    tensors.set(name, stored);
+  }
   for (const [name, data] of optimizer) tensors.set(extraPrefix + name, { dtype: 'F32', shape: [data.length], data });
-  const written = config.coordinates > 0 ? version : 2;
+  const written = config.coordinates > 0 || storage === 'f16' ? version : 2;
   const described = { ...metadata, format, version: String(written), config: JSON.stringify(config) };
   const sum = checksum(tensors, described);
   if (sum === undefined) throw new Error('checkpoints are written in Node: a browser has no synchronous SHA-256');
@@ -91,14 +104,15 @@ export function decodeCheckpoint(file: Uint8Array): Checkpoint {
   for (const { name, shape } of parameterSpecs(config)) {
     const tensor = tensors.get(name);
     if (!tensor) throw damaged(`The checkpoint has no tensor "${name}", which its config asks for.`);
-    if (tensor.dtype !== 'F32' || tensor.shape.join() !== shape.join())
+    if (!['F32', 'F16'].includes(tensor.dtype) || tensor.shape.join() !== shape.join())
       throw damaged(
-        `The checkpoint's tensor "${name}" is ${tensor.dtype} [${tensor.shape.join(', ')}]; its config asks for F32 [${shape.join(', ')}].`,
+        `The checkpoint's tensor "${name}" is ${tensor.dtype} [${tensor.shape.join(', ')}]; its config asks for F32 or F16 [${shape.join(', ')}].`,
       );
-    if (foundVersion === '1' && !tensor.data.every(Number.isFinite))
+    const values = tensor.dtype === 'F32' ? tensor.data : Float32Array.from(tensor.data, float16Value);
+    if (foundVersion === '1' && !values.every(Number.isFinite))
       // it has no checksum that would tell damage
       throw damaged(`The checkpoint's tensor "${name}" holds numbers that are not finite.`);
-    parameters.set(name, tensor.data);
+    parameters.set(name, values);
   }
   for (const [name, tensor] of tensors)
     if (name.startsWith(extraPrefix) && tensor.dtype === 'F32')

@@ -89,8 +89,16 @@ export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
   }),
   /** About 0.36 M parameters: minutes on two processor cores. */
   tiny: fromScale({ imageSize: 48, headChannels: 16, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
-  /** The same size; on three worlds instead of one. */
-  worlds: fromScale({ imageSize: 48, headChannels: 16, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
+  /** The same size, for three worlds; its pictures have patches about as large as the cells of their boards. */
+  worlds: fromScale({
+    imageSize: 40,
+    headChannels: 16,
+    visionWidth: 64,
+    visionLayers: 2,
+    width: 64,
+    layers: 4,
+    coordinates: 8,
+  }),
   /** About 1.9 M parameters. */
   small: fromScale({ imageSize: 64, headChannels: 16, visionWidth: 128, visionLayers: 3, width: 128, layers: 6 }),
   /** About 7.3 M parameters. */

@@ -56,7 +56,7 @@ export const ablateCommand = defineCommand({
   ],
   async run(flags, context) {
     const { out, rows = ablationNames, seeds, scale, json } = flags;
-    const whole = configFrom({ preset: flags.preset, config: flags.config, set: flags.set });
+    const whole = configFrom({ preset: flags.preset, config: flags.config, set: flags.set }, 'tiny');
     const config = scale === undefined ? whole : checkInput(() => scaled(whole, scale));
     const runs = plannedRuns(out, rows, seeds);
     checkInput(() => {

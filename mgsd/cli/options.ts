@@ -114,7 +114,7 @@ const presetOf = oneOf(Object.keys(modelPresets) as PresetName[]);
 
 /** What a run's configuration is made of; see `configFrom`. */
 export const configOptions = {
-  preset: option('--preset <name>', 'sizes and schedules (default: tiny)', presetOf),
+  preset: option('--preset <name>', 'sizes and schedules (default: worlds; of ablations tiny)', presetOf),
   config: option('--config <file>', 'JSON with what differs from the preset'),
   set: repeated('--set <path=value>', 'one setting, as in stage0.steps=1000', String),
 };

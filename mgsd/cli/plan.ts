@@ -9,6 +9,7 @@ import { encodeGif, planFrames } from '../pictures/animation.js';
 import { boardPicture, boardText, enlarge, pathOf, readBoard, sideBySide } from '../pictures/draw.js';
 import { decodePng, encodePng, MAX_PNG_BYTES, resizeSquare } from '../pictures/png.js';
 import type { RgbImage } from '../pictures/png.js';
+import type { RunConfig } from '../method/config.js';
 import { readFile, writeFileAtomic } from '../runs/files.js';
 import { pretrainedPath } from '../runs/package.js';
 import { createWorldByName } from '../worlds/registry.js';
@@ -18,7 +19,7 @@ import { defineCommand } from './command.js';
 import { withDevice } from './device.js';
 import { checkInput, InputError } from './errors.js';
 import { chooseModel } from './model-choice.js';
-import { checkpointStageOption, deviceOptions, jsonOption, option, puzzleOptions } from './options.js';
+import { checkpointStageOption, deviceOptions, jsonOption, levelOf, option, puzzleOptions } from './options.js';
 import { generatedPuzzle, renderedPuzzle } from './puzzle-choice.js';
 import { percent } from './results.js';
 import type { Terminal } from './terminal.js';
@@ -37,6 +38,11 @@ export const planCommand = defineCommand({
     checkpoint: option('--checkpoint <file>', "a checkpoint or a run's folder (default: the package's own model)"),
     stage: checkpointStageOption,
     ...puzzleOptions,
+    level: option(
+      '--level <size>',
+      'board size of the generated puzzle; default: one that the model was trained on',
+      levelOf,
+    ),
     png: option('--png <file>', 'draw the image, and the plan on the board that the model wrote down'),
     animate: option('--animate <file>', 'a moving picture (GIF) of the plan being carried out'),
     json: jsonOption,
@@ -44,7 +50,7 @@ export const planCommand = defineCommand({
   },
   examples: [
     ['plan', 'a held-out puzzle with the model that comes with the package'],
-    ['plan --level 5 --seed 7 --png plan.png', 'another one, drawn as a picture'],
+    ['plan --world maze --seed 7 --png plan.png', 'of another world, drawn as a picture'],
     ['plan --seed 3 --animate plan.gif', 'its plan, step by step, for a browser or a slide'],
     ['plan puzzle.png --checkpoint runs/mine --json', 'an image of your own, for a program'],
   ],
@@ -61,7 +67,8 @@ export const planCommand = defineCommand({
     const model = chooseModel(checkpoint, flags.stage, terminal.err);
     const { imageSize } = model.checkpoint.config;
     const world: World = createWorldByName(flags.world);
-    const task = file === undefined ? generatedTask(flags, imageSize) : readTask(file, imageSize);
+    const level = flags.level ?? trainedLevel(model.config, flags.world);
+    const task = file === undefined ? generatedTask({ ...flags, level }, imageSize) : readTask(file, imageSize);
     return await withDevice(flags, async (device, description) => {
       const planner = new Planner(model.checkpoint, await loadModel(device, model.checkpoint, { trainable: false }));
       const plan = await planner.plan(task.image, { world: flags.world });
@@ -105,6 +112,12 @@ function readTask(file: string, imageSize: number): Task {
   if (width === imageSize) return { image, title: file };
   const title = `${file}, resized from ${width} to the ${imageSize} pixels a side that this model sees`;
   return { image: resizeSquare(image, imageSize), title };
+}
+
+/** A board size of this world that the model was trained on; 4 if it is one of several, or if there is none. */
+function trainedLevel({ tasks }: RunConfig, world: string): number {
+  const levels = tasks.flatMap(task => (task.world === world ? task.levels : []));
+  return levels.includes(4) ? 4 : (levels.at(-1) ?? 4);
 }
 
 function generatedTask(flags: Parameters<typeof generatedPuzzle>[0], imageSize: number): Task {

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { PresetName } from '../../models/index.js';
-import { configSchema, parseOverride, presets, resolveConfig } from '../method/config.js';
+import { configSchema, defaultPreset, parseOverride, presets, resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import { obstacles } from '../method/obstacles.js';
 import type { Obstacle } from '../method/obstacles.js';
@@ -57,8 +57,12 @@ export function chooseRun(flags: RunFlags): RunChoice {
   return { config, stages, folder: flags.out ?? newFolder(config), resume: false };
 }
 
-/** The configuration that the options describe, checked. @throws InputError */
-export function configFrom(flags: ConfigFlags): RunConfig {
+/**
+ * The configuration that the options describe, checked.
+ * @param fallback preset where they name none
+ * @throws InputError
+ */
+export function configFrom(flags: ConfigFlags, fallback: PresetName = defaultPreset): RunConfig {
   const { preset, config: file, stage, direct } = flags;
   const [fromFile, ...others] = changesOf(flags);
   const inFile = (fromFile as { preset?: unknown }).preset;
@@ -66,7 +70,7 @@ export function configFrom(flags: ConfigFlags): RunConfig {
     throw new InputError(
       `--preset ${preset} contradicts ${file ?? ''}, which says ${JSON.stringify(inFile)}: leave one out`,
     );
-  const base = preset ?? inFile ?? 'tiny';
+  const base = preset ?? inFile ?? fallback;
   if (typeof base !== 'string' || !Object.hasOwn(presets, base))
     throw new InputError(
       `configuration: there is no preset ${JSON.stringify(base)}; choose from ${Object.keys(presets).join(', ')}`,

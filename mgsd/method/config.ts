@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { JsonError, modelPresets, parseStrictJson, validateModelConfig } from '../../models/index.js';
 import type { ModelConfig, PresetName } from '../../models/index.js';
-import { noGate, presets } from './presets.js';
+import { defaultPreset, noGate, presets } from './presets.js';
 import { distillationSwitches, senselessSettings, withoutRetired } from './variants/switches.js';
 import { WORLD_NAMES } from '../worlds/registry.js';
 
@@ -45,7 +45,7 @@ const gateSchema = z
   })
   .describe('Between stages 1 and 2');
 
-export { presets };
+export { defaultPreset, presets };
 
 /** Linear warm-up, then a cosine from the peak to `floor` times the peak. */
 const schedule = {

@@ -23,9 +23,9 @@ export function packageVersion(): string {
   return version;
 }
 
-/** The small trained model that comes with the package. */
-export function pretrainedPath(): string {
-  return path.join(packageRoot(), 'mgsd/pretrained/tiny.safetensors');
+/** The small trained model that comes with the package, which plans from images, or the planner that taught it. */
+export function pretrainedPath(model: 'student' | 'planner' = 'student'): string {
+  return path.join(packageRoot(), `mgsd/pretrained/${model}.safetensors`);
 }
 
 /**

@@ -83,7 +83,7 @@ describe('tables of several seeds', () => {
     const once = fs.readFileSync(file, 'utf8');
     insertResults(file, 'x', given);
     expect(fs.readFileSync(file, 'utf8')).toBe(once);
-    expect(once).toMatch(/^before\n<!-- x:begin -->\n\n`mgsd-lite train --preset worlds`, seed 1, 8 held-out boards/);
+    expect(once).toMatch(/^before\n<!-- x:begin -->\n\n`mgsd-lite train` with its defaults, seed 1, 8 held-out boards/);
     expect(once).toContain('A run took 21.0 minutes, on 2 cores (a processor).');
     insertResults(file, 'x', {
       ...given,
@@ -104,7 +104,7 @@ describe('tables of several seeds', () => {
   });
 
   it.each([
-    ['README.md', 'tiny summary', 'tiny-seeds', summaryTable],
+    ['README.md', 'summary', 'worlds-seeds', summaryTable],
     ['mgsd/RESULTS.md', 'tiny results', 'tiny-seeds', resultTables],
     ['mgsd/RESULTS.md', 'worlds results', 'worlds-seeds', resultTables],
     ['mgsd/RESULTS.md', 'small-short results', 'small-short', resultTables],

@@ -32,7 +32,7 @@ describe('the package', () => {
       typeof entry === 'string' ? [entry] : Object.values(entry),
     );
     for (const file of [...wanted, ...Object.values(manifest.bin)]) expect(files).toContain(file.replace('./', ''));
-    expect(files).toContain('mgsd/pretrained/tiny.safetensors');
+    for (const name of ['student', 'planner']) expect(files).toContain(`mgsd/pretrained/${name}.safetensors`);
     expect(files.filter(file => file.endsWith('.wasm'))).toHaveLength(2);
     for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md']) expect(files).toContain(file);
   });

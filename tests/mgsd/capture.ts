@@ -24,7 +24,7 @@ export async function run(...argv: string[]): Promise<{ code: number; out: strin
 
 /** Options of a run that ends within seconds: 3x3 boards, few updates, one thread. */
 export const tinyRun = [
-  ...['--device', 'wasm', '--threads', '1'],
+  ...['--preset', 'tiny', '--device', 'wasm', '--threads', '1'],
   ...['tasks.0.levels=[3]', 'tasks.0.pool.3=60', 'stage0.batch=4', 'stage1.batch=4', 'stage2.batch=4'],
   ...['stage0.steps=4', 'stage1.steps=4', 'stage2.steps=4', 'evaluation.puzzles=6'],
   ...['stage0.warmup=0', 'stage1.warmup=0', 'stage2.warmup=0'],

@@ -16,7 +16,7 @@ export const statsCommand = defineCommand({
     'Per board size: how many puzzles, holes and moves, how many need a detour, and how far walking straight ahead gets.',
   options: { ...configOptions, seed: runSeedOption, json: jsonOption },
   examples: [
-    ['data stats', 'the puzzles of the tiny preset'],
+    ['data stats', 'the puzzles of the default preset'],
     ['data stats --set tasks.0.options.frozenProbability=0.6 --json', 'with more holes, for a program'],
   ],
   run(flags, { terminal }) {

@@ -229,7 +229,7 @@ describe('data', () => {
 
   it('counts what a run trains and tests on', async () => {
     const sets = ['tasks.0.levels=[3]', 'tasks.0.pool.3=40', 'evaluation.puzzles=10'].flatMap(text => ['--set', text]);
-    const { out } = await run('data', 'stats', '--json', ...sets);
+    const { out } = await run('data', 'stats', '--preset', 'tiny', '--json', ...sets);
     const [train, test] = JSON.parse(out) as {
       puzzles: number;
       byMoves: Record<string, number>;
@@ -237,7 +237,7 @@ describe('data', () => {
     }[];
     expect([train!.puzzles, test!.puzzles]).toEqual([40, 10]);
     expect(Object.values(train!.byMoves).reduce((sum, n) => sum + n)).toBe(40);
-    expect((await run('data', 'stats', ...sets)).out).toContain('frozenlake 3x3, train');
+    expect((await run('data', 'stats', '--preset', 'tiny', ...sets)).out).toContain('frozenlake 3x3, train');
   });
 });
 
