@@ -118,7 +118,7 @@ function describeTable(table: readonly AblationResult[], out: string, terminal: 
     ...others.map(cell => cell.replace(/ (?=\()|, /g, '\n')),
   ]);
   const lines = head.map(text => text.replaceAll(' ', '\n'));
-  return `${drawTable(terminal, lines, broken)}\n${ablationLegend(table)}\n${out}/ablation.md and ${out}/ablation.json hold the table`;
+  return `${drawTable(terminal, lines, broken).join('\n')}\n${ablationLegend(table)}\n${out}/ablation.md and ${out}/ablation.json hold the table`;
 }
 
 async function showDurations({ runs, config, device, reporter }: Ablation, { terminal }: CommandContext) {
@@ -128,7 +128,7 @@ async function showDurations({ runs, config, device, reporter }: Ablation, { ter
   reporter.say('dry-run', { images, seconds, runs: list }, () => {
     const rows = list.map(run => [run.folder, run.trains.join(', '), run.rows.join(', '), formatDuration(run.seconds)]);
     return (
-      `${drawTable(terminal, ['run', 'trains', 'for the rows', 'takes about'], rows)}\n` +
+      `${drawTable(terminal, ['run', 'trains', 'for the rows', 'takes about'], rows).join('\n')}\n` +
       `${images} images in stages 1 and 2 of every row; in all about ${formatDuration(seconds)}, not counting extensions by the gate`
     );
   });

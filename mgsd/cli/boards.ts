@@ -30,7 +30,7 @@ function boardColours({ colours }: Terminal): BoardColours {
 }
 
 /** Columns of text, four blanks apart; the first line of each is its title. */
-export function besideEachOther(columns: readonly (readonly string[])[]): string {
+export function besideEachOther(columns: readonly (readonly string[])[]): string[] {
   const width = (text: string) => stripVTControlCharacters(text).length;
   const widths = columns.map(lines => Math.max(...lines.map(width)));
   const height = Math.max(0, ...columns.map(lines => lines.length));
@@ -40,5 +40,5 @@ export function besideEachOther(columns: readonly (readonly string[])[]): string
       .map((lines, column) => cell(lines[at], column))
       .join('    ')
       .trimEnd();
-  return Array.from({ length: height }, (_, at) => row(at)).join('\n');
+  return Array.from({ length: height }, (_, at) => row(at));
 }

@@ -13,6 +13,7 @@ export interface CommandContext {
 /** The outcome of a command: `data` is printed with --json, `lines` without. */
 export interface Result {
   readonly data: unknown;
+  /** One line each: a line break in one came with a foreign name, and is shown as an escape. */
   readonly lines: () => readonly string[];
 }
 
@@ -45,8 +46,10 @@ export function defineCommand<O extends Options, A = undefined>(spec: CommandSpe
     command.action(async () => {
       const flags = flagsOf(command, spec.options);
       const result = await spec.run(flags, context, command.processedArgs[0] as A);
-      if (result)
-        context.terminal.out(command.opts()['json'] ? JSON.stringify(result.data, null, 2) : result.lines().join('\n'));
+      if (!result) return;
+      const lines = () => result.lines().map(line => line.replaceAll('\n', '\\u000a'));
+      const isJson = Boolean(command.opts()['json']);
+      context.terminal.out(isJson ? JSON.stringify(result.data, null, 2) : lines().join('\n'));
     });
   };
 }
@@ -73,6 +76,10 @@ export function addHelp(command: Command, { summary, description = '', examples 
   return lines.length > 0 ? command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`) : command;
 }
 
+/** A word that a shell reads as it is. */
+export const quoted = (text: string): string =>
+  /^[\w./=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+
 /**
  * A command line for pasting into a shell: `mgsd-lite train --resume runs/a --threads 2`.
  * @param options values by long name; undefined and false are left out, lists repeat the option
@@ -81,7 +88,6 @@ export function commandLine(
   command: string,
   options: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>,
 ): string {
-  const quoted = (text: string) => (/^[\w./=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
   // a value that begins with a dash would be read as an option
   const given = (name: string, text: string) => `--${name}${text.startsWith('-') ? '=' : ' '}${quoted(text)}`;
   const words = Object.entries(options).flatMap(([name, value]) => {

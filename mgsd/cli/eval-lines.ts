@@ -27,7 +27,7 @@ export function summaryLines(rows: readonly Row[], terminal: Terminal): string[]
     const reasons = byCount(failures).map(([reason, count]) => `${reason} ${count}`);
     return reasons.length > 0 ? [`failures, ${input}: ${reasons.join(', ')}`] : [];
   });
-  return [drawTable(terminal, broken(head), cells), ...failures];
+  return [...drawTable(terminal, broken(head), cells), ...failures];
 }
 
 const columns: readonly (readonly [head: string, of: (rates: Rates) => Estimate | null])[] = [
@@ -58,7 +58,7 @@ export function breakdownLines(rows: readonly Row[], terminal: Terminal): string
       ...(fields.length > 0 ? [`recap right, ${name}, ${input}: ${fields.join(', ')}`] : []),
     ];
   });
-  return [drawTable(terminal, ['world', 'layouts', ...broken(columns.map(([head]) => head))], cells), ...details];
+  return [...drawTable(terminal, ['world', 'layouts', ...broken(columns.map(([head]) => head))], cells), ...details];
 }
 
 /** A line per world. */

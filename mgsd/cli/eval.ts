@@ -14,7 +14,7 @@ import { writeFileAtomic } from '../runs/files.js';
 import { defineCommand } from './command.js';
 import type { Result } from './command.js';
 import { withDevice } from './device.js';
-import { checkInput, InputError } from './errors.js';
+import { checkInput, InputError, oneLine } from './errors.js';
 import { breakdownLines, perceptionLines, summaryLines } from './eval-lines.js';
 import { recordForwardPass } from './forward-pass.js';
 import { chooseModel } from './model-choice.js';
@@ -77,7 +77,7 @@ export const evalCommand = defineCommand({
   ],
   async run(flags, { terminal }, file: string) {
     const { data, images, scoring, style, items: itemsFile, dump, perturb = [], curve = [] } = flags;
-    const note = flags.json ? () => {} : (text: string) => terminal.out(terminal.colours.dim(text));
+    const note = flags.json ? () => {} : (text: string) => terminal.out(terminal.colours.dim(oneLine(text)));
     const { path: checkpointFile, checkpoint, config } = chooseModel(file, flags.stage, note);
     for (const output of [itemsFile, dump])
       if (output !== undefined && path.resolve(output) === path.resolve(checkpointFile))

@@ -56,8 +56,8 @@ export const experimentCommand = defineCommand({
       const [picture, figures] = ['svg', 'json'].map(ending => path.join(out, `${name}.${ending}`)) as [string, string];
       writeFileAtomic(picture, svg);
       writeJson(figures, result);
-      const end = `\n${picture} and ${figures}, after ${formatDuration(seconds)}; lesson: ${experiment.lesson}`;
-      return { data: { ...result, picture }, lines: () => [...lines, end] };
+      const end = `${picture} and ${figures}, after ${formatDuration(seconds)}; lesson: ${experiment.lesson}`;
+      return { data: { ...result, picture }, lines: () => [...lines, '', end] };
     });
   },
 });

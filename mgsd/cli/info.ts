@@ -49,11 +49,13 @@ export const infoCommand = defineCommand({
       ]);
       return [
         `mgsd-lite ${versions['mgsd-lite']}, Node ${versions.node}, ${platform}`,
-        `${processors} x ${processor}, ${(memoryBytes / 2 ** 30).toFixed(0)} GiB\n`,
+        `${processors} x ${processor}, ${(memoryBytes / 2 ** 30).toFixed(0)} GiB`,
+        '',
         ...devices.map(device =>
           'problem' in device ? `${device.backend}: not here (${device.problem})` : describeDevice(device.capabilities),
         ),
-        `\n${drawTable(terminal, ['preset', 'parameters', 'image', 'vision', 'decoder'], rows)}`,
+        '',
+        ...drawTable(terminal, ['preset', 'parameters', 'image', 'vision', 'decoder'], rows),
       ];
     };
     return { data: { versions, machine, devices, presets }, lines };

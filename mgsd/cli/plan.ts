@@ -138,7 +138,7 @@ function linesOf(answer: Answer, terminal: Terminal): string[] {
   const exact = puzzle && (judge(puzzle, plan.tokens).recapExact ? ' (right)' : ' (not what is there)');
   return [
     terminal.colours.bold(title),
-    boards.length > 0 ? `\n${besideEachOther(boards)}\n` : '',
+    ...['', ...besideEachOther(boards), ...(boards.length > 0 ? [''] : [])],
     ...(problem === undefined ? [] : [`what it wrote down is no board: ${problem}`]),
     `wrote down  ${shown}${exact ?? ''}`,
     `plan        ${plan.answer || 'none'}${plan.complete ? '' : ' (it did not come to an end)'}`,

@@ -118,7 +118,7 @@ export class Profile {
     ]);
     const head = ['kernel', 'calls', 'seconds', 'GFLOP/s', 'GB/s', 'share %'];
     if (this.clock === 'none')
-      return `${drawTable(terminal, head, cells)}\n(share of the kernels' work: this adapter has no time stamps, and its launches are asynchronous)`;
+      return `${drawTable(terminal, head, cells).join('\n')}\n(share of the kernels' work: this adapter has no time stamps, and its launches are asynchronous)`;
     const inKernels = rows.reduce((sum, { seconds }) => sum + (seconds ?? 0), 0);
     const rest = this.wallSeconds - inKernels;
     // on an asynchronous device host and kernels overlap
@@ -127,6 +127,6 @@ export class Profile {
       this.clock === 'device'
         ? "the adapter's time stamps, one pass per launch: launches that could overlap do not"
         : 'the time until a launch returns';
-    return `${drawTable(terminal, head, cells)}\n(share of ${this.wallSeconds.toFixed(1)} s; seconds are ${source}; steps run eagerly while they are profiled)`;
+    return `${drawTable(terminal, head, cells).join('\n')}\n(share of ${this.wallSeconds.toFixed(1)} s; seconds are ${source}; steps run eagerly while they are profiled)`;
   }
 }

@@ -6,7 +6,7 @@ import { defaultReportFile, writeReport } from '../report/report.js';
 import type { WrittenReport } from '../report/report.js';
 import { FileError } from '../runs/file-error.js';
 import { packageVersion } from '../runs/package.js';
-import { defineCommand } from './command.js';
+import { defineCommand, quoted } from './command.js';
 import { withDevice } from './device.js';
 import { InputError, messageOf } from './errors.js';
 import { deviceOptions, jsonOption, option, TypedOption, wholeNumber } from './options.js';
@@ -55,7 +55,7 @@ export async function reportAfterTraining(folder: string, config: RunConfig, dev
     const file = defaultReportFile([folder]);
     return `report: ${describeReport(await writeReport({ ...pageOptions(), runs: [{ folder, config }], file, device }))}`;
   } catch (error) {
-    return `no report was written (${messageOf(error)}); try again with: mgsd-lite report ${folder}`;
+    return `no report was written (${messageOf(error)}); try again with: mgsd-lite report ${quoted(folder)}`;
   }
 }
 

@@ -12,8 +12,11 @@ export const percent = (share: number): string => (100 * share).toFixed(1);
 const tableColumns = 100;
 const worldTableColumns = 112;
 
-/** A table with rules, between its rows only if a cell has several lines; colours only where the terminal has them. */
-export function drawTable(terminal: Terminal, head: readonly string[], rows: readonly (readonly string[])[]): string {
+/**
+ * The lines of a table with rules, between its rows only if a cell has several lines; colours only where the terminal
+ * has them.
+ */
+export function drawTable(terminal: Terminal, head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const table = new Table({
     head: head.map(text => terminal.colours.bold(text)),
     colAligns: head.map((_, column) => (column === 0 ? 'left' : 'right')),
@@ -23,7 +26,7 @@ export function drawTable(terminal: Terminal, head: readonly string[], rows: rea
     }),
   });
   for (const row of rows) table.push([...row]);
-  return table.toString();
+  return table.toString().split('\n');
 }
 
 /** The table of a run, and one of its worlds if there are several. */
@@ -55,7 +58,7 @@ function tableOrList(
     ...others.map(cell => cell.replace(/ (?=\(\d|\(-)/, '\n').replaceAll('100.0', '100')),
   ]);
   const broken = head.map(text => text.replace(' %', '\n%').replace('needs a ', 'needs a\n').replace(': ', '\n'));
-  return drawTable(terminal, broken, cells);
+  return drawTable(terminal, broken, cells).join('\n');
 }
 
 /** Breaks a text at blanks into lines of at most `width` characters, where its words allow that. */

@@ -96,7 +96,7 @@ export function curveLines(curves: readonly Curve[], terminal: Terminal): string
     [`${kind}\nrecap exact %`, ...points.map(({ recapExact }) => cell(recapExact))],
   ]);
   return [
-    drawTable(terminal, ['images,\nstrength', ...STRENGTHS.map(String)], rows),
+    ...drawTable(terminal, ['images,\nstrength', ...STRENGTHS.map(String)], rows),
     ...curves.map(({ kind, unit }) => `${kind} 1: ${unit}`),
   ];
 }

@@ -87,7 +87,7 @@ export function trainedLines(all: readonly TrainedRates[], terminal: Terminal): 
   );
   const never = Object.entries(all[0]?.neverDrawn ?? {}).map(([name, { items }]) => `${items} with ${name}`);
   return [
-    drawTable(terminal, ['samples', 'samples', 'layouts', 'success %', 'optimal %', 'recap exact %'], rows),
+    ...drawTable(terminal, ['samples', 'samples', 'layouts', 'success %', 'optimal %', 'recap exact %'], rows),
     ...(never.length > 0 ? [`training never drew the like of: ${never.join(', ')}`] : []),
   ];
 }

@@ -41,7 +41,7 @@ export const checkCommand = defineCommand({
     if (!json) read.flatMap(problemLines).forEach(terminal.err);
     const lines = () => [
       ...notes.map(({ path: file, note }) => `${file}: note: ${note}`),
-      countsTable(counts, terminal),
+      ...countsTable(counts, terminal),
       `${counts.samples} samples, ${problems.length} files that are none`,
       overlapLine(counts),
       ...(testOnTrainingSide > 0

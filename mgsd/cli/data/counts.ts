@@ -19,7 +19,7 @@ export function countsOf(reports: readonly GenerateReport[]): SetCounts {
   };
 }
 
-export function countsTable({ groups }: SetCounts, terminal: Terminal): string {
+export function countsTable({ groups }: SetCounts, terminal: Terminal): string[] {
   const rows = groups.map(({ world, level, split, samples, layouts, byDifficulty }) => {
     const difficulties = Object.entries(byDifficulty).map(([name, count]) => `${name} ${count}`);
     return [`${world} ${level}x${level}, ${split}`, String(samples), String(layouts), difficulties.join(', ')];

@@ -67,7 +67,7 @@ export const generateCommand = defineCommand({
       ),
     );
     const total = `${counts.samples} puzzles, ${pixels} x ${pixels} pixels, in ${out}`;
-    const lines = () => [countsTable(counts, terminal), ...exhausted, total, overlapLine(counts)];
+    const lines = () => [...countsTable(counts, terminal), ...exhausted, total, overlapLine(counts)];
     return { data: { folder: out, ...counts }, lines };
   },
 });

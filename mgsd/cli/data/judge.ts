@@ -70,7 +70,10 @@ export const judgeCommand = defineCommand({
       ]);
       rows.push(['mean of the worlds', String(samples), percent(macroSuccess), percent(macroOptimal), '', '']);
       const head = ['answers', 'samples', 'success %', 'optimal %', 'progress %', 'parsed %'];
-      return [drawTable(terminal, head, rows), `${answered} of ${samples} samples were answered; verdicts: ${scoring}`];
+      return [
+        ...drawTable(terminal, head, rows),
+        `${answered} of ${samples} samples were answered; verdicts: ${scoring}`,
+      ];
     };
     return { data: { scoring, samples, answered, macroSuccess, macroOptimal, worlds, problems }, lines };
   },

@@ -55,18 +55,18 @@ export const showCommand = defineCommand({
       needsDetour: world.needsDetour(instance),
     };
     const lines = () => {
-      const section = (title: string, body: string) => `${terminal.colours.bold(title)}\n${body}\n`;
+      const section = (title: string, ...body: string[]) => [terminal.colours.bold(title), ...body, ''];
       const plans = data.optimalPlans.slice(0, plansShown.text);
       const more = data.optimalPlanCount - plans.length;
       return [
-        section(
+        ...section(
           `${world.title} ${level}x${level}, ${split} puzzle ${seed}`,
-          boardLines(terminal, world, instance).join('\n'),
+          ...boardLines(terminal, world, instance),
         ),
-        ...(data.text === null ? [] : [section('as text', data.text)]),
-        section('prompt in symbols', data.prompt),
-        section('response of the oracle', `BOS ${data.response}`),
-        section('optimal plans', `${plans.join(' ')}${more > 0 ? ` and ${more} more` : ''}`),
+        ...(data.text === null ? [] : section('as text', ...data.text.split('\n'))),
+        ...section('prompt in symbols', data.prompt),
+        ...section('response of the oracle', `BOS ${data.response}`),
+        ...section('optimal plans', `${plans.join(' ')}${more > 0 ? ` and ${more} more` : ''}`),
         `walking straight ahead, obstacles ignored, succeeds in ${percent(data.straightAheadSuccess)} %`,
         ...(png === undefined ? [] : [`drawn in ${png}`]),
       ];

@@ -38,7 +38,7 @@ export const statsCommand = defineCommand({
     ]);
     const legend =
       'straight ahead: success of a walk that knows where things are but not what is in the way; 0 where a detour is needed';
-    return { data: stats, lines: () => [drawTable(terminal, head, rows), legend] };
+    return { data: stats, lines: () => [...drawTable(terminal, head, rows), legend] };
   },
 });
 
