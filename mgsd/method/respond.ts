@@ -35,7 +35,7 @@ export async function respond(
     return symbolicPrompt(world, instance, asked, world.referencePlan(instance));
   });
   const shown = input === 'image' ? puzzles.map(({ world }) => ({ world })) : puzzles;
-  const slots = asked === 'plan' ? generationSlots(shown, config) : {};
+  const slots = generationSlots(shown, config);
   return await device.scope(() => {
     const patches = input === 'image' ? patchTensor(model, images ?? renderPuzzles(puzzles, config)) : undefined;
     return generate(model, prompts, { ...greedy, ...options, ...slots }, patches);

@@ -49,6 +49,8 @@ const SHADE: Bounds = [0.12, 0.5];
 
 /** Draws of a colour before all are drawn anew. */
 const PATIENCE = 200;
+/** Palettes begun before it is an Error; of the worlds' own roles at most 4 in 100 do not come to an end. */
+const MOST_PALETTES = 1000;
 
 const heldOutLabs = new WeakMap<Role, readonly Lab[]>();
 function labsOf(role: Role): readonly Lab[] {
@@ -59,12 +61,15 @@ function labsOf(role: Role): readonly Lab[] {
 
 const within = (random: RandomSource, [least, most]: Bounds) => least + (most - least) * random.uniform();
 
-/** A colour for every role, and the shades of shaded ones. */
+/** A colour for every role, and the shades of shaded ones. An Error where roles leave each other no room. */
 export function drawPalette(random: RandomSource, roles: Roles): Palette {
-  for (;;) {
+  for (let begun = 0; begun < MOST_PALETTES; begun++) {
     const palette = tryPalette(random, roles);
     if (palette) return palette;
   }
+  throw new Error(
+    `no colours for ${Object.keys(roles).join(', ')} in ${MOST_PALETTES} palettes: widen the bounds of their roles, or let them be nearer`,
+  );
 }
 
 function tryPalette(random: RandomSource, roles: Roles): Palette | undefined {

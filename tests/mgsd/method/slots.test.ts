@@ -11,6 +11,7 @@ import {
   promptOf,
   renderPuzzles,
 } from '../../../mgsd/method/packing.js';
+import { respond } from '../../../mgsd/method/respond.js';
 import { responseSlots, symbolicPrompt, symbolicPromptSlots } from '../../../mgsd/method/response.js';
 import { recapExample, relabelledExample } from '../../../mgsd/method/targets.js';
 import { createWorldByName } from '../../../mgsd/worlds/registry.js';
@@ -35,6 +36,20 @@ describe('slots: the cells that tokens stand for by their place', () => {
     expect(responseSlots(maze, sizeToken(4), 14)).not.toEqual(responseSlots(maze, sizeToken(3), 14));
     expect(responseSlots(maze, cellIndexToken(0), 14)).toBeUndefined(); // it has not written a size
     expect(symbolicPromptSlots(lake, lake.generate(random, 3))).toBeUndefined();
+  });
+
+  it('are given to generation whatever is asked, as to training', async () => {
+    const config = { ...miniature, promptPositions: 64, responsePositions: 64, coordinates: 3 };
+    const model = new VisionLanguageModel(cpu, config).initialize(3);
+    // a table that is not zero yet lets slots count
+    cpu.write(model.parameters.get('decoder.coordinate.row'), new Float64Array(6 * config.width).fill(2));
+    const prompts = puzzles.map(puzzle => promptOf(puzzle, 'symbolic', config, 'perceive'));
+    const options = { maxTokens: 12, temperature: 1, seed: 1, stream: 0, step: 0 };
+    const written = (extra: object) => cpu.scope(() => generate(model, prompts, { ...options, ...extra }));
+    const expected = await written(generationSlots(puzzles, config));
+    expect(await written({})).not.toEqual(expected);
+    expect(await respond(model, puzzles, 'symbolic', { ...options, asked: 'perceive' })).toEqual(expected);
+    model.dispose();
   });
 
   it.each([

@@ -13,7 +13,7 @@ import { STYLES as mazeStyles } from '../../../mgsd/worlds/maze/sprites.js';
 import { createMiniBehaviour } from '../../../mgsd/worlds/minibehaviour/minibehaviour.js';
 import { LOOKS as officeLooks } from '../../../mgsd/worlds/minibehaviour/looks.js';
 import { STYLES as officeStyles } from '../../../mgsd/worlds/minibehaviour/sprites.js';
-import { HELD_OUT_DISTANCE, drawPalette, type Palette, type Roles } from '../../../mgsd/worlds/palette.js';
+import { HELD_OUT_DISTANCE, drawPalette, groundRole, type Palette, type Roles } from '../../../mgsd/worlds/palette.js';
 import { placed, rectangle, reversed, silhouettes, type Polygon } from '../../../mgsd/worlds/silhouettes.js';
 import type { World } from '../../../mgsd/worlds/world.js';
 import { testRandom } from '../random.js';
@@ -26,6 +26,12 @@ const worlds: readonly { readonly world: World; readonly roles: Roles }[] = [
 
 const palettes = (roles: Roles): Palette[] =>
   Array.from({ length: 300 }, (_, seed) => drawPalette(new Random(seed), roles));
+
+test('roles that leave each other no room are an Error, not an endless loop', () => {
+  const grey: Parameters<typeof groundRole> = [[0.4, 0.6], [0, 0.1], [0, 360], []];
+  const roles = { ground: groundRole(...grey), hole: groundRole(...grey, { ground: 2 }) };
+  expect(() => drawPalette(new Random(1), roles)).toThrow(/no colours for ground, hole in 1000 palettes/);
+});
 
 describe.each(worlds)('random looks of $world.title', ({ world, roles }) => {
   test('a picture follows from puzzle, size and seed: other puzzles in between change nothing', () => {
