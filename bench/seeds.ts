@@ -18,11 +18,10 @@ import type { ItemResult } from '../mgsd/evaluation/evaluate.js';
 import { readJson, writeJson } from '../mgsd/runs/files.js';
 import { heldOutGroups } from '../mgsd/method/puzzles.js';
 import { RunFolder } from '../mgsd/runs/run-folder.js';
-import { looksFile } from '../mgsd/runs/store.js';
 import { stageNames } from '../mgsd/runs/order.js';
 import { train } from '../mgsd/runs/train.js';
 import type { TrainObserver } from '../mgsd/runs/train-options.js';
-import { parseLooks } from '../mgsd/runs/looks.js';
+import { readLooks } from '../mgsd/runs/looks.js';
 import { configOptions, option, toggle } from '../mgsd/cli/options.js';
 import { benchCommand, resultOptions, seedsOption } from './command.js';
 import { openBenchDevice } from './harness.js';
@@ -109,7 +108,7 @@ async function runSeed(seed: number): Promise<SeedResult> {
 
 /** Evaluations on the same few held-out puzzles during training. */
 function curveOf(folder: RunFolder): CurvePoint[] {
-  return parseLooks(folder.readLines(looksFile)).map(({ stage, step, input, items }) => ({
+  return readLooks(folder).map(({ stage, step, input, items }) => ({
     stage,
     step,
     input,

@@ -46,9 +46,10 @@ export function parseStrictJson(text: string, readNumber: (literal: string) => u
   /** What a pattern matches here; goes on behind it. */
   const take = (pattern: RegExp): string | undefined => {
     pattern.lastIndex = at;
-    const match = pattern.exec(text)?.[0];
-    at += match?.length ?? 0;
-    return match;
+    if (!pattern.test(text)) return undefined;
+    const start = at;
+    at = pattern.lastIndex;
+    return text.slice(start, at);
   };
   const takeString = (): string => {
     const start = at++;
@@ -64,7 +65,8 @@ export function parseStrictJson(text: string, readNumber: (literal: string) => u
     const inner = open.at(-1);
     if (!inner) result = value;
     else if (Array.isArray(inner.value)) inner.value.push(value);
-    // not an assignment, for which the key "__proto__" would be special
+    else if (inner.key !== '__proto__') inner.value[inner.key] = value;
+    // an assignment would set the prototype
     else Object.defineProperty(inner.value, inner.key, { value, writable: true, enumerable: true, configurable: true });
     endValue();
   };

@@ -3,6 +3,7 @@
  * wrong.
  */
 
+import { JsonError, parseStrictJson } from '../../models/index.js';
 import { cellAt, cellText, colOf, onBoard, rowOf, type Action } from '../worlds/grid.js';
 
 /** The actions as the files and texts write them, by `Action`. */
@@ -80,9 +81,10 @@ export class PuzzleFields {
     const value = this.text(name);
     if (value === undefined) return undefined;
     try {
-      return JSON.parse(value);
-    } catch {
-      throw new Error(`'${name}' is not JSON: ${quoted(value)}`);
+      return parseStrictJson(value);
+    } catch (error) {
+      if (!(error instanceof JsonError)) throw error;
+      throw new Error(`'${name}' is not valid JSON (${error.message}): ${quoted(value)}`, { cause: error });
     }
   }
 

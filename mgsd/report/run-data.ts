@@ -7,12 +7,11 @@ import { configurationHash } from '../evaluation/made-from.js';
 import type { RowName, TableRow } from '../evaluation/table.js';
 import type { RunConfig } from '../method/config.js';
 import type { StageName } from '../method/stages/stage.js';
-import { parseLooks } from '../runs/looks.js';
+import { readLooks } from '../runs/looks.js';
 import type { Look } from '../runs/looks.js';
 import { readRows, tableOf } from '../runs/rows.js';
 import type { StoredRow } from '../runs/rows.js';
 import { RunFolder } from '../runs/run-folder.js';
-import { looksFile } from '../runs/store.js';
 import type { CheckpointFile, LogRecord } from '../runs/store.js';
 
 export interface ReportRun {
@@ -50,7 +49,7 @@ export function readRun(folder: string, config: RunConfig, warn: (message: strin
     name: path.basename(path.resolve(folder)),
     config,
     log: store.readLog(),
-    looks: parseLooks(store.readLines(looksFile)),
+    looks: readLooks(store),
     rows: new Map([...stored].map(([row, { items }]) => [row, items])),
     table: tableOf(comparable(stored, warn)),
     checkpoints: store.checkpoints().reverse(),

@@ -23,3 +23,14 @@ export function parseJson(contents: string, file: string): unknown {
     throw new FileError(`Cannot read ${file}: it is not valid JSON (${error.message}).`, { cause: error });
   }
 }
+
+/** Parses a line of a file that has JSON on every line. @throws FileError with line and column of the first mistake */
+export function parseJsonLine(text: string, number: number, file: string): unknown {
+  try {
+    return parseStrictJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    const mistake = error.message.replace(/^line 1, /, '');
+    throw new FileError(`${file}, line ${number}, ${mistake}`, { cause: error });
+  }
+}

@@ -154,18 +154,14 @@ export async function score({ stage, model }: OpenStage, validation: readonly Pu
 }
 
 /**
- * The looks in the lines of a run's file, in the order of its stages and steps. A run that was resumed has some twice:
- * the later ones count. Damaged lines are skipped: a run that is still going on may have written half of its last one.
+ * The looks of a run, in the order of its stages and steps. A run that was resumed has some twice: the later ones
+ * count. What is no look is skipped, and damaged lines with a warning.
  */
-export function parseLooks(lines: readonly string[]): Look[] {
+export function readLooks(store: RunStore): Look[] {
   const found = new Map<string, Look>();
-  for (const line of lines) {
-    try {
-      const entry = lookSchema.parse(JSON.parse(line));
-      found.set(`${entry.stage} ${entry.step}`, entry);
-    } catch {
-      // damaged
-    }
+  for (const record of store.readLog(looksFile)) {
+    const { data } = lookSchema.safeParse(record);
+    if (data) found.set(`${data.stage} ${data.step}`, data);
   }
   const place = ({ stage }: Look) => stageNames.indexOf(stage);
   return [...found.values()].sort((a, b) => place(a) - place(b) || a.step - b.step);

@@ -16,7 +16,7 @@
  * are made durable in this order, and a resumed run takes the first three back to the checkpoint: it then leaves the
  * files of a run that nothing stopped.
  */
-import { jsonText, parseJson } from './file-error.js';
+import { FileError, jsonText, parseJson, parseJsonLine } from './file-error.js';
 import { stageNames, stagesFrom } from './order.js';
 import type { StageName } from '../method/stages/stage.js';
 
@@ -120,13 +120,13 @@ export abstract class RunStore {
   readLog(name = LOG): LogRecord[] {
     return this.readLines(name).flatMap((line, i) => {
       try {
-        const record: unknown = JSON.parse(line);
+        const record = parseJsonLine(line, i + 1, this.file(name));
         if (isRecord(record)) return [record];
-      } catch {
-        // Reported below, like a line that is JSON but no record.
+        throw new FileError(`${this.file(name)}, line ${i + 1}: it names no stage and step`);
+      } catch (error) {
+        this.#warn(`${(error as FileError).message}; the line was left out.`);
+        return [];
       }
-      this.#warn(`${this.file(name)}: line ${i + 1} is damaged and was left out.`);
-      return [];
     });
   }
 

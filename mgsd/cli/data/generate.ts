@@ -1,6 +1,7 @@
 /** `mgsd-lite data generate`: puzzles as images with their text. */
 import os from 'node:os';
 import path from 'node:path';
+import { parseStrictJson } from '../../../models/index.js';
 import { findFormats, formatsOf } from '../../exchange/formats.js';
 import { runJobs } from '../../exchange/generate.js';
 import type { GenerateJob } from '../../exchange/generate.js';
@@ -74,9 +75,11 @@ export const generateCommand = defineCommand({
 
 function parseOptions(text: string): unknown {
   try {
-    return JSON.parse(text);
-  } catch {
-    throw new InputError(`--options ${text} is not JSON: write it as '{"frozenProbability": 0.7}'`);
+    return parseStrictJson(text);
+  } catch (error) {
+    throw new InputError(
+      `--options ${text} is not valid JSON (${messageOf(error)}): write it as '{"frozenProbability": 0.7}'`,
+    );
   }
 }
 

@@ -4,6 +4,7 @@ import { grouped } from '../../evaluation/breakdown.js';
 import { readPuzzleFolder } from '../../exchange/puzzle-files.js';
 import type { StoredPuzzle } from '../../exchange/puzzle-files.js';
 import { judgeAnswer } from '../../exchange/scoring.js';
+import { parseJsonLine } from '../../runs/file-error.js';
 import { readFile, writeFileAtomic } from '../../runs/files.js';
 import { defineCommand } from '../command.js';
 import { checkInput, exitCodes } from '../errors.js';
@@ -93,28 +94,23 @@ function readAnswers(file: string, samples: readonly StoredPuzzle[]): Map<string
     return first.name;
   };
   const lines = readFile(file).toString('utf8').split('\n');
-  lines.forEach((line, i) =>
+  lines.forEach((line, i) => {
+    if (line.trim() === '') return;
+    const value = parseJsonLine(line, i + 1, file);
     checkInput(
       () => {
-        if (line.trim() === '') return;
-        const { id, answer } = parseAnswerLine(line);
+        const { id, answer } = answerOf(value);
         const name = nameOf(id);
         if (answers.has(name)) throw new Error(`"${id}" was answered before`);
         answers.set(name, answer);
       },
       `${file}, line ${i + 1}`,
-    ),
-  );
+    );
+  });
   return answers;
 }
 
-function parseAnswerLine(line: string): z.infer<typeof answerSchema> {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    throw new Error('this is not JSON');
-  }
+function answerOf(value: unknown): z.infer<typeof answerSchema> {
   const { success, data } = answerSchema.safeParse(value);
   if (!success) throw new Error('"id" and "answer" are needed, both texts');
   return data;

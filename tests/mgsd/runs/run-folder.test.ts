@@ -246,7 +246,12 @@ describe('the log', () => {
     fs.appendFileSync(run.file('log.jsonl'), '\u0000\u0000\n"text"\nnull\n');
     run.appendLog(record(2));
     expect(run.readLog()).toEqual([record(1), record(2)]);
-    expect(warnings.map(warning => /line \d/.exec(warning)?.[0])).toEqual(['line 2', 'line 3', 'line 4']);
+    const log = run.file('log.jsonl');
+    expect(warnings).toEqual([
+      `${log}, line 2, column 1: expected a value; the line was left out.`,
+      `${log}, line 3: it names no stage and step; the line was left out.`,
+      `${log}, line 4: it names no stage and step; the line was left out.`,
+    ]);
     run.close();
   });
 
