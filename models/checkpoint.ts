@@ -3,7 +3,7 @@
  * training checkpoint is the same file with the optimiser's tensors (`optimizer.*`) and what the trainer wants to
  * remember.
  */
-import { sha256 } from '../core/index.js';
+import { allFinite, sha256 } from '../core/index.js';
 import type { Device } from '../core/index.js';
 import { float16Bits, float16Value } from '../kernels/dtype.js';
 import { modelPresets, validateModelConfig } from './config.js';
@@ -13,6 +13,7 @@ import type { Safetensors, SafeTensor } from './safetensors.js';
 import { parseStrictJson } from './json.js';
 import { parameterSpecs } from './specs.js';
 import { VisionLanguageModel } from './vlm.js';
+import { VOCABULARY_SIZE } from './vocabulary.js';
 import type { ModelOptions } from './vlm.js';
 
 const format = 'mgsd-lite';
@@ -99,6 +100,11 @@ export function decodeCheckpoint(file: Uint8Array): Checkpoint {
   const damaged = (message: string) => new CheckpointError('damaged', message);
   if (config.layers + config.visionLayers > tensors.size)
     throw damaged(`The model config in the checkpoint asks for more layers than there are tensors (${tensors.size}).`);
+  if (config.vocabulary !== VOCABULARY_SIZE)
+    throw new CheckpointError(
+      'foreign',
+      `The checkpoint's model has ${config.vocabulary} tokens, and the vocabulary here ${VOCABULARY_SIZE}.`,
+    );
   const parameters = new Map<string, Float32Array>();
   const optimizer = new Map<string, Float32Array>();
   for (const { name, shape } of parameterSpecs(config)) {
@@ -109,9 +115,7 @@ export function decodeCheckpoint(file: Uint8Array): Checkpoint {
         `The checkpoint's tensor "${name}" is ${tensor.dtype} [${tensor.shape.join(', ')}]; its config asks for F32 or F16 [${shape.join(', ')}].`,
       );
     const values = tensor.dtype === 'F32' ? tensor.data : Float32Array.from(tensor.data, float16Value);
-    if (foundVersion === '1' && !values.every(Number.isFinite))
-      // it has no checksum that would tell damage
-      throw damaged(`The checkpoint's tensor "${name}" holds numbers that are not finite.`);
+    if (!allFinite(values)) throw damaged(`The checkpoint's tensor "${name}" holds numbers that are not finite.`);
     parameters.set(name, values);
   }
   for (const [name, tensor] of tensors)

@@ -1,6 +1,5 @@
 /** What goes wrong, in one line, with an exit code that says whose turn it is. */
 import { DeviceError } from '../../core/index.js';
-import { RefusedCheckpoint } from '../runs/checkpoints.js';
 import { FileError } from '../runs/file-error.js';
 import { errorCode, explain } from '../runs/files.js';
 
@@ -91,7 +90,8 @@ const SHORTAGES = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE']);
 /** A system error that names a path, in the words that all commands have for it; any other error as it is. */
 export function explained(error: unknown): unknown {
   if (!(error instanceof Error && 'path' in error && typeof error.path === 'string')) return error;
-  const doing: Readonly<Record<string, string>> = { mkdir: 'Cannot make the folder', scandir: 'Cannot read' };
+  const reads = { scandir: 'Cannot read', stat: 'Cannot read', lstat: 'Cannot read' };
+  const doing: Readonly<Record<string, string>> = { mkdir: 'Cannot make the folder', ...reads };
   const call = 'syscall' in error ? String(error.syscall) : 'use';
   return explain(error, doing[call] ?? `Cannot ${call}`, error.path);
 }
@@ -109,7 +109,6 @@ export function exitCodeOf(error: unknown): number {
   const codes: (string | undefined)[] = [];
   for (let at = error; at instanceof Error; at = at.cause) codes.push(errorCode(at));
   if (codes.some(code => code !== undefined && SHORTAGES.has(code))) return exitCodes.failure;
-  const isPath = error instanceof FileError && codes.some(code => code !== undefined);
-  const isInput = [InputError, RefusedCheckpoint].some(type => error instanceof type);
-  return isInput || isPath ? exitCodes.input : exitCodes.failure;
+  const isInput = error instanceof InputError || error instanceof FileError;
+  return isInput ? exitCodes.input : exitCodes.failure;
 }

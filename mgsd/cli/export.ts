@@ -1,12 +1,11 @@
 /** `mgsd-lite export`: the puzzles of a folder as datasets for big models. */
-import fs from 'node:fs';
 import path from 'node:path';
 import { writeEasyR1 } from '../exchange/easy-r1.js';
 import { writeLlamaFactory } from '../exchange/llama-factory.js';
 import type { ExportedPuzzle } from '../exchange/llama-factory.js';
 import { lookOf, readPuzzleFolder, requireEmpty, writeFolder } from '../exchange/puzzle-files.js';
 import { decodePng, MAX_PNG_BYTES } from '../pictures/png.js';
-import { readFile } from '../runs/files.js';
+import { readFile, writeNewFile } from '../runs/files.js';
 import { defineCommand } from './command.js';
 import { checkInput, InputError } from './errors.js';
 import { jsonOption, required, toggle } from './options.js';
@@ -42,10 +41,6 @@ export const exportCommand = defineCommand({
       throw new InputError(`${problems.length} files in ${root} are no samples (see above): mend or remove them`);
     let otherLooks = 0;
     const files = await writeFolder(out, folder => {
-      const copy = (file: string, content: Uint8Array | string) => {
-        fs.mkdirSync(path.join(folder, path.dirname(file)), { recursive: true });
-        fs.writeFileSync(path.join(folder, file), content);
-      };
       const exported = puzzles.map<ExportedPuzzle>(puzzle => {
         const image = path.posix.join('images', puzzle.imageFile.replace('/image/', '/'));
         const source = path.posix.join('texts', puzzle.textFile.replace('/text/', '/'));
@@ -56,8 +51,8 @@ export const exportCommand = defineCommand({
           checkInput(() => decodePng(bytes), picture),
         );
         if (look === 'other') otherLooks++;
-        copy(image, bytes);
-        if (format === 'llama-factory') copy(source, puzzle.text);
+        writeNewFile(path.join(folder, image), bytes);
+        if (format === 'llama-factory') writeNewFile(path.join(folder, source), puzzle.text);
         return { puzzle, image, source, look, split: sideOf(puzzle) };
       });
       return format === 'easy-r1'

@@ -2,11 +2,10 @@
  * The stage-2 dataset as the authors' EasyR1 pipeline (verl on Ray) reads it: student prompt, teacher context, answer
  * and image of each puzzle as one JSON object, and the same as Parquet with the images inside.
  */
-import fs from 'node:fs';
 import path from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import type { SchemaElement } from 'hyparquet-writer';
-import { readFile } from '../runs/files.js';
+import { readFile, writeNewFile } from '../runs/files.js';
 import { writeRows } from './llama-factory.js';
 import type { ExportedPuzzle } from './llama-factory.js';
 import { answerText, studentPrompt, teacherContext, teacherSystemPrompt } from './prompts.js';
@@ -97,7 +96,7 @@ export function writeEasyR1(folder: string, puzzles: readonly ExportedPuzzle[], 
     if (rows.length === 0) return [];
     writeRows(path.join(folder, `${split}.json`), rows);
     const bytes = parquetOf(rows, image => readFile(path.join(folder, image)));
-    fs.writeFileSync(path.join(folder, `${split}.parquet`), bytes);
+    writeNewFile(path.join(folder, `${split}.parquet`), bytes);
     return [`${split}.json`, `${split}.parquet`];
   });
 }

@@ -1,5 +1,6 @@
 /** The worker thread of generate.ts: one job after another. */
 import { parentPort } from 'node:worker_threads';
+import { errorCode } from '../runs/files.js';
 import { runJob } from './generate.js';
 import type { GenerateJob, WorkerAnswer } from './generate.js';
 
@@ -8,7 +9,8 @@ parentPort?.on('message', (job: GenerateJob) => {
   try {
     answer = { report: runJob(job) };
   } catch (error) {
-    answer = { error: error instanceof Error ? error.message : String(error) };
+    const { message, cause } = error instanceof Error ? error : new Error(String(error));
+    answer = { error: message, code: errorCode(cause) };
   }
   parentPort?.postMessage(answer);
 });

@@ -73,7 +73,10 @@ export function countPuzzles(
 }
 
 /** A worker's answer to a job. */
-export type WorkerAnswer = { readonly report: GenerateReport } | { readonly error: string };
+export type WorkerAnswer =
+  | { readonly report: GenerateReport }
+  /** `code` as system errors have one: what is cloned between threads keeps only messages. */
+  | { readonly error: string; readonly code: string | undefined };
 
 // A worker runs compiled files, from dist/mgsd/exchange; tests run this file as TypeScript from mgsd/exchange.
 const dist = import.meta.url.endsWith('.ts') ? '../../dist/mgsd/exchange/' : './';
@@ -93,7 +96,7 @@ export async function runJobs(jobs: readonly GenerateJob[], threads: number): Pr
       while (next < jobs.length) {
         const mine = next++;
         const answer = await ask(worker, jobs[mine]!);
-        if ('error' in answer) throw new Error(answer.error);
+        if ('error' in answer) throw Object.assign(new Error(answer.error), { code: answer.code });
         reports[mine] = answer.report;
       }
     } finally {

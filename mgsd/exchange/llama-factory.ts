@@ -4,7 +4,7 @@
  * `media_dir`.
  */
 import path from 'node:path';
-import { writeFileAtomic, writeJson } from '../runs/files.js';
+import { writeJson, writeNewFile } from '../runs/files.js';
 import type { Look } from './formats.js';
 import type { StoredPuzzle } from './puzzle-files.js';
 import { perceptionAnswer, perceptionPrompt } from './prompts.js';
@@ -47,7 +47,7 @@ export interface ExportedPuzzle {
 
 /** Writes rows as a JSON list, one a line; no file without rows. */
 export function writeRows(file: string, rows: readonly object[]): void {
-  if (rows.length > 0) writeFileAtomic(file, `[\n${rows.map(row => JSON.stringify(row)).join(',\n')}\n]\n`);
+  if (rows.length > 0) writeNewFile(file, `[\n${rows.map(row => JSON.stringify(row)).join(',\n')}\n]\n`);
 }
 
 /** Writes training and held-out rows as two datasets, and dataset_info.json. @returns names of the datasets */

@@ -7,7 +7,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { FileError } from '../runs/file-error.js';
-import { errorCode, explain, readFile } from '../runs/files.js';
+import { behindLinks, errorCode, explain, readFile, temporaryBeside, writeNewFile } from '../runs/files.js';
 import { decodePng, encodePng, MAX_PNG_BYTES, resizeSquare } from '../pictures/png.js';
 import type { RgbImage } from '../pictures/png.js';
 import type { Puzzle } from '../method/puzzles.js';
@@ -32,11 +32,10 @@ export function writePuzzle(
 ): string {
   const level = path.join(world.title, `level${instance.size}`);
   const id = `${world.name}_${origin.split}_${instance.size}_${String(origin.index).padStart(6, '0')}`;
-  for (const kind of ['text', 'image']) fs.mkdirSync(path.join(root, level, kind), { recursive: true });
   const data = world.render(instance, pixels, style);
   const file = path.join(level, 'text', `${id}.txt`);
-  fs.writeFileSync(path.join(root, file), puzzleText(world, instance, origin));
-  fs.writeFileSync(path.join(root, level, 'image', `${id}.png`), encodePng({ width: pixels, height: pixels, data }));
+  writeNewFile(path.join(root, file), puzzleText(world, instance, origin));
+  writeNewFile(path.join(root, level, 'image', `${id}.png`), encodePng({ width: pixels, height: pixels, data }));
   return file;
 }
 
@@ -186,8 +185,8 @@ export function requireEmpty(folder: string): void {
  */
 export async function writeFolder<T>(folder: string, write: (temporary: string) => T | Promise<T>): Promise<T> {
   requireEmpty(folder);
-  const target = path.resolve(folder);
-  const temporary = `${target}.${process.pid}.tmp`;
+  const target = behindLinks(path.resolve(folder));
+  const temporary = temporaryBeside(target);
   try {
     fs.mkdirSync(temporary, { recursive: true });
     const result = await write(temporary);

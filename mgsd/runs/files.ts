@@ -44,6 +44,34 @@ export function explain(error: unknown, doing: string, file: string): Error {
 
 let written = 0;
 
+/** Name of a temporary file or folder: of what it will become, and of the process that writes it. */
+const TEMPORARY = /^\.(.+)\.(\d+)-\d+\.tmp$/;
+
+/**
+ * A path beside `target` for a temporary file or folder that is renamed to it at the end. What killed processes left of
+ * the same target is removed.
+ */
+export function temporaryBeside(target: string): string {
+  const [folder, name] = [path.dirname(target), path.basename(target)];
+  try {
+    removeStale(folder, fs.readdirSync(folder), name);
+  } catch {
+    // A folder that is not there yet, or may not be listed: whoever writes into it says what is wrong.
+  }
+  return path.join(folder, `.${name}.${process.pid}-${written++}.tmp`);
+}
+
+/** Removes those of a folder's names that killed processes left there. @param of of this target alone */
+function removeStale(folder: string, names: readonly string[], of?: string): void {
+  for (const name of names) {
+    const [, target, pid] = TEMPORARY.exec(name) ?? [];
+    if (pid === undefined || (of !== undefined && target !== of)) continue;
+    // one of this process's own id was left by an earlier process, as every container counts from 1
+    if (Number(pid) === process.pid || !isAlive(Number(pid)))
+      fs.rmSync(path.join(folder, name), { recursive: true, force: true });
+  }
+}
+
 /** The descriptor of this process that a path stands for, as /dev/stdout does; undefined for other paths. */
 function descriptorOf(file: string): number | undefined {
   const named = /^\/(?:dev|proc\/self)\/(?:fd\/(\d+)|(stdout|stderr))$/.exec(path.resolve(file));
@@ -51,7 +79,7 @@ function descriptorOf(file: string): number | undefined {
 }
 
 /** The file that a chain of symbolic links leads to, whether it exists or not. */
-function behindLinks(file: string): string {
+export function behindLinks(file: string): string {
   if (fs.lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return file;
   fs.statSync(file, { throwIfNoEntry: false }); // throws where links run in a circle
   return behindLinks(path.resolve(fs.realpathSync(path.dirname(file)), fs.readlinkSync(file)));
@@ -76,8 +104,7 @@ export function writeFileAtomic(file: string, contents: string | Uint8Array): vo
     }
     const target = behindLinks(file);
     folder = path.dirname(target);
-    temporary = path.join(folder, `.${path.basename(target)}.${process.pid}-${written++}.tmp`);
-    fs.rmSync(temporary, { force: true }); // of a killed process with the same id, as every container counts from 1
+    temporary = temporaryBeside(target);
     const handle = fs.openSync(temporary, 'wx');
     try {
       fs.writeFileSync(handle, contents);
@@ -96,6 +123,20 @@ export function writeFileAtomic(file: string, contents: string | Uint8Array): vo
     throw explain(error, 'Cannot write', file);
   }
   flushFolder(folder);
+}
+
+/**
+ * Writes a file of a folder that is not in its place yet (see `writeFolder`), and makes the folders above it. Neither
+ * atomic nor flushed, since a crash leaves nothing of it.
+ * @throws FileError
+ */
+export function writeNewFile(file: string, contents: string | Uint8Array): void {
+  try {
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, contents);
+  } catch (error) {
+    throw explain(error, 'Cannot write', file);
+  }
 }
 
 /** Makes a folder and those above it, so that what is written into it later survives a power cut. @throws FileError */
@@ -150,13 +191,13 @@ function flushFolder(folder: string): void {
  * stay. Writing is synchronous, so this process has none.
  */
 export function removeStaleTemporaries(folder: string): void {
-  for (const found of fs.readdirSync(folder, { withFileTypes: true })) {
-    const pid = /^\..+\.(\d+)-\d+\.tmp$/.exec(found.name)?.[1];
-    const place = path.join(folder, found.name);
-    if (pid === undefined) {
-      if (found.isDirectory()) removeStaleTemporaries(place);
-    } else if (Number(pid) === process.pid || !isAlive(Number(pid))) fs.rmSync(place, { recursive: true, force: true });
-  }
+  const found = fs.readdirSync(folder, { withFileTypes: true });
+  for (const entry of found)
+    if (entry.isDirectory() && !TEMPORARY.test(entry.name)) removeStaleTemporaries(path.join(folder, entry.name));
+  removeStale(
+    folder,
+    found.map(({ name }) => name),
+  );
 }
 
 /** Whether a process with this id runs on this machine. */

@@ -43,7 +43,7 @@ describe('the exit code', () => {
       ),
       1,
     ],
-    ['a damaged file of a run', new FileError(''), 1],
+    ['a file that cannot be used', new FileError(''), 2],
     ['anything else', new RangeError('index out of range'), 1],
   ])('of %s', (_what, error, code) => {
     expect(exitCodeOf(error)).toBe(code);

@@ -1,8 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeJson } from '../../../mgsd/runs/files.js';
 import { encodePng } from '../../../mgsd/pictures/png.js';
-import { encodeSafetensors } from '../../../models/index.js';
+import { decodeCheckpoint, decodeSafetensors, encodeCheckpoint, encodeSafetensors } from '../../../models/index.js';
+import type { ModelConfig, SafeTensor } from '../../../models/index.js';
 import { contentsOf, run, smallConfig, tinyRun, untrainedCheckpoint } from '../capture.js';
 import { useTemporaryFolder } from '../temporary.js';
 
@@ -261,7 +264,7 @@ describe('wrong input', () => {
     ],
     [
       'generator options that are not JSON',
-      /is not JSON/,
+      /--options p=0\.5 is not valid JSON \(line 1, column 1: /,
       file => ['data', 'generate', '--out', file('new'), '--world', 'frozenlake', '--options', 'p=0.5'],
     ],
     [
@@ -299,6 +302,70 @@ describe('wrong input', () => {
     expect(err).toMatch(/^error: [^\n]+$/);
     expect(code).toBe(2);
     expect(contentsOf(temporary.path)).toEqual(before);
+  });
+
+  describe('an unfit model', () => {
+    type Header = Record<string, string>;
+    type Make = (file: string) => void;
+    /** A checkpoint with other tensors and metadata; those of version 1 have no checksum. */
+    const changed =
+      (change: (tensors: Map<string, SafeTensor>, header: Header) => void, version = '1'): Make =>
+      file => {
+        const { tensors, metadata } = decodeSafetensors(checkpoint);
+        const { sha256: _, ...header } = { ...metadata, version };
+        const all = new Map(tensors);
+        change(all, header);
+        fs.writeFileSync(file, encodeSafetensors(all, header));
+      };
+    const sized = (sizes: Partial<ModelConfig>) =>
+      changed((_, header) => {
+        header['config'] = JSON.stringify({ ...decodeCheckpoint(checkpoint).config, ...sizes });
+      });
+    const kinds: Record<string, readonly [message: RegExp, make: Make]> = {
+      'not there': [/no such file|no config\.json/, () => {}],
+      'a folder': [/no config\.json/, file => fs.mkdirSync(file)],
+      'a circle of links': [/Cannot read .*too many symbolic links/, file => fs.symlinkSync(file, file)],
+      'a pipe': [/not a regular file|no config\.json/, file => spawnSync('mkfifo', [file])],
+      empty: [/0 bytes, too few/, file => fs.writeFileSync(file, '')],
+      'a text': [/not a safetensors file/, file => fs.writeFileSync(file, 'longer than a length and a header')],
+      'cut off': [/do not lie within/, file => fs.writeFileSync(file, checkpoint.subarray(0, -100))],
+      'of another program': [
+        /no checkpoint of mgsd-lite/,
+        file => fs.writeFileSync(file, encodeSafetensors(new Map(), { format: 'pt' })),
+      ],
+      'of a newer version': [/version 99.*install a newer/, changed(() => {}, '99')],
+      'of other shapes': [/asks for F32 or F16 \[/, sized({ width: 16 })],
+      'of another vocabulary': [/64 tokens, and the vocabulary here 128/, sized({ vocabulary: 64 })],
+      'of fewer tensors': [/has no tensor "decoder\.head"/, changed(tensors => tensors.delete('decoder.head'))],
+      'not finite': [
+        /not finite/,
+        file => {
+          const { parameters, ...rest } = decodeCheckpoint(checkpoint);
+          const [name, values] = [...parameters][0]!;
+          const broken = new Map(parameters).set(name, values.slice().fill(NaN, 0, 1));
+          fs.writeFileSync(file, encodeCheckpoint({ ...rest, parameters: broken }));
+        },
+      ],
+    };
+    const commands: Record<string, (file: string) => string[]> = {
+      eval: file => ['eval', file],
+      plan: file => ['plan', '--checkpoint', file],
+      'train --resume': file => ['train', '--resume', file],
+      'eval of its run': file => ['eval', path.dirname(file)],
+    };
+    const cases = Object.keys(kinds).flatMap(kind => Object.keys(commands).map(command => ({ kind, command })));
+
+    it.runIf(process.platform !== 'win32').each(cases)('$kind: $command says so, code 2', async ({ kind, command }) => {
+      const [message, make] = kinds[kind]!;
+      const file = temporary.file('run/checkpoint-stage2-7.safetensors');
+      fs.mkdirSync(temporary.file('run'));
+      writeJson(temporary.file('run/config.json'), smallConfig);
+      make(file);
+      const { code, err } = await run(...commands[command]!(file));
+      expect(err).toMatch(command === 'eval of its run' ? /has no good checkpoint/ : message);
+      expect(err).toMatch(/^error: [^\n]+$/);
+      expect(code).toBe(2);
+    });
   });
 
   it('shows the stack when MGSD_DEBUG asks for it', async () => {

@@ -8,7 +8,9 @@ import {
   removeStaleTemporaries,
   writeFileAtomic,
   writeJson,
+  writeNewFile,
 } from '../../../mgsd/runs/files.js';
+import { writeFolder } from '../../../mgsd/exchange/puzzle-files.js';
 import { FileError } from '../../../mgsd/runs/file-error.js';
 import { ended, printed, start, writeScript } from '../child.js';
 import { useTemporaryFolder } from '../temporary.js';
@@ -168,6 +170,30 @@ describe('removeStaleTemporaries', () => {
     removeStaleTemporaries(folder.path);
     expect(fs.readdirSync(folder.path).sort()).toEqual([alive, '.hidden', 'a.tmp', 'set-aside-1'].sort());
     expect(fs.readdirSync(folder.file('set-aside-1'))).toEqual([alive]);
+  });
+
+  it('is done for an output, a file or a folder, when it is written again', async () => {
+    const pid = deadPid();
+    const [other, alive] = [`.b.json.${pid}-0.tmp`, `.a.json.${process.ppid}-0.tmp`];
+    for (const name of [`.a.json.${pid}-7.tmp`, other, alive]) fs.writeFileSync(folder.file(name), 'half');
+    fs.mkdirSync(folder.file(`.boards.${pid}-0.tmp/text`), { recursive: true });
+    writeFileAtomic(folder.file('a.json'), '{}');
+    await writeFolder(folder.file('boards'), temporary => {
+      expect(temporary).toMatch(/\.boards\.\d+-\d+\.tmp$/);
+      writeNewFile(`${temporary}/text/a`, 'a');
+    });
+    expect(fs.readdirSync(folder.path).sort()).toEqual([alive, other, 'a.json', 'boards'].sort());
+    expect(fs.readFileSync(folder.file('boards/text/a'), 'utf8')).toBe('a');
+  });
+
+  it.runIf(posix)('and what a link to a folder leads to is filled', async () => {
+    fs.mkdirSync(folder.file('real'));
+    fs.symlinkSync('real', folder.file('link'));
+    await writeFolder(folder.file('link'), temporary => {
+      writeNewFile(`${temporary}/a`, 'a');
+    });
+    expect(fs.readdirSync(folder.file('real'))).toEqual(['a']);
+    expect(fs.lstatSync(folder.file('link')).isSymbolicLink()).toBe(true);
   });
 });
 
