@@ -37,7 +37,14 @@ describe('the package', () => {
     for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md']) expect(files).toContain(file);
   });
 
-  it('holds no tests, benchmarks, maps, lessons or API pages, and is small', () => {
+  it.each(['README.md', 'CHANGELOG.md'])('holds what its %s links to', page => {
+    const text = fs.readFileSync(path.join(root, page), 'utf8');
+    const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link]) => link!);
+    expect(links.length).toBeGreaterThan(0);
+    expect(links.filter(link => !files.includes(link))).toEqual([]);
+  });
+
+  it('holds no tests, benchmarks, maps, exercises or API pages, and is small', () => {
     expect(files.filter(file => /^(tests|bench|dist\/bench|dist\/api)\/|\.map$|exercise/.test(file))).toEqual([]);
     expect(packed.size).toBeLessThan(5e6);
   });
