@@ -312,7 +312,8 @@ describe('wrong input', () => {
       (change: (tensors: Map<string, SafeTensor>, header: Header) => void, version = '1'): Make =>
       file => {
         const { tensors, metadata } = decodeSafetensors(checkpoint);
-        const { sha256: _, ...header } = { ...metadata, version };
+        const { sha256: _, ...kept } = metadata;
+        const header = { ...kept, version };
         const all = new Map(tensors);
         change(all, header);
         fs.writeFileSync(file, encodeSafetensors(all, header));

@@ -29,7 +29,7 @@ const palettes = (roles: Roles): Palette[] =>
 
 test('roles that leave each other no room are an Error, not an endless loop', () => {
   const grey: Parameters<typeof groundRole> = [[0.4, 0.6], [0, 0.1], [0, 360], []];
-  const roles = { ground: groundRole(...grey), hole: groundRole(...grey, { ground: 2 }) };
+  const roles = { ground: groundRole(...grey), hole: { ...groundRole(...grey), apartFrom: { ground: 2 } } };
   expect(() => drawPalette(new Random(1), roles)).toThrow(/no colours for ground, hole in 1000 palettes/);
 });
 
