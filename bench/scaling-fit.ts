@@ -46,7 +46,7 @@ export function fit(what: string, rows: readonly ScalingRow[]): Exponent {
   const total = isSplit
     ? rows.reduce((sum, row) => sum + families.reduce((all, family) => all + typical(row, family), 0), 0)
     : 0;
-  const byFamily = families.map(family => [
+  const byFamily = (isSplit ? families : []).map(family => [
     family,
     {
       time: of(row => typical(row, family)),
@@ -59,7 +59,7 @@ export function fit(what: string, rows: readonly ScalingRow[]): Exponent {
     least: Math.min(...rounds),
     largest: Math.max(...rounds),
     operations,
-    families: isSplit ? (Object.fromEntries(byFamily) as Exponent['families']) : {},
+    families: Object.fromEntries(byFamily) as Exponent['families'],
     needsReason: Math.abs(time / operations - 1) > tolerance,
   };
 }

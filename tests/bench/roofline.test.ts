@@ -178,6 +178,15 @@ describe('exponents', () => {
     expect(exponent.families.products!.time).toBeCloseTo(2, 10);
   });
 
+  it('need no times of kernels, which an asynchronous device does not tell', () => {
+    const exponent = fit(
+      'width',
+      [1, 2, 4].map(value => ({ ...row(value, [value]), families: [] })),
+    );
+    expect(exponent.time).toBeCloseTo(1, 10);
+    expect(exponent.families).toEqual({});
+  });
+
   it('that are off want a reason', () => {
     const rows = [row(1, [1]), row(2, [2]), row(4, [4])];
     const exponent = fit('width', rows);
