@@ -37,21 +37,25 @@ for (const mode of ['production', 'debug'] as const)
     );
     declareWays(cases, backend);
     if (mode === 'debug')
-      it.each(faults)('would find a wrong %s', async (_, right, wrong) => {
-        const { kernel, example, dtypes, selects } = cases.find(
-          test => test.kernel.name === 'matmul_nn_bias_residual',
-        )!;
-        const plant = (text: string) => {
-          const planted = text.replace(right, wrong);
-          expect(planted).not.toBe(text);
-          return planted;
-        };
-        const faulty = {
-          ...kernel,
-          wgsl: (given: WgslTarget) =>
-            kernel.wgsl(given).map(pass => (pass.variant === selects ? { ...pass, body: plant(pass.body) } : pass)),
-        };
-        const problem = await checkCase(await backend, faulty, conformanceCase(kernel, example, dtypes, 1, 7));
-        expect(problem).toContain('the reference says');
-      });
+      it.each(faults)(
+        'would find a wrong %s',
+        async (_, right, wrong) => {
+          const { kernel, example, dtypes, selects } = cases.find(
+            test => test.kernel.name === 'matmul_nn_bias_residual',
+          )!;
+          const plant = (text: string) => {
+            const planted = text.replace(right, wrong);
+            expect(planted).not.toBe(text);
+            return planted;
+          };
+          const faulty = {
+            ...kernel,
+            wgsl: (given: WgslTarget) =>
+              kernel.wgsl(given).map(pass => (pass.variant === selects ? { ...pass, body: plant(pass.body) } : pass)),
+          };
+          const problem = await checkCase(await backend, faulty, conformanceCase(kernel, example, dtypes, 1, 7));
+          expect(problem).toContain('the reference says');
+        },
+        240_000,
+      );
   });
