@@ -42,12 +42,12 @@ export interface Plan {
 export interface SurePlan extends Plan {
   /**
    * The probability that it gave to the token of its recap that it was least sure of, 0..1. Median over 180 unseen
-   * boards with the package's model: 1.00 in the look it was trained in, 0.85 in the held-out one, 0.47 in random ones.
+   * boards with the package's model: 1.00 in the plain look of training, 0.99 in the held-out one, 0.87 in random ones.
    */
   readonly sureness: number;
 }
 
-/** Below this a recap is in doubt: so were 9, 71 and 98 % of those boards. */
+/** Below this a recap is in doubt: so were 10, 37 and 62 % of those boards; 98, 77 and 68 % were solved. */
 export const DOUBT = 0.95;
 
 /** The device and precision of a planner. */

@@ -9,6 +9,7 @@ import {
   Random,
   resolveConfig,
 } from '../../../mgsd/index.js';
+import type { WorldName } from '../../../mgsd/index.js';
 import { DOUBT } from '../../../mgsd/evaluation/planner.js';
 import { resizeSquare } from '../../../mgsd/pictures/png.js';
 import { cpu } from '../../core/devices.js';
@@ -46,21 +47,22 @@ describe('the planner as a library', () => {
 
   it('solves most boards it has never seen with the model that comes with the package', async () => {
     const planner = await loadPlanner(undefined, { device: 'wasm', threads: 1 });
-    const held = heldOutGroups(resolveConfig('tiny', { evaluation: { puzzles: 10 } }));
+    const held = heldOutGroups(resolveConfig('worlds', { evaluation: { puzzles: 5 } }));
     let solved = 0;
     const sureness = { training: [] as number[], random: [] as number[] };
     for (const { world: rules, instance: board } of held.flatMap(({ puzzles }) => puzzles)) {
-      const { actions, sureness: sure } = await planner.plan(rules.render(board, planner.imageSize));
-      const other = await planner.plan(rules.render(board, planner.imageSize, 'random'));
+      const asked = { world: rules.name as WorldName };
+      const { actions, sureness: sure } = await planner.plan(rules.render(board, planner.imageSize), asked);
+      const other = await planner.plan(rules.render(board, planner.imageSize, 'random'), asked);
       sureness.training.push(sure);
       sureness.random.push(other.sureness);
       if (rules.judge(board, actions).success) solved++;
     }
     await planner.close();
     const inDoubt = (all: readonly number[]) => all.filter(sure => sure < DOUBT).length;
-    expect(inDoubt(sureness.training)).toBeLessThanOrEqual(8); // 9 % of 180 when it was measured
-    expect(inDoubt(sureness.random)).toBeGreaterThanOrEqual(25); // 98 %
-    expect(solved).toBeGreaterThanOrEqual(25); // of 30; 97 % of 600 when it was trained
+    expect(inDoubt(sureness.training)).toBeLessThanOrEqual(8); // 10 % of 180 when it was measured
+    expect(inDoubt(sureness.random)).toBeGreaterThanOrEqual(15); // 62 %
+    expect(solved).toBeGreaterThanOrEqual(25); // of 30; 97 % of 1200 when it was trained
   });
 
   it('works on an open device and from bytes, and frees what it took', async () => {

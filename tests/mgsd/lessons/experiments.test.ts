@@ -117,6 +117,6 @@ describe('the schema of config files', () => {
     fs.writeFileSync(file, JSON.stringify({ $schema: './mgsd-lite.schema.json', stage0: { steps: 700 } }));
     const { code, out } = await run('config', 'show', '--config', file);
     expect(code).toBe(0);
-    expect(JSON.parse(out)).toEqual({ ...presets.tiny, stage0: { ...presets.tiny.stage0, steps: 700 } });
+    expect(JSON.parse(out)).toEqual({ ...presets.worlds, stage0: { ...presets.worlds.stage0, steps: 700 } });
   });
 });
