@@ -67,15 +67,15 @@ const save = (part: Part) => (result: unknown) => {
 };
 
 /** What a part has written so far. */
-const read = <T>(part: Part) =>
-  existsSync(fileOf(part)) ? (JSON.parse(readFileSync(fileOf(part), 'utf8')) as T) : undefined;
+const read = (part: Part): unknown =>
+  existsSync(fileOf(part)) ? JSON.parse(readFileSync(fileOf(part), 'utf8')) : undefined;
 
 /** What a part does, in its own process. */
 const programs: Readonly<Record<Part, (scale: GpuScale) => Promise<unknown>>> = {
   capabilities: async () => save('capabilities')(await reportCapabilities()),
   correctness: chosen => checkKernels(chosen, save('correctness')),
   limits: async chosen => save('limits')(await measureLimits(chosen)),
-  ladder: chosen => climb(chosen, read<Limits>('limits'), save('ladder')),
+  ladder: chosen => climb(chosen, read('limits') as Limits | undefined, save('ladder')),
   kernels: chosen => sweep(chosen, save('kernels')),
   training: chosen => measureTraining(chosen, save('training')),
   run: chosen => realRun(chosen, save('run')),
@@ -102,17 +102,17 @@ async function realRun(chosen: GpuScale, onProgress: (so: object) => void): Prom
     ...chosen.run,
   ];
   const seconds = () => (performance.now() - start) / 1000;
-  let [told, last, end]: [number, Event | undefined, Event | undefined] = [0, undefined, undefined];
+  const seen: { told: number; last?: Event; end?: Event } = { told: 0 };
   const { code, output } = await runProcess(process.execPath, args, '', line => {
     const event = JSON.parse(line) as Event;
-    if (event['event'] === 'end') end = event;
-    if (event['event'] === 'step') last = event;
-    if (seconds() - told < 2) return;
-    told = seconds();
-    onProgress({ seconds: told, last });
+    if (event['event'] === 'end') seen.end = event;
+    if (event['event'] === 'step') seen.last = event;
+    if (seconds() - seen.told < 2) return;
+    seen.told = seconds();
+    onProgress({ seconds: seen.told, last: seen.last });
   });
   if (code !== 0) throw new Error(`mgsd-lite train ended with ${code}: ${output.slice(-2000)}`);
-  onProgress({ seconds: seconds(), table: end?.['table'], story: end?.['story'] });
+  onProgress({ seconds: seconds(), table: seen.end?.['table'], story: seen.end?.['story'] });
 }
 
 /** The same work in PyTorch, where a python3 with it is found. */

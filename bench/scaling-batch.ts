@@ -19,7 +19,10 @@ const [rowsEach, width, heads, tableRows] = [64, 64, 4, 128];
 const repeat = 2;
 
 /** Repeats launches on operands that are kept meanwhile. */
-function launching(device: Device, make: () => { readonly operands: readonly Tensor[]; launch(): void }): Repeated {
+function launching(
+  device: Device,
+  make: () => { readonly operands: readonly Tensor[]; readonly launch: () => void },
+): Repeated {
   const { operands, launch } = device.scope(() => {
     const made = make();
     for (const operand of made.operands) device.keep(operand);

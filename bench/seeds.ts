@@ -1,8 +1,9 @@
 /**
  * The tables of results: whole runs of a preset for several seeds, one after another, each timed from data to table.
- * `npm run bench:seeds -- --seeds 1,2,3 --json bench/results/worlds-seeds.json --write` writes them into mgsd/RESULTS.md,
- * and those of the default preset in short into README.md. `--config FILE` changes the preset, as in `mgsd-lite train`, and names
- * the table after the file. Runs go to `--runs FOLDER`: a complete one there is read, an incomplete one resumed.
+ * `npm run bench:seeds -- --seeds 1,2,3 --json bench/results/worlds-seeds.json --write` writes them into
+ * mgsd/RESULTS.md, and those of the default preset in short into README.md. `--config FILE` changes the preset, as in
+ * `mgsd-lite train`, and names the table after the file. Runs go to `--runs FOLDER`: a complete one there is read, an
+ * incomplete one resumed.
  */
 import { existsSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';

@@ -29,7 +29,7 @@ export interface GpuSource {
   /** True if waiting for the device keeps a core busy; see backends/webgpu/wait.ts. */
   readonly polls: boolean;
   /** The error for a missing adapter, with what can be done. */
-  noAdapter(cause?: unknown): Error;
+  readonly noAdapter: (cause?: unknown) => Error;
 }
 
 /** What Node and browsers answer. */
@@ -41,30 +41,30 @@ export interface Platform {
   /** Threads that can run at the same time; 1 where they cannot share memory. */
   readonly processors: number;
   /** Bytes of memory that this process may use: the machine's, or what a container leaves it; Infinity if unknown. */
-  machineMemory(): number;
+  readonly machineMemory: () => number;
   /** Resolves in a later turn of the event loop: signals, timers and messages come first. */
-  nextTurn(): Promise<void>;
+  readonly nextTurn: () => Promise<void>;
   /**
    * SHA-256 of these bytes one after another, in hexadecimal; undefined in a browser, which has it only asynchronously.
    */
-  sha256(parts: Iterable<Uint8Array>): string | undefined;
+  readonly sha256: (parts: Iterable<Uint8Array>) => string | undefined;
   /** Compiles the WebAssembly kernel library. @throws Error that says where it was looked for */
-  compileKernels(simd: 'relaxed' | 'plain'): Promise<WebAssembly.Module>;
+  readonly compileKernels: (simd: 'relaxed' | 'plain') => Promise<WebAssembly.Module>;
   /** Switches relaxed SIMD on where that can be done while running. */
-  enableRelaxedSimd(): void;
+  readonly enableRelaxedSimd: () => void;
   /**
    * Starts backends/wasm/worker.js, which gets `start` by `inKernelThread`. It does not keep the process alive.
    * @param ended told why it did not start, or is gone; browsers do not tell of the latter
    */
-  startKernelThread(start: unknown, ended: (reason: string) => void): KernelThread;
+  readonly startKernelThread: (start: unknown, ended: (reason: string) => void) => KernelThread;
   /** Within a worker thread: calls `run` with what it was started with. `run` calls `ready` once. */
-  inKernelThread<Start>(run: (start: Start, ready: () => void) => void): void;
+  readonly inKernelThread: (run: (start: never, ready: () => void) => void) => void;
   /** Where WebGPU comes from. @throws WebGpuUnavailableError with remedies */
-  gpuSource(request: GpuRequest): Promise<GpuSource>;
+  readonly gpuSource: (request: GpuRequest) => Promise<GpuSource>;
   /**
    * What backends/webgpu/probe-main.js prints, in a process of its own; undefined where there are no processes.
    */
-  probeGpu(): Promise<string | undefined>;
+  readonly probeGpu: () => Promise<string | undefined>;
 }
 
 const node = (globalThis as { readonly process?: NodeJS.Process }).process;

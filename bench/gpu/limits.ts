@@ -143,7 +143,7 @@ fn main(@builtin(workgroup_id) group: vec3u) {
 }`;
 }
 
-/** Runs `body` on a device; throws for what WebGPU would pass over: invalid shaders, no memory, a device that is lost. */
+/** Runs `body` on a device; throws for what WebGPU would pass over: invalid shaders, no memory, a lost device. */
 export async function checked<T>(device: GPUDevice, body: () => Promise<T>): Promise<T> {
   let lost: string | undefined;
   void device.lost.then(({ message, reason }) => (lost = `the device was lost (${message || reason})`));

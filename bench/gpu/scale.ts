@@ -72,7 +72,7 @@ export const scales: Readonly<Record<GpuScale['name'], GpuScale>> = {
     ],
     responseLength: 110,
     run: ['--preset', 'tiny', '--precision', 'f16', '--set', 'evaluation.puzzles=50'],
-    // An H100, by counts of pipelines (0.05 to 1 s each, 16 side by side), bytes and operations, and starts of processes.
+    // An H100, by counts of pipelines (0.05 to 1 s each, 16 at once), bytes and operations, and starts of processes.
     predicted: {
       capabilities: 5,
       correctness: 60,

@@ -50,9 +50,16 @@ export function nodePlatform(node: NodeJS.Process): Platform {
           ended(reason);
           reject(new Error(reason));
         };
-        worker.once('message', () => resolve(worker.unref()));
-        worker.on('error', error => fail(String(error)));
-        worker.on('exit', code => fail(`it ended with exit code ${code}`));
+        worker.once('message', () => {
+          worker.unref();
+          resolve();
+        });
+        worker.on('error', error => {
+          fail(String(error));
+        });
+        worker.on('exit', code => {
+          fail(`it ended with exit code ${code}`);
+        });
       });
       return { ready, terminate: () => worker.terminate() };
     },
@@ -63,7 +70,7 @@ export function nodePlatform(node: NodeJS.Process): Platform {
       const script = node.getBuiltinModule('node:url').fileURLToPath(compiled('core/backends/webgpu/probe-main.js'));
       return await new Promise((resolve, reject) => {
         execFile(node.execPath, [script], { timeout: probeMilliseconds, windowsHide: true }, (error, stdout) => {
-          if (stdout.trim() === '' && error) reject(error);
+          if (stdout.trim() === '' && error) reject(new Error(error.message, { cause: error }));
           else resolve(stdout);
         });
       });

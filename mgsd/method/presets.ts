@@ -131,8 +131,8 @@ const classroom = derive(
 );
 
 /**
- * All three worlds in one model of the same size, in any look; the default. The strong weight decay keeps the weights of
- * the planner small enough to learn to see: Muon's updates have a fixed size, so large weights would hardly move.
+ * All three worlds in one model of the same size, in any look; the default. The strong weight decay keeps the weights
+ * of the planner small enough to learn to see: Muon's updates have a fixed size, so large weights would hardly move.
  */
 const worlds = derive(
   tiny,

@@ -65,7 +65,7 @@ function poolGroups(
   });
 }
 
-/** Puzzles as a group; its difficulty classes are found when they are first asked for: that takes a search for every puzzle. */
+/** Puzzles as a group. Difficulty classes are found when first asked for: that takes a search for every puzzle. */
 export function groupOf(
   { world, level, share }: Pick<PuzzleGroup, 'world' | 'level' | 'share'>,
   puzzles: readonly Puzzle[],

@@ -7,7 +7,7 @@ import { allFinite, stateFields } from '../../core/index.js';
 import type { AdamW } from '../../core/index.js';
 import { CheckpointError, decodeCheckpoint, encodeCheckpoint, parseStrictJson } from '../../models/index.js';
 import type { Checkpoint, CheckpointProblem, ModelConfig, VisionLanguageModel } from '../../models/index.js';
-import { modelConfigOf, resolveConfig } from '../method/config.js';
+import { resolveConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import { drawsName, splitName } from '../method/split.js';
 import { FileError } from './file-error.js';
@@ -68,8 +68,6 @@ export function decodeRunState(
     throw foreign(`it was trained by ${trained.optimizer.kind}, whose state is of no use to the ${kind} of this run`);
   if (!trained || differences(trained, resolveConfig(config.preset, config)).length > 0)
     throw foreign('it belongs to a run with another configuration');
-  if (differences(checkpoint.config, modelConfigOf(config)).length > 0)
-    throw foreign('its model has other sizes than that of the run');
   const count = [...parameters.values()].reduce((sum, { length }) => sum + length, 0);
   if ((optimizer.get('m')?.length ?? 0) < count || !optimizer.has('v') || !optimizer.has('state'))
     throw foreign("it has not the optimiser's state, so a run cannot go on from it");

@@ -145,7 +145,7 @@ export async function memoryProblem(
     largestBuffer <= capabilities.maxBufferBytes && (await backend.hasMemory(bytes));
   for (const need of await predictMemory(config, stages, capabilities)) {
     if (await fits(need)) {
-      // a GPU compiles for seconds: all at once, and not one by one in the first update. What fails says so when launched
+      // A GPU compiles for seconds: all at once, not one by one in the first update. What fails says so when launched.
       if (!capabilities.software) await backend.compile?.(need.launches).catch(() => undefined);
       continue;
     }

@@ -48,7 +48,7 @@ describe('command lines of benches', () => {
     expect({ err, code }).toEqual({ err: '', code: 0 });
     const [before = '', , examples = ''] = out.split(/^(?:Measures|Examples):$/m);
     expect(out).toMatch(/^Takes .+\.$/m);
-    expect(examples).toContain(before.match(/^Usage: (.+) \[options\]$/m)![1]);
+    expect(examples).toContain(/^Usage: (.+) \[options\]$/m.exec(before)![1]);
     for (const option of optionsIn(examples)) expect(before).toContain(option);
     const hidden = new Set(textOf(bench).match(/(?<=')--[a-z-]+(?=[^\n]*hideHelp)/g));
     for (const [, option] of textOf(bench).matchAll(/(?:option|toggle|repeated|required)\(\s*'(--[a-z-]+)/g))

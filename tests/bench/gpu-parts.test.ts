@@ -44,7 +44,7 @@ describe('GPU day, its parts', () => {
 
   it('goes on after a measurement that fails, and says which', async () => {
     const problems: string[] = [];
-    const fail = () => Promise.reject(new Error('no such tile'));
+    const fail = (): Promise<number> => Promise.reject(new Error('no such tile'));
     expect(await attempt('rung 3', problems, fail)).toBeUndefined();
     expect(await attempt('rung 4', problems, () => Promise.resolve(7))).toBe(7);
     expect(problems).toEqual(['rung 3: no such tile']);
@@ -71,7 +71,10 @@ describe('GPU day, its parts', () => {
       { ...list, checked: 3, problems: ['tanh is off'] },
     ];
     const day = { date: '', node: '', scale: 'full', took: {}, problems: {}, parts: { correctness: reports } } as const;
-    const results = [...summary(day).matchAll(/kernels \| (\d of 3) \| (.*) \|/g)].map(([, of, result]) => [of, result]);
+    const results = [...summary(day).matchAll(/kernels \| (\d of 3) \| (.*) \|/g)].map(([, of, result]) => [
+      of,
+      result,
+    ]);
     expect(results).toEqual([
       ['0 of 3', 'nothing was checked'],
       ['2 of 3', 'those agree'],
@@ -81,8 +84,7 @@ describe('GPU day, its parts', () => {
   });
 
   it('leaves time for every part within nine minutes, and a fifth more than predicted', () => {
-    for (const part of parts)
-      expect(scales.full.predicted![part]).toBeLessThanOrEqual(scales.full.seconds[part] / 1.2);
+    for (const part of parts) expect(scales.full.predicted![part]).toBeLessThanOrEqual(scales.full.seconds[part] / 1.2);
     const seconds = parts.reduce((sum, part) => sum + scales.full.seconds[part], 0);
     expect(seconds).toBeLessThanOrEqual(9 * 60);
   });

@@ -1,7 +1,8 @@
 /**
- * The webgpu backend: WGSL on Dawn, or on what a browser offers. Launches are recorded into one compute pass of one command encoder and submitted
- * together: when the host waits or reads, or when enough have gathered and the device has little to do. Dawn puts a
- * barrier between launches only where one writes what the other uses, so buffers are never shared between tensors.
+ * The webgpu backend: WGSL on Dawn, or on what a browser offers. Launches are recorded into one compute pass of one
+ * command encoder and submitted together: when the host waits or reads, or when enough have gathered and the device has
+ * little to do. Dawn puts a barrier between launches only where one writes what the other uses, so buffers are never
+ * shared between tensors.
  */
 import { stridedWriteKernel } from '../../../kernels/index.js';
 import type { Kernel } from '../../../kernels/index.js';
