@@ -52,15 +52,17 @@ interface Scale {
  * Position tables hold the largest boards of all three worlds: a symbolic 8x8 prompt with its plan has 103 tokens, the
  * longest response 160.
  */
-function fromScale({ imageSize, headChannels, visionWidth, width, coordinates = 0, ...layers }: Scale): ModelConfig {
+function fromScale(scale: Scale): ModelConfig {
+  const { imageSize, headChannels, visionWidth, visionLayers, width, layers, coordinates = 0 } = scale;
   return {
     vocabulary: 128,
     imageSize,
     patchSize: 8,
     visionWidth,
+    visionLayers,
     visionHeads: visionWidth / headChannels,
     width,
-    ...layers,
+    layers,
     heads: width / headChannels,
     promptPositions: 112,
     responsePositions: 160,
