@@ -1,5 +1,6 @@
 // Bundles programs for the browser with Vite: the page (part of `npm run build`), and what the browser tests run. Their
-// own files are bundled as they are; of the rooms below them they get what was compiled into dist/, beside which lie the
+// own files are bundled as they are; of the rooms below them they get what was compiled into dist/, beside which
+// lie the
 // WebAssembly kernels and the script of their threads.
 import path from 'node:path';
 import { build } from 'vite';
