@@ -20,10 +20,13 @@ export interface GpuRequest {
   readonly backend?: string;
 }
 
+/** The flags of `GPUBufferUsage` that the engine sets; not every compiler's own libraries have that name. */
+export type BufferUsage = Readonly<Record<'MAP_READ' | 'COPY_SRC' | 'COPY_DST' | 'STORAGE' | 'QUERY_RESOLVE', number>>;
+
 /** Where adapters come from. */
 export interface GpuSource {
   readonly gpu: GPU;
-  readonly usage: typeof GPUBufferUsage;
+  readonly usage: BufferUsage;
   /** Dawn's toggles that were asked for; browsers have none. */
   readonly toggles: readonly string[];
   /** True if waiting for the device keeps a core busy; see backends/webgpu/wait.ts. */

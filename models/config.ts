@@ -45,15 +45,13 @@ interface Scale {
   readonly visionLayers: number;
   readonly width: number;
   readonly layers: number;
-  readonly coordinates?: number;
 }
 
 /**
  * Position tables hold the largest boards of all three worlds: a symbolic 8x8 prompt with its plan has 103 tokens, the
  * longest response 160.
  */
-function fromScale(scale: Scale): ModelConfig {
-  const { imageSize, headChannels, visionWidth, visionLayers, width, layers, coordinates = 0 } = scale;
+function fromScale({ imageSize, headChannels, visionWidth, visionLayers, width, layers }: Scale): ModelConfig {
   return {
     vocabulary: 128,
     imageSize,
@@ -66,12 +64,14 @@ function fromScale(scale: Scale): ModelConfig {
     heads: width / headChannels,
     promptPositions: 112,
     responsePositions: 160,
-    coordinates,
+    coordinates: 0,
   };
 }
 
 /** Names of the sizes in `modelPresets`. */
 export type PresetName = 'classroom' | 'tiny' | 'worlds' | 'small' | 'base' | 'large';
+
+const tiny = fromScale({ imageSize: 48, headChannels: 16, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 });
 
 /**
  * Model sizes; what each is trained on and for how long stands in mgsd/method/presets.ts. Heads have 16 channels where
@@ -79,28 +79,12 @@ export type PresetName = 'classroom' | 'tiny' | 'worlds' | 'small' | 'base' | 'l
  * a matrix unit.
  */
 export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
-  /** As `tiny`, but for pictures of 16 patches. */
-  classroom: fromScale({
-    imageSize: 32,
-    headChannels: 16,
-    visionWidth: 64,
-    visionLayers: 2,
-    width: 64,
-    layers: 4,
-    coordinates: 8,
-  }),
+  /** For pictures of 16 patches. */
+  classroom: { ...tiny, imageSize: 32, coordinates: 8 },
   /** About 0.36 M parameters: minutes on two processor cores. */
-  tiny: fromScale({ imageSize: 48, headChannels: 16, visionWidth: 64, visionLayers: 2, width: 64, layers: 4 }),
-  /** The same size, for three worlds; its pictures have patches about as large as the cells of their boards. */
-  worlds: fromScale({
-    imageSize: 40,
-    headChannels: 16,
-    visionWidth: 64,
-    visionLayers: 2,
-    width: 64,
-    layers: 4,
-    coordinates: 8,
-  }),
+  tiny,
+  /** For three worlds; pictures have patches about as large as the cells of their boards. */
+  worlds: { ...tiny, imageSize: 40, coordinates: 8 },
   /** About 1.9 M parameters. */
   small: fromScale({ imageSize: 64, headChannels: 16, visionWidth: 128, visionLayers: 3, width: 128, layers: 6 }),
   /** About 7.3 M parameters. */

@@ -2,13 +2,14 @@
 import type { WgslMachine, WgslProfile } from '../../../kernels/index.js';
 import type { Capabilities } from '../../backend.js';
 import { gpuSource } from '../../platform.js';
+import type { BufferUsage } from '../../platform.js';
 import { chooseProfile, describeMachine, isSoftware } from './machine.js';
 import type { WebGpuOptions } from './options.js';
 import { probeToggles } from './toggles.js';
 
 export interface OpenedDevice {
   readonly device: GPUDevice;
-  readonly usage: typeof GPUBufferUsage;
+  readonly usage: BufferUsage;
   readonly profile: WgslProfile;
   readonly machine: WgslMachine;
   readonly capabilities: Capabilities;

@@ -2,6 +2,7 @@
  * Whether Dawn's toggles took effect: it ignores unknown and refused ones silently and does not list those in force,
  * so each is judged by its effect. Two tiny shaders run for it; `mgsd-lite info` shows the result.
  */
+import type { BufferUsage } from '../../platform.js';
 import { settle } from './wait.js';
 
 /** Effects by name, for people. */
@@ -9,7 +10,7 @@ export type ToggleEffects = Readonly<Record<string, string>>;
 
 interface ProbedDevice {
   readonly device: GPUDevice;
-  readonly usage: typeof GPUBufferUsage;
+  readonly usage: BufferUsage;
   /** See `settle`. */
   readonly sleeps: boolean;
 }

@@ -152,8 +152,8 @@ describe('what is read of a run', () => {
     expect(read.log.filter(({ stage }) => stage === 'stage0')).toHaveLength(51);
     expect(warnings).toEqual([
       expect.stringMatching(/row "base" is left out: .*evaluation-base\.json holds no results/),
-      expect.stringMatching(/log\.jsonl: line 51 is damaged/),
-      expect.stringMatching(/log\.jsonl: line 52 is damaged/),
+      expect.stringMatching(/log\.jsonl, line 51, column 22: .* the line was left out/),
+      expect.stringMatching(/log\.jsonl, line 52: it names no stage and step; the line was left out/),
       expect.stringMatching(/device\.json is left out: .* not valid JSON/),
     ]);
     expect(updateSeconds(read, 'stage0')).toBeCloseTo(50); // 64 puzzles an update at 64 a second
