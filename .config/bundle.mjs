@@ -33,7 +33,6 @@ export async function bundle(folder, outDir) {
     base: './', // any folder of any host
     logLevel: 'warn',
     plugins: [compiled],
-    oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
     worker: { format: 'es', plugins: () => [compiled] },
     build: {
       outDir,

@@ -220,6 +220,7 @@ function decodeTable({ rows }: Training, results: Partial<PartResults>): string 
     return [`${preset} x ${batch} ${precision}`, ...each, fastest, number(perToken), number(theirs)];
   });
   const head = ['model x batch', 'fused ms', 'steps ms', 'rollout ms', 'fastest', 'µs per token', 'PyTorch eager ms'];
-  const text = 'Responses of one length, none ends early. The fastest way belongs into `decodeTable` of models/decode-path.ts.';
+  const text =
+    'Responses of one length, none ends early. The fastest way belongs into `decodeTable` of models/decode-path.ts.';
   return `## Decoding\n\n${text}\n\n${table(head, cells)}`;
 }

@@ -114,7 +114,7 @@ function readTask(file: string, imageSize: number): Task {
   return { image: resizeSquare(image, imageSize), title };
 }
 
-/** A board size of this world that the model was trained on; 4 if it is one of several, or if there is none. */
+/** Board size of the puzzle that is drawn: one of those that the model was trained on, if possible 4. */
 function trainedLevel({ tasks }: RunConfig, world: string): number {
   const levels = tasks.flatMap(task => (task.world === world ? task.levels : []));
   return levels.includes(4) ? 4 : (levels.at(-1) ?? 4);
