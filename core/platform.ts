@@ -78,6 +78,7 @@ export const {
   processors,
   machineMemory,
   nextTurn,
+  /** SHA-256 of bytes in hexadecimal; undefined in a browser, which has it only asynchronously. */
   sha256,
   compileKernels,
   enableRelaxedSimd,
