@@ -2,7 +2,7 @@
  * Where the NaN of a run comes from. Runs repeat bit by bit, so nothing needs to be kept for this while training: the
  * updates after a checkpoint are run again, launch by launch, until the first number that is not finite.
  */
-import { allFinite, firstNonFinite, formatShape } from '../../core/index.js';
+import { firstNonFinite, formatShape } from '../../core/index.js';
 import type { NonFinite } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import { runPuzzles } from '../method/puzzles.js';
@@ -36,8 +36,6 @@ export async function explainNaN(options: TrainOptions): Promise<string> {
 
 async function explainStage(opened: OpenStage, { folder, observer }: TrainOptions): Promise<string> {
   const { stage, step: start, model, optimizer } = opened;
-  for (const [name, values] of await model.parameters.save())
-    if (!allFinite(values)) return `${stage.name}, after update ${start}: the parameter ${name} itself is not finite.`;
   const logged = folder.readLog().filter(record => record.stage === stage.name && record.step > start);
   const end = logged.length > 0 ? Math.max(...logged.map(({ step }) => step)) : stage.steps;
   observer?.onNote?.(`${stage.name}: updates ${start + 1} to ${end} are run again, launch by launch`);

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { AdamW, openDevice } from '../../../core/index.js';
 import { encodeCheckpoint } from '../../../models/index.js';
+import type { Checkpoint } from '../../../models/index.js';
 import { BadSteps } from '../../../mgsd/runs/bad-steps.js';
 import { explainNaN } from '../../../mgsd/runs/explain-nan.js';
 import { readCheckpoint, RunFolder } from '../../../mgsd/runs/run-folder.js';
@@ -20,10 +21,10 @@ afterAll(() => wasm.close());
 
 const config = miniatureConfig();
 /**
- * Stops a run after two updates of a stage and changes its weights, or its teacher's.
+ * Stops a run after two updates of a stage and changes its checkpoint, or its teacher's.
  * @returns the newest checkpoint
  */
-async function changeWeights(folder: string, stage: StageName, change: (weights: Map<string, Float32Array>) => void) {
+async function changeCheckpoint(folder: string, stage: StageName, change: (checkpoint: Checkpoint) => void) {
   const stop = new AbortController();
   const onStep = (report: { stage: StageName; step: number }) => {
     if (report.stage === stage && report.step === 2) stop.abort();
@@ -33,18 +34,17 @@ async function changeWeights(folder: string, stage: StageName, change: (weights:
   const end = path.join(folder, `checkpoint-stage0-${config.stage0.steps}.safetensors`);
   const target = stage === 'stage2' ? end : file!; // stage 2's teacher, which reads the symbols of the boards
   const checkpoint = readCheckpoint(target);
-  const parameters = new Map(checkpoint.parameters);
-  change(parameters);
-  fs.writeFileSync(target, encodeCheckpoint({ ...checkpoint, parameters }));
+  change(checkpoint);
+  fs.writeFileSync(target, encodeCheckpoint(checkpoint));
   return file!;
 }
 
 /** Gives one row of a table an embedding whose sum overflows: its layer norm is NaN wherever the row is used. */
-const overflowIn = (name: string, row: number) => (weights: Map<string, Float32Array>) => {
-  const table = weights.get(name)!.slice();
-  table.fill(3e38, 8 * row, 8 * (row + 1));
-  weights.set(name, table);
-};
+const overflowIn =
+  (name: string, row: number) =>
+  ({ parameters }: Checkpoint) => {
+    parameters.get(name)!.fill(3e38, 8 * row, 8 * (row + 1));
+  };
 
 /** Rows that some batches use and others do not; which ones those are depends on the boards. */
 const rows = {
@@ -75,7 +75,7 @@ describe('a bad update', () => {
     async stage => {
       for (const [name, row] of rows[stage]) {
         const folder = temporary.file(`run-${row}`);
-        const from = await changeWeights(folder, stage, overflowIn(name, row));
+        const from = await changeCheckpoint(folder, stage, overflowIn(name, row));
         const begun = temporary.file(`begun-${row}`);
         fs.cpSync(folder, begun, { recursive: true });
         const notes: string[] = [];
@@ -116,7 +116,7 @@ describe('a bad update', () => {
 
   it('again and again stops the run, which says where it would resume', async () => {
     const folder = temporary.file('run');
-    await changeWeights(folder, 'stage0', overflowIn('decoder.position.response', 1));
+    await changeCheckpoint(folder, 'stage0', overflowIn('decoder.position.response', 1));
     const run = runMiniature(wasm, folder, { config, stages: ['stage0'] });
     const error = (await run.catch((thrown: unknown) => thrown)) as RunStopped;
     expect(error).toBeInstanceOf(RunStopped);
@@ -130,16 +130,30 @@ describe('a bad update', () => {
     expect(notes.at(-1)).toMatch(/^stage0: updates \d+ to \d+ are run again, launch by launch$/);
   });
 
-  it('from weights that are not finite themselves is traced to them, and no checkpoint is made of them', async () => {
+  it('that leaves weights which are not finite is found, and no checkpoint is made of them', async () => {
     const folder = temporary.file('run');
-    await changeWeights(folder, 'stage0', weights => {
-      weights.set('decoder.norm.gain', new Float32Array(8).fill(NaN));
+    await changeCheckpoint(folder, 'stage0', ({ optimizer }) => {
+      optimizer.get('m')!.fill(3e38);
+      optimizer.get('v')!.fill(0);
     });
     const run = runMiniature(wasm, folder, { config, stages: ['stage0'], checkpointEvery: 1000 });
-    await expect(run).rejects.toThrow(/decoder\.norm\.gain is not finite, so no checkpoint is saved\. The last good/);
-    expect((await explain(folder)).text).toBe(
-      'stage0, after update 2: the parameter decoder.norm.gain itself is not finite.',
-    );
+    await expect(run).rejects.toThrow(/decoder\.\S+ is not finite, so no checkpoint is saved\. The last good/);
+    expect((await explain(folder)).text).toMatch(/^stage0, update 3\. The first tensor that is not finite is/);
+  });
+
+  it('does not follow from a checkpoint whose weights are not finite: the run begins anew', async () => {
+    const folder = temporary.file('run');
+    const file = await changeCheckpoint(folder, 'stage0', ({ parameters }) => {
+      parameters.get('decoder.norm.gain')!.fill(NaN);
+    });
+    const notes: string[] = [];
+    const observer = { onNote: (note: string) => notes.push(note) };
+    await runMiniature(wasm, folder, { config, stages: ['stage0'], observer });
+    expect(notes).toEqual([
+      expect.stringContaining(`${file} is refused: The checkpoint's tensor "decoder.norm.gain" holds numbers that`),
+      `no checkpoint of stage0 in ${folder} is good: it begins anew`,
+      `files newer than update 0 of stage0 were moved to ${path.join(folder, 'set-aside-1')}`,
+    ]);
   });
 
   it('is not found where there is none', async () => {

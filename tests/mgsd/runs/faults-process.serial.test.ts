@@ -183,7 +183,7 @@ describeWithAdapter('a run on a GPU', () => {
     const own = stderr.replace(/^Warning: .*\n/gm, ''); // Dawn's, about limits of the software adapter
     expectOneLine(
       own,
-      /stage0, update \d+: The GPU device was lost .*The last good checkpoint is run\/checkpoint-stage0-\d+.*Continue with: mgsd-lite train --resume run .*--device webgpu$/m,
+      /stage0, update \d+: The GPU device was lost .*The last good checkpoint is run\/checkpoint-stage0-\d+.*Continue with: mgsd-lite train --resume run .*--device webgpu --threads 1$/m,
     );
     expect(files().filter(name => /lock|pid|\.tmp$/.test(name))).toEqual([]);
   }, 300_000);
