@@ -106,6 +106,7 @@ describe('tables of several seeds', () => {
   it.each([
     ['README.md', 'summary', 'worlds-seeds', summaryTable],
     ['mgsd/RESULTS.md', 'tiny results', 'tiny-seeds', resultTables],
+    ['mgsd/RESULTS.md', 'classroom results', 'classroom-seeds', resultTables],
     ['mgsd/RESULTS.md', 'worlds results', 'worlds-seeds', resultTables],
     ['mgsd/RESULTS.md', 'small-short results', 'small-short', resultTables],
   ])('stand in %s under %s as the numbers of %s give them', (document, mark, name, tables) => {
