@@ -6,12 +6,13 @@ import type { GpuRequest, GpuSource } from '../platform.js';
 /**
  * Dawn's toggles (their meaning: Toggles.cpp in Dawn's sources). f16 on NVIDIA is held back by default on drivers
  * before 615; subgroup matrices count as unsafe because the extension is experimental; time stamps are rounded to 65
- * microseconds by default.
+ * microseconds by default. A new buffer would be filled with zeros before its first use, which nothing relies on.
  */
 function toggles(mode: 'production' | 'debug'): { readonly on: readonly string[]; readonly off: readonly string[] } {
   const always = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia', 'use_vulkan_memory_model'];
   const checks = mode === 'production' ? ['disable_robustness', 'disable_workgroup_init'] : ['enable_spirv_validation'];
-  return { on: [...always, ...checks], off: ['timestamp_quantization'] };
+  const unclear = mode === 'production' ? ['lazy_clear_resource_on_first_use'] : [];
+  return { on: [...always, ...checks], off: ['timestamp_quantization', ...unclear] };
 }
 
 /**

@@ -328,7 +328,7 @@ export function matrixGradQuery(target: WgslTarget, headDim: number): WgslPass |
     for (var c = part; c < ${rows}u; c += ${lanes / rows}u) {
       let at = my_row * ${scoreStride(cut)}u + c;
       let ds = exp(params.scale * scores[at] - lse) * (products[at] - delta) * params.scale;
-      slopes[my_row * ${shareStride(cut)}u + c] = f16(select(0.0, ds, tile + c < visible));
+      slopes[my_row * ${shareStride(cut)}u + c] = to_f16(select(0.0, ds, tile + c < visible));
     }
     workgroupBarrier();
     ${dq.add({ name: 'slopes', stride: shareStride(cut) }, 'k')}
@@ -375,7 +375,7 @@ export function matrixGradKey(target: WgslTarget, headDim: number): WgslPass | u
       let at = my_row * ${scoreStride(cut)}u + c;
       let p = select(0.0, exp(params.scale * scores[at] - lse), first + c < visible);
       shares[my_row * ${shareStride(cut)}u + c] = f16(p);
-      slopes[my_row * ${shareStride(cut)}u + c] = f16(p * (products[at] - delta) * params.scale);
+      slopes[my_row * ${shareStride(cut)}u + c] = to_f16(p * (products[at] - delta) * params.scale);
     }
     workgroupBarrier();
     ${dv.add(turned('shares'), 'g')}
