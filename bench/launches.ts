@@ -9,7 +9,7 @@ import { Device } from '../core/index.js';
 import { generate, VisionLanguageModel, vocabulary } from '../models/index.js';
 import type { DecodePath, PresetName } from '../models/index.js';
 import { checkInput } from '../mgsd/cli/errors.js';
-import { commaList, oneOf, option, toggle } from '../mgsd/cli/options.js';
+import { commaList, oneOf, option, toggle, wholeNumber } from '../mgsd/cli/options.js';
 import { modelConfigOf, resolveConfig } from '../mgsd/method/config.js';
 import { trainingGroups } from '../mgsd/method/puzzles.js';
 import { probeStep, smallPools } from '../mgsd/method/stages/probe.js';
@@ -30,12 +30,16 @@ const options = benchCommand({
   measures: [`${stages.join(', ')}, and a token by ${paths.join(' and ')}, of ${presets.join(', ')}`],
   takes: 'a minute on two cores',
   options: {
-    presets: option('--presets <list>', 'only these', commaList(oneOf(presets)), presets),
+    presets: option('--presets <list>', 'only these', commaList(oneOf(presets)), ['tiny', 'small']),
+    batch: option('--batch <n>', 'puzzles per step, which change little', wholeNumber(1), 8),
     before: option('--before <file>', 'an earlier result, for a second number in each cell'),
     kernels: toggle('--kernels', "also each step's dispatches by kernel"),
     json: jsonOption,
   },
-  examples: [['--presets small --kernels', 'what a step is made of']],
+  examples: [
+    ['--presets small --kernels', 'what a step is made of'],
+    ['--presets base --batch 2', 'as much as the null backend has memory for'],
+  ],
 });
 
 /** Dispatches, by what they are for and kernel. */
@@ -68,7 +72,7 @@ async function countsOf(preset: PresetName): Promise<Counts> {
   };
   const counts: Counts = {};
   for (const stage of stages) {
-    const step = probeStep(stage, { config, student, planner, optimizer, groups }, 8);
+    const step = probeStep(stage, { config, student, planner, optimizer, groups }, options.batch);
     for (let i = 0; i < 2; i++) await step(); // eagerly, then recorded
     counts[stage] = await dispatched(step);
     progress.update(++done, `${preset} ${stage}`);

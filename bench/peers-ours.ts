@@ -64,7 +64,8 @@ function withGradients(
   wanted = inputs.map(() => true),
 ): Tensor[] {
   const { output, saved = [] } = row.forward(inputs, attributes, row.shape(inputs, attributes));
-  const gradients = row.gradient({ inputs, output, saved, grad, wanted, arrived: undefined, attributes });
+  const room = (i: number) => device.empty(inputs[i]!.shape, inputs[i]!.dtype);
+  const gradients = row.gradient({ inputs, output, saved, grad, wanted, arrived: undefined, room, attributes });
   return [output, ...gradients.filter(gradient => gradient !== undefined)];
 }
 

@@ -66,8 +66,8 @@ const cases: Readonly<Record<string, Example<string, string>>> = {
     fills: statsFill,
   },
   layer_norm_grad_params: {
-    params: { rows, cols: width, chunk: 32 },
-    lengths: { x: rows * width, stats: 2 * rows, dy: rows * width, partial: (2 * rows * width) / 32 },
+    params: { rows, cols: width },
+    lengths: { x: rows * width, stats: 2 * rows, dy: rows * width, dgamma: width, dbeta: width },
     fills: statsFill,
   },
   cross_entropy: {

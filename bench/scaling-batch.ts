@@ -62,7 +62,8 @@ export const batchWork: Readonly<Record<string, (device: Device, batch: number) 
         [rows],
         { dtype: 'i32' },
       );
-      const call = { inputs: [table, index], output: grad, saved: [], grad, wanted: [true, false], arrived: undefined };
+      const room = () => device.empty([tableRows, width]);
+      const call = { inputs: [table, index], output: grad, saved: [], grad, wanted: [true, false], room };
       return {
         operands: [grad, table, index],
         launch: () => void ops.gatherRows.gradient({ ...call, attributes: {} } as never),

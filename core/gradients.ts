@@ -5,7 +5,7 @@
  */
 import type { DType } from '../kernels/index.js';
 import type { Storage } from './device.js';
-import { binary, contiguous, unary, wideDType } from './primitives.js';
+import { accumulate, binary, contiguous, unary, wideDType } from './primitives.js';
 import type { TapeNode } from './tape.js';
 import type { Tensor } from './tensor.js';
 
@@ -25,6 +25,22 @@ export class Gradients {
   readonly #pending = new Map<TapeNode, Tensor>();
   readonly #inStorage = new Map<Storage, number>();
   readonly #leaves = new Set<Tensor>();
+  readonly #places: Map<Tensor, Tensor>;
+  readonly #inPlace: ReadonlySet<Storage>;
+
+  /** @param places see `BackwardOptions` */
+  constructor(places: ReadonlyMap<Tensor, Tensor> = new Map()) {
+    this.#places = new Map(places);
+    this.#inPlace = new Set([...places.values()].map(({ storage }) => storage));
+    for (const place of places.values()) this.hold(place); // it is never freed here
+  }
+
+  /** Memory for a gradient of `x`: its place for the first one of a leaf that has one, else new memory. */
+  room(x: Tensor, label: string): Tensor {
+    const place = x.grad ? undefined : this.#places.get(x);
+    this.#places.delete(x);
+    return place ?? x.device.empty(x.shape, gradientDType(x), label);
+  }
 
   /** Keeps the memory of `tensor` alive until as many calls of `release`. */
   hold({ storage }: Tensor): void {
@@ -66,7 +82,8 @@ export class Gradients {
   /** Adds `gradient` to the gradient of `x`. */
   add(x: Tensor, gradient: Tensor): void {
     const before = this.at(x);
-    this.set(x, before ? binary('add', before, gradient) : gradient);
+    if (before && this.#inPlace.has(before.storage)) accumulate(before, gradient);
+    else this.set(x, before ? binary('add', before, gradient) : gradient);
   }
 
   /**
@@ -76,6 +93,7 @@ export class Gradients {
   separate(): void {
     for (const leaf of this.#leaves) {
       const shared = leaf.grad!;
+      if (this.#inPlace.has(shared.storage)) continue;
       if (shared.isContiguous && this.#inStorage.get(shared.storage) === 1) continue;
       const copy = contiguous(shared);
       leaf.grad = copy === shared ? unary('copy', shared) : copy;

@@ -28,6 +28,11 @@ export interface GradientContext<Inputs extends readonly Tensor[], A, Saved exte
    * none.
    */
   readonly arrived: Tensor | undefined;
+  /**
+   * Memory for the gradient of input i, in its shape and dtype, to be written in full: a leaf's may be where the
+   * optimiser wants it. An op that computes a gradient elsewhere need not ask.
+   */
+  readonly room: (i: number) => Tensor;
   readonly attributes: A;
 }
 

@@ -15,7 +15,6 @@ import {
 import type { Device } from './device.js';
 import type { ParameterRange, Parameters, ParameterSpec } from './parameters.js';
 import { assign } from './primitives.js';
-import { contiguousStrides } from './shape.js';
 import type { BackwardOptions } from './tape.js';
 import type { Tensor } from './tensor.js';
 
@@ -112,6 +111,8 @@ export class AdamW {
   readonly #state: Tensor;
   /** Groups with a learning rate above 0. */
   #active: ReadonlySet<string> = new Set();
+  /** Where gradients of their parameters lie in `grads`. */
+  #places: ReadonlyMap<Tensor, Tensor> = new Map();
 
   /**
    * @param takes which parameters are AdamW's own; a subclass updates the others
@@ -162,7 +163,7 @@ export class AdamW {
   /** Leaves d(loss)/d(parameter), times the loss scale if there is one, at every parameter, as `step` expects. */
   backward(loss: Tensor, options: Omit<BackwardOptions, 'grad' | 'lossScale'> = {}): void {
     const { lossScale } = this;
-    loss.backward(lossScale ? { ...options, lossScale } : options);
+    loss.backward({ places: this.#places, ...options, ...(lossScale && { lossScale }) });
   }
 
   /**
@@ -199,7 +200,10 @@ export class AdamW {
     }
     const active = [...parameters.groups.keys()].filter(group => (learningRates[group] ?? 0) > 0);
     for (const group of this.#active) if (!active.includes(group)) this.#clear(group);
-    this.#active = new Set(active);
+    if (active.length !== this.#active.size || active.some(group => !this.#active.has(group))) {
+      this.#active = new Set(active);
+      this.#places = this.#placesOf(active);
+    }
     return [...this.#active].join(' ');
   }
 
@@ -251,14 +255,17 @@ export class AdamW {
     }
   }
 
-  /** Copies gradients side by side, zeros where there is none. */
+  #placesOf(groups: readonly string[]): ReadonlyMap<Tensor, Tensor> {
+    const { specs, ranges } = this.parameters;
+    const placeOf = ({ name, shape }: ParameterSpec) => this.grads.view(shape, undefined, ranges.get(name)!.offset);
+    const own = specs.filter(({ group }) => groups.includes(group));
+    return new Map(own.map(spec => [this.parameters.get(spec.name), placeOf(spec)]));
+  }
+
+  /** Copies gradients that are not there yet to their places, and zeros where there is none. Frozen ones are zero. */
   #gatherGradients(device: Device): void {
-    for (const { name, shape, group } of this.parameters.specs) {
-      if (!this.#active.has(group)) continue; // frozen, and zero already
-      const { offset } = this.parameters.ranges.get(name)!;
-      const grad = this.parameters.get(name).grad ?? device.zeros(shape, { dtype: this.grads.dtype });
-      assign(this.grads.view(shape, contiguousStrides(shape), offset), grad);
-    }
+    for (const [{ grad }, place] of this.#places)
+      if (grad?.storage !== place.storage) assign(place, grad ?? device.zeros(place.shape, { dtype: place.dtype }));
   }
 
   /** A group that is frozen from now on counts as zero in the norm. */

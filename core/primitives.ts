@@ -3,6 +3,7 @@
  * shapes and strides at hand and allocate the result.
  */
 import {
+  accumulateKernel,
   binaryKernels,
   broadcastKernels,
   bytesPerElement,
@@ -95,10 +96,25 @@ export function binary(name: BinaryName, a: Tensor, b: Tensor): Tensor {
   return y;
 }
 
-/** Reduction along one axis, which stays with size 1. @param dtype of the result */
-export function reduceAxis(name: ReductionName, x: Tensor, axis: number, dtype: DType = x.dtype): Tensor {
+/** y += x, elementwise; both contiguous and in different memory. */
+export function accumulate(y: Tensor, x: Tensor): void {
+  if (y.size > 0) y.device.launch(accumulateKernel, { x: contiguous(x), y }, { n: y.size });
+}
+
+/**
+ * Reduction along one axis, which stays with size 1.
+ * @param dtype of the result
+ * @param into where to write it, if not into new memory
+ */
+export function reduceAxis(
+  name: ReductionName,
+  x: Tensor,
+  axis: number,
+  dtype: DType = x.dtype,
+  into?: Tensor,
+): Tensor {
   const shape = x.shape.map((n, k) => (k === axis ? 1 : n));
-  const y = x.device.empty(shape, dtype, `reduce_${name}`);
+  const y = into?.view(shape) ?? x.device.empty(shape, dtype, `reduce_${name}`);
   const outer = sizeOf(x.shape.slice(0, axis));
   const inner = sizeOf(x.shape.slice(axis + 1));
   if (outer * inner > 0)
@@ -109,16 +125,18 @@ export function reduceAxis(name: ReductionName, x: Tensor, axis: number, dtype: 
 /**
  * Sums a broadcast result back to the shape of the operand it came from: the gradient of broadcasting.
  * @param dtype of the sums
+ * @param room gives memory of that dtype for them, where a kernel can write them as they are
  */
-export function sumTo(x: Tensor, shape: Shape, dtype: DType = x.dtype): Tensor {
+export function sumTo(x: Tensor, shape: Shape, dtype: DType = x.dtype, room?: () => Tensor): Tensor {
   if (sameShape(x.shape, shape)) return converted(x, dtype);
   const lead = x.rank - shape.length;
   const wide = wideDType(x); // rounded once, at the end
   let y = contiguous(x);
   if (lead > 0) {
     const rows = sizeOf(x.shape.slice(0, lead));
-    y = reduceAxis('sum', y.view([rows, ...x.shape.slice(lead)]), 0, wide);
-    y = y.view(x.shape.slice(lead));
+    const rest = x.shape.slice(lead);
+    const isLast = sameShape(rest, shape) && dtype === wide;
+    y = reduceAxis('sum', y.view([rows, ...rest]), 0, wide, isLast ? room?.() : undefined).view(rest);
   }
   shape.forEach((n, k) => {
     if (n === 1 && y.shape[k] !== 1) y = reduceAxis('sum', y, k, wide);
@@ -160,6 +178,8 @@ export interface MatmulEpilogue {
   readonly residual?: Tensor | undefined;
   /** Of the result; default that of the first operand. Sums are in f32 (f64) whatever it is. */
   readonly dtype?: DType | undefined;
+  /** Memory for the result, in its shape and dtype; without an epilogue only. Default: new memory. */
+  readonly into?: Tensor | undefined;
 }
 
 /**
@@ -167,9 +187,9 @@ export interface MatmulEpilogue {
  * Transposed views cost nothing without an epilogue: the kernel's layout absorbs one of them.
  */
 export function matmulRaw(a: Tensor, b: Tensor, epilogue: MatmulEpilogue = {}): Tensor {
-  const { bias, activation = 'none', residual, dtype = a.dtype } = epilogue;
+  const { bias, activation = 'none', residual, into, dtype = into?.dtype ?? a.dtype } = epilogue;
   const { device } = a;
-  if (a.shape.at(-1)! > longestSum) return longProduct(a, b, epilogue);
+  if (a.shape.at(-1)! > longestSum) return longProduct(a, b, { ...epilogue, dtype });
   // epilogues exist for nn alone, and tt does not exist: a transposed view is copied then
   const plain = bias === undefined && residual === undefined && activation === 'none';
   const transposedB = plain && isTransposed(b);
@@ -180,7 +200,7 @@ export function matmulRaw(a: Tensor, b: Tensor, epilogue: MatmulEpilogue = {}): 
   const batch = sizeOf(a.shape.slice(0, -2));
   const left = transposedA ? contiguous(transposeView(a)) : contiguous(a);
   const right = transposedB ? contiguous(transposeView(b)) : contiguous(b);
-  const c = device.empty([...a.shape.slice(0, -1), n], dtype, 'matmul');
+  const c = into ?? device.empty([...a.shape.slice(0, -1), n], dtype, 'matmul');
   if (c.size === 0) return c;
   const kernel = matmulKernel({ layout, bias: bias !== undefined, activation, residual: residual !== undefined });
   const operands = {

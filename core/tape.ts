@@ -87,12 +87,17 @@ export interface BackwardOptions {
   readonly lossScale?: Tensor;
   /** Keep the graph for another backward; its gradients add up. */
   readonly retain?: boolean;
+  /**
+   * Where gradients of leaves are written: contiguous tensors of the leaves' shapes, in the dtype of their gradients.
+   * `AdamW.backward` gives the places from which it updates, which saves a copy of each.
+   */
+  readonly places?: ReadonlyMap<Tensor, Tensor> | undefined;
 }
 
 /** See `Tensor.backward`. */
 export function backward(root: Tensor, options: BackwardOptions = {}): void {
   const nodes = nodesLatestFirst(root);
-  const gradients = new Gradients();
+  const gradients = new Gradients(options.places);
   gradients.set(root, seedOf(root, nodes, options, gradients));
   noGrad(() => {
     for (const node of nodes) {
@@ -101,9 +106,9 @@ export function backward(root: Tensor, options: BackwardOptions = {}): void {
       const wanted = inputs.map(needsGrad);
       const grad = gradients.take(node); // complete: the users of a node's output come before it
       const arrived = op.addsArrived && wanted[0] ? gradients.at(inputs[0]!) : undefined;
-      const computed = root.device.scope(() =>
-        asOp(`gradient of ${op.name}`, () => op.gradient({ inputs, output, saved, grad, wanted, arrived, attributes })),
-      );
+      const room = (i: number) => gradients.room(inputs[i]!, `${op.name} gradient`);
+      const context = { inputs, output, saved, grad, wanted, arrived, room, attributes };
+      const computed = root.device.scope(() => asOp(`gradient of ${op.name}`, () => op.gradient(context)));
       inputs.forEach((input, i) => {
         if (!wanted[i]) return;
         const gradient = checked(node, i, computed[i]);

@@ -3,7 +3,7 @@ import type { Kernel } from './kernel.js';
 import { attentionGradKernel, attentionKernel } from './attention/attention.js';
 import { decodeAttendKernel, decodeDrawKernel, decodeLinearKernel } from './rollout/fused.js';
 import { rolloutKernel } from './rollout/rollout.js';
-import { binaryKernels, broadcastKernels, unaryKernels } from './elementwise/elementwise.js';
+import { accumulateKernel, binaryKernels, broadcastKernels, unaryKernels } from './elementwise/elementwise.js';
 import {
   layerNormGradInputKernel,
   layerNormGradInputResidualKernel,
@@ -30,6 +30,7 @@ export const kernels: readonly Kernel[] = [
   ...Object.values(unaryKernels),
   ...Object.values(binaryKernels),
   ...Object.values(broadcastKernels),
+  accumulateKernel,
   stridedReadKernel,
   stridedWriteKernel,
   ...Object.values(reduceKernels),

@@ -37,9 +37,10 @@ function binaryOp(name: BinaryName, { gradient, rangeB }: BinaryOptions): OpRow<
       return broadcastShapes(a.shape, b.shape, name);
     },
     forward: ([a, b]) => ({ output: binary(name, a, b) }),
-    gradient({ grad, inputs: [a, b], output, wanted }) {
+    gradient({ grad, inputs: [a, b], output, wanted, room }) {
       const [forA, forB] = gradient(contiguous(grad), a, b, output);
-      return [wanted[0] ? sumTo(forA(), a.shape) : undefined, wanted[1] ? sumTo(forB(), b.shape) : undefined];
+      const summed = (slope: Tensor, i: 0 | 1, { shape }: Tensor) => sumTo(slope, shape, slope.dtype, () => room(i));
+      return [wanted[0] ? summed(forA(), 0, a) : undefined, wanted[1] ? summed(forB(), 1, b) : undefined];
     },
     tolerance: 1e-6,
     example(draw) {

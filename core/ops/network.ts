@@ -2,7 +2,6 @@
 import {
   attentionGradKernel,
   attentionKernel,
-  ceilDivide,
   gatherRowsKernel,
   layerNormGradInputKernel,
   layerNormGradInputResidualKernel,
@@ -19,22 +18,10 @@ import type { Draw, DType } from '../../kernels/index.js';
 import { gradientDType } from '../gradients.js';
 import { applyOp, defineOp, requireSameDType, requireSameOrWide } from '../op.js';
 import type { OpRow } from '../op.js';
-import {
-  binary,
-  contiguous,
-  converted,
-  matmulRaw,
-  reduceAxis,
-  sumTo,
-  transposeView,
-  wideDType,
-} from '../primitives.js';
+import { binary, contiguous, converted, matmulRaw, sumTo, transposeView, wideDType } from '../primitives.js';
 import { formatShape, rowsAndCols, sizeAt } from '../shape.js';
 import { SequenceTable } from '../sequences.js';
 import type { Tensor } from '../tensor.js';
-
-/** Rows whose contributions to gamma and beta are summed by one unit of work. */
-const layerNormChunk = 32;
 
 function softmaxOp(name: 'softmax' | 'logSoftmax'): OpRow<[x: Tensor]> {
   const [forwardKernel, gradientKernel] =
@@ -151,12 +138,12 @@ export const networkOps = {
     },
     forward: ([a, b], { dtype }) => ({ output: matmulRaw(a, b, { dtype }) }),
     // C = A B  =>  dA = dC B^T, dB = A^T dC; dC is an operand now, so it takes their dtype
-    gradient({ grad, inputs: [a, b], wanted }) {
+    gradient({ grad, inputs: [a, b], wanted, room }) {
       const g = converted(contiguous(grad), a.dtype);
       const [left, right] = b.rank === 2 ? [asMatrix(a), asMatrix(g)] : [a, g]; // a shared b sums over all batches
       return [
-        wanted[0] ? matmulRaw(g, transposeView(b), { dtype: gradientDType(a) }) : undefined,
-        wanted[1] ? matmulRaw(transposeView(left), right, { dtype: gradientDType(b) }) : undefined,
+        wanted[0] ? matmulRaw(g, transposeView(b), { into: room(0) }) : undefined,
+        wanted[1] ? matmulRaw(transposeView(left), right, { into: room(1) }) : undefined,
       ];
     },
     tolerance: 1e-6,
@@ -194,13 +181,13 @@ export const networkOps = {
     forward: ([x, w, b, residual], { activation, dtype }) => ({
       output: matmulRaw(x, w, { bias: b, activation, residual, dtype }),
     }),
-    gradient({ grad, inputs: [x, w, b, residual], output, wanted, attributes: { activation } }) {
+    gradient({ grad, inputs: [x, w, b, residual], output, wanted, room, attributes: { activation } }) {
       const g = activation === 'relu' ? binary('relu_grad', contiguous(grad), output) : contiguous(grad);
       const operand = wanted[0] || wanted[1] ? converted(g, x.dtype) : g;
       return [
-        wanted[0] ? matmulRaw(operand, transposeView(w), { dtype: gradientDType(x) }) : undefined,
-        wanted[1] ? matmulRaw(transposeView(x), operand, { dtype: gradientDType(w) }) : undefined,
-        wanted[2] ? sumTo(g, b.shape, gradientDType(b)) : undefined,
+        wanted[0] ? matmulRaw(operand, transposeView(w), { into: room(0) }) : undefined,
+        wanted[1] ? matmulRaw(transposeView(x), operand, { into: room(1) }) : undefined,
+        wanted[2] ? sumTo(g, b.shape, gradientDType(b), () => room(2)) : undefined,
         residual && wanted[3] ? g : undefined,
       ];
     },
@@ -247,7 +234,7 @@ export const networkOps = {
       return { output: y, saved: [stats] };
     },
     addsArrived: true,
-    gradient({ grad, inputs: [x, gamma, beta], saved: [stats], wanted, arrived }) {
+    gradient({ grad, inputs: [x, gamma], saved: [stats], wanted, arrived, room }) {
       const { device } = x;
       const { rows, cols } = rowsAndCols(x.shape);
       const dy = contiguous(grad);
@@ -256,20 +243,13 @@ export const networkOps = {
       if (wanted[0])
         device.launch(
           arrived ? layerNormGradInputResidualKernel : layerNormGradInputKernel,
-          { x: source, gamma: contiguous(gamma), stats: stats, dy, residual: arrived ? contiguous(arrived) : dy, dx },
+          { x: source, gamma: contiguous(gamma), stats, dy, residual: arrived ? contiguous(arrived) : dy, dx },
           { rows, cols },
         );
       if (!wanted[1] && !wanted[2]) return [dx, undefined, undefined];
-      const chunks = ceilDivide(rows, layerNormChunk);
-      const partial = device.empty([chunks, 2, cols], wideDType(x), 'layerNorm gradient');
-      device.launch(
-        layerNormGradParamsKernel,
-        { x: source, stats: stats, dy, partial },
-        { rows, cols, chunk: layerNormChunk },
-      );
-      const total = reduceAxis('sum', partial, 0).view([2, cols]);
-      const part = (k: number) => contiguous(total.view([cols], [1], k * cols));
-      return [dx, converted(part(0), gradientDType(gamma)), converted(part(1), gradientDType(beta))];
+      const [dgamma, dbeta] = [room(1), room(2)];
+      device.launch(layerNormGradParamsKernel, { x: source, stats, dy, dgamma, dbeta }, { rows, cols });
+      return [dx, dgamma, dbeta];
     },
     tolerance: 1e-5,
     example: draw => {
@@ -340,9 +320,9 @@ export const networkOps = {
         table.device.launch(gatherRowsKernel, { table: contiguous(table), index: index, y }, { rows, cols, tableRows });
       return { output: y };
     },
-    gradient({ grad, inputs: [table, index], attributes: { inverse } }) {
+    gradient({ grad, inputs: [table, index], room, attributes: { inverse } }) {
       const { rows: tableRows, cols } = rowsAndCols(table.shape);
-      const dTable = table.device.empty(table.shape, gradientDType(table), 'gatherRows gradient');
+      const dTable = room(0);
       const x = contiguous(grad);
       const scattered = { rows: index.size, cols, tableRows };
       const gathered = { rows: tableRows, cols, tableRows: index.size };

@@ -233,6 +233,15 @@ export function binary(args: BinaryArgs, begin: i32, end: i32, scratch: usize): 
   broadcast(row, 0, 1, scratch);
 }
 
+/** y += x. One unit is elementsPerUnit elements. */
+export function accumulate(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
+  const stop = min(args.n, end * elementsPerUnit);
+  for (let i = begin * elementsPerUnit; i < stop; i += 4) {
+    const y = at(args.y, i);
+    storeLanes(y, f32x4.add(v128.load(y), v128.load(at(args.x, i))), stop - i);
+  }
+}
+
 // One export for every row of `unaryTable`.
 export function unary_copy(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
   unaryLoop(Unary.copy, args, begin, end);

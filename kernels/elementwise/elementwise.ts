@@ -3,9 +3,9 @@
  * the range on which it is tested. `unary_<name>`: y = f(x). `binary_<name>`: y = f(a, b) on equal shapes.
  * `broadcast_<name>`: the same with strides, where a stride of 0 repeats an operand along a dimension.
  */
-import { ceilDivide, defineKernel, reads, sizes, uniform, writes } from '../kernel.js';
+import { ceilDivide, defineKernel, reads, sizes, uniform, updates, writes } from '../kernel.js';
 import type { Draw, Fill } from '../kernel.js';
-import { binaryWgsl, broadcastWgsl, unaryWgsl } from './elementwise.wgsl.js';
+import { accumulateWgsl, binaryWgsl, broadcastWgsl, unaryWgsl } from './elementwise.wgsl.js';
 
 interface UnaryRow {
   readonly reference: (x: number) => number;
@@ -188,6 +188,25 @@ function defineBroadcast(name: BinaryName) {
     tolerance: row.tolerance ?? 1e-6,
   });
 }
+
+/** Adds to what is there: sums of gradients. */
+export const accumulateKernel = defineKernel({
+  name: 'accumulate',
+  summary: 'y[i] += x[i] for n elements',
+  buffers: { x: reads.float, y: updates.float },
+  params: sizes('n'),
+  reference({ x, y }, { n }) {
+    for (let i = 0; i < n; i++) y[i]! += x[i]!;
+  },
+  cost: ({ n }) => ({ flops: n, elements: 3 * n }),
+  wasm: ({ n }) => ({ passes: [{ fn: 'accumulate', units: ceilDivide(n, elementsPerUnit) }] }),
+  wgsl: accumulateWgsl,
+  example(draw) {
+    const n = exampleLength(draw);
+    return { params: { n }, lengths: { x: n, y: n } };
+  },
+  tolerance: 1e-6,
+});
 
 /** Kernels for every row of a table, by name. */
 function mapNames<Name extends string, K>(

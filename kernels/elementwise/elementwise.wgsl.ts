@@ -41,6 +41,10 @@ export function binaryWgsl(expression: string, target: WgslTarget): readonly Wgs
   return fourPerLane(target, 'f4(load4_a(i), load4_b(i))', 'f(load_a(j), load_b(j))', binaryFunction(expression));
 }
 
+export function accumulateWgsl(target: WgslTarget): readonly WgslPass[] {
+  return fourPerLane(target, 'load4_y(i) + load4_x(i)', 'load_y(j) + load_x(j)', '');
+}
+
 /**
  * By vec4 where the last dimension is a multiple of four and every operand either runs along it or repeats one value;
  * else one element per lane.

@@ -12,7 +12,7 @@ import type { Draw } from '../kernel.js';
 import { layerNormGradInputWgsl, layerNormGradParamsWgsl, layerNormWgsl } from './layer-norm.wgsl.js';
 
 function exampleShape(draw: Draw) {
-  const rows = draw.pick([1, 2, 9, 40, 70]);
+  const rows = draw.pick([1, 2, 9, 40, 70, 300]);
   const cols = draw.pick([1, 3, 16, 64, 100]);
   return { rows, cols, size: rows * cols };
 }
@@ -68,6 +68,9 @@ export const layerNormKernel = defineKernel({
   },
   tolerance: 1e-4, // a row whose values nearly agree loses digits in the rounding of its mean
 });
+
+/** Rows whose shares in the gradients of gain and bias one unit of work sums up. */
+const gradChunk = 32;
 
 /** mean and rstd of a plausible forward pass. */
 const exampleStats = { kind: 'uniform', minimum: 0.1, maximum: 2 } as const;
@@ -139,38 +142,44 @@ export const layerNormGradInputResidualKernel = defineGradInput(true);
 export const layerNormGradParamsKernel = defineKernel({
   name: 'layer_norm_grad_params',
   summary:
-    'partial[chunk, 0, cols] = sum of dy * xhat and partial[chunk, 1, cols] = sum of dy over each chunk of `chunk` rows: ' +
-    'a sum over chunks gives the gradients of gamma and beta, in an order that no scheduling changes',
+    'dgamma[cols] = sum of dy * xhat and dbeta[cols] = sum of dy over rows: first over chunks of rows, then over the ' +
+    'chunks, in an order that no scheduling changes',
   buffers: {
     x: { access: 'read', kind: 'float' },
     stats: { access: 'read', kind: 'wide' },
     dy: { access: 'read', kind: 'float' },
-    partial: { access: 'write', kind: 'wide' },
+    dgamma: { access: 'write', kind: 'float' },
+    dbeta: { access: 'write', kind: 'float' },
   },
-  params: { rows: 'u32', cols: 'u32', chunk: 'u32' },
-  reference({ x, stats, dy, partial }, { rows, cols, chunk }) {
-    for (let c = 0; c * chunk < rows; c++)
-      for (let j = 0; j < cols; j++) {
-        let gamma = 0;
-        let beta = 0;
-        for (let i = c * chunk; i < Math.min(rows, (c + 1) * chunk); i++) {
-          const g = dy[i * cols + j]!;
-          gamma += g * (x[i * cols + j]! - stats[2 * i]!) * stats[2 * i + 1]!;
-          beta += g;
-        }
-        partial[2 * c * cols + j] = gamma;
-        partial[(2 * c + 1) * cols + j] = beta;
+  params: { rows: 'u32', cols: 'u32' },
+  reference({ x, stats, dy, dgamma, dbeta }, { rows, cols }) {
+    for (let j = 0; j < cols; j++) {
+      let gamma = 0;
+      let beta = 0;
+      for (let i = 0; i < rows; i++) {
+        const g = dy[i * cols + j]!;
+        gamma += g * (x[i * cols + j]! - stats[2 * i]!) * stats[2 * i + 1]!;
+        beta += g;
       }
+      dgamma[j] = gamma;
+      dbeta[j] = beta;
+    }
   },
   cost: ({ rows, cols }) => ({ flops: 5 * rows * cols, elements: 2 * rows * cols }),
-  wasm: ({ rows, chunk }) => ({ passes: [{ fn: 'layer_norm_grad_params', units: ceilDivide(rows, chunk) }] }),
-  wgsl: layerNormGradParamsWgsl,
+  wasm: ({ rows, cols }) => ({
+    passes: [
+      { fn: 'layer_norm_grad_params', units: ceilDivide(rows, gradChunk) },
+      { fn: 'layer_norm_grad_params_join', units: ceilDivide(cols, 16), threadScratch: 64 * 32 },
+    ],
+    constants: [gradChunk],
+    sharedScratch: 8 * cols * ceilDivide(rows, gradChunk) + 64, // columns are read 16 at a time
+  }),
+  wgsl: target => layerNormGradParamsWgsl(gradChunk, target),
   example(draw) {
     const { rows, cols, size } = exampleShape(draw);
-    const chunk = draw.pick([1, 16, 32, 64]);
     return {
-      params: { rows, cols, chunk },
-      lengths: { x: size, stats: 2 * rows, dy: size, partial: 2 * cols * ceilDivide(rows, chunk) },
+      params: { rows, cols },
+      lengths: { x: size, stats: 2 * rows, dy: size, dgamma: cols, dbeta: cols },
       fills: { stats: exampleStats },
     };
   },

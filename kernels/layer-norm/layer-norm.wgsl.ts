@@ -1,7 +1,7 @@
 /** WGSL of layer normalisation and its gradients. */
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass, WgslTarget } from '../kernel.js';
-import { byWidth, lanePass, rowPass, sumLoop } from '../wgsl.js';
+import { byWidth, lanePass, multiplesOfFour, rowPass, sumLoop } from '../wgsl.js';
 
 /** Of a row, see `sumLoop`. */
 const columns = { begin: 'first', end: 'cols' };
@@ -59,27 +59,43 @@ export function layerNormGradInputWgsl(hasResidual: boolean, target: WgslTarget)
   );
 }
 
-/** A lane owns one column, or four, of one chunk of rows. */
-export function layerNormGradParamsWgsl(target: WgslTarget): readonly WgslPass[] {
-  return byWidth(
-    p => p['cols']! % 4 === 0,
-    w =>
-      lanePass(
-        target,
-        p => (ceilDivide(p['rows']!, p['chunk']!) * p['cols']!) / w.size,
-        `(params.rows + params.chunk - 1u) / params.chunk * params.cols / ${w.size}u`,
-        `let cols = params.cols / ${w.size}u;
+/** A lane owns one column, or four, of one chunk of rows; then one of all chunks. */
+export function layerNormGradParamsWgsl(chunk: number, target: WgslTarget): readonly WgslPass[] {
+  const aligned = multiplesOfFour('cols');
+  const chunks = (p: Readonly<Record<string, number>>) => ceilDivide(p['rows']!, chunk);
+  const parts = byWidth(aligned, w =>
+    lanePass(
+      target,
+      p => (chunks(p) * p['cols']!) / w.size,
+      `(params.rows + ${chunk - 1}u) / ${chunk}u * params.cols / ${w.size}u`,
+      `let cols = params.cols / ${w.size}u;
   let c = i / cols;
   let j = i % cols;
   var gamma = ${w.value}(0.0);
   var beta = ${w.value}(0.0);
-  for (var row = c * params.chunk; row < min(params.rows, (c + 1u) * params.chunk); row++) {
+  for (var row = c * ${chunk}u; row < min(params.rows, (c + 1u) * ${chunk}u); row++) {
     let g = ${w.load}_dy(row * cols + j);
     gamma += g * ((${w.load}_x(row * cols + j) - load_stats(2u * row)) * load_stats(2u * row + 1u));
     beta += g;
   }
-  ${w.store}_partial(2u * c * cols + j, gamma);
-  ${w.store}_partial((2u * c + 1u) * cols + j, beta);`,
-      ),
+  ${w.store}_scratch(2u * c * cols + j, gamma);
+  ${w.store}_scratch((2u * c + 1u) * cols + j, beta);`,
+    ),
   );
+  const joined = byWidth(aligned, w =>
+    lanePass(
+      target,
+      p => p['cols']! / w.size,
+      `params.cols / ${w.size}u`,
+      `let cols = params.cols / ${w.size}u;
+  let end = (params.rows + ${chunk - 1}u) / ${chunk}u * 2u * cols;
+  ${sumLoop(w.value, ['gamma', 'beta'], `gamma += ${w.load}_scratch(j); beta += ${w.load}_scratch(j + cols);`, {
+    begin: 'i',
+    step: '2u * cols',
+  })}
+  ${w.store}_dgamma(i, gamma);
+  ${w.store}_dbeta(i, beta);`,
+    ),
+  );
+  return [...parts, ...joined].map(pass => ({ ...pass, scratch: p => 2 * p['cols']! * chunks(p) }));
 }

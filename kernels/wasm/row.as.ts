@@ -1,4 +1,4 @@
-// Reductions over one row of numbers that lie side by side.
+// Reductions over one row of numbers that lie side by side, and over columns.
 import { at, expDown4, laneMask, madd, maxLanes, storeLanes, sumLanes } from './simd.as';
 
 /**
@@ -108,4 +108,50 @@ export function indexOf(x: usize, value: f32, n: i32): i32 {
     if (found) return j + ctz(found);
   }
   return 0;
+}
+
+/** The larger one, NaN if one is NaN; or the sum. */
+@inline
+function combine(max: bool, total: v128, x: v128): v128 {
+  return max ? f32x4.max(total, x) : f32x4.add(total, x);
+}
+
+/** Rows that are summed one after another, see `sumBlock`. */
+const rowBlock = 128;
+/** Bytes of 16 columns. */
+const columnBytes: usize = 64;
+
+/**
+ * Sums or maxima of n rows of 16 columns, `stride` bytes apart: more than a block by halves. Each level of them needs
+ * 64 bytes behind `y`.
+ */
+export function reduceColumns(max: bool, x: usize, stride: usize, n: i32, y: usize): void {
+  if (n <= rowBlock) {
+    if (max) reduceBlock(true, x, stride, n, y);
+    else reduceBlock(false, x, stride, n, y);
+    return;
+  }
+  const half = (n / 2 + rowBlock - 1) & ~(rowBlock - 1);
+  reduceColumns(max, x, stride, half, y);
+  reduceColumns(max, x + <usize>half * stride, stride, n - half, y + columnBytes);
+  for (let end = y + columnBytes; y < end; y += 16)
+    v128.store(y, combine(max, v128.load(y), v128.load(y + columnBytes)));
+}
+
+@inline
+function reduceBlock(max: bool, x: usize, stride: usize, n: i32, y: usize): void {
+  let t0 = f32x4.splat(max ? -Infinity : 0);
+  let t1 = t0;
+  let t2 = t0;
+  let t3 = t0;
+  for (let i: i32 = 0; i < n; i++, x += stride) {
+    t0 = combine(max, t0, v128.load(x));
+    t1 = combine(max, t1, v128.load(x, 16));
+    t2 = combine(max, t2, v128.load(x, 32));
+    t3 = combine(max, t3, v128.load(x, 48));
+  }
+  v128.store(y, t0);
+  v128.store(y, t1, 16);
+  v128.store(y, t2, 32);
+  v128.store(y, t3, 48);
 }

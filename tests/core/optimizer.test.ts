@@ -1,5 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AdamW, openDevice, Parameters, Random, sizeOf, stateFields } from '../../core/index.js';
+import {
+  add,
+  AdamW,
+  linear,
+  matmul,
+  openDevice,
+  Parameters,
+  Random,
+  sizeOf,
+  square,
+  stateFields,
+  sum,
+  transpose,
+} from '../../core/index.js';
 import type { AdamWOptions, Device, ParameterSpec } from '../../core/index.js';
 import { cpu } from './devices.js';
 
@@ -169,6 +182,35 @@ describe.each(['cpu', 'wasm'] as const)('AdamW on %s', name => {
     const { m, state } = await tested.optimizer.save();
     expect(state[stateFields.indexOf('clip')]).toBe(1);
     expect(m[0]! / gradients.get('matrix')![0]!).toBeCloseTo(0.1, 5);
+  });
+
+  it('has gradients where it updates from, by its own backward, and updates as from those that are copied there', async () => {
+    const rates = { decayed: 0.1, plain: 0.1 };
+    const after = [true, false].map(isOwn => {
+      const { parameters, optimizer } = setUp(open());
+      const p = (name: string) => parameters.get(name);
+      const { device } = parameters;
+      const x = device.keep(device.tensor(gradientsAt(8).get('matrix')!, [7, 5]));
+      optimizer.setRates(rates);
+      for (let step = 0; step < 2; step++)
+        device.scope(() => {
+          const y = linear(x, p('matrix'), p('bias')); // (7, 7)
+          const z = add(matmul(matmul(y, transpose(p('matrix'))), p('matrix')), p('bias')); // each more than once
+          const loss = sum(square(z));
+          if (isOwn) optimizer.backward(loss);
+          else loss.backward();
+          const inPlace = ['matrix', 'bias', 'second', 'ice'].map(name => {
+            const { storage, offset } = p(name).grad ?? {};
+            return storage === p('matrix').grad!.storage && offset === parameters.ranges.get(name)!.offset;
+          });
+          expect(inPlace).toEqual([true, isOwn, false, false]);
+          optimizer.step(rates);
+        });
+      device.free(x);
+      return parameters.flat.read();
+    });
+    const [own, copied] = await Promise.all(after);
+    expect(own).toEqual(copied);
   });
 
   it('goes on from a saved state as if it had not been stopped', async () => {
