@@ -47,10 +47,8 @@ export interface Platform {
   readonly machineMemory: () => number;
   /** Resolves in a later turn of the event loop: signals, timers and messages come first. */
   readonly nextTurn: () => Promise<void>;
-  /**
-   * SHA-256 of these bytes one after another, in hexadecimal; undefined in a browser, which has it only asynchronously.
-   */
-  readonly sha256: (parts: Iterable<Uint8Array>) => string | undefined;
+  /** SHA-256 of these bytes one after another, in hexadecimal. */
+  readonly sha256: (parts: Iterable<Uint8Array>) => string;
   /** Compiles the WebAssembly kernel library. @throws Error that says where it was looked for */
   readonly compileKernels: (simd: 'relaxed' | 'plain') => Promise<WebAssembly.Module>;
   /** Switches relaxed SIMD on where that can be done while running. */
@@ -78,7 +76,7 @@ export const {
   processors,
   machineMemory,
   nextTurn,
-  /** SHA-256 of bytes in hexadecimal; undefined in a browser, which has it only asynchronously. */
+  /** SHA-256 of bytes one after another, in hexadecimal. */
   sha256,
   compileKernels,
   enableRelaxedSimd,

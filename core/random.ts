@@ -3,6 +3,7 @@
  * stream, step, index). Everything random in a run depends on its seed and these counters, so a resumed run draws
  * what the straight run drew.
  */
+import { cos, log } from './math.js';
 import { randomBits, uniformFromBits } from '../kernels/index.js';
 
 /**
@@ -67,8 +68,8 @@ export class Random {
 
   /** Standard normal, by Box and Muller's transform. */
   normal(): number {
-    const radius = Math.sqrt(-2 * Math.log(this.uniform()));
-    return radius * Math.cos(2 * Math.PI * this.uniform());
+    const radius = Math.sqrt(-2 * log(this.uniform()));
+    return radius * cos(2 * Math.PI * this.uniform());
   }
 
   /** Shuffles in place (Fisher and Yates) and returns the array. */

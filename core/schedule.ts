@@ -1,4 +1,5 @@
 /** Learning-rate schedules: pure functions of the step. */
+import { cos } from './math.js';
 
 export interface CosineSchedule {
   /** Highest rate, reached after the warm-up. */
@@ -18,5 +19,5 @@ export interface CosineSchedule {
 export function cosineLearningRate(step: number, { peak, warmup, steps, floor }: CosineSchedule): number {
   if (step < warmup) return (peak * (step + 1)) / warmup;
   const progress = Math.min(1, (step - warmup) / Math.max(1, steps - warmup));
-  return peak * (floor + (1 - floor) * 0.5 * (1 + Math.cos(Math.PI * progress)));
+  return peak * (floor + (1 - floor) * 0.5 * (1 + cos(Math.PI * progress)));
 }

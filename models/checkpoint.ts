@@ -71,9 +71,7 @@ export function encodeCheckpoint(
   for (const [name, data] of optimizer) tensors.set(extraPrefix + name, { dtype: 'F32', shape: [data.length], data });
   const written = config.coordinates > 0 || storage === 'f16' ? version : 2;
   const described = { ...metadata, format, version: String(written), config: JSON.stringify(config) };
-  const sum = checksum(tensors, described);
-  if (sum === undefined) throw new Error('checkpoints are written in Node: a browser has no synchronous SHA-256');
-  return encodeSafetensors(tensors, { ...described, sha256: sum });
+  return encodeSafetensors(tensors, { ...described, sha256: checksum(tensors, described) });
 }
 
 /**
@@ -92,8 +90,7 @@ export function decodeCheckpoint(file: Uint8Array): Checkpoint {
   requireVersion(foundVersion);
   if (foundVersion !== '1') {
     const { sha256: _, ...described } = metadata;
-    const sum = checksum(tensors, described);
-    if (sum !== undefined && stored !== sum)
+    if (stored !== checksum(tensors, described))
       throw new CheckpointError('damaged', 'The checkpoint is damaged: its checksum is wrong.');
   }
   const config = readConfig(configText);
@@ -150,13 +147,9 @@ function requireVersion(found: string | undefined): void {
 
 /**
  * SHA-256, in hexadecimal, over everything in the file: metadata by key (the checksum itself left out), then tensors by
- * name, each text and each tensor's bytes with its length in front. Undefined in a browser: damage goes unnoticed
- * there.
+ * name, each text and each tensor's bytes with its length in front.
  */
-function checksum(
-  tensors: ReadonlyMap<string, SafeTensor>,
-  metadata: Readonly<Record<string, string>>,
-): string | undefined {
+function checksum(tensors: ReadonlyMap<string, SafeTensor>, metadata: Readonly<Record<string, string>>): string {
   const parts: Uint8Array[] = [];
   const encoder = new TextEncoder();
   const put = (bytes: Uint8Array) => parts.push(encoder.encode(`${bytes.length}:`), bytes);

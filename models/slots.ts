@@ -11,6 +11,7 @@
  * table of places, `axisTable` in vlm.ts: place 8 (slot div 64) + row for the rows, likewise for the columns, and
  * behind those the rows (columns) of image patches.
  */
+import { hostMath } from '../core/index.js';
 import { patchesPerSide } from './config.js';
 import type { ModelConfig } from './config.js';
 import { GRID_SIDE, MAXIMUM_SIZE, sizeOf } from './vocabulary.js';
@@ -62,8 +63,8 @@ export function coordinateFeatures(config: ModelConfig): Float64Array {
     const row = isPatch ? place - firstPatchPlace : place % GRID_SIDE;
     const angle = (Math.PI * (row + 0.5)) / side;
     for (let j = 1; j <= F; j++) {
-      features[place * 2 * F + j - 1] = Math.cos(j * angle);
-      features[place * 2 * F + F + j - 1] = Math.sin(j * angle);
+      features[place * 2 * F + j - 1] = hostMath.cos(j * angle);
+      features[place * 2 * F + F + j - 1] = hostMath.sin(j * angle);
     }
   }
   return features;

@@ -2,6 +2,8 @@
  * A browser's side of the seam. The engine runs in a Web Worker there: it waits for its threads, which a page's own
  * thread may not do.
  */
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { WebGpuUnavailableError } from '../faults.js';
 import type { Platform } from '../platform.js';
 
@@ -40,7 +42,12 @@ export function browserPlatform(): Platform {
     processors: crossOriginIsolated ? (navigator?.hardwareConcurrency ?? 1) : 1,
     machineMemory: () => (navigator?.deviceMemory ?? Infinity) * 2 ** 30,
     nextTurn: turns(),
-    sha256: () => undefined,
+    // a browser's own hash is asynchronous, and nothing may move while a checkpoint is written
+    sha256(parts) {
+      const hash = sha256.create();
+      for (const part of parts) hash.update(part);
+      return bytesToHex(hash.digest());
+    },
     async compileKernels(simd) {
       const response = await fetch(kernelFiles[simd]);
       if (!response.ok)

@@ -6,7 +6,7 @@ import { modelPresets } from '../../models/index.js';
 import { packageVersion } from '../runs/package.js';
 import { defineCommand } from './command.js';
 import { errorLine } from './errors.js';
-import { millions, parameterCount } from './estimate.js';
+import { millions, parameterCount } from '../runs/estimate.js';
 import { jsonOption } from './options.js';
 import { drawTable } from './results.js';
 

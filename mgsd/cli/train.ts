@@ -15,8 +15,8 @@ import { commandLine, defineCommand } from './command.js';
 import type { CommandContext } from './command.js';
 import { deviceWords, withDevice } from './device.js';
 import { checkInput, ExitError, exitCodes, InputError } from './errors.js';
-import { estimateRun, millions, parameterCount } from './estimate.js';
-import type { StageEstimate } from './estimate.js';
+import { estimateRun, millions, parameterCount } from '../runs/estimate.js';
+import type { StageEstimate } from '../runs/estimate.js';
 import { configOptions, deviceOptions, runSeedOption } from './options.js';
 import { oneOf, option, repeated, toggle, TypedOption, wholeNumber } from './options.js';
 import type { Flags } from './options.js';
@@ -101,7 +101,8 @@ async function showCost({ choice: { config, stages, folder }, device, reporter }
   const parameters = { total: count(''), vision: count('vision.'), decoder: count('decoder.') };
   const estimate = await estimateRun(config, stages, device);
   reporter.say('dry-run', { config, folder, parameters, estimate }, () => {
-    const { deviceBytes, processBytes, diskBytes, checkpointBytes } = estimate;
+    const { deviceBytes, diskBytes, checkpointBytes } = estimate;
+    const processBytes = process.memoryUsage().rss;
     const [total, vision, decoder] = Object.values(parameters).map(millions);
     return [
       JSON.stringify(config, null, 2),

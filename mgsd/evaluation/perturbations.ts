@@ -3,7 +3,7 @@
  * blur, lost contrast, a margin, and the tilt of a photograph. All strengths run from 0, which changes nothing, to 1;
  * `unit` says what 1 is. A result follows from image, strength and seed.
  */
-import { Random } from '../../core/index.js';
+import { hostMath, Random } from '../../core/index.js';
 import type { Puzzle } from '../method/puzzles.js';
 import { crc32 } from '../worlds/crc32.js';
 
@@ -81,7 +81,10 @@ export function perturbPicture(
 /** Along rows, then along columns; beyond the edge the picture goes on as its edge is. @param deviation in pixels */
 function blurred({ data, pixels }: Picture, deviation: number): Float32Array {
   const reach = Math.ceil(3 * deviation);
-  const weights = Array.from({ length: 2 * reach + 1 }, (_, k) => Math.exp(-(((k - reach) / deviation) ** 2) / 2));
+  const weights = Array.from({ length: 2 * reach + 1 }, (_, k) => {
+    const z = (k - reach) / deviation;
+    return hostMath.exp(-(z * z) / 2);
+  });
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   /** Weighted means along one axis: `step` values lie between neighbours on it. */
   const pass = (values: ArrayLike<number>, step: number): Float32Array => {
@@ -124,7 +127,7 @@ const CAMERA = 4;
 
 /** Turned in its plane to one side, then leaning back from the camera, both by `angle`, and as small as it takes. */
 function tilted(picture: Picture, angle: number, side: 1 | -1): Float32Array {
-  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const [cos, sin] = [hostMath.cos(angle), hostMath.sin(angle)];
   // The half diagonal's reach after turning, and what of it comes nearer to the camera.
   const reach = cos + sin;
   const size = reach / (1 - (reach * sin) / CAMERA);

@@ -1,5 +1,5 @@
 /** A trained model as a planner: an image in, a plan out. */
-import { noGrad, openDevice } from '../../core/index.js';
+import { hostMath, noGrad, openDevice } from '../../core/index.js';
 import type { Device, DeviceChoice } from '../../core/index.js';
 import {
   decodeCheckpoint,
@@ -160,7 +160,7 @@ export class Planner {
 function leastProbability(logits: Float64Array, tokens: readonly number[], V: number): number {
   const probabilities = tokens.map((token, i) => {
     const row = logits.subarray(i * V, (i + 1) * V);
-    return 1 / row.reduce((sum, logit) => sum + Math.exp(logit - row[token]!), 0);
+    return 1 / row.reduce((sum, logit) => sum + hostMath.exp(logit - row[token]!), 0);
   });
   return Math.min(...probabilities);
 }

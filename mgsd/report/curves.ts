@@ -108,7 +108,7 @@ export interface CurvePlot {
  * The plots of a stage: of one run a plot per group of metrics; of several runs a plot per metric, one curve a run.
  * Unknown metrics get a plot each.
  */
-export function plotsOf(runs: readonly ReportRun[], stage: StageName): CurvePlot[] {
+export function plotsOf(runs: readonly Pick<ReportRun, 'name' | 'log' | 'looks'>[], stage: StageName): CurvePlot[] {
   const logs = runs.map(run => recordsOf(run, stage));
   const records = logs.flat();
   const names = new Set(
@@ -138,7 +138,7 @@ export function plotsOf(runs: readonly ReportRun[], stage: StageName): CurvePlot
 }
 
 /** What was logged of a stage, and the looks at it as `look.` metrics. */
-function recordsOf({ log, looks }: ReportRun, stage: StageName): LogRecord[] {
+function recordsOf({ log, looks }: Pick<ReportRun, 'log' | 'looks'>, stage: StageName): LogRecord[] {
   const seen = looks.map(({ stage, step, metrics }) => {
     const named = Object.entries(metrics).map(([name, value]) => [`look.${name}`, value]);
     return { stage, step, ...Object.fromEntries(named) } as LogRecord;

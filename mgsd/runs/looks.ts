@@ -4,7 +4,7 @@
  * curves and film strips of it.
  */
 import { z } from 'zod';
-import { noGrad } from '../../core/index.js';
+import { hostMath, noGrad } from '../../core/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
 import { evaluate, summarize } from '../evaluation/evaluate.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
@@ -103,13 +103,13 @@ async function predictions(
     for (let t = 0; t < targets.length; t++, row++) {
       if (weights[t] === 0) continue;
       const logP = logSoftmax(Float64Array.from(logits.subarray(row * V, (row + 1) * V)));
-      entropy.total -= logP.reduce((sum, value) => sum + Math.exp(value) * value, 0);
+      entropy.total -= logP.reduce((sum, value) => sum + hostMath.exp(value) * value, 0);
       entropy.count++;
       const right = targets[t]!;
       const of = bySpan.get(spansOf[t]!);
       if (!of || right.length === 0) continue;
       // sum over right tokens of 1/n (log 1/n - log p)
-      of.total += -Math.log(right.length) - right.reduce((sum, token) => sum + logP[token]!, 0) / right.length;
+      of.total += -hostMath.log(right.length) - right.reduce((sum, token) => sum + logP[token]!, 0) / right.length;
       of.count++;
     }
   const value = ({ total, count }: ReturnType<typeof mean>) => (count > 0 ? total / count : null);
@@ -120,7 +120,7 @@ async function predictions(
 /** Logarithm of softmax over numbers on the host: (V). */
 export function logSoftmax(z: Float64Array): Float64Array {
   const maximum = z.reduce((a, b) => Math.max(a, b), -Infinity);
-  const lse = maximum + Math.log(z.reduce((sum, value) => sum + Math.exp(value - maximum), 0));
+  const lse = maximum + hostMath.log(z.reduce((sum, value) => sum + hostMath.exp(value - maximum), 0));
   return z.map(value => value - lse);
 }
 

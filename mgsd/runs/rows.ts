@@ -24,8 +24,7 @@ export const evaluationFile = (row: RowName) => `evaluation-${row}.json`;
 
 const perceptionFile = (stage: StageName) => `perception-${stage}.json`;
 
-const hashSchema = z.string().nullable();
-const madeFromSchema = z.object({ weights: hashSchema, configuration: hashSchema, puzzles: hashSchema });
+const madeFromSchema = z.object({ weights: z.string(), configuration: z.string(), puzzles: z.string() });
 
 /** An evaluation file: where it is from, and the outcomes. The first runs kept the outcomes alone. */
 const rowSchema = z.preprocess(

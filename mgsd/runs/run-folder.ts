@@ -124,10 +124,6 @@ export class RunFolder extends RunStore {
     fs.rmSync(this.file(name), { force: true });
   }
 
-  override pause(): Promise<void> {
-    return new Promise(resolve => setImmediate(resolve));
-  }
-
   override hostBytes(): number {
     return 1024 * process.resourceUsage().maxRSS;
   }

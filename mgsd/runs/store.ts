@@ -1,6 +1,6 @@
 /**
  * Where a run keeps what it leaves behind. Five operations on named files are all that a place must offer: a folder of
- * files does (run-folder.ts), and so can a browser's storage. They are synchronous, so that nothing moves while a
+ * files does (run-folder.ts), and so does memory (memory-store.ts). They are synchronous, so that nothing moves while a
  * checkpoint is written; a place that is asynchronous keeps its files in memory and writes behind.
  *
  *     log.jsonl                           one line per update, in order
@@ -16,6 +16,7 @@
  * are made durable in this order, and a resumed run takes the first three back to the checkpoint: it then leaves the
  * files of a run that nothing stopped.
  */
+import { nextTurn } from '../../core/index.js';
 import { FileError, jsonText, parseJson, parseJsonLine } from './file-error.js';
 import { stageNames, stagesFrom } from './order.js';
 import type { StageName } from '../method/stages/stage.js';
@@ -81,7 +82,7 @@ export abstract class RunStore {
 
   /** Lets events through between two updates: signals, progress bars. */
   pause(): Promise<void> {
-    return new Promise(resolve => setTimeout(resolve));
+    return nextTurn();
   }
 
   /** Most bytes that the process ever had; 0 where that is not known, as in a browser. */

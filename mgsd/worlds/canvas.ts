@@ -60,7 +60,10 @@ export interface Placement<Name extends string> {
 
 /** Whether the shape covers the point (x, y). */
 function covers(shape: Shape, x: number, y: number): boolean {
-  if (shape.kind === 'ellipse') return ((x - shape.x) / shape.rx) ** 2 + ((y - shape.y) / shape.ry) ** 2 <= 1;
+  if (shape.kind === 'ellipse') {
+    const [u, v] = [(x - shape.x) / shape.rx, (y - shape.y) / shape.ry];
+    return u * u + v * v <= 1;
+  }
   const { points } = shape;
   if (shape.kind === 'box') return x >= points[0]! && x < points[2]! && y >= points[1]! && y < points[3]!;
   // Even-odd rule: count the edges that a ray to the right crosses.

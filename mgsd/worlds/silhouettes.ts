@@ -1,5 +1,8 @@
 /** Outlines of sprites: polygons x0, y0, x1, y1, ... around the origin, within a distance of about 1; y points down. */
+import { hostMath } from '../../core/index.js';
 import type { RandomSource } from './world.js';
+
+const { cos, sin } = hostMath;
 
 export type Polygon = readonly number[];
 
@@ -7,7 +10,7 @@ export type Polygon = readonly number[];
 function around(count: number, radius: (i: number) => number, turn = 0): Polygon {
   return Array.from({ length: count }, (_, i) => {
     const angle = 2 * Math.PI * (i / count + turn) - Math.PI / 2;
-    return [radius(i) * Math.cos(angle), radius(i) * Math.sin(angle)];
+    return [radius(i) * cos(angle), radius(i) * sin(angle)];
   }).flat();
 }
 
@@ -18,7 +21,7 @@ const disc = regular(24);
 function puddle(random: RandomSource): Polygon {
   const waves = [2, 3, 4].map(order => ({ order, height: 0.13 * random.uniform(), phase: random.uniform() }));
   return around(24, i =>
-    waves.reduce((r, { order, height, phase }) => r + height * Math.cos(2 * Math.PI * ((i * order) / 24 + phase)), 0.8),
+    waves.reduce((r, { order, height, phase }) => r + height * cos(2 * Math.PI * ((i * order) / 24 + phase)), 0.8),
   );
 }
 
@@ -30,7 +33,8 @@ export const silhouettes = {
   cushion: () =>
     around(24, i => {
       const angle = 2 * Math.PI * (i / 24);
-      return 0.85 / (Math.cos(angle) ** 4 + Math.sin(angle) ** 4) ** 0.25;
+      const [x, y] = [cos(angle) * cos(angle), sin(angle) * sin(angle)];
+      return 0.85 / Math.sqrt(Math.sqrt(x * x + y * y));
     }),
   diamond: () => regular(4),
   triangle: random => regular(3, random.integer(4) / 4),
@@ -60,10 +64,10 @@ export type SilhouetteName = keyof typeof silhouettes;
 
 /** The polygon scaled about the origin, turned by `angle` (radians), and moved to (x, y). */
 export function placed(polygon: Polygon, x: number, y: number, rx: number, ry = rx, angle = 0): Polygon {
-  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const [c, s] = [cos(angle), sin(angle)];
   return polygon.map((_, i) => {
     const [u, v] = [polygon[i - (i % 2)]! * rx, polygon[i - (i % 2) + 1]! * ry];
-    return i % 2 === 0 ? x + u * cos - v * sin : y + u * sin + v * cos;
+    return i % 2 === 0 ? x + u * c - v * s : y + u * s + v * c;
   });
 }
 

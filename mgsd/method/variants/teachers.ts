@@ -1,4 +1,5 @@
 /** Other teachers than the planner: the solver itself, and a teacher that writes as well as judges. */
+import { hostMath } from '../../../core/index.js';
 import type { VisionLanguageModel } from '../../../models/index.js';
 import type { RunConfig } from '../config.js';
 import { streams } from '../puzzles.js';
@@ -22,7 +23,7 @@ export function oracleTeacher({ config, student }: Pick<StageSetting, 'config' |
       examples
         .flatMap(example => example.targets)
         .forEach((targets, row) => {
-          const each = Math.log((1 - (V - targets.length) * Math.exp(other)) / targets.length);
+          const each = hostMath.log((1 - (V - targets.length) * hostMath.exp(other)) / targets.length);
           values.fill(other, row * V, (row + 1) * V);
           for (const token of targets) values[row * V + token] = each;
         });

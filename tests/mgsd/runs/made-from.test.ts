@@ -59,7 +59,7 @@ describe('a finished run', () => {
       expect(madeFrom, name).toEqual(rowOf(folder, name).madeFrom);
       for (const hash of Object.values(madeFrom!)) expect(hash, name).toMatch(/^[0-9a-f]{64}$/);
       expect(fs.readFileSync(path.join(folder, 'table.md'), 'utf8')).toContain(
-        `${name} ${madeFrom!.weights!.slice(0, 16)}`,
+        `${name} ${madeFrom!.weights.slice(0, 16)}`,
       );
     }
     const origins = (pick: keyof MadeFrom) => new Set(table.map(({ madeFrom }) => madeFrom![pick])).size;

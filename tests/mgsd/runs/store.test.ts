@@ -1,8 +1,8 @@
 /** A run that is kept elsewhere than in a folder of files, as in a browser. */
 import { afterAll, expect, it } from 'vitest';
 import { openDevice } from '../../../core/index.js';
+import { MemoryStore } from '../../../mgsd/runs/memory-store.js';
 import { RunFolder } from '../../../mgsd/runs/run-folder.js';
-import { RunStore } from '../../../mgsd/runs/store.js';
 import { train } from '../../../mgsd/runs/train.js';
 import { Interrupted } from '../../../mgsd/runs/train-options.js';
 import { miniatureConfig, miniatureModel, runMiniature } from '../../../bench/soak/miniature.js';
@@ -11,19 +11,6 @@ import { useTemporaryFolder } from '../temporary.js';
 const temporary = useTemporaryFolder();
 const wasm = await openDevice('wasm', { threads: 1 });
 afterAll(() => wasm.close());
-
-class MemoryStore extends RunStore {
-  readonly path = 'memory';
-  readonly #files = new Map<string, Uint8Array>();
-
-  file = (name: string) => `memory:${name}`;
-  names = () => [...this.#files.keys()];
-  read = (name: string) => this.#files.get(name)!;
-  write = (name: string, contents: string | Uint8Array) =>
-    void this.#files.set(name, typeof contents === 'string' ? new TextEncoder().encode(contents) : contents.slice());
-  append = (name: string, line: string) => this.write(name, [...this.readLines(name), line, ''].join('\n'));
-  remove = (name: string) => void this.#files.delete(name);
-}
 
 it('trains, stops, resumes and goes back as in a folder, with the same bits', async () => {
   const config = miniatureConfig();

@@ -15,8 +15,8 @@ import { oracleResponse } from '../method/response.js';
 import { probePool, probeStep, smallPools, stageSize } from '../method/stages/probe.js';
 import { makeOptimizer } from '../method/stages/stage.js';
 import type { StageName } from '../method/stages/stage.js';
-import { predictMemory } from '../runs/memory-need.js';
-import { evaluatedRows, stageNames } from '../runs/order.js';
+import { predictMemory } from './memory-need.js';
+import { evaluatedRows, stageNames } from './order.js';
 
 export interface StageEstimate {
   readonly stage: StageName;
@@ -31,9 +31,8 @@ export interface StageEstimate {
 export interface RunEstimate {
   readonly stages: readonly StageEstimate[];
   readonly seconds: number;
-  /** The most that tensors take on the device at any time (see memory-need.ts), and what this process takes by now. */
+  /** The most that tensors take on the device at any time, see memory-need.ts. */
   readonly deviceBytes: number;
-  readonly processBytes: number;
   /** What the run's folder will hold at the end, and its largest checkpoint. */
   readonly diskBytes: number;
   readonly checkpointBytes: number;
@@ -71,7 +70,6 @@ export async function estimateRun(
     estimates.push({ stage, steps, batch, secondsPerStep, trainingSeconds: steps * secondsPerStep, evaluationSeconds });
   }
   const checkpointBytes = 3 * 4 * model.parameters.flat.size; // values and two moments in f32
-  const processBytes = process.memoryUsage().rss;
   const needs = await predictMemory(config, stages, device.capabilities);
   for (const done of [optimizer, model]) done.dispose();
   const rows = estimates.reduce((sum, { stage }) => sum + evaluatedRows(stage).length, 0);
@@ -80,7 +78,6 @@ export async function estimateRun(
     stages: estimates,
     seconds: estimates.reduce((sum, stage) => sum + stage.trainingSeconds + stage.evaluationSeconds, 0),
     deviceBytes: Math.max(...needs.map(({ bytes }) => bytes)),
-    processBytes,
     checkpointBytes,
     diskBytes: estimates.length * checkpointsKept * checkpointBytes + lines * logLineBytes + rows * items * itemBytes,
   };
