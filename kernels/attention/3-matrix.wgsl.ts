@@ -8,6 +8,9 @@
  * nothing is rescaled, and a sequence may be of any length. Backward: once with a block of queries (dq), once with a
  * block of keys (dk, dv), seven products without atomics, as in rung 1. Sizes of matrices come from the adapter.
  *
+ * Sums over a sequence are not cut into blocks: n equal terms are off by up to n / K 2^-25, which stays below the
+ * rounding of P and of the results to f16 (2^-11) up to a sequence of 100,000.
+ *
  * Not measured on a GPU yet; `attentionCases` has the shapes that check it.
  */
 import type { WgslPass, WgslTarget } from '../kernel.js';

@@ -12,6 +12,8 @@
  * - edges cost nothing in the loop: rows and columns beyond C are clamped to the last one (computed twice, never
  *   stored), and steps beyond k are filled with zeros while copying.
  *
+ * A long k is added in blocks of 512 steps, which takes twice the registers for sums: a variant of its own.
+ *
  * Not measured on a GPU yet: `npm run bench:tune`. On llvmpipe it is a loss, 12.0 -> 5.2 GFLOP/s (see rung 1).
  */
 import type { WgslPass } from '../kernel.js';
@@ -47,11 +49,20 @@ export function aluWorkgroupBytes({ m, n, depth }: AluTile): number {
   return 16 * depth * (rowLength(m) + rowLength(n));
 }
 
+/** Steps along k that are added one after another: n equal numbers are off by up to n 2^-26 that way. */
+export const aluBlock = 512;
+
 /**
  * @param four operands are read by vec4: rows are multiples of four long
+ * @param long k is longer than `aluBlock`
  * @param split cuts k into slices and leaves their sums to `reduceSlices`
  */
-export function aluPass(variant: MatmulVariant, tile: AluTile, four: boolean, split?: SplitGoal): WgslPass {
+export function aluPass(
+  variant: MatmulVariant,
+  tile: AluTile,
+  { four, long }: { readonly four: boolean; readonly long: boolean },
+  split?: SplitGoal,
+): WgslPass {
   const lanes = aluLanes(tile);
   const { m: tileM, n: tileN, depth, rows, columns } = tile;
   const lanesAcross = tileN / columns;
@@ -63,12 +74,15 @@ export function aluPass(variant: MatmulVariant, tile: AluTile, four: boolean, sp
   const products = quads.flatMap(q =>
     range(4).flatMap(r => halves.map(h => `c${4 * q + r}${h} = fma(vec4f(a${q}[${r}]), b${h}, c${4 * q + r}${h});`)),
   );
+  const sums = range(rows).flatMap(r => halves.map(h => `c${r}${h}`));
+  const fold = sums.map(c => `total_${c} += ${c};`);
   const store = range(rows).flatMap(r =>
     halves.map(h => {
+      const sum = `${long ? 'total_' : ''}c${r}${h}`;
       const [row, column] = [`row + ${r}u`, `column + ${4 * lanesAcross * h}u`];
       return split
-        ? `store4_scratch((partial_at + (${row}) * partial_columns + ${column}) / 4u, c${r}${h});`
-        : `store_four(z, ${row}, ${column}, c${r}${h});`;
+        ? `store4_scratch((partial_at + (${row}) * partial_columns + ${column}) / 4u, ${sum});`
+        : `store_four(z, ${row}, ${column}, ${sum});`;
     }),
   );
   const at = '(z * params.m + row) * params.n + column';
@@ -78,7 +92,7 @@ export function aluPass(variant: MatmulVariant, tile: AluTile, four: boolean, sp
     : `for (var j = 0u; j < 4u && column + j < params.n; j++) { ${epilogue(variant, false, 'c[j]', `${at} + j`, 'column + j')} }`;
 
   return {
-    variant: `${aluName(tile)}${four ? '' : ' scalar'}${split ? ' split' : ''}`,
+    variant: `${aluName(tile)}${four ? '' : ' scalar'}${split ? ' split' : long ? ' long' : ''}`,
     body: `${split ? sliceDepthWgsl(tile, split) : ''}
 var<workgroup> tile_a: array<vec4f, ${depth * lengthA}>; // [k][row / 4]
 var<workgroup> tile_b: array<vec4f, ${depth * lengthB}>; // [k][column / 4]
@@ -98,7 +112,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   ${sliceBounds(split)}
   let x = lane % ${lanesAcross}u;
   let y = lane / ${lanesAcross}u;
-  ${lines(range(rows).map(r => halves.map(h => `var c${r}${h} = vec4f(0.0);`).join(' ')))}
+  ${lines(sums.map(c => `var ${c} = vec4f(0.0);${long ? ` var total_${c} = vec4f(0.0);` : ''}`))}
   ${lines(stage.declare)}
   if (begin < end) {
     ${lines(stage.fetch('begin'), '    ')}
@@ -121,7 +135,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       )}
       ${lines(products, '      ')}
     }
+    ${
+      long
+        ? lines(
+            [
+              `if ((k0 - begin) % ${aluBlock}u == ${aluBlock - depth}u) {`,
+              ...fold,
+              ...sums.map(c => `${c} = vec4f(0.0);`),
+              '}',
+            ],
+            '    ',
+          )
+        : ''
+    }
   }
+  ${long ? lines(fold) : ''}
   let row = row0 + y * ${rows}u;
   let column = column0 + x * 4u;
   ${split ? partialOrigin(tile) : ''}

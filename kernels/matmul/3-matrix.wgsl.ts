@@ -32,6 +32,13 @@ import type { MatmulVariant } from './variant.js';
 import { partialOrigin, sliceBounds, sliceDepthWgsl, tileLaunch } from './split.wgsl.js';
 import type { SplitGoal, TileShape } from './split.wgsl.js';
 
+/**
+ * Matrices along k that are added one after another. Each step adds K products at once, and may cut the sum off instead
+ * of rounding it: n equal numbers are off by up to n / K 2^-25. A longer k is cut into slices, since result matrices
+ * cannot be added.
+ */
+export const matrixBlock = 256;
+
 /** A tile of a product that subgroup matrices compute. */
 export interface MatrixTile extends TileShape {
   /** `direct` has the depth of one matrix load: its `depth` only says what k must be a multiple of. */

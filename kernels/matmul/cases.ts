@@ -5,6 +5,7 @@
 import type { DType } from '../dtype.js';
 import type { Example, Kernel, WgslTarget } from '../kernel.js';
 import { leastMachine } from '../machine.js';
+import { aluBlock } from './2-tiled.wgsl.js';
 import type { AluTile } from './2-tiled.wgsl.js';
 import { defineMatmul, exampleProduct } from './matmul.js';
 import type { ProductSize } from './matmul.js';
@@ -112,6 +113,8 @@ function aluShapes(variant: MatmulVariant, { m, n, depth }: AluTile): readonly S
         { m: m + 3, n: n + 5, k: depth + 1, batch: 3 },
       ],
     },
+    { suffix: ' long', split: false, sizes: [{ m: four.m, n: n + four.n, k: aluBlock + depth + four.k, batch: 1 }] },
+    { suffix: ' scalar long', split: false, sizes: [{ m: m + 1, n: 3, k: aluBlock + 1, batch: 2 }] },
     { suffix: '', split: true, sizes: [{ m: four.m, n: n + four.n, k: deep + four.k, batch: 1 }] },
     { suffix: ' scalar', split: true, sizes: [{ m: m + 1, n: 3, k: deep + 5, batch: 3 }] },
   ];

@@ -8,10 +8,11 @@ import { leastMachine, trainingMatrices } from '../machine.js';
 import type { WgslMachine } from '../machine.js';
 import { grid } from '../wgsl.js';
 import { softwarePasses } from './1-registers.wgsl.js';
-import { aluLanes, aluName, aluPass, aluWorkgroupBytes } from './2-tiled.wgsl.js';
+import { aluBlock, aluLanes, aluName, aluPass, aluWorkgroupBytes } from './2-tiled.wgsl.js';
 import {
   directPass,
   elementsPerLoad,
+  matrixBlock,
   matrixLanes,
   matrixName,
   matrixWorkgroupBytes,
@@ -78,12 +79,14 @@ export function matmulWgsl(
 
 /** The ways to use a tile on a machine, fastest first; none if the machine cannot run it. */
 function waysOf(variant: MatmulVariant, target: MatmulTarget, machine: WgslMachine, { tile, split }: TuningRow): Way[] {
+  const unit = tile.kind === 'alu' ? undefined : matrixUnit(target, machine, tile);
+  const cut = unit ? { workgroups: 0, minDepth: 1, ...split, maxDepth: matrixBlock * unit.config.K } : split;
   return makersOf(variant, target, machine, tile).flatMap(({ fits, make }): Way[] => [
-    ...(split
+    ...(cut
       ? [
           {
-            fits: (p: Params) => sliceCount(p, tile, split) > 1 && fits(p),
-            passes: [make(split), ...reduces(variant, tile, split)],
+            fits: (p: Params) => sliceCount(p, tile, cut) > 1 && fits(p),
+            passes: [make(cut), ...reduces(variant, tile, cut)],
           },
         ]
       : []),
@@ -100,13 +103,13 @@ interface Maker {
 function makersOf(variant: MatmulVariant, target: MatmulTarget, machine: WgslMachine, tile: Tile): readonly Maker[] {
   if (tile.kind === 'alu') {
     if (aluLanes(tile) > machine.workgroupLanes || aluWorkgroupBytes(tile) > machine.workgroupMemory) return [];
-    return [
-      {
-        fits: p => rowsAreMultiples(variant, 4, p) && p['k']! >= 4,
-        make: split => aluPass(variant, tile, true, split),
-      },
-      { fits: () => true, make: split => aluPass(variant, tile, false, split) },
-    ];
+    const fours = (p: Params) => rowsAreMultiples(variant, 4, p) && p['k']! >= 4;
+    return [true, false].flatMap(four =>
+      [false, true].map((long): Maker => ({
+        fits: p => (!four || fours(p)) && p['k']! > aluBlock === long,
+        make: split => aluPass(variant, tile, { four, long: long || split !== undefined }, split),
+      })),
+    );
   }
   const unit = matrixUnit(target, machine, tile);
   if (!unit) return [];

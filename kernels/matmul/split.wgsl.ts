@@ -16,6 +16,8 @@ export interface SplitGoal {
   readonly workgroups: number;
   /** Smallest depth of a slice that is worth the second pass. */
   readonly minDepth: number;
+  /** Largest depth of a slice, a multiple of the tile's: where longer sums would lose digits. */
+  readonly maxDepth?: number;
 }
 
 export interface TileShape {
@@ -27,7 +29,8 @@ export interface TileShape {
 /** Depth of a slice: a multiple of the tile's depth. */
 function sliceDepth(p: Params, tile: TileShape, goal: SplitGoal): number {
   const tiles = p['batch']! * ceilDivide(p['m']!, tile.m) * ceilDivide(p['n']!, tile.n);
-  const wanted = Math.max(1, Math.min(Math.floor(goal.workgroups / tiles), ceilDivide(p['k']!, goal.minDepth)));
+  const least = ceilDivide(p['k']!, goal.maxDepth ?? p['k']!);
+  const wanted = Math.max(1, least, Math.min(Math.floor(goal.workgroups / tiles), ceilDivide(p['k']!, goal.minDepth)));
   return ceilDivide(ceilDivide(p['k']!, wanted), tile.depth) * tile.depth;
 }
 
@@ -42,7 +45,8 @@ const up = (value: string, to: number) => `((${value} + ${to - 1}u) / ${to}u)`;
 export function sliceDepthWgsl(tile: TileShape, goal: SplitGoal): string {
   return `fn slice_depth() -> u32 {
   let tiles = params.batch * ${up('params.m', tile.m)} * ${up('params.n', tile.n)};
-  let wanted = max(1u, min(${goal.workgroups}u / tiles, ${up('params.k', goal.minDepth)}));
+  let least = ${goal.maxDepth === undefined ? '1u' : `max(1u, ${up('params.k', goal.maxDepth)})`};
+  let wanted = max(least, min(${goal.workgroups}u / tiles, ${up('params.k', goal.minDepth)}));
   return ${up('((params.k + wanted - 1u) / wanted)', tile.depth)} * ${tile.depth}u;
 }`;
 }

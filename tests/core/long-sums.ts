@@ -1,6 +1,7 @@
 /** Long sums on a device: whatever adds up, n equal numbers must be n times the number. */
 import { describe, expect, it } from 'vitest';
 import * as core from '../../core/index.js';
+import { matmulRaw } from '../../core/primitives.js';
 import { useDevice } from './devices.js';
 import type { Device, Tensor } from '../../core/index.js';
 import { optimizerPrepareKernel, sumSquaresKernel } from '../../kernels/index.js';
@@ -72,6 +73,12 @@ export function longSums(n: number): Record<string, Case> {
       got: core.matmul(core.transpose(d.full([long, 9], tenth)), d.full([long, 12], third)),
       want: long * tenth * third,
     }),
+    'product of f16 with a long inner dimension': d => {
+      const [small, large] = [2 ** -9 + 2 ** -13, 2 ** -5 + 2 ** -11];
+      const a = d.full([long, 9], small, { dtype: 'f16' });
+      const b = d.full([long, 12], large, { dtype: 'f16' });
+      return { got: matmulRaw(core.transpose(a), b, { dtype: 'f32' }), want: long * small * large };
+    },
     'batched product': d => ({
       got: core.matmul(d.full([2, 5, long], tenth), d.full([2, long, 6], third)),
       want: long * tenth * third,

@@ -43,23 +43,25 @@ describe('what a shape takes', () => {
     ['sgmat', 'f16', 'nn', [130, 384, 128], ['staged 64x64x32 (32x32)']],
     ['sgmat', 'f16', 'nn', [11136, 256, 256], ['staged 64x128x32 (32x64)']],
     ['sgmat', 'f16', 'nt', [11136, 2048, 512], ['staged 128x128x32 (64x64)']],
-    ['sgmat', 'f16', 'nn', [4096, 4096, 4104], ['staged 128x128x32 (64x64) ragged']],
+    ['sgmat', 'f16', 'nn', [4096, 4096, 4096], ['staged 128x128x32 (64x64)']],
+    ['sgmat', 'f16', 'nn', [4096, 4096, 4104], ['staged 128x128x32 (64x64) ragged split', 'reduce of 128x128']],
     ['sgmat', 'f16', 'tn', [512, 2048, 11136], ['staged 128x128x32 (64x64) split', 'reduce of 128x128']],
     ['sgmat', 'f16', 'tn', [128, 512, 11133], ['staged 64x64x32 (32x32) ragged split', 'reduce of 64x64']],
     // what the matrix unit does not take goes to the arithmetic units
     ['sgmat', 'f16', 'nn', [11136, 257, 256], ['alu 64x64x16 (8x4) scalar']],
     ['sgmat', 'f16', 'nn', [11136, 260, 256], ['alu 64x64x16 (8x4)']],
-    ['sgmat', 'f32', 'nn', [4096, 4096, 4096], ['alu 128x128x16 (8x8)']],
-    ['alu', 'f16', 'nn', [4096, 4096, 4096], ['alu 128x128x16 (8x8)']],
-    ['alu', 'f32', 'tn', [512, 2048, 11136], ['alu 64x64x16 (8x4)']],
+    ['sgmat', 'f32', 'nn', [4096, 4096, 4096], ['alu 128x128x16 (8x8) long']],
+    ['alu', 'f16', 'nn', [4096, 4096, 4096], ['alu 128x128x16 (8x8) long']],
+    ['alu', 'f32', 'nn', [4096, 4096, 512], ['alu 128x128x16 (8x8)']],
+    ['alu', 'f32', 'tn', [512, 2048, 11136], ['alu 64x64x16 (8x4) long']],
     ['alu', 'f32', 'tn', [128, 512, 11133], ['alu 64x64x16 (8x4) split', 'reduce of 64x64']],
   ] as const)('on an H100, %s %s %s %j: %j', (profile, dtype, layout, shape, variants) => {
     expect(selected(hopper, profile, dtype, layout, shape)).toEqual(variants);
   });
 
   it('differs between adapters: f32 matrices on Apple, tiles that fit into 16 KiB', () => {
-    expect(selected(apple, 'sgmat', 'f32', 'nn', [4096, 4096, 4096])).toEqual(['staged 64x64x32 (32x32)']);
-    expect(selected(machines.least, 'alu', 'f32', 'nn', [4096, 4096, 4096])).toEqual(['alu 128x64x16 (8x8)']);
+    expect(selected(apple, 'sgmat', 'f32', 'nn', [4096, 4096, 2048])).toEqual(['staged 64x64x32 (32x32)']);
+    expect(selected(machines.least, 'alu', 'f32', 'nn', [4096, 4096, 4096])).toEqual(['alu 128x64x16 (8x8) long']);
     expect(selected(machines.intel, 'sgmat', 'f16', 'nn', [512, 384, 128])).toEqual(['staged 64x64x32 (32x32)']);
   });
 
@@ -69,7 +71,7 @@ describe('what a shape takes', () => {
       { ...hopper, subgroupSize: { min: 0, max: 0 } },
       { ...hopper, matrices: hopper.matrices.filter(({ resultComponentType }) => resultComponentType !== 'f32') },
     ])
-      expect(selected(machine, 'sgmat', 'f16', 'nn', [4096, 4096, 4096])).toEqual(['alu 128x128x16 (8x8)']);
+      expect(selected(machine, 'sgmat', 'f16', 'nn', [4096, 4096, 512])).toEqual(['alu 128x128x16 (8x8)']);
   });
 });
 
@@ -132,6 +134,7 @@ it('slices cover k, none is empty, and their number follows the goal', () => {
   expect(slices(256, 256, 11136)).toBe(8); // 128 workgroups / 16 tiles
   expect(slices(1024, 1024, 11136)).toBe(1);
   expect(slices(64, 64, 100)).toBe(1);
+  expect(sliceCount({ m: 4096, n: 4096, k: 16_384, batch: 1 }, tile, { ...goal, maxDepth: 4096 })).toBe(4);
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 2000 }), fc.integer({ min: 1, max: 40000 }), (m, k) => {
       const count = slices(m, 64, k);
@@ -146,7 +149,9 @@ it('the cases for a GPU reach every way of every tile, and every epilogue', () =
   const cases = matmulCases({ profile: 'sgmat', machine: machines.hopper });
   const selects = new Set(cases.map(test => test.selects));
   for (const { tile } of tuningRows('nvidia-hopper', 'nn'))
-    expect([...selects].filter(name => name.startsWith(tileName(tile))).length).toBe(tile.kind === 'direct' ? 2 : 4);
+    expect([...selects].filter(name => name.startsWith(tileName(tile))).length).toBe(
+      { direct: 2, staged: 4, alu: 6 }[tile.kind],
+    );
   expect(new Set(cases.map(({ kernel }) => kernel.name)).size).toBe(matmulVariants.length);
   for (const { kernel, example, dtypes, selects: name } of cases) {
     const passes = kernel.wgsl({ dtypes, profile: 'sgmat', machine: machines.hopper });
