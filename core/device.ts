@@ -387,9 +387,8 @@ export class Device {
   }
 }
 
-/** i32 takes both readings of 32 bits, so that counters beyond 2^31 fit; nothing is cut off. */
 function requireIntegers(values: ArrayLike<number>): void {
   for (let i = 0; i < values.length; i++)
-    if (values[i]! >> 0 !== values[i] && values[i]! >>> 0 !== values[i])
-      throw new Error(`${values[i]} at place ${i} is no whole number of 32 bits, as i32 holds them`);
+    if (values[i]! >> 0 !== values[i])
+      throw new Error(`${values[i]} at place ${i} is no whole number from -2^31 to 2^31 - 1, as i32 holds them`);
 }

@@ -72,7 +72,7 @@ export async function generate(
     const noise = [temperature, ...forbidden(config)];
     const state: State = {
       cache,
-      control: device.tensor([seed, stream, step, EOS, PAD], [5], { dtype: 'i32' }),
+      control: device.tensor(Int32Array.of(seed, stream, step, EOS, PAD), [5], { dtype: 'i32' }), // all 32 bits
       sampling: device.tensor(noise),
       done: device.zeros([count], { dtype: 'i32' }),
       tokens: device.tensor(new Int32Array(count * maxTokens).fill(PAD), [count, maxTokens], { dtype: 'i32' }),

@@ -15,7 +15,7 @@ import { deviceWords, withDevice } from './device.js';
 import { checkInput } from './errors.js';
 import { estimateRun } from '../runs/estimate.js';
 import type { StageEstimate } from '../runs/estimate.js';
-import { commaList, configOptions, deviceOptions, factor, oneOf, option, seedOf, toggle } from './options.js';
+import { commaList, configOptions, deviceOptions, factor, oneOf, option, seedOf, someText, toggle } from './options.js';
 import type { Flags } from './options.js';
 import { Reporter } from './reporter.js';
 import { drawTable, wrap } from './results.js';
@@ -26,7 +26,7 @@ import type { Terminal } from './terminal.js';
 const someRows = commaList(oneOf(ablationNames));
 
 const options = {
-  out: option('--out <folder>', 'folder of the runs and the table', String, 'runs/ablation'),
+  out: option('--out <folder>', 'folder of the runs and the table', someText, 'runs/ablation'),
   rows: option('--rows <names>', 'which rows, with commas (default: all)', text =>
     text === 'all' ? ablationNames : someRows(text),
   ),

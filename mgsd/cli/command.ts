@@ -1,6 +1,7 @@
 /** A command as one object: its help, its options, and what it does. */
 import { Argument } from 'commander';
 import type { Command } from 'commander';
+import { someText } from './options.js';
 import type { Flags, Options } from './options.js';
 import type { Terminal } from './terminal.js';
 
@@ -41,7 +42,7 @@ export function defineCommand<O extends Options, A = undefined>(spec: CommandSpe
     const command = addHelp(parent.command(spec.name), spec);
     const [name, about, choices] = spec.argument ?? [];
     if (name !== undefined)
-      command.addArgument(choices ? new Argument(name, about).choices(choices) : new Argument(name, about));
+      command.addArgument(choices ? new Argument(name, about).choices(choices) : textArgument(name, about));
     for (const option of Object.values(spec.options)) command.addOption(option);
     command.action(async () => {
       const flags = flagsOf(command, spec.options);
@@ -52,6 +53,13 @@ export function defineCommand<O extends Options, A = undefined>(spec: CommandSpe
       context.terminal.out(isJson ? JSON.stringify(result.data, null, 2) : lines().join('\n'));
     });
   };
+}
+
+function textArgument(name: string, about: string | undefined): Argument {
+  const argument = new Argument(name, about);
+  return argument.argParser<unknown>((text, before) =>
+    argument.variadic ? [...((before as readonly string[] | undefined) ?? []), someText(text)] : someText(text),
+  );
 }
 
 /** What a command line gave, by the names of the options. */

@@ -5,7 +5,7 @@ import { makeFolder, writeFileAtomic, writeJson } from '../runs/files.js';
 import { defineCommand } from './command.js';
 import { withDevice } from './device.js';
 import { InputError } from './errors.js';
-import { deviceOptions, factor, jsonOption, option, seedOf } from './options.js';
+import { deviceOptions, factor, jsonOption, option, seedOf, someText } from './options.js';
 import { formatDuration } from './terminal.js';
 
 const names = experiments.map(({ name }) => name).join(', ');
@@ -20,7 +20,7 @@ export const experimentCommand = defineCommand({
   argument: ['[name]', `which one: ${names}`],
   options: {
     seed: option('--seed <n>', 'decides boards, weights and samples', seedOf, 1),
-    out: option('--out <folder>', 'where picture and figures go', String, 'experiments'),
+    out: option('--out <folder>', 'where picture and figures go', someText, 'experiments'),
     effort: option(
       '--effort <share>',
       'share of the usual number of updates and samples; less shows less',

@@ -21,6 +21,12 @@ export type Flags<O extends Options> = { readonly [Name in keyof O]: O[Name]['ty
 /** Reads the value of an option. Throws InvalidArgumentError, whose message says what to give instead. */
 type Reader<T> = ((text: string) => T) & { readonly choices?: readonly string[] };
 
+/** Reads a path or a name, which an empty variable of a shell would leave out. */
+export function someText(text: string): string {
+  if (text.trim() !== '') return text;
+  throw new InvalidArgumentError('It must not be empty.');
+}
+
 /** An option without a value. */
 export function toggle(flags: string, description: string): TypedOption<boolean | undefined> {
   return new TypedOption(flags, description);
@@ -32,14 +38,14 @@ export function option<T>(flags: string, description: string, read: Reader<T>): 
 export function option<T>(flags: string, description: string, read: Reader<T>, fallback: NoInfer<T>): TypedOption<T>;
 export function option<T>(flags: string, description: string, read?: Reader<T>, fallback?: T): TypedOption<unknown> {
   const made = new TypedOption(flags, description).default(fallback);
-  if (read) made.argParser(read);
+  made.argParser<unknown>(read ?? someText);
   if (read?.choices) made.argChoices = [...read.choices];
   return made;
 }
 
 /** An option that must be given. */
 export function required(flags: string, description: string): TypedOption<string> {
-  return new TypedOption<string>(flags, description).makeOptionMandatory();
+  return new TypedOption<string>(flags, description).argParser(someText).makeOptionMandatory();
 }
 
 /** An option that may be given several times. */

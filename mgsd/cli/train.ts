@@ -18,7 +18,7 @@ import { checkInput, ExitError, exitCodes, InputError } from './errors.js';
 import { estimateRun, millions, parameterCount } from '../runs/estimate.js';
 import type { StageEstimate } from '../runs/estimate.js';
 import { configOptions, deviceOptions, runSeedOption } from './options.js';
-import { oneOf, option, repeated, toggle, TypedOption, wholeNumber } from './options.js';
+import { oneOf, option, repeated, someText, toggle, TypedOption, wholeNumber } from './options.js';
 import type { Flags } from './options.js';
 import { Profile } from './profile.js';
 import { reportAfterTraining } from './report.js';
@@ -38,7 +38,7 @@ const options = {
   resume: new TypedOption<string | true | undefined>(
     '--resume [path]',
     'resume a run, named by its folder or one of its checkpoints (default: the newest in runs/)',
-  ),
+  ).argParser(someText),
   checkpointEvery: option('--checkpoint-every <n>', 'updates between two checkpoints', wholeNumber(1), 200),
   dryRun: toggle('--dry-run', 'only say what would be done and what it costs, from a few measured steps'),
   explainNan: toggle('--explain-nan', 'with --resume: run the updates again, to see where NaN or infinity comes from'),

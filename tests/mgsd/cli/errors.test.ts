@@ -140,3 +140,29 @@ it.runIf(fs.existsSync('/dev/full'))('a full standard output is one line', async
     expect.stringMatching(/^error: Cannot write standard output: the disk is full.*\n$/),
   ]);
 });
+
+describe('an empty value', () => {
+  it.each(['train', 'eval', 'plan', 'data generate', 'data judge', 'data show', 'export', 'ablate'])(
+    'is refused by every option of %s',
+    async command => {
+      const words = command.split(' ');
+      const { out } = await run(...words, '--help');
+      const names = [...out.matchAll(/^ {2}(--[\w-]+) [<[]/gm)].map(([, name = '']) => name);
+      expect(names.length).toBeGreaterThan(1);
+      for (const name of names.filter(name => name !== '--set')) {
+        const { code, err } = await run(...words, name, '');
+        expect([code, err.split('\n').length], name).toEqual([2, 1]);
+        expect(err).toMatch(new RegExp(`^error: .*${name} .*(empty|number|Choose|Give|valid JSON)`));
+      }
+    },
+  );
+
+  it.each([['report'], ['eval'], ['data', 'check'], ['plan'], ['train', '--set']])(
+    'is no argument of %s',
+    async (...words) => {
+      const { code, err } = await run(...words, '');
+      expect([code, err.split('\n').length]).toEqual([2, 1]);
+      expect(err).toMatch(/^error: /);
+    },
+  );
+});
