@@ -73,7 +73,7 @@ async function main() {
   }
   process.chdir(path.dirname(import.meta.dirname));
   const top = ['kernels', 'core', 'models', 'mgsd'];
-  const sources = sourceFiles(...top.flatMap(room => ['ts', 'js', 'mjs', 'css'].map(end => `${room}/*.${end}`)));
+  const sources = sourceFiles(...top.flatMap(room => ['ts', 'tsx', 'js', 'mjs', 'css'].map(end => `${room}/*.${end}`)));
   const counts = countsOf(new Map(sources.map(file => [file, read(file)])));
   const budgetsFile = '.config/budgets.json';
   if (process.argv.includes('--write')) {

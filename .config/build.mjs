@@ -1,4 +1,5 @@
-// Builds dist/: the TypeScript of core, kernels, models, mgsd and bench, and the WebAssembly kernel library.
+// Builds dist/: the TypeScript of core, kernels, models, mgsd and bench, the WebAssembly kernel library, and from both
+// of them the page.
 //
 //   node .config/build.mjs              build what changed; remove dist/ to build all of it anew
 //   node .config/build.mjs --if-stale   the same, but silent when nothing changed or there is nothing to build with;
@@ -52,10 +53,10 @@ function hashOf(files) {
 }
 
 /**
- * @typedef {object} Part one half of the build
+ * @typedef {object} Part one part of the build
  * @property {string} name
  * @property {() => string[]} inputs files whose contents decide the output
- * @property {RegExp} owns the names of this part's files in dist/
+ * @property {RegExp} owns this part's files, by their paths in dist/
  * @property {() => Promise<{ written: Map<string, string | Uint8Array>, outputs: string[] }>} build
  *   what to write, keyed by the path in dist/, and all files that then belong to this part
  */
@@ -66,7 +67,7 @@ const common = ['package-lock.json', '.config/build.mjs'];
 /** @type {Part} */
 const wasmPart = {
   name: 'wasm',
-  owns: /\.wasm$/,
+  owns: /^(?!page\/).*\.wasm$/,
   inputs: () => [...common, '.config/build-wasm.mjs', ...filesUnder('kernels').filter(file => file.endsWith('.as.ts'))],
   build: async () => {
     const worker = new Worker(path.join(root, '.config/build-wasm.mjs'), {
@@ -92,7 +93,7 @@ const pageFiles = () => filesUnder('mgsd/report').filter(file => /\.(css|js)$/.t
 /** @type {Part} */
 const tscPart = {
   name: 'tsc',
-  owns: /\.(js|js\.map|d\.ts|css)$/,
+  owns: /^(?!page\/).*\.(js|js\.map|d\.ts|css)$/,
   inputs: () => [
     ...common,
     'tsconfig.json',
@@ -145,6 +146,32 @@ const tscPart = {
 };
 
 /**
+ * What any web host can serve, and `mgsd-lite play` does. Bundled from what the other parts have installed.
+ * @type {Part}
+ */
+const pagePart = {
+  name: 'page',
+  owns: /^page\//,
+  inputs: () => [
+    ...wasmPart.inputs(),
+    ...tscPart.inputs(),
+    '.config/bundle.mjs',
+    ...filesUnder('mgsd/page'),
+    ...filesUnder('mgsd/pretrained'),
+  ],
+  build: async () => {
+    const { bundle } = await import('./bundle.mjs');
+    const folder = path.join(root, `dist.new-${String(process.pid)}`, 'bundled');
+    await bundle(path.join(root, 'mgsd/page'), folder);
+    const files = filesUnder(path.relative(root, folder)).map(file => path.relative(folder, path.join(root, file)));
+    files.sort((a, b) => Number(a === 'index.html') - Number(b === 'index.html')); // last, since it names the others
+    const written = new Map(files.map(file => [path.join('page', file), fs.readFileSync(path.join(folder, file))]));
+    fs.rmSync(folder, { recursive: true });
+    return { written, outputs: [...written.keys()] };
+  },
+};
+
+/**
  * What the last build of a part read and left, or undefined if there was none or its files are not all there any more.
  * @param {Part} part
  * @returns {{ hash: string, outputs: string[] } | undefined}
@@ -178,9 +205,9 @@ function install(part, hash, { written, outputs }) {
     fs.mkdirSync(path.dirname(path.join(dist, file)), { recursive: true });
     fs.renameSync(path.join(fresh, file), path.join(dist, file));
   }
-  const kept = new Set(outputs.map(file => path.join('dist', file)));
-  for (const file of rooms.flatMap(room => filesUnder(path.join('dist', room))))
-    if (part.owns.test(file) && !kept.has(file)) fs.rmSync(path.join(root, file), { force: true });
+  for (const folder of [...rooms, 'page'])
+    for (const file of filesUnder(path.join('dist', folder)).map(found => path.relative('dist', found)))
+      if (part.owns.test(file) && !outputs.includes(file)) fs.rmSync(path.join(dist, file), { force: true });
   fs.rmSync(fresh, { recursive: true, force: true });
 }
 
@@ -214,7 +241,7 @@ function sweep() {
 }
 
 async function main() {
-  const installed = ['typescript', 'assemblyscript'].every(name =>
+  const installed = ['typescript', 'assemblyscript', 'vite', 'preact'].every(name =>
     fs.existsSync(path.join(root, 'node_modules', name)),
   );
   if (!fs.existsSync(path.join(root, entry)) || !installed) {
@@ -229,6 +256,9 @@ async function main() {
   sweep();
   const parts = wasmOnly ? [wasmPart] : [wasmPart, tscPart];
   const results = await Promise.allSettled(parts.map(bringUpToDate));
+  const hasPage = !wasmOnly && fs.existsSync(path.join(root, 'mgsd/page/index.html'));
+  if (hasPage && results.every(({ status }) => status === 'fulfilled'))
+    results.push(...(await Promise.allSettled([bringUpToDate(pagePart)])));
   for (const result of results) {
     if (result.status === 'fulfilled') continue;
     console.error(result.reason instanceof BuildError ? result.reason.message : result.reason);

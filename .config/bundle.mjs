@@ -1,7 +1,6 @@
 // Bundles programs for the browser with Vite: the page (part of `npm run build`), and what the browser tests run. Their
-// own files are bundled as they are; of the rooms below them they get what was compiled into dist/, beside which
-// lie the
-// WebAssembly kernels and the script of their threads.
+// own files are bundled as they are; of the rooms below them they get what was compiled into dist/, beside which lie
+// the WebAssembly kernels and the script of their threads.
 import path from 'node:path';
 import { build } from 'vite';
 
@@ -12,7 +11,7 @@ const compiled = {
   name: 'mgsd-compiled',
   enforce: 'pre',
   resolveId(specifier, importer) {
-    if (importer === undefined || !specifier.startsWith('.')) return undefined;
+    if (importer === undefined || !/^\..*\.js$/.test(specifier)) return undefined;
     const file = path
       .relative(root, path.resolve(path.dirname(importer), specifier))
       .split(path.sep)
@@ -33,6 +32,7 @@ export async function bundle(folder, outDir) {
     base: './', // any folder of any host
     logLevel: 'warn',
     plugins: [compiled],
+    oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
     worker: { format: 'es', plugins: () => [compiled] },
     build: {
       outDir,
@@ -41,6 +41,7 @@ export async function bundle(folder, outDir) {
       assetsInlineLimit: 0, // the content security policy allows no data: scripts
       modulePreload: { polyfill: false },
       reportCompressedSize: false,
+      rolldownOptions: { checks: { bundlerTimings: false } },
     },
   });
 }

@@ -63,7 +63,9 @@ export function importsOf(source) {
 export function targetOf(file, specifier) {
   const target = path.posix.join(path.posix.dirname(file), specifier);
   if (file.endsWith('.as.ts')) return target.endsWith('.as') ? `${target}.ts` : target;
-  return file.endsWith('.ts') ? target.replace(/\.js$/, '.ts') : target;
+  if (!/\.tsx?$/.test(file)) return target;
+  const [plain, withMarkup] = ['.ts', '.tsx'].map(end => target.replace(/\.js$/, end));
+  return withMarkup !== undefined && fs.existsSync(withMarkup) ? withMarkup : (plain ?? target);
 }
 
 /** A slash after one of these divides; after any other token it opens a regular expression. */
@@ -114,16 +116,15 @@ export function tokensOf(source) {
 
 /**
  * The number of token-bearing lines: neither blank nor only comment.
- * @param {string} file its name says whether it is CSS
+ * @param {string} file its name says whether it is CSS, or has markup in it, in which words are no tokens
  * @param {string} source
  * @returns {number}
  */
 export function tokenLines(file, source) {
-  const code = file.endsWith('.css')
-    ? source.replaceAll(/\/\*[\s\S]*?\*\//g, text => text.replaceAll(/[^\n]/g, ''))
-    : source;
-  const lines = code.split('\n').map(line => line.trim() !== '');
-  if (file.endsWith('.css')) return lines.filter(Boolean).length;
+  const isText = /\.(?:css|tsx)$/.test(file);
+  const code = isText ? source.replaceAll(/\/\*[\s\S]*?\*\//g, text => text.replaceAll(/[^\n]/g, '')) : source;
+  const lines = code.split('\n').map(line => !/^\s*(?:\/\/|$)/.test(line));
+  if (isText) return lines.filter(Boolean).length;
   let count = 0;
   let line = 0;
   let counted = -1;

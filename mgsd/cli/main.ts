@@ -12,6 +12,7 @@ import { experimentCommand } from './experiment.js';
 import { exportCommand } from './export.js';
 import { infoCommand } from './info.js';
 import { planCommand } from './plan.js';
+import { playCommand } from './play.js';
 import { reportCommand } from './report.js';
 import { processTerminal } from './terminal.js';
 import type { Terminal } from './terminal.js';
@@ -19,7 +20,7 @@ import { trainCommand } from './train.js';
 
 /** In the order of the help. */
 const commands = [
-  ...[trainCommand, evalCommand, planCommand, dataCommand, exportCommand],
+  ...[trainCommand, evalCommand, planCommand, playCommand, dataCommand, exportCommand],
   ...[ablateCommand, configCommand, reportCommand, experimentCommand, infoCommand],
 ];
 

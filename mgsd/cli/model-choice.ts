@@ -1,9 +1,9 @@
 /** Which trained model a command works with: a checkpoint file, or the best-trained one in the folder of a run. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { decodeCheckpoint, parseStrictJson } from '../../models/index.js';
+import { decodeCheckpoint } from '../../models/index.js';
 import type { Checkpoint } from '../../models/index.js';
-import { presets, resolveConfig } from '../method/config.js';
+import { presets, trainedConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import type { StageName } from '../method/stages/stage.js';
 import { readFile } from '../runs/files.js';
@@ -37,7 +37,7 @@ export function chooseModel(file: string, stage: StageName | undefined, onNote: 
 function read(file: string): ModelChoice {
   const bytes = checkInput(() => readFile(file));
   const checkpoint = checkInput(() => decodeCheckpoint(bytes), `${file} is no usable checkpoint`);
-  return { path: file, checkpoint, config: configOf(checkpoint) };
+  return { path: file, checkpoint, config: trainedConfig(checkpoint) ?? presets.tiny };
 }
 
 function newestIn(folder: string, stage: StageName | undefined, onNote: (note: string) => void): ModelChoice {
@@ -56,14 +56,4 @@ function newestIn(folder: string, stage: StageName | undefined, onNote: (note: s
     }
   }
   throw new InputError(`${folder} has no good checkpoint${stage === undefined ? '' : ` of ${stage}`} yet`);
-}
-
-/** The configuration that the trainer wrote into the checkpoint. */
-function configOf({ metadata }: Checkpoint): RunConfig {
-  try {
-    const stored = parseStrictJson(metadata['run'] ?? '') as RunConfig;
-    return resolveConfig(stored.preset, stored);
-  } catch {
-    return presets.tiny; // a model from elsewhere
-  }
 }

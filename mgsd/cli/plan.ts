@@ -1,7 +1,7 @@
 /** `mgsd-lite plan`: an image or a generated puzzle in, a plan out. */
 import fs from 'node:fs';
 import { loadModel } from '../../models/index.js';
-import { judge } from '../evaluation/evaluate.js';
+import { judge, verdictText } from '../evaluation/evaluate.js';
 import { actionNames, DOUBT, Planner } from '../evaluation/planner.js';
 import type { SurePlan } from '../evaluation/planner.js';
 import type { Puzzle } from '../method/puzzles.js';
@@ -152,16 +152,11 @@ function linesOf(answer: Answer, terminal: Terminal): string[] {
   ];
 }
 
-/** One plain sentence about the plan: by the rules, or by what the model itself wrote down. */
 function verdict({ world, puzzle, plan, instance }: Answer): string {
-  const known = puzzle?.instance ?? instance;
+  const known = puzzle ?? (instance && { world, instance });
   if (!known) return 'unknown: the plan cannot be checked without a board';
-  const { success, optimal, reason } = judge({ world, instance: known }, plan.tokens);
   const unsure = plan.sureness < DOUBT ? ', which may not be that of the picture,' : '';
-  const by = puzzle ? '' : ` on the board that it wrote down${unsure}`;
-  const shortest = world.shortestLength(known);
-  if (!success) return `fails${by} (${reason}); the shortest plan has ${shortest} moves`;
-  return `reaches the goal${by} in ${plan.actions.length} moves${optimal ? ', as few as possible' : `; ${shortest} would do`}`;
+  return verdictText(known, plan, puzzle ? '' : ` on the board that it wrote down${unsure}`);
 }
 
 function resultOf({ world, puzzle, title, plan, instance, problem }: Answer): object {

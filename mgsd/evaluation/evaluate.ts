@@ -4,6 +4,7 @@ import { generate, patchCount } from '../../models/index.js';
 import type { ModelConfig, VisionLanguageModel } from '../../models/index.js';
 import { streams } from '../method/puzzles.js';
 import type { Puzzle, PuzzleGroup } from '../method/puzzles.js';
+import type { Plan } from './planner.js';
 import { generationSlots, patchTensor, promptOf, renderPuzzles } from '../method/packing.js';
 import { clusterBootstrap, meanOf, rateInterval } from './intervals.js';
 import type { Estimate } from './intervals.js';
@@ -109,6 +110,17 @@ export function judge({ world, instance }: Puzzle, response: readonly number[]):
     fields: rightFields(world, world.recap(instance), recap),
     response,
   };
+}
+
+/**
+ * One plain sentence about a plan.
+ * @param by what it is judged by, behind a blank: ` on the board that it wrote down`
+ */
+export function verdictText(puzzle: Puzzle, { tokens, actions }: Pick<Plan, 'tokens' | 'actions'>, by = ''): string {
+  const { success, optimal, reason } = judge(puzzle, tokens);
+  const shortest = puzzle.world.shortestLength(puzzle.instance);
+  if (!success) return `fails${by} (${reason}); the shortest plan has ${shortest} moves`;
+  return `reaches the goal${by} in ${actions.length} moves${optimal ? ', as few as possible' : `; ${shortest} would do`}`;
 }
 
 /** Which fields of a written recap are the true ones, by name; empty for a world that does not name them. */

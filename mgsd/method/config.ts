@@ -1,7 +1,7 @@
 /** The configuration of a run: everything that decides its result, checked, and stored in the run's folder. */
 import { z } from 'zod';
 import { JsonError, modelPresets, parseStrictJson, validateModelConfig } from '../../models/index.js';
-import type { ModelConfig, PresetName } from '../../models/index.js';
+import type { Checkpoint, ModelConfig, PresetName } from '../../models/index.js';
 import { defaultPreset, noGate, presets } from './presets.js';
 import { distillationSwitches, senselessSettings, withoutRetired } from './variants/switches.js';
 import { WORLD_NAMES } from '../worlds/registry.js';
@@ -267,6 +267,16 @@ function loneWorlds({ tasks, stage1, stage2 }: RunConfig): string[] {
 
 /** Names in the path of an override; the deepest setting has five. */
 const MAX_PATH = 16;
+
+/** The configuration that a checkpoint was trained with, completed; undefined where it names none that can be read. */
+export function trainedConfig({ metadata }: Pick<Checkpoint, 'metadata'>): RunConfig | undefined {
+  try {
+    const stored = parseStrictJson(metadata['run'] ?? '') as RunConfig;
+    return resolveConfig(stored.preset, stored);
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * `stage0.steps=100` as a partial configuration; the value is read as JSON, else as text. @throws Error if there is no

@@ -5,9 +5,9 @@
  */
 import { allFinite, stateFields } from '../../core/index.js';
 import type { AdamW } from '../../core/index.js';
-import { CheckpointError, decodeCheckpoint, encodeCheckpoint, parseStrictJson } from '../../models/index.js';
+import { CheckpointError, decodeCheckpoint, encodeCheckpoint } from '../../models/index.js';
 import type { Checkpoint, CheckpointProblem, ModelConfig, VisionLanguageModel } from '../../models/index.js';
-import { resolveConfig } from '../method/config.js';
+import { resolveConfig, trainedConfig } from '../method/config.js';
 import type { RunConfig } from '../method/config.js';
 import { drawsName, splitName } from '../method/split.js';
 import { FileError } from './file-error.js';
@@ -62,7 +62,7 @@ export function decodeRunState(
   const foreign = (message: string) => new RefusedCheckpoint(path, 'foreign', message);
   if (metadata['stage'] !== stage || metadata['step'] !== String(step))
     throw foreign(`it was written as ${metadata['stage'] ?? 'no stage'}, update ${metadata['step'] ?? '?'}`);
-  const trained = configOf(checkpoint);
+  const trained = trainedConfig(checkpoint);
   const { kind } = config.optimizer;
   if (trained && trained.optimizer.kind !== kind)
     throw foreign(`it was trained by ${trained.optimizer.kind}, whose state is of no use to the ${kind} of this run`);
@@ -74,16 +74,6 @@ export function decodeRunState(
   const old = metadata['split'] !== splitName ? oldSplit : metadata['draws'] !== drawsName ? oldDraws : undefined;
   if (old !== undefined) throw new RefusedCheckpoint(path, 'older', old + stillGood);
   return checkpoint;
-}
-
-/** The configuration that a checkpoint was trained with, completed; undefined where it names none that can be read. */
-function configOf({ metadata }: Checkpoint): RunConfig | undefined {
-  try {
-    const raw = parseStrictJson(metadata['run'] ?? '') as RunConfig;
-    return resolveConfig(raw.preset, raw);
-  } catch {
-    return undefined;
-  }
 }
 
 /** `seed is 1, not 2` for every value that differs between two that JSON can hold, whatever the order of their keys. */
@@ -108,7 +98,7 @@ export function requireOwnCheckpoints(folder: RunStore, config: RunConfig): void
     const isOwn = (file: CheckpointFile) => {
       const checkpoint = decodedOrNot(file, folder);
       if (!checkpoint) return false;
-      const trained = configOf(checkpoint);
+      const trained = trainedConfig(checkpoint);
       const different = trained ? differences(trained, wanted) : ['this version cannot read it'];
       if (different.length > 0) foreign.push(`${file.name}: ${different.join('; ')}`);
       return different.length === 0;

@@ -179,6 +179,7 @@ async function runShort(argv: readonly string[]): Promise<{ code: number; err: s
     train: argv.includes('--resume') ? device : tinyRun,
     eval: device,
     plan: device,
+    play: ['--help'], // it serves until Ctrl-C; tests/mgsd/cli/play.test.ts runs it
     report: device,
     experiment: argv.length > 1 ? [...device, '--effort', '0.02'] : [],
     ablate: [...device, '--dry-run'],

@@ -33,7 +33,11 @@ describe('the package', () => {
     );
     for (const file of [...wanted, ...Object.values(manifest.bin)]) expect(files).toContain(file.replace('./', ''));
     for (const name of ['student', 'planner']) expect(files).toContain(`mgsd/pretrained/${name}.safetensors`);
-    expect(files.filter(file => file.endsWith('.wasm'))).toHaveLength(2);
+    const libraries = files.filter(file => file.endsWith('.wasm'));
+    expect(libraries.filter(file => file.startsWith('dist/kernels/'))).toHaveLength(2);
+    expect(libraries.filter(file => file.startsWith('dist/page/'))).toHaveLength(2); // a folder that any host can serve
+    expect(libraries).toHaveLength(4);
+    expect(files).toContain('dist/page/index.html');
     for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md']) expect(files).toContain(file);
   });
 

@@ -1,0 +1,95 @@
+/** The page's frame: its panels as tabs, the device that it computes on, and live messages for screen readers. */
+import { render } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import type { DeviceReport } from './device.js';
+import { startEngine } from './engine.js';
+import type { Engine } from './engine.js';
+import type { Panel } from './panel.js';
+import { planPanel } from './plan/panel.js';
+
+const panels: readonly Panel[] = [planPanel];
+
+function chosenPanel(): Panel {
+  return panels.find(({ id }) => `#${id}` === location.hash) ?? panels[0]!;
+}
+
+function Page({ engine }: { readonly engine: Engine }) {
+  const [shown, setShown] = useState(chosenPanel);
+  const [message, announce] = useState('');
+  useEffect(() => {
+    const follow = () => setShown(chosenPanel());
+    addEventListener('hashchange', follow);
+    return () => removeEventListener('hashchange', follow);
+  }, []);
+  return (
+    <>
+      <header>
+        <h1>mgsd-lite</h1>
+        <p>A model of 360,000 weights that plans from pictures. It computes in this tab; nothing leaves it.</p>
+        <DeviceLine engine={engine} />
+      </header>
+      {panels.length > 1 && <Tabs shown={shown} />}
+      <main>
+        {panels.map(({ id, title, View }) => (
+          <section key={id} id={`panel-${id}`} aria-label={title} hidden={id !== shown.id}>
+            <View engine={engine} announce={announce} />
+          </section>
+        ))}
+      </main>
+      <p role="status" class="unseen">
+        {message}
+      </p>
+    </>
+  );
+}
+
+/** Links, so that a panel has an address, and the keyboard and the back button do what they always do. */
+function Tabs({ shown }: { readonly shown: Panel }) {
+  return (
+    <nav aria-label="Panels">
+      {panels.map(({ id, title }) => (
+        <a key={id} href={`#${id}`} aria-current={id === shown.id ? 'page' : undefined}>
+          {title}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+function DeviceLine({ engine }: { readonly engine: Engine }) {
+  const [report, setReport] = useState<DeviceReport | string>();
+  useEffect(() => {
+    engine.device.then(setReport, (error: unknown) =>
+      setReport(error instanceof Error ? error.message : String(error)),
+    );
+  }, [engine]);
+  if (report === undefined) return <p class="note">Opening a device ...</p>;
+  if (typeof report === 'string')
+    return (
+      <p class="bad" role="alert">
+        This browser cannot run the model. {report}
+      </p>
+    );
+  const { backend, threads, description, notes } = report;
+  const names = { webgpu: 'the GPU (WebGPU)', wasm: 'WebAssembly', cpu: 'plain JavaScript' };
+  return (
+    <details class="device">
+      <summary>
+        Runs on {names[backend]}
+        {backend === 'wasm' && `, ${threads} ${threads === 1 ? 'thread' : 'threads'}`}
+        {notes.length > 0 && '; not all that there could be'}
+      </summary>
+      {notes.map(note => (
+        <p key={note}>{note}</p>
+      ))}
+      <p class="note">{description}</p>
+      <p class="note">
+        To compare: <a href="?device=webgpu">WebGPU</a>, <a href="?device=wasm">WebAssembly</a>,{' '}
+        <a href="?device=wasm&threads=1">on one thread</a>, <a href="?device=cpu">plain JavaScript</a>, or{' '}
+        <a href="?">the best that there is</a>.
+      </p>
+    </details>
+  );
+}
+
+render(<Page engine={startEngine()} />, document.getElementById('page')!);

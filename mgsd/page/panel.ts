@@ -1,0 +1,16 @@
+/** What a panel of the page is: one component, which main.tsx lists. */
+import type { ComponentType } from 'preact';
+import type { Engine } from './engine.js';
+
+export interface PanelProps {
+  readonly engine: Engine;
+  /** Says something to people who cannot see the page change. */
+  readonly announce: (text: string) => void;
+}
+
+export interface Panel {
+  /** Its part of the page's address: `#plan`. */
+  readonly id: string;
+  readonly title: string;
+  readonly View: ComponentType<PanelProps>;
+}

@@ -1,0 +1,8 @@
+/** The page's worker, where the engine runs: the tables of calls of all panels. */
+import { deviceCalls } from './device.js';
+import { planCalls } from './plan/calls.js';
+import { serve } from './protocol.js';
+
+export const calls = { ...deviceCalls, ...planCalls };
+
+serve(calls);
