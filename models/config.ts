@@ -75,8 +75,8 @@ const tiny = fromScale({ imageSize: 48, headChannels: 16, visionWidth: 64, visio
 
 /**
  * Model sizes; what each is trained on and for how long stands in mgsd/method/presets.ts. Heads have 16 channels where
- * the model is narrow, since there more heads beat wider ones. Widths from `small` on are multiples of 128, the tile of
- * a matrix unit.
+ * the model is narrow, since there more heads beat wider ones. Widths of `base` and `large` are multiples of 128, the
+ * tile of a matrix unit.
  */
 export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
   /** For pictures of 16 patches. */
@@ -85,8 +85,8 @@ export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
   tiny,
   /** For three worlds; pictures have patches about as large as the cells of their boards. */
   worlds: { ...tiny, imageSize: 40, coordinates: 8 },
-  /** About 1.9 M parameters. */
-  small: fromScale({ imageSize: 64, headChannels: 16, visionWidth: 128, visionLayers: 3, width: 128, layers: 6 }),
+  /** About 0.46 M parameters: deeper, since plans on larger boards are longer, with pictures of 64 patches. */
+  small: { ...tiny, imageSize: 64, layers: 6, coordinates: 8 },
   /** About 7.3 M parameters. */
   base: fromScale({ imageSize: 64, headChannels: 32, visionWidth: 128, visionLayers: 4, width: 256, layers: 8 }),
   /** About 30 M parameters, for one GPU: large enough that its speed says something about the machine. */

@@ -108,7 +108,7 @@ describe('tables of several seeds', () => {
     ['mgsd/RESULTS.md', 'tiny results', 'tiny-seeds', resultTables],
     ['mgsd/RESULTS.md', 'classroom results', 'classroom-seeds', resultTables],
     ['mgsd/RESULTS.md', 'worlds results', 'worlds-seeds', resultTables],
-    ['mgsd/RESULTS.md', 'small-short results', 'small-short', resultTables],
+    ['mgsd/RESULTS.md', 'small results', 'small-seeds', resultTables],
   ])('stand in %s under %s as the numbers of %s give them', (document, mark, name, tables) => {
     const read = (file: string) => fs.readFileSync(path.join(import.meta.dirname, '../..', file), 'utf8');
     const { results } = JSON.parse(read(`bench/results/${name}.json`)) as { results: SeedResult[] };

@@ -14,7 +14,7 @@ describe('model configs', () => {
     const millions = (config: ModelConfig) =>
       parameterSpecs(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0) / 1e6;
     expect(millions(modelPresets.tiny)).toBeCloseTo(0.36, 1);
-    expect(millions(modelPresets.small)).toBeCloseTo(1.9, 1);
+    expect(millions(modelPresets.small)).toBeCloseTo(0.46, 1);
     expect(millions(modelPresets.base)).toBeCloseTo(7.3, 1);
     expect(millions(modelPresets.large)).toBeCloseTo(30.4, 1);
   });

@@ -151,6 +151,17 @@ describe('plan', () => {
     expect(out).toMatch(/\nwrote down .*\nplan .*\nsure {8}\d.*\nverdict {5}\S.*\nTake this with doubt/);
   });
 
+  it.each([
+    ['frozenlake', /^FrozenLake 4x4,/],
+    ['maze', /^Maze 4x4,/],
+    ['minibehaviour', /^MiniBehaviour 5x5,/], // 4 was not among its sizes in training
+  ])("of a size of %s that the package's own model knows", async (world, title) => {
+    const { code, out } = await run('plan', '--world', world, '--device', 'cpu');
+    expect(code).toBe(0);
+    expect(out).toMatch(title);
+    expect(out).toMatch(/\nwrote down .*\(right\)\n/);
+  });
+
   it('draws it, and gives the same to a program', async () => {
     const png = temporary.file('plan.png');
     const { code, out } = await run('plan', '--checkpoint', writeCheckpoint(), '--json', '--png', png, ...args);
