@@ -75,7 +75,8 @@ describe('stage 2', () => {
 });
 
 describe('configurations of version 0.1.0', () => {
-  it.each(Object.keys(golden) as (keyof typeof golden)[])('%s was what it is now', name => {
+  const { small: _, ...unchanged } = golden; // another model bears the name now
+  it.each(Object.keys(unchanged) as (keyof typeof unchanged)[])('%s was what it is now', name => {
     const old = configSchema.parse(withoutRetired(golden[name])); // nothing of it comes from today's preset
     expect(resolveConfig(name)).toEqual(old);
     expect(resolveConfig(name, golden[name])).toEqual(old);
