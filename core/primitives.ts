@@ -178,7 +178,10 @@ export interface MatmulEpilogue {
   readonly residual?: Tensor | undefined;
   /** Of the result; default that of the first operand. Sums are in f32 (f64) whatever it is. */
   readonly dtype?: DType | undefined;
-  /** Memory for the result, in its shape and dtype; without an epilogue only. Default: new memory. */
+  /**
+   * Memory for the result, in its shape and dtype; without an epilogue only. Default: new memory, as for a sum that is
+   * added up in parts.
+   */
   readonly into?: Tensor | undefined;
 }
 

@@ -15,7 +15,7 @@ const defaultPort = 6076;
 
 export const playCommand = defineCommand({
   name: 'play',
-  summary: 'the model in your browser: draw boards, watch it see, plan and fail',
+  summary: 'the model in your browser: what it writes down and plans on boards that it has never seen',
   description:
     'Serves the page on 127.0.0.1, to this machine alone, until Ctrl-C. All is computed in the browser. The folder dist/page\n' +
     'is the same page for any web host; threads need the headers COOP and COEP there.',

@@ -1,6 +1,7 @@
 /** The worker's device: the best that this browser has, opened once, for one user at a time. */
 import { describeDevice, DeviceError, openDevice } from '../../core/index.js';
 import type { BackendName, Device, DeviceChoice } from '../../core/index.js';
+import { messageOf } from './protocol.js';
 import type { Handler } from './protocol.js';
 
 /** What the page asks for, from its address: `?device=webgpu`, `?device=wasm&threads=1`. */
@@ -26,8 +27,6 @@ interface Opened {
 let wish: DeviceWish = {};
 let opened: Promise<Opened> | undefined;
 let turn: Promise<unknown> = Promise.resolve();
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** The device that was asked for, or the next best, with the reasons. */
 async function open(): Promise<Opened> {

@@ -6,6 +6,7 @@ import { startEngine } from './engine.js';
 import type { Engine } from './engine.js';
 import type { Panel } from './panel.js';
 import { planPanel } from './plan/panel.js';
+import { messageOf } from './protocol.js';
 
 const panels: readonly Panel[] = [planPanel];
 
@@ -25,7 +26,7 @@ function Page({ engine }: { readonly engine: Engine }) {
     <>
       <header>
         <h1>mgsd-lite</h1>
-        <p>A model of 360,000 weights that plans from pictures. It computes in this tab; nothing leaves it.</p>
+        <p>A small model that plans from pictures. It computes in this tab; nothing leaves it.</p>
         <DeviceLine engine={engine} />
       </header>
       {panels.length > 1 && <Tabs shown={shown} />}
@@ -59,9 +60,7 @@ function Tabs({ shown }: { readonly shown: Panel }) {
 function DeviceLine({ engine }: { readonly engine: Engine }) {
   const [report, setReport] = useState<DeviceReport | string>();
   useEffect(() => {
-    engine.device.then(setReport, (error: unknown) =>
-      setReport(error instanceof Error ? error.message : String(error)),
-    );
+    engine.device.then(setReport, (error: unknown) => setReport(messageOf(error)));
   }, [engine]);
   if (report === undefined) return <p class="note">Opening a device ...</p>;
   if (typeof report === 'string')

@@ -11,6 +11,8 @@ export interface Told<E> {
   readonly signal: AbortSignal;
 }
 
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 /** Answers one kind of call. Requests, events and replies must survive `structuredClone`. */
 export type Handler<Q, R, E = never> = (request: Q, told: Told<E>) => Promise<R>;
 export type Calls = Readonly<Record<string, Handler<never, unknown, unknown>>>;
@@ -110,7 +112,7 @@ export function serve(calls: Calls): void {
       const told: Told<unknown> = { signal: controller.signal, emit: event => send({ id, event }) };
       return { id, reply: await handler(request as never, told) };
     } catch (error) {
-      return { id, error: error instanceof Error ? error.message : String(error) };
+      return { id, error: messageOf(error) };
     } finally {
       running.delete(id);
     }

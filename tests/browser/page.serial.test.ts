@@ -1,13 +1,16 @@
 /** The page, as `npm run build` leaves it and `mgsd-lite play` serves it, in a real browser. */
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import zlib from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AxeResults } from 'axe-core';
 import { run } from '../mgsd/capture.js';
 import { noChromium, openFolder } from './chromium.js';
 import type { OpenedPage } from './chromium.js';
 
 const folder = path.join(import.meta.dirname, '../../dist/page');
+const axeSource = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const slow = { timeout: 120_000 };
 
 let opened: OpenedPage | undefined;
@@ -53,6 +56,21 @@ describe('the page', () => {
     const text = await textWith(opened, /reaches the goal|fails/);
     expect(text).toContain(answer);
     expect(text).toContain(recapText);
+  });
+
+  it.for([
+    ['light', 1280],
+    ['light', 360],
+    ['dark', 360],
+  ] as const)('shuts nobody out: %s, %i pixels wide', slow, async ([scheme, width], context) => {
+    if (!opened) return context.skip(noChromium);
+    const { page } = opened;
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+    await page.setViewport({ width, height: 800 });
+    await page.evaluate(axeSource); // as the debugger does, which the page's content security policy lets in
+    const { violations } = (await page.evaluate('axe.run()')) as AxeResults;
+    expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
   });
 
   it('leaves nothing in the console, and asks no other site', context => {

@@ -9,9 +9,15 @@ import { createWorldByName } from '../../worlds/registry.js';
 import type { WorldName } from '../../worlds/registry.js';
 import type { World } from '../../worlds/world.js';
 import type { Panel, PanelProps } from '../panel.js';
+import { messageOf } from '../protocol.js';
 import type { ModelFacts } from './calls.js';
 
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+/** What came of a puzzle that the model was asked. */
+interface Answer {
+  readonly puzzle: Puzzle;
+  readonly plan?: SurePlan;
+  readonly problem?: string;
+}
 
 function Plan({ engine, announce }: PanelProps) {
   const [facts, setFacts] = useState<ModelFacts>();
@@ -25,23 +31,24 @@ function Plan({ engine, announce }: PanelProps) {
 
 function Board({ engine, announce, facts }: PanelProps & { readonly facts: ModelFacts }) {
   const sizes = facts.tasks.flatMap(({ world, levels }) => levels.map(level => ({ world, level })));
-  const [chosen, choose] = useState(() => sizes.findIndex(({ level }) => level === 4));
+  const usual = sizes.findIndex(({ level }) => level === 4);
+  const [chosen, choose] = useState(Math.max(0, usual));
   const [seed, setSeed] = useState(1);
-  const [plan, setPlan] = useState<SurePlan>();
+  const [answer, setAnswer] = useState<Answer>();
   const { world: name, level } = sizes[chosen]!;
   const puzzle = useMemo((): Puzzle & { name: WorldName } => {
     const world: World = createWorldByName(name);
     return { name, ...numberedPuzzle(world, level, seed, 'test') };
   }, [name, level, seed]);
-  useEffect(() => setPlan(undefined), [puzzle]);
+  const { plan, problem } = answer?.puzzle === puzzle ? answer : {}; // a late one is of the board before
   const ask = async () => {
     const image = puzzle.world.render(puzzle.instance, facts.imageSize);
     try {
       const written = await engine.call('plan', { world: puzzle.name, image });
-      setPlan(written);
+      setAnswer({ puzzle, plan: written });
       announce(`The plan ${verdictText(puzzle, written)}.`);
     } catch (error) {
-      announce(messageOf(error));
+      setAnswer({ puzzle, problem: messageOf(error) });
     }
   };
   const drawing = board(puzzle, { plan: plan?.actions ?? [], optimal: false, label: `${puzzle.world.title}, a board` });
@@ -66,6 +73,7 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
         </button>
       </div>
       <div class="views" dangerouslySetInnerHTML={{ __html: String(drawing) }} />
+      {problem !== undefined && <p role="alert">{problem}</p>}
       {plan && (
         <p>
           It wrote <code>{plan.recapText}</code> and plans <code>{plan.answer || 'nothing'}</code>, which{' '}
