@@ -75,6 +75,7 @@ export const {
   processorName,
   processors,
   machineMemory,
+  /** Resolves in a later turn of the event loop: signals, timers and messages come first. */
   nextTurn,
   /** SHA-256 of bytes one after another, in hexadecimal. */
   sha256,

@@ -1,6 +1,7 @@
 /** Learning-rate schedules: pure functions of the step. */
 import { cos } from './math.js';
 
+/** A warm-up, then half a cosine. */
 export interface CosineSchedule {
   /** Highest rate, reached after the warm-up. */
   readonly peak: number;
