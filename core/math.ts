@@ -20,11 +20,11 @@ const polynomial = (coefficients: readonly number[], x: number) =>
 const factorials: number[] = [1];
 for (let n = 1; n < 20; n++) factorials.push(factorials[n - 1]! * n);
 
-/** Of sin(r) / r and cos(r) in r^2, of e^r in r, and of artanh(s) / s in s^2. */
+/** Of sin(r) / r and cos(r) in r^2, of e^r in r, and of 2 (artanh(s) / s - 1) / s^2 in s^2. */
 const sines = [1, 3, 5, 7, 9, 11, 13, 15, 17].map((n, i) => (-1) ** i / factorials[n]!);
 const cosines = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18].map((n, i) => (-1) ** i / factorials[n]!);
 const exponentials = factorials.slice(0, 16).map(value => 1 / value);
-const artanhs = [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21].map(n => 1 / n);
+const artanhs = [3, 5, 7, 9, 11, 13, 15, 17, 19, 21].map(n => 2 / n);
 
 /** Sine of r + quarters * pi/2, |r| <= pi/4. */
 function sineOf(r: number, quarters: number): number {
@@ -73,6 +73,10 @@ export function log(x: number): number {
     m /= 2;
     exponent++;
   }
-  const s = (m - 1) / (m + 1);
-  return exponent * ln2 + (2 * s * polynomial(artanhs, s * s) + exponent * ln2Rest);
+  // log(1 + f) = 2 artanh(s) = 2 s + s r with 2 s = f - s f: f, which is exact, leads, and what is rounded is small
+  const f = m - 1;
+  const s = f / (2 + f);
+  const square = f * (f / 2);
+  const r = s * s * polynomial(artanhs, s * s);
+  return exponent * ln2 - (square - (s * (square + r) + exponent * ln2Rest) - f);
 }
