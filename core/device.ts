@@ -246,7 +246,8 @@ export class Device {
       const { kind } = kernel.buffers[name];
       if (!dtypesOfKind[kind].includes(dtype))
         throw new Error(
-          `kernel ${kernel.name}: ${name} is ${dtype}; it must be ${dtypesOfKind[kind].join(' or ')} (cast() it, or make it so)`,
+          `kernel ${kernel.name}: ${name} is ${dtype}; it must be ${dtypesOfKind[kind].join(' or ')} ` +
+            (dtype === 'i32' ? '(i32 holds indices alone)' : '(cast() it, or make it so)'),
         );
       operands.push(this.operand(tensors[name]));
     }

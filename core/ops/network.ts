@@ -317,7 +317,11 @@ export const networkOps = {
       const { rows, cols } = rowsAndCols(shape);
       const tableRows = sizeAt(table.shape, 0);
       if (rows > 0)
-        table.device.launch(gatherRowsKernel, { table: contiguous(table), index: index, y }, { rows, cols, tableRows });
+        table.device.launch(
+          gatherRowsKernel,
+          { table: contiguous(table), index: contiguous(index), y },
+          { rows, cols, tableRows },
+        );
       return { output: y };
     },
     gradient({ grad, inputs: [table, index], room, attributes: { inverse } }) {

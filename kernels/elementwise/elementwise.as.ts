@@ -68,8 +68,9 @@ function geluGrad4(g: v128, x: v128): v128 {
     f32x4.splat(1.5957691216057308),
   );
   const steep = f32x4.mul(f32x4.mul(s, s), e); // s (1 - s)
-  const result = f32x4.mul(g, madd(f32x4.mul(x, slope), steep, s));
-  return v128.andnot(result, f32x4.lt(u, low));
+  const tiny = f32x4.lt(u, low);
+  const far = v128.or(tiny, f32x4.gt(f32x4.abs(x), f32x4.splat(30))); // infinity times 0 would be NaN
+  return f32x4.mul(g, madd(v128.andnot(f32x4.mul(x, slope), far), steep, v128.andnot(s, tiny)));
 }
 
 @inline

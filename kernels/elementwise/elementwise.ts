@@ -54,7 +54,8 @@ interface BinaryRow {
 function geluGradient(g: number, x: number): number {
   const inner = sqrtTwoOverPi * (x + 0.044715 * x ** 3);
   const s = sigmoid(2 * inner);
-  return g * (s + 2 * x * s * (1 - s) * sqrtTwoOverPi * (1 + 3 * 0.044715 * x * x));
+  // far out s (1 - s) is 0, and infinity times 0 would be NaN
+  return g * (s + (Math.abs(x) > 30 ? 0 : 2 * x * s * (1 - s) * sqrtTwoOverPi * (1 + 3 * 0.044715 * x * x)));
 }
 
 /** Elementwise functions of two numbers, each with its reference. */

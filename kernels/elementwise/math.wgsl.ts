@@ -21,7 +21,8 @@ const functions = {
   gelu: `fn gelu(x: f32) -> f32 { return x * gelu_gate(x); }`,
   gelu_grad: `fn gelu_grad(g: f32, x: f32) -> f32 {
   let gate = gelu_gate(x);
-  return g * (gate + x * gate * (1.0 - gate) * 1.5957691216057308 * (1.0 + 0.134145 * x * x));
+  let bend = x * gate * (1.0 - gate) * 1.5957691216057308 * (1.0 + 0.134145 * x * x);
+  return g * (gate + select(bend, 0.0, abs(x) > 30.0)); // far out bend may be infinity times 0
 }`,
 } as const;
 

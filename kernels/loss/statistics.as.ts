@@ -65,7 +65,7 @@ export function divergence_stats(args: DivergenceStatsArgs, begin: i32, end: i32
     const token = load<i32>(at(args.tokens, row));
     const counts = <u32>token < <u32>cols;
     const agree: f32 = indexOf(student, maxP, cols) == indexOf(teacher, maxQ, cols) ? 1 : 0;
-    const some = maxP + maxQ;
+    const none = maxP - maxP + (maxQ - maxQ); // NaN where a row has no distribution, else 0
     const stats = at(args.stats, 8 * row);
     store<f32>(stats, counts ? load<f32>(at(student, token)) - maxP - logSumP : 0);
     store<f32>(stats, counts ? max<f32>(load<f32>(at(teacher, token)) - maxQ - logSumQ, floor) : 0, 4);
@@ -73,7 +73,7 @@ export function divergence_stats(args: DivergenceStatsArgs, begin: i32, end: i32
     store<f32>(stats, <f32>forwards, 12);
     store<f32>(stats, -<f32>entropiesP, 16);
     store<f32>(stats, -<f32>entropiesQ, 20);
-    store<f32>(stats, isNaN(some) ? some : agree, 24);
+    store<f32>(stats, agree + none, 24);
     store<f32>(stats, <f32>clampeds, 28);
   }
 }

@@ -42,8 +42,9 @@ export function divergenceStatsWgsl(target: WgslTarget): readonly WgslPass[] {
   store_stats(8u * row + 3u, joined[1]);
   store_stats(8u * row + 4u, joined[2]);
   store_stats(8u * row + 5u, joined[3]);
-  let some = maximum_student + maximum_teacher;
-  store_stats(8u * row + 6u, select(select(0.0, 1.0, agree), some, is_nan(some)));
+  // a row without a distribution: joined[0] is NaN
+  let none = is_nan(joined[0]) && !(abs(maximum_student) < 3.4e38 && abs(maximum_teacher) < 3.4e38);
+  store_stats(8u * row + 6u, select(select(0.0, 1.0, agree), joined[0], none));
   store_stats(8u * row + 7u, joined[4]);`,
       { declarations: 'fn times(p: f32, d: f32) -> f32 { return select(p * d, 0.0, p == 0.0); } // 0 log 0 = 0' },
     ),

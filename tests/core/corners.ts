@@ -60,6 +60,17 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
         }));
     });
 
+    it('the slope of gelu is 0 or 1 far out, and NaN where a NaN flows in', () =>
+      on(async d => {
+        const far = [-Infinity, -3e38, -1e20, -1e13, -100, -30, 30, 100, 1e13, 1e20, 3e38, Infinity];
+        const x = d.tensor(far).trainable();
+        core.gelu(x).backward({ grad: d.full([far.length], 2) });
+        (await array(x.grad)).forEach((slope, i) => expect(slope, String(far[i])).toBeCloseTo(far[i]! < 0 ? 0 : 2, 6));
+        const y = d.tensor([...far, -13, NaN, 1]).trainable();
+        core.gelu(y).backward({ grad: d.tensor([...far.map(() => NaN), NaN, 1, NaN]) });
+        expect((await array(y.grad)).every(Number.isNaN)).toBe(true);
+      }));
+
     describe('large logits', () => {
       const losses = (d: Device, base: number) => {
         const [z, t] = [[base, base, base + 1, base].map(Math.fround), [base, base + 1, base, base].map(Math.fround)];
@@ -156,6 +167,37 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
           expect(await array(z.grad)).toEqual([-0.5, 0, 0.5, 0]);
         }));
     });
+
+    it('rows without a distribution agree with none', () =>
+      on(async d => {
+        const rows = [-Infinity, Infinity, NaN].flatMap(x => [x, x, x]);
+        const [none, some] = [d.tensor(rows, [3, 3]), d.full([3, 3], 1)];
+        const tokens = d.tensor([0, 1, 2], [3], { dtype: 'i32' });
+        for (const [p, q] of [
+          [none, some],
+          [some, none],
+          [none, none],
+        ] as const) {
+          const stats = await core.divergenceStats(p, q, tokens, d.full([1], -100)).read();
+          for (const row of [0, 1, 2]) expect(stats[8 * row + 6], `row ${row}`).toBeNaN();
+        }
+      }));
+
+    it('views of indices are refused, not read from the start', () =>
+      on(async d => {
+        const index = d.tensor([9, 1, 0, 9], [4], { dtype: 'i32' });
+        const inner = core.slice(index, 0, 1, 3);
+        expect(await array(inner)).toEqual([1, 0]);
+        const table = d.full([2, 2], 1);
+        for (const call of [
+          () => core.gatherRows(table, inner),
+          () => core.tokenCrossEntropy(table, inner, d.full([2], 1)),
+          () => core.divergenceStats(table, table, inner, d.full([1], -100)),
+          () => core.contiguous(inner),
+        ])
+          expect(call).toThrow(/an i32 view \[2\] at 1 with strides \[1\] cannot be used: make a tensor/);
+        expect(() => core.add(index, index)).toThrow(/a is i32; .* \(i32 holds indices alone\)/);
+      }));
 
     it('rows of weight 0 and of no token count nothing, even if their logits are NaN', () =>
       on(async d => {
