@@ -373,8 +373,9 @@ export class Device {
   }
 
   /** Resolves when all launched work is done. */
-  finish(): Promise<void> {
-    return this.backend.finish();
+  async finish(): Promise<void> {
+    this.#requireOpen();
+    await this.backend.finish();
   }
 
   /** Closes the backend; the device cannot be used afterwards. */

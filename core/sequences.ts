@@ -30,7 +30,7 @@ export class SequenceTable {
     let rows = 0;
     let maxLength = longest;
     for (const { length, prefix } of spans) {
-      if (!(length >= 0 && prefix >= 0 && prefix <= length))
+      if (!(Number.isInteger(length) && Number.isInteger(prefix) && prefix >= 0 && prefix <= length))
         throw new Error(`a sequence of ${length} rows with a prefix of ${prefix} is not possible`);
       starts.push(rows);
       rows += length;

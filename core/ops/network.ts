@@ -81,7 +81,10 @@ export interface GatherAttributes {
 /** Heads, and where the sequences lie in the packed rows. */
 export interface AttentionAttributes {
   readonly heads: number;
-  /** i32 [sequences, 6] on the device; see kernels/attention. */
+  /**
+   * i32 [sequences, 6] on the device; see kernels/attention. A sequence that does not lie in the rows, or is longer
+   * than `maxLength`, is passed over: its rows are not written.
+   */
   readonly table: Tensor;
   /** Longest sequence in rows. */
   readonly maxLength: number;
@@ -112,8 +115,12 @@ export function attend(qkv: Tensor, kv: Tensor, { heads, ...sequences }: AttendO
   const strideKv = sizeAt(kv.shape, -1);
   const offsets = { offsetK: strideKv - 2 * width, offsetV: strideKv - width };
   const params = { sequences: sizeAt(table.shape, 0), heads, headDim, strideQ: cols, strideKv, ...offsets };
-  const scale = 1 / Math.sqrt(headDim);
-  device.launch(attentionKernel, { q: qkv, kv, table, out, lse }, { ...params, maxQueries, maxKeys, scale });
+  const bounds = { queryRows: rows, keyRows: sizeAt(kv.shape, 0), maxQueries, maxKeys };
+  device.launch(
+    attentionKernel,
+    { q: qkv, kv, table, out, lse },
+    { ...params, ...bounds, scale: 1 / Math.sqrt(headDim) },
+  );
   return { out, lse };
 }
 
@@ -212,7 +219,8 @@ export const networkOps = {
   /** Inputs x[..., cols], gamma[cols], beta[cols]. */
   layerNorm: defineOp<[x: Tensor, gamma: Tensor, beta: Tensor], { eps: number; dtype?: DType }, [stats: Tensor]>({
     name: 'layerNorm',
-    shape([x, gamma, beta]) {
+    shape([x, gamma, beta], { eps }) {
+      if (!(eps >= 0 && eps < Infinity)) throw new Error(`layerNorm: eps is ${eps}; it must be a number from 0 on`);
       requireSameOrWide('layerNorm', x, 'gamma', gamma);
       requireSameOrWide('layerNorm', x, 'beta', beta);
       if (x.rank < 1 || gamma.size !== x.shape.at(-1) || beta.size !== gamma.size)
@@ -279,12 +287,14 @@ export const networkOps = {
     },
     gradient({ grad, inputs: [qkv], output, saved: [lse], attributes: { heads, table, maxLength } }) {
       const { device } = qkv;
-      const headDim = sizeAt(output.shape, 1) / heads;
+      const { rows: queryRows, cols: width } = rowsAndCols(output.shape);
+      const headDim = width / heads;
+      const params = { sequences: sizeAt(table.shape, 0), heads, headDim, queryRows, maxQueries: maxLength };
       const dqkv = device.empty(qkv.shape, qkv.dtype, 'attention gradient');
       device.launch(
         attentionGradKernel,
         { qkv: contiguous(qkv), table, out: output, lse: lse, dout: contiguous(grad), dqkv },
-        { sequences: sizeAt(table.shape, 0), heads, headDim, maxQueries: maxLength, scale: 1 / Math.sqrt(headDim) },
+        { ...params, scale: 1 / Math.sqrt(headDim) },
       );
       return [dqkv];
     },

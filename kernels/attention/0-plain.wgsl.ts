@@ -13,8 +13,8 @@ const share = 'exp(score(query_at, key + j * params.strideKv) - maximum)';
 export function plainForward(target: WgslTarget): WgslPass {
   return rowsOfSequences(
     target,
+    'apart',
     `${visibleKeys}
-  let key_start = u32(load_table(s + 2u));
   let query_row = query_start + row;
   let query_at = query_row * params.strideQ + h * params.headDim;
   let key = key_start * params.strideKv + h * params.headDim + params.offsetK;
@@ -73,5 +73,5 @@ fn gradient_of_p(output: u32, value: u32) -> f32 {
     store_dqkv(to, dk);
     store_dqkv(to + width, dv);
   }`;
-  return rowsOfSequences(target, of === 'query' ? query : key, declarations);
+  return rowsOfSequences(target, 'same rows', of === 'query' ? query : key, declarations);
 }

@@ -5,11 +5,34 @@
  */
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { lanePass } from '../wgsl.js';
+import { mostPosition } from './reference.js';
 import { forwardRow, gradQueryRow, inBlocks } from './rows.wgsl.js';
 import type { Rows, Walk } from './rows.wgsl.js';
 
+/** Whether keys lie in a buffer of their own, or are the rows of the queries. */
+export type Keys = 'apart' | 'same rows';
+
+/** WGSL: reads the line `s` of the table, and returns where the sequence does not lie in its operands. */
+export function readSequence(keys: Keys): string {
+  const lies = (start: string, count: string, most: string, rows: string) =>
+    `${start} <= ${rows} && ${count} <= min(${most}, ${rows} - ${start})`; // what is negative becomes large
+  const keysLie =
+    keys === 'apart'
+      ? lies('key_start', 'key_count', 'params.maxKeys', 'params.keyRows')
+      : `key_start == query_start && ${lies('query_start', 'key_count', 'params.maxQueries', 'params.queryRows')}`;
+  return `let query_start = u32(load_table(s));
+  let query_count = u32(load_table(s + 1u));
+  let key_start = u32(load_table(s + 2u));
+  let key_count = u32(load_table(s + 3u));
+  let prefix = load_table(s + 4u);
+  let position = load_table(s + 5u);
+  let queries_lie = ${lies('query_start', 'query_count', 'params.maxQueries', 'params.queryRows')};
+  let keys_lie = ${keysLie};
+  if (!queries_lie || !keys_lie || prefix < 0 || u32(position) >= ${mostPosition}u) { return; }`;
+}
+
 /** A pass with a lane per (sequence, head, row of the sequence); `code` finds them as `s`, `h` and `row`. */
-export function rowsOfSequences(target: WgslTarget, code: string, declarations = ''): WgslPass {
+export function rowsOfSequences(target: WgslTarget, keys: Keys, code: string, declarations = ''): WgslPass {
   return lanePass(
     target,
     p => p['sequences']! * p['heads']! * p['maxQueries']!,
@@ -17,11 +40,7 @@ export function rowsOfSequences(target: WgslTarget, code: string, declarations =
     `let row = i % params.maxQueries;
   let h = i / params.maxQueries % params.heads;
   let s = 6u * (i / params.maxQueries / params.heads); // the sequence's line in the table
-  let query_start = u32(load_table(s));
-  let query_count = u32(load_table(s + 1u));
-  let key_count = u32(load_table(s + 3u));
-  let prefix = load_table(s + 4u);
-  let position = load_table(s + 5u);
+  ${readSequence(keys)}
   ${code}`,
     { declarations, work: 'much' },
   );
@@ -46,8 +65,8 @@ export function laneForward(target: WgslTarget, rows: Rows): WgslPass {
   }`;
   return rowsOfSequences(
     target,
+    'apart',
     `${visibleKeys}
-  let key_start = u32(load_table(s + 2u));
   let query_row = query_start + row;
   ${forwardRow(rows, walk)}`,
   );
@@ -61,7 +80,11 @@ export function laneGradQuery(target: WgslTarget, rows: Rows): WgslPass {
       v => `load4_qkv(key + width + ${v})`,
     )}
   }`;
-  return rowsOfSequences(target, `${visibleKeys}\n  let query_row = query_start + row;\n  ${gradQueryRow(rows, walk)}`);
+  return rowsOfSequences(
+    target,
+    'same rows',
+    `${visibleKeys}\n  let query_row = query_start + row;\n  ${gradQueryRow(rows, walk)}`,
+  );
 }
 
 /** dk = sum over seeing queries of dS q, dv = sum of P dO. */
@@ -70,6 +93,7 @@ export function laneGradKey(target: WgslTarget, rows: Rows): WgslPass {
   const blocks = inBlocks(rows, ['dk', 'dv']);
   return rowsOfSequences(
     target,
+    'same rows',
     `${seeingQueries}
   let vectors = ${vectors};
   let width = params.heads * vectors;

@@ -9,6 +9,8 @@
 import { ceilDivide } from '../kernel.js';
 import type { WgslPass } from '../kernel.js';
 import { grid } from '../wgsl.js';
+import { readSequence } from './1-registers.wgsl.js';
+import type { Keys } from './1-registers.wgsl.js';
 import { forwardRow, gradQueryRow, inBlocks } from './rows.wgsl.js';
 import type { Rows, Walk } from './rows.wgsl.js';
 
@@ -21,18 +23,14 @@ const tileRows = (headDim: number) => Math.min(32, 1024 / headDim);
  * What every attention kernel of GPUs begins with: the block's head, sequence and rows. `end` is the number of rows of
  * the owner's side.
  */
-export function blockOf(rows: number, end: 'query_count' | 'key_count'): string {
+export function blockOf(rows: number, end: 'query_count' | 'key_count', keys: Keys): string {
   return `let blocks = (params.maxQueries + ${rows - 1}u) / ${rows}u;
   let unit = workgroup_index(group);
   let first = unit % blocks * ${rows}u;
   let h = unit / blocks % params.heads;
   let s = 6u * (unit / blocks / params.heads); // the sequence's line in the table
   if (s >= 6u * params.sequences) { return; }
-  let query_start = u32(load_table(s));
-  let query_count = u32(load_table(s + 1u));
-  let key_count = u32(load_table(s + 3u));
-  let prefix = load_table(s + 4u);
-  let position = load_table(s + 5u);
+  ${readSequence(keys)}
   if (first >= ${end}) { return; }`;
 }
 
@@ -99,7 +97,7 @@ function overKeys(headDim: number, buffer: string, address: { readonly key: stri
 }
 
 /** A lane's query; those beyond the last one help with staging. */
-const queryOfLane = `${blockOf(blockRows, 'query_count')}
+const queryOfLane = (keys: Keys) => `${blockOf(blockRows, 'query_count', keys)}
   ${visibleOf(blockRows)}
   let row = first + lane;
   let query_row = query_start + min(row, query_count - 1u);
@@ -109,14 +107,14 @@ const stop = 'if (row >= query_count) { return; }';
 export function tiledForward(rows: Rows, headDim: number): WgslPass {
   const at = (offset: string) => `(key_start + at) * (params.strideKv / 4u) + h * vectors + params.${offset} / 4u`;
   const walk = overKeys(headDim, 'kv', { key: at('offsetK'), value: at('offsetV') });
-  const code = `${queryOfLane}\n  let key_start = u32(load_table(s + 2u));\n  ${forwardRow(rows, walk, stop)}`;
+  const code = `${queryOfLane('apart')}\n  ${forwardRow(rows, walk, stop)}`;
   return tiledPass(headDim, ['k', 'v'], [], code);
 }
 
 export function tiledGradQuery(rows: Rows, headDim: number): WgslPass {
   const at = (operand: string) => `(query_start + at) * 3u * width + ${operand} + h * vectors`;
   const walk = overKeys(headDim, 'qkv', { key: at('width'), value: at('2u * width') });
-  return tiledPass(headDim, ['k', 'v'], [], `${queryOfLane}\n  ${gradQueryRow(rows, walk, stop)}`);
+  return tiledPass(headDim, ['k', 'v'], [], `${queryOfLane('same rows')}\n  ${gradQueryRow(rows, walk, stop)}`);
 }
 
 /** dk = sum over seeing queries of dS q, dv = sum of P dO. */
@@ -127,7 +125,7 @@ export function tiledGradKey(rows: Rows, headDim: number): WgslPass {
     headDim,
     ['q', 'g'],
     ['lse', 'delta'],
-    `${blockOf(blockRows, 'key_count')}
+    `${blockOf(blockRows, 'key_count', 'same rows')}
   let vectors = ${vectors};
   let row = first + lane;
   let width = params.heads * vectors;

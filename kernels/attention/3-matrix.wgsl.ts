@@ -227,9 +227,8 @@ export function matrixForward(target: WgslTarget, headDim: number): WgslPass | u
     'forward',
     cut,
     memory,
-    `${blockOf(rows, 'query_count')}
+    `${blockOf(rows, 'query_count', 'apart')}
   ${visibleOf(rows)}
-  let key_start = u32(load_table(s + 2u));
   let row = first + my_row;
   ${rowsVisible}
   ${stage(cut, 'first', 'query_count', [['q', 'load4_q((query_start + at) * (params.strideQ / 4u) + h * vectors + v)']])}
@@ -307,7 +306,7 @@ export function matrixGradQuery(target: WgslTarget, headDim: number): WgslPass |
     'gradient of queries',
     cut,
     memory,
-    `${blockOf(rows, 'query_count')}
+    `${blockOf(rows, 'query_count', 'same rows')}
   ${visibleOf(rows)}
   let width = params.heads * vectors;
   let row = first + my_row;
@@ -352,7 +351,7 @@ export function matrixGradKey(target: WgslTarget, headDim: number): WgslPass | u
     'gradient of keys and values',
     cut,
     memory,
-    `${blockOf(rows, 'key_count')}
+    `${blockOf(rows, 'key_count', 'same rows')}
   let width = params.heads * vectors;
   let first_query = select(u32(max(i32(first) - position, 0)), 0u, i32(first) < prefix); // none before it sees a key of the block
   ${stage(cut, 'first', 'key_count', [

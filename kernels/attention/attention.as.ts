@@ -21,6 +21,18 @@ class Sequence {
 /** Integers per sequence in the table. */
 const sequenceFields = 6;
 
+/** True if `count` rows from `start` on are at most `most`, and lie within `rows`. */
+@inline
+function lies(start: i32, count: i32, most: i32, rows: i32): bool {
+  return start >= 0 && count >= 0 && count <= most && start <= rows - count;
+}
+
+/** See sequenceAt in attention.ts. */
+@inline
+function masksWell(sequence: Sequence): bool {
+  return sequence.prefix >= 0 && sequence.position >= 0 && sequence.position < 1 << 30;
+}
+
 /** Number of leading keys that query i sees. */
 @inline
 function visibleKeys(sequence: Sequence, i: i32): i32 {
@@ -93,6 +105,8 @@ class AttentionArgs {
   strideKv: i32;
   offsetK: i32;
   offsetV: i32;
+  queryRows: i32;
+  keyRows: i32;
   maxQueries: i32;
   maxKeys: i32;
   scale: f32;
@@ -180,6 +194,12 @@ export function attention(args: AttentionArgs, begin: i32, end: i32, scratch: us
     const h = unit - s * heads;
     const sequence = changetype<Sequence>(at(args.table, s * sequenceFields));
     const queryCount = sequence.queryCount;
+    if (
+      !lies(sequence.queryStart, queryCount, args.maxQueries, args.queryRows) ||
+      !lies(sequence.keyStart, sequence.keyCount, args.maxKeys, args.keyRows) ||
+      !masksWell(sequence)
+    )
+      continue;
     const padded = roundUp8(sequence.keyCount);
     const block = at(panels, padded * headDim);
     const strideBlock = (<usize>padded) << 2;
@@ -229,6 +249,7 @@ class AttentionGradArgs {
   sequences: i32;
   heads: i32;
   headDim: i32;
+  queryRows: i32;
   maxQueries: i32;
   scale: f32;
 }
@@ -268,6 +289,13 @@ export function attention_grad(args: AttentionGradArgs, begin: i32, end: i32, sc
     const sequence = changetype<Sequence>(at(args.table, s * sequenceFields));
     const count = sequence.queryCount;
     const keyCount = sequence.keyCount;
+    if (
+      !lies(sequence.queryStart, count, args.maxQueries, args.queryRows) ||
+      !lies(sequence.keyStart, keyCount, args.maxQueries, args.queryRows) ||
+      sequence.keyStart != sequence.queryStart ||
+      !masksWell(sequence)
+    )
+      continue;
     const padded = roundUp8(keyCount);
     const stride = (<usize>padded) << 2;
     const keyPanels = scratch;

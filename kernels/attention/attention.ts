@@ -5,13 +5,13 @@
  * Sequences lie one after another in the rows of a buffer; a table says where: six integers per sequence,
  * (queryStart, queryCount, keyStart, keyCount, prefix, position), `position` being that of the first query. The same
  * kernel serves a training pass (queries and keys are the same rows), a prefill, and a decode step (one query against
- * the rows of a cache).
+ * the rows of a cache). A sequence that does not lie in its operands is passed over: it names no row.
  */
 import { defineKernel, sizes, given, reads, uniform, writes } from '../kernel.js';
 import type { Draw, Fill } from '../kernel.js';
 import type { NumberArray } from '../dtype.js';
 import { attentionGradWgsl, attentionWgsl } from './attention.wgsl.js';
-import { attendRow, dot } from './reference.js';
+import { attendRow, dot, mostPosition } from './reference.js';
 
 /** Integers per sequence in the table. */
 export const sequenceFields = 6;
@@ -25,19 +25,26 @@ interface Sequence {
   readonly position: number;
 }
 
-function sequenceAt(table: NumberArray, s: number): Sequence {
+/** What a sequence must lie in: rows of the operands, and the most that a sequence has of them. */
+type Bounds = Readonly<Record<'queryRows' | 'keyRows' | 'maxQueries' | 'maxKeys', number>>;
+
+/** A sequence of the table; one that lies outside, or is longer than was said, has no rows. */
+function sequenceAt(table: NumberArray, s: number, { queryRows, keyRows, maxQueries, maxKeys }: Bounds): Sequence {
   const [queryStart, queryCount, keyStart, keyCount, prefix, position] = table.subarray(
     s * sequenceFields,
     (s + 1) * sequenceFields,
-  );
-  return {
-    queryStart: queryStart!,
-    queryCount: queryCount!,
-    keyStart: keyStart!,
-    keyCount: keyCount!,
-    prefix: prefix!,
-    position: position!,
-  };
+  ) as unknown as [number, number, number, number, number, number];
+  const lies = (start: number, count: number, most: number, rows: number) =>
+    start >= 0 && count >= 0 && count <= most && start + count <= rows;
+  const fits =
+    lies(queryStart, queryCount, maxQueries, queryRows) &&
+    lies(keyStart, keyCount, maxKeys, keyRows) &&
+    prefix >= 0 &&
+    position >= 0 &&
+    position < mostPosition;
+  return fits
+    ? { queryStart, queryCount, keyStart, keyCount, prefix, position }
+    : { queryStart: 0, queryCount: 0, keyStart: 0, keyCount: 0, prefix: 0, position: 0 };
 }
 
 /**
@@ -59,12 +66,14 @@ export const attentionKernel = defineKernel({
     'offsetV + head * headDim. A query without visible keys gives zeros and lse 0',
   buffers: { q: reads.float, kv: reads.float, table: reads.index, out: writes.float, lse: writes.wide },
   params: {
-    ...sizes('sequences', 'heads', 'headDim', 'strideQ', 'strideKv', 'offsetK', 'offsetV', 'maxQueries', 'maxKeys'),
+    ...sizes('sequences', 'heads', 'headDim', 'strideQ', 'strideKv', 'offsetK', 'offsetV'),
+    ...sizes('queryRows', 'keyRows', 'maxQueries', 'maxKeys'),
     scale: 'f32',
   },
-  reference({ q, kv, table, out, lse }, { sequences, heads, headDim, strideQ, strideKv, offsetK, offsetV, scale }) {
+  reference({ q, kv, table, out, lse }, params) {
+    const { sequences, heads, headDim, strideQ, strideKv, offsetK, offsetV, scale } = params;
     for (let s = 0; s < sequences; s++) {
-      const sequence = sequenceAt(table, s);
+      const sequence = sequenceAt(table, s, params);
       for (let h = 0; h < heads; h++)
         for (let i = 0; i < sequence.queryCount; i++) {
           const row = sequence.queryStart + i;
@@ -119,13 +128,15 @@ export const attentionGradKernel = defineKernel({
     dout: reads.float,
     dqkv: writes.float,
   },
-  params: { sequences: 'u32', heads: 'u32', headDim: 'u32', maxQueries: 'u32', scale: 'f32' },
+  params: { ...sizes('sequences', 'heads', 'headDim', 'queryRows', 'maxQueries'), scale: 'f32' },
   // FlashAttention's backward (Dao et al. 2022, arXiv 2205.14135, appendix B.2): P is recomputed from lse, and
   // delta = rowsum(dO * O) replaces the row sum of the softmax gradient.
-  reference({ qkv, table, out, lse, dout, dqkv }, { sequences, heads, headDim, scale }) {
+  reference({ qkv, table, out, lse, dout, dqkv }, { sequences, heads, headDim, queryRows, maxQueries, scale }) {
     const width = heads * headDim;
+    const bounds = { queryRows, keyRows: queryRows, maxQueries, maxKeys: maxQueries };
     for (let s = 0; s < sequences; s++) {
-      const sequence = sequenceAt(table, s);
+      const sequence = sequenceAt(table, s, bounds);
+      if (sequence.keyStart !== sequence.queryStart) continue;
       for (let h = 0; h < heads; h++) {
         const qAt = (i: number) => (sequence.queryStart + i) * 3 * width + h * headDim;
         const oAt = (i: number) => (sequence.queryStart + i) * width + h * headDim;
@@ -194,7 +205,10 @@ export function attentionExample(
 ) {
   const sequences = table.length / sequenceFields;
   return {
-    params: { sequences, heads, headDim, ...columns, maxQueries, maxKeys, scale: 1 / Math.sqrt(headDim) },
+    params: {
+      ...{ sequences, heads, headDim, ...columns, queryRows, keyRows, maxQueries, maxKeys },
+      scale: 1 / Math.sqrt(headDim),
+    },
     lengths: {
       q: queryRows * columns.strideQ,
       kv: keyRows * columns.strideKv,
@@ -211,7 +225,7 @@ export function attentionGradExample({ heads, headDim, table, queryRows, maxQuer
   const out = queryRows * heads * headDim;
   const sequences = table.length / sequenceFields;
   return {
-    params: { sequences, heads, headDim, maxQueries, scale: 1 / Math.sqrt(headDim) },
+    params: { sequences, heads, headDim, queryRows, maxQueries, scale: 1 / Math.sqrt(headDim) },
     lengths: { qkv: 3 * out, table: table.length, out, lse: queryRows * heads, dout: out, dqkv: 3 * out },
     fills: { table: given(table), qkv: uniform(-1, 1), lse },
   };

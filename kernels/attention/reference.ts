@@ -2,6 +2,9 @@
 import type { NumberArray } from '../dtype.js';
 import { logSumExp } from '../softmax/row.js';
 
+/** Positions of queries are below this, so that none runs over. */
+export const mostPosition = 2 ** 30;
+
 /** Product of two rows of `length` numbers, from `atA` and `atB` on. */
 export function dot(a: NumberArray, atA: number, b: NumberArray, atB: number, length: number): number {
   let sum = 0;

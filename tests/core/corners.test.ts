@@ -28,6 +28,8 @@ describe('refused by name', () => {
       () => core.linear(ones(2, 3), ones(3, 2), undefined as never),
       /linear: there is no bias/,
     ],
+    ['eps', () => core.layerNorm(ones(2, 3), ones(3), ones(3), { eps: NaN }), /layerNorm: eps is NaN/],
+    ['half a row', () => new core.SequenceTable([{ length: 1.5, prefix: 0 }]), /a sequence of 1.5 rows/],
     ['2^31 as an index', () => cpu.tensor([0, 2 ** 31], [2], { dtype: 'i32' }), /2147483648 at place 1 is no whole/],
     ['an index below -2^31', () => cpu.tensor([-(2 ** 31) - 1], [1], { dtype: 'i32' }), /-2147483649 at place 0 is no/],
     ['infinity as an index', () => cpu.tensor([Infinity], [1], { dtype: 'i32' }), /Infinity at place 0 is no whole/],
@@ -87,6 +89,7 @@ describe('refused by name', () => {
     for (const call of [() => device.full([1], 0), () => core.exp(x), () => device.write(x, [1, 2])])
       expect(call).toThrow(/this device was closed/);
     await expect(x.read()).rejects.toThrow(/this device was closed/);
+    await expect(device.finish()).rejects.toThrow(/this device was closed/);
   });
 });
 

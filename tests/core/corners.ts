@@ -183,6 +183,46 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
         }
       }));
 
+    describe('attention passes over a sequence that', () => {
+      it.each([
+        ['has more rows than there are', [0, 5, 0, 5, 0, 0], 5],
+        ['begins behind the rows', [40, 2, 40, 2, 0, 0], 2],
+        ['begins before them', [-3, 2, -3, 2, 0, 0], 2],
+        ['is longer than was said', [0, 2, 0, 2, 0, 0], 1],
+        ['has half a million keys', [0, 2, 0, 500_000, 0, 0], 500_000],
+        ['has half a million keys, which was not said', [0, 2, 0, 500_000, 0, 0], 2],
+        ['has fewer rows than none', [0, -2, 0, -2, 0, 0], 2],
+        ['has a prefix below 0', [0, 2, 0, 2, -5, 0], 2],
+        ['stands at a position below 0', [0, 2, 0, 2, 0, -9], 2],
+        ['stands at the last position there is', [0, 2, 0, 2, 0, 2 ** 31 - 1], 2],
+        ['overflows', [2 ** 31 - 1, 2 ** 31 - 1, 2 ** 31 - 1, 2 ** 31 - 1, 0, 0], 2 ** 31 - 1],
+      ])('%s', (_, wrong, maxLength) =>
+        on(async d => {
+          const around = Array.from({ length: 4 }, () => d.full([64], 5));
+          for (const headDim of [2, 4, 16]) {
+            const qkv = d.tensor(
+              Float32Array.from({ length: 9 * headDim }, (_, i) => Math.sin(i)),
+              [3, 3 * headDim],
+            );
+            const run = async (table: readonly number[], most: number) => {
+              const x = qkv.detach().trainable();
+              const index = d.tensor(table, [table.length / 6, 6], { dtype: 'i32' });
+              const y = core.attention(x, { heads: 1, table: index, maxLength: most });
+              around.push(d.full([64], 5));
+              y.backward({ grad: d.full(y.shape, 1) });
+              // row 2 is a sequence of its own
+              return [(await array(y)).slice(2 * headDim), (await array(x.grad)).slice(6 * headDim)];
+            };
+            const right = [2, 1, 2, 1, 0, 0];
+            expect(await run([...wrong, ...right], Math.max(1, maxLength < 1000 ? maxLength : 2))).toEqual(
+              await run(right, 1),
+            );
+          }
+          for (const x of around) expect(await array(x)).toEqual(new Array(64).fill(5));
+        }),
+      );
+    });
+
     it('views of indices are refused, not read from the start', () =>
       on(async d => {
         const index = d.tensor([9, 1, 0, 9], [4], { dtype: 'i32' });
