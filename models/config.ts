@@ -93,13 +93,19 @@ export const modelPresets: Readonly<Record<PresetName, ModelConfig>> = {
   large: fromScale({ imageSize: 64, headChannels: 64, visionWidth: 256, visionLayers: 6, width: 512, layers: 8 }),
 };
 
+/** Blocks, any other number, and parameters: far beyond what can be trained, and still quick to refuse. */
+const MOST = { blocks: 1024, size: 65_536, parameters: 2 ** 30 } as const;
+
 /** @throws Error that names the first number that does not fit. */
 export function validateModelConfig(config: ModelConfig): ModelConfig {
-  for (const [name, value] of Object.entries(config) as [keyof ModelConfig, number][])
+  for (const [name, value] of Object.entries(config) as [keyof ModelConfig, number][]) {
+    const most = name === 'layers' || name === 'visionLayers' ? MOST.blocks : MOST.size;
     if (!Number.isInteger(value) || value < (name === 'coordinates' ? 0 : 1))
       throw new Error(
         `model config: ${name} must be a ${name === 'coordinates' ? '' : 'positive '}whole number, it is ${String(value)}`,
       );
+    if (value > most) throw new Error(`model config: ${name} is ${value}, and can be ${most} at most`);
+  }
   const divides = (name: keyof ModelConfig, by: keyof ModelConfig) => {
     if (config[name] % config[by] !== 0)
       throw new Error(`model config: ${name} (${config[name]}) must be a multiple of ${by} (${config[by]})`);
@@ -110,6 +116,13 @@ export function validateModelConfig(config: ModelConfig): ModelConfig {
   if (config.promptPositions < patchCount(config) + 2)
     throw new Error(
       `model config: ${patchCount(config)} image patches and two prompt tokens do not fit into promptPositions ${config.promptPositions}`,
+    );
+  const { layers, width, visionLayers, visionWidth } = config;
+  const perBlock = 4 + 2 * feedForwardFactor; // in squares of the width
+  const parameters = perBlock * (layers * width ** 2 + visionLayers * visionWidth ** 2);
+  if (parameters > MOST.parameters)
+    throw new Error(
+      `model config: ${layers} blocks of width ${width} and ${visionLayers} of visionWidth ${visionWidth} have ${parameters} parameters, and can have ${MOST.parameters} at most`,
     );
   return config;
 }

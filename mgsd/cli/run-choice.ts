@@ -54,7 +54,9 @@ export function chooseRun(flags: RunFlags): RunChoice {
         `${stage} starts from the weights of ${before}: add --stage ${before}, or resume a run that has it (--resume FOLDER --stage ${stage})`,
       );
   }
-  return { config, stages, folder: flags.out ?? newFolder(config), resume: false };
+  const folder = flags.out ?? newFolder(config);
+  checkInput(() => RunFolder.requireNew(folder));
+  return { config, stages, folder, resume: false };
 }
 
 /**

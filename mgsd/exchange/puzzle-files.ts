@@ -7,7 +7,15 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { FileError } from '../runs/file-error.js';
-import { behindLinks, errorCode, explain, readFile, temporaryBeside, writeNewFile } from '../runs/files.js';
+import {
+  behindLinks,
+  errorCode,
+  explain,
+  makeFolders,
+  readFile,
+  temporaryBeside,
+  writeNewFile,
+} from '../runs/files.js';
 import { decodePng, encodePng, MAX_PNG_BYTES, resizeSquare } from '../pictures/png.js';
 import type { RgbImage } from '../pictures/png.js';
 import type { Puzzle } from '../method/puzzles.js';
@@ -188,7 +196,7 @@ export async function writeFolder<T>(folder: string, write: (temporary: string) 
   const target = behindLinks(path.resolve(folder));
   const temporary = temporaryBeside(target);
   try {
-    fs.mkdirSync(temporary, { recursive: true });
+    makeFolders(temporary);
     const result = await write(temporary);
     if (fs.existsSync(target)) fs.rmdirSync(target); // empty, as was checked
     fs.renameSync(temporary, target);

@@ -126,13 +126,29 @@ export function writeFileAtomic(file: string, contents: string | Uint8Array): vo
 }
 
 /**
+ * Makes a folder and those above it. Node's own `recursive` never ends below /proc.
+ * @returns the topmost one that was made; undefined if there is nothing to do
+ */
+export function makeFolders(folder: string): string | undefined {
+  if (fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return undefined;
+  const above = path.dirname(folder);
+  const first = above === folder ? undefined : makeFolders(above);
+  try {
+    fs.mkdirSync(folder);
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST' || !fs.statSync(folder).isDirectory()) throw error; // another process was quicker
+  }
+  return first ?? folder;
+}
+
+/**
  * Writes a file of a folder that is not in its place yet (see `writeFolder`), and makes the folders above it. Neither
  * atomic nor flushed, since a crash leaves nothing of it.
  * @throws FileError
  */
 export function writeNewFile(file: string, contents: string | Uint8Array): void {
   try {
-    fs.mkdirSync(path.dirname(file), { recursive: true });
+    makeFolders(path.dirname(file));
     fs.writeFileSync(file, contents);
   } catch (error) {
     throw explain(error, 'Cannot write', file);
@@ -142,7 +158,7 @@ export function writeNewFile(file: string, contents: string | Uint8Array): void 
 /** Makes a folder and those above it, so that what is written into it later survives a power cut. @throws FileError */
 export function makeFolder(folder: string): void {
   try {
-    const first = fs.mkdirSync(folder, { recursive: true });
+    const first = makeFolders(folder);
     for (let made = folder; first !== undefined; made = path.dirname(made)) {
       flushFolder(path.dirname(made));
       if (path.resolve(made) === path.resolve(first)) return;

@@ -59,6 +59,22 @@ export class RunFolder extends RunStore {
   }
 
   /**
+   * Checks that a run can begin in a folder, and changes nothing.
+   * @throws FileError where `create` would
+   */
+  static requireNew(folder: string): void {
+    try {
+      let there = path.resolve(folder);
+      while (fs.statSync(there, { throwIfNoEntry: false }) === undefined) there = path.dirname(there);
+      const names = fs.readdirSync(there); // ENOTDIR where a file is in the way
+      if (there === path.resolve(folder)) requireEmpty(folder, names);
+      fs.accessSync(there, fs.constants.W_OK);
+    } catch (error) {
+      throw explain(error, 'Cannot make the run folder', folder);
+    }
+  }
+
+  /**
    * Opens an existing run, and locks its folder for this process.
    * @throws FileError if the folder is not a run or is in use
    */
@@ -135,9 +151,9 @@ export class RunFolder extends RunStore {
 }
 
 /** @throws FileError if there is more in a folder than a run leaves that was killed before it had written its config */
-function requireEmpty(folder: string): void {
+function requireEmpty(folder: string, names = fs.readdirSync(folder)): void {
   const leftover = /^(lock|lock\.json|pid|\..+\.tmp)$/;
-  const found = fs.readdirSync(folder).filter(name => !leftover.test(name));
+  const found = names.filter(name => !leftover.test(name));
   if (found.length === 0) return;
   throw new FileError(
     found.includes(CONFIG)

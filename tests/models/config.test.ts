@@ -30,6 +30,9 @@ describe('model configs', () => {
     [{ imageSize: 10 }, /imageSize \(10\) must be a multiple of patchSize \(4\)/],
     [{ heads: 3 }, /width \(8\) must be a multiple of heads \(3\)/],
     [{ visionHeads: 5 }, /visionWidth \(8\) must be a multiple of visionHeads \(5\)/],
+    [{ layers: 1e6 }, /layers is 1000000, and can be 1024 at most/],
+    [{ width: 1e9 }, /width is 1000000000, and can be 65536 at most/],
+    [{ width: 65_536 }, /2 blocks of width 65536 and .* have 103079216640 parameters, and can have 1073741824 at most/],
     [{ promptPositions: 5 }, /4 image patches and two prompt tokens do not fit into promptPositions 5/],
   ];
   it.each(broken)('refuses %o by name', (change, message) => {

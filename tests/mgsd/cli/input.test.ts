@@ -130,6 +130,36 @@ describe('wrong input', () => {
         return ['train', '--out', file('out'), ...tinyRun];
       },
     ],
+    [
+      'a dry run below a file',
+      /Cannot make the run folder .*: a part of the path is a file/,
+      file => {
+        fs.writeFileSync(file('file'), '');
+        return ['train', '--dry-run', '--out', file('file/out'), ...tinyRun];
+      },
+    ],
+    [
+      'a dry run with a name that is too long',
+      /Cannot make the run folder .*: the name is too long/,
+      file => ['train', '--dry-run', '--out', file('x'.repeat(300)), ...tinyRun],
+    ],
+    [
+      'a dry run in the folder of a run',
+      /holds a run already/,
+      file => {
+        fs.mkdirSync(file('out'));
+        writeJson(file('out/config.json'), smallConfig);
+        return ['train', '--dry-run', '--out', file('out'), ...tinyRun];
+      },
+    ],
+    [
+      'a model of a million blocks',
+      /layers is 1000000, and can be 1024 at most/,
+      () => ['train', '--dry-run', '--set', 'model.layers=1e6'],
+    ],
+    ...(fs.existsSync('/proc/self')
+      ? [['puzzles below /proc', /Cannot write \/proc\/x/, () => ['data', 'generate', '--out', '/proc/x']] as const]
+      : []),
     ['going on with something that is no run', /not the folder of a run/, file => ['train', '--resume', file('')]],
     ['going on in another folder', /leave --out/, file => ['train', '--resume', file('a'), '--out', file('b')]],
     [
