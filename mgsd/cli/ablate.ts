@@ -15,6 +15,7 @@ import { deviceWords, withDevice } from './device.js';
 import { checkInput } from './errors.js';
 import { estimateRun } from '../runs/estimate.js';
 import type { StageEstimate } from '../runs/estimate.js';
+import { requirePlace } from '../runs/files.js';
 import { commaList, configOptions, deviceOptions, factor, oneOf, option, seedOf, someText, toggle } from './options.js';
 import type { Flags } from './options.js';
 import { Reporter } from './reporter.js';
@@ -60,6 +61,7 @@ export const ablateCommand = defineCommand({
     const config = scale === undefined ? whole : checkInput(() => scaled(whole, scale));
     const runs = plannedRuns(out, rows, seeds);
     checkInput(() => {
+      requirePlace(out);
       for (const run of runs) runConfig(run, config, plannedImages(config));
       if (!flags.dryRun) heldOutGroups(config); // too few puzzles: fail now, not after hours
     });

@@ -142,6 +142,23 @@ export function makeFolders(folder: string): string | undefined {
 }
 
 /**
+ * Checks that a folder can be written into or made, and changes nothing.
+ * @returns what is in it, if it is there
+ * @throws FileError
+ */
+export function requirePlace(folder: string): readonly string[] | undefined {
+  try {
+    let there = path.resolve(folder);
+    while (fs.statSync(there, { throwIfNoEntry: false }) === undefined) there = path.dirname(there);
+    const names = fs.readdirSync(there); // ENOTDIR where a file is in the way
+    fs.accessSync(there, fs.constants.W_OK);
+    return there === path.resolve(folder) ? names : undefined;
+  } catch (error) {
+    throw explain(error, 'Cannot make the folder', folder);
+  }
+}
+
+/**
  * Writes a file of a folder that is not in its place yet (see `writeFolder`), and makes the folders above it. Neither
  * atomic nor flushed, since a crash leaves nothing of it.
  * @throws FileError

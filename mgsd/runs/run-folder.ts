@@ -11,7 +11,15 @@ import path from 'node:path';
 import type { Checkpoint } from '../../models/index.js';
 import { decodeStored } from './checkpoints.js';
 import { FileError } from './file-error.js';
-import { explain, flushFile, makeFolder, readFile, removeStaleTemporaries, writeFileAtomic } from './files.js';
+import {
+  explain,
+  flushFile,
+  makeFolder,
+  readFile,
+  removeStaleTemporaries,
+  requirePlace,
+  writeFileAtomic,
+} from './files.js';
 import { lockFolder } from './lock.js';
 import { RunStore } from './store.js';
 import type { StoreOptions } from './store.js';
@@ -63,15 +71,7 @@ export class RunFolder extends RunStore {
    * @throws FileError where `create` would
    */
   static requireNew(folder: string): void {
-    try {
-      let there = path.resolve(folder);
-      while (fs.statSync(there, { throwIfNoEntry: false }) === undefined) there = path.dirname(there);
-      const names = fs.readdirSync(there); // ENOTDIR where a file is in the way
-      if (there === path.resolve(folder)) requireEmpty(folder, names);
-      fs.accessSync(there, fs.constants.W_OK);
-    } catch (error) {
-      throw explain(error, 'Cannot make the run folder', folder);
-    }
+    requireEmpty(folder, requirePlace(folder) ?? []);
   }
 
   /**
@@ -151,7 +151,7 @@ export class RunFolder extends RunStore {
 }
 
 /** @throws FileError if there is more in a folder than a run leaves that was killed before it had written its config */
-function requireEmpty(folder: string, names = fs.readdirSync(folder)): void {
+function requireEmpty(folder: string, names: readonly string[] = fs.readdirSync(folder)): void {
   const leftover = /^(lock|lock\.json|pid|\..+\.tmp)$/;
   const found = names.filter(name => !leftover.test(name));
   if (found.length === 0) return;

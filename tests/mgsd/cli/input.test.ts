@@ -132,7 +132,7 @@ describe('wrong input', () => {
     ],
     [
       'a dry run below a file',
-      /Cannot make the run folder .*: a part of the path is a file/,
+      /Cannot make the folder .*: a part of the path is a file/,
       file => {
         fs.writeFileSync(file('file'), '');
         return ['train', '--dry-run', '--out', file('file/out'), ...tinyRun];
@@ -140,7 +140,7 @@ describe('wrong input', () => {
     ],
     [
       'a dry run with a name that is too long',
-      /Cannot make the run folder .*: the name is too long/,
+      /Cannot make the folder .*: the name is too long/,
       file => ['train', '--dry-run', '--out', file('x'.repeat(300)), ...tinyRun],
     ],
     [
@@ -160,6 +160,39 @@ describe('wrong input', () => {
     ...(fs.existsSync('/proc/self')
       ? [['puzzles below /proc', /Cannot write \/proc\/x/, () => ['data', 'generate', '--out', '/proc/x']] as const]
       : []),
+    [
+      'ablations in a file',
+      /Cannot make the folder .*: a part of the path is a file/,
+      file => {
+        fs.writeFileSync(file('file'), '');
+        return ['ablate', '--dry-run', '--out', file('file')];
+      },
+    ],
+    ['ablations of a model that cannot be', /width \(7\) must be/, () => ['ablate', '--set', 'model.width=7']],
+    [
+      'a report of a run with a damaged config',
+      /config\.json cannot be used.*not valid JSON/,
+      file => {
+        fs.writeFileSync(file('config.json'), '{');
+        return ['report', file('')];
+      },
+    ],
+    [
+      'a report that would be a folder',
+      /is not a report: choose another name/,
+      file => {
+        writeJson(file('config.json'), smallConfig);
+        return ['report', file(''), '--no-models', '--out', file('')];
+      },
+    ],
+    [
+      'an export of a run',
+      /holds no puzzles/,
+      file => {
+        writeJson(file('config.json'), smallConfig);
+        return ['export', 'easy-r1', '--data', file(''), '--out', file('out')];
+      },
+    ],
     ['going on with something that is no run', /not the folder of a run/, file => ['train', '--resume', file('')]],
     ['going on in another folder', /leave --out/, file => ['train', '--resume', file('a'), '--out', file('b')]],
     [
