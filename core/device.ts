@@ -67,14 +67,17 @@ const dtypesOfKind: Readonly<Record<Kind, readonly DType[]>> = {
 /** Observes launches: profilers. */
 export type LaunchObserver = (kernel: Kernel, operands: readonly Operand[], params: readonly number[]) => void;
 
-/** Told after each launch which tensors it worked on, by the names of the kernel's buffers. */
-export type ResultObserver = (kernel: Kernel, tensors: Readonly<Record<string, Tensor>>) => void;
+/** What a launch works on, by the names of the kernel's buffers. */
+export type NamedTensors = Readonly<Record<string, Tensor>>;
+
+/** Told after each launch which tensors it worked on. */
+export type ResultObserver = (kernel: Kernel, tensors: NamedTensors) => void;
 
 /** Told all that a step asks of the device; see replay/trace.ts. */
 export interface StepObserver {
   allocated(storage: Storage): void;
   wrote(tensor: Tensor, byteOffset: number, data: ArrayBufferView): void;
-  launched(kernel: Kernel, tensors: readonly Tensor[], operands: readonly Operand[], params: readonly number[]): void;
+  launched(kernel: Kernel, tensors: NamedTensors, operands: readonly Operand[], params: readonly number[]): void;
   readBack(tensor: Tensor): void;
 }
 
@@ -226,7 +229,8 @@ export class Device {
     const byteOffset = tensor.offset * bytesPerElement[tensor.dtype];
     if (!tensor.isContiguous || byteOffset % 256 !== 0)
       throw new Error(
-        `a view ${formatShape(tensor.shape)} with strides ${formatShape(tensor.strides)} needs contiguous() first`,
+        `a view ${formatShape(tensor.shape)} at ${tensor.offset} with strides ${formatShape(tensor.strides)} ` +
+          (tensor.dtype === 'i32' ? 'of indices: make them a tensor of their own' : 'needs contiguous() first'),
       );
     return { allocation, dtype: tensor.dtype, byteOffset, length: tensor.size };
   }
@@ -255,12 +259,7 @@ export class Device {
     for (const name in kernel.params) values.push(params[name]);
     const erased = kernel as unknown as Kernel;
     this.observer?.(erased, operands, values);
-    this.trace?.launched(
-      erased,
-      Object.keys(kernel.buffers).map(name => tensors[name as B]),
-      operands,
-      values,
-    );
+    this.trace?.launched(erased, tensors, operands, values);
     this.backend.launch(erased, operands, values);
     this.resultObserver?.(erased, tensors);
   }

@@ -31,13 +31,9 @@ export function wideDType(tensor: Tensor): 'f32' | 'f64' {
   return tensor.dtype === 'f64' ? 'f64' : 'f32';
 }
 
-/** `x` itself if kernels can read it as it lies, else a contiguous copy. */
+/** `x` itself if kernels can read it as it lies, else a contiguous copy. Views of indices are not copied. */
 export function contiguous(x: Tensor): Tensor {
-  if (x.isContiguous && (x.offset * bytesPerElement[x.dtype]) % 256 === 0) return x;
-  if (x.dtype === 'i32')
-    throw new Error(
-      `an i32 view ${formatShape(x.shape)} at ${x.offset} with strides ${formatShape(x.strides)} cannot be used: make a tensor of these indices from the host`,
-    );
+  if (x.dtype === 'i32' || (x.isContiguous && (x.offset * bytesPerElement[x.dtype]) % 256 === 0)) return x;
   const y = x.device.empty(x.shape, x.dtype, 'contiguous');
   if (x.size === 0) return y;
   const { shape, strides } = collapseDimensions(x.shape, [x.strides], 'contiguous');

@@ -179,13 +179,7 @@ export const forwardKl = (student: Tensor, teacher: Tensor, weight: Tensor, floo
 export function divergenceStats(student: Tensor, teacher: Tensor, tokens: Tensor, floor: Tensor): Tensor {
   const { rows, cols } = rowsAndCols(student.shape);
   const stats = student.device.empty([rows, divergenceFields.length], wideDType(student), 'divergenceStats');
-  const operands = {
-    student: contiguous(student),
-    teacher: contiguous(teacher),
-    tokens: contiguous(tokens),
-    floor,
-    stats,
-  };
+  const operands = { student: contiguous(student), teacher: contiguous(teacher), tokens, floor, stats };
   if (rows > 0) student.device.launch(divergenceStatsKernel, operands, { rows, cols });
   return stats;
 }

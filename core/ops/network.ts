@@ -114,13 +114,10 @@ export function attend(qkv: Tensor, kv: Tensor, { heads, ...sequences }: AttendO
   const lse = device.empty([rows, heads], wideDType(qkv), 'attention lse');
   const strideKv = sizeAt(kv.shape, -1);
   const offsets = { offsetK: strideKv - 2 * width, offsetV: strideKv - width };
-  const params = { sequences: sizeAt(table.shape, 0), heads, headDim, strideQ: cols, strideKv, ...offsets };
+  const scale = 1 / Math.sqrt(headDim);
+  const params = { sequences: sizeAt(table.shape, 0), heads, headDim, strideQ: cols, strideKv, ...offsets, scale };
   const bounds = { queryRows: rows, keyRows: sizeAt(kv.shape, 0), maxQueries, maxKeys };
-  device.launch(
-    attentionKernel,
-    { q: qkv, kv, table, out, lse },
-    { ...params, ...bounds, scale: 1 / Math.sqrt(headDim) },
-  );
+  device.launch(attentionKernel, { q: qkv, kv, table, out, lse }, { ...params, ...bounds });
   return { out, lse };
 }
 
@@ -289,13 +286,10 @@ export const networkOps = {
       const { device } = qkv;
       const { rows: queryRows, cols: width } = rowsAndCols(output.shape);
       const headDim = width / heads;
-      const params = { sequences: sizeAt(table.shape, 0), heads, headDim, queryRows, maxQueries: maxLength };
       const dqkv = device.empty(qkv.shape, qkv.dtype, 'attention gradient');
-      device.launch(
-        attentionGradKernel,
-        { qkv: contiguous(qkv), table, out: output, lse: lse, dout: contiguous(grad), dqkv },
-        { ...params, scale: 1 / Math.sqrt(headDim) },
-      );
+      const operands = { qkv: contiguous(qkv), table, out: output, lse, dout: contiguous(grad), dqkv };
+      const params = { sequences: sizeAt(table.shape, 0), heads, headDim, queryRows, maxQueries: maxLength };
+      device.launch(attentionGradKernel, operands, { ...params, scale: 1 / Math.sqrt(headDim) });
       return [dqkv];
     },
     tolerance: 1e-5,
@@ -327,11 +321,7 @@ export const networkOps = {
       const { rows, cols } = rowsAndCols(shape);
       const tableRows = sizeAt(table.shape, 0);
       if (rows > 0)
-        table.device.launch(
-          gatherRowsKernel,
-          { table: contiguous(table), index: contiguous(index), y },
-          { rows, cols, tableRows },
-        );
+        table.device.launch(gatherRowsKernel, { table: contiguous(table), index: index, y }, { rows, cols, tableRows });
       return { output: y };
     },
     gradient({ grad, inputs: [table, index], room, attributes: { inverse } }) {

@@ -4,7 +4,7 @@
  */
 import type { DType, Kernel } from '../../kernels/index.js';
 import type { Operand } from '../backend.js';
-import type { Storage, StepObserver } from '../device.js';
+import type { Storage, StepObserver, NamedTensors } from '../device.js';
 import { formatShape } from '../shape.js';
 import type { Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
@@ -75,15 +75,16 @@ export class Trace implements StepObserver {
     }
   }
 
-  launched(kernel: Kernel, tensors: readonly Tensor[], operands: readonly Operand[], params: readonly number[]): void {
+  launched(kernel: Kernel, tensors: NamedTensors, operands: readonly Operand[], params: readonly number[]): void {
     const at = this.launches.length;
-    const accesses = Object.values(kernel.buffers);
+    const buffers = Object.entries(kernel.buffers);
     const traced = operands.map(({ dtype, byteOffset, length }, i): TracedOperand => {
-      const { storage, shape } = tensors[i]!;
+      const [name, { access }] = buffers[i]!;
+      const { storage, shape } = tensors[name]!;
       const buffer = this.#bufferOf.get(storage) ?? this.#add(storage, 'outside');
       if (buffer.firstUse < 0) buffer.firstUse = at;
       buffer.lastUse = at;
-      if (accesses[i]!.access !== 'read') buffer.written = true;
+      if (access !== 'read') buffer.written = true;
       return { buffer, dtype, byteOffset, length, shape };
     });
     this.launches.push({ kernel, operands: traced, params: [...params] });

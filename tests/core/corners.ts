@@ -233,9 +233,8 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
           () => core.gatherRows(table, inner),
           () => core.tokenCrossEntropy(table, inner, d.full([2], 1)),
           () => core.divergenceStats(table, table, inner, d.full([1], -100)),
-          () => core.contiguous(inner),
         ])
-          expect(call).toThrow(/an i32 view \[2\] at 1 with strides \[1\] cannot be used: make a tensor/);
+          expect(call).toThrow(/a view \[2\] at 1 with strides \[1\] of indices: make them a tensor/);
         expect(() => core.add(index, index)).toThrow(/a is i32; .* \(i32 holds indices alone\)/);
       }));
 
