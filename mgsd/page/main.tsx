@@ -7,8 +7,9 @@ import type { Engine } from './engine.js';
 import type { Panel } from './panel.js';
 import { planPanel } from './plan/panel.js';
 import { messageOf } from './protocol.js';
+import { trainPanel } from './train/panel.js';
 
-const panels: readonly Panel[] = [planPanel];
+const panels: readonly Panel[] = [planPanel, trainPanel];
 
 function chosenPanel(): Panel {
   return panels.find(({ id }) => `#${id}` === location.hash) ?? panels[0]!;

@@ -2,7 +2,8 @@
 import { deviceCalls } from './device.js';
 import { planCalls } from './plan/calls.js';
 import { serve } from './protocol.js';
+import { trainCalls } from './train/calls.js';
 
-export const calls = { ...deviceCalls, ...planCalls };
+export const calls = { ...deviceCalls, ...planCalls, ...trainCalls };
 
 serve(calls);

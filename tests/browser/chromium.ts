@@ -23,8 +23,8 @@ export interface OpenedPage {
   close(): Promise<void>;
 }
 
-/** Opens the index.html of a folder that is bundled already; undefined without a Chromium. */
-export async function openFolder(folder: string): Promise<OpenedPage | undefined> {
+/** Opens the index.html of a folder that is bundled already, at `hash`; undefined without a Chromium. */
+export async function openFolder(folder: string, hash = ''): Promise<OpenedPage | undefined> {
   const executablePath = findChromium();
   if (executablePath === undefined) return undefined;
   const server = await serveFolder(folder, 0);
@@ -41,7 +41,7 @@ export async function openFolder(folder: string): Promise<OpenedPage | undefined
     if (!request.url().startsWith(server.url) && !request.url().startsWith('data:image/'))
       problems.push(`foreign request: ${request.url()}`);
   });
-  await page.goto(server.url);
+  await page.goto(`${server.url}${hash}`);
   const close = async () => {
     await browser.close();
     await server.close();

@@ -1,0 +1,39 @@
+/** What people do with a page and see of it: press, read, look at it on a phone and in the dark. */
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import type { AxeResults } from 'axe-core';
+import type { OpenedPage } from './chromium.js';
+
+const axeSource = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Clicks the button of this name, once it is there. */
+export const press = async ({ page }: OpenedPage, name: string) =>
+  await page.locator(`::-p-aria([name="${name}"][role="button"])`).click();
+
+/** The text of the page, once it holds this. */
+export async function textWith({ page }: OpenedPage, pattern: RegExp): Promise<string> {
+  const found = await page.waitForFunction(
+    (source: string) => (new RegExp(source).test(document.body.innerText) ? document.body.innerText : undefined),
+    { timeout: 60_000 },
+    pattern.source,
+  );
+  return (await found.jsonValue())!;
+}
+
+/** Colour schemes and widths in pixels. */
+export const looks = [
+  ['light', 1280],
+  ['light', 360],
+  ['dark', 360],
+] as const;
+
+/** What shuts somebody out of the page as it is shown, and what of it is wider than the window. */
+export async function violations({ page }: OpenedPage, [scheme, width]: (typeof looks)[number]): Promise<unknown[]> {
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+  await page.setViewport({ width, height: 800 });
+  await page.evaluate(axeSource); // as the debugger does, which the page's content security policy lets in
+  const { violations: found } = (await page.evaluate('axe.run()')) as AxeResults;
+  const actual = await page.evaluate(() => document.documentElement.scrollWidth);
+  const tooWide = actual > width ? [`${actual} pixels wide`] : [];
+  return [...found.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), ...tooWide];
+}
