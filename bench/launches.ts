@@ -1,12 +1,13 @@
 /**
- * Dispatches of a replayed training step of each stage, and of a generated token: on a GPU each takes some
- * microseconds, however small. They are counted on Dawn's null backend, which computes nothing, so they are exact and
- * need no GPU. `npm run build && node dist/bench/launches.js --json bench/results/launches.json`
+ * Dispatches of a replayed training step of each stage, and of a generated token (by `fused` a replayed one): on a GPU
+ * each takes some microseconds, however small. They are counted on Dawn's null backend, which computes nothing, so they
+ * are exact and need no GPU. What the host has to do for a token by `fused` is timed there too.
+ * `npm run build && node dist/bench/launches.js --json bench/results/launches.json`
  */
 import { openDevice } from '../core/backends/webgpu/device.js';
 import { WebGpuBackend } from '../core/backends/webgpu/webgpu.js';
-import { Device } from '../core/index.js';
-import { generate, VisionLanguageModel, vocabulary } from '../models/index.js';
+import { Device, Recorder } from '../core/index.js';
+import { createCache, FusedSteps, generate, VisionLanguageModel, vocabulary } from '../models/index.js';
 import type { DecodePath, PresetName } from '../models/index.js';
 import { checkInput } from '../mgsd/cli/errors.js';
 import { commaList, oneOf, option, toggle, wholeNumber } from '../mgsd/cli/options.js';
@@ -16,7 +17,7 @@ import { probeStep, smallPools } from '../mgsd/method/stages/probe.js';
 import { makeOptimizer } from '../mgsd/method/stages/stage.js';
 import { readJson } from '../mgsd/runs/files.js';
 import { benchCommand, jsonOption, progress } from './command.js';
-import { table } from './gpu/format.js';
+import { median, table } from './gpu/format.js';
 import { writeResult } from './harness.js';
 import { openNullDevice } from './host-cost.js';
 
@@ -27,7 +28,10 @@ const stages = ['stage0', 'stage1', 'stage2'] as const;
 const options = benchCommand({
   command: 'node dist/bench/launches.js',
   about: 'Dispatches of a replayed training step and of a generated token, as a GPU gets them.',
-  measures: [`${stages.join(', ')}, and a token by ${paths.join(' and ')}, of ${presets.join(', ')}`],
+  measures: [
+    `${stages.join(', ')}, and a token by ${paths.join(' and ')}, of ${presets.join(', ')}`,
+    "the host's time for a token by fused, eagerly and replayed",
+  ],
   takes: 'a minute on two cores',
   options: {
     presets: option('--presets <list>', 'only these', commaList(oneOf(presets)), ['tiny', 'small']),
@@ -50,7 +54,7 @@ const total = (kernels: Readonly<Record<string, number>> | undefined) =>
 
 let done = 0;
 
-async function countsOf(preset: PresetName): Promise<Counts> {
+async function countsOf(preset: PresetName) {
   const backend = new WebGpuBackend(await openDevice({ backend: 'null', profile: 'alu' }));
   const device = new Device(backend);
   const config = smallPools(resolveConfig(preset));
@@ -81,26 +85,65 @@ async function countsOf(preset: PresetName): Promise<Counts> {
   for (const path of paths) {
     const draw = (maxTokens: number) =>
       generate(student, prompts, { maxTokens, temperature: 1, seed: 1, stream: 1, step: 0, path });
-    await draw(2);
-    const [few, more] = [await dispatched(() => draw(2)), await dispatched(() => draw(3))];
+    await draw(4); // the first comes from the prompts, two run eagerly, from the fourth on the step is replayed
+    const [few, more] = [await dispatched(() => draw(4)), await dispatched(() => draw(5))];
     const names = Object.keys(more).filter(name => more[name]! > (few[name] ?? 0));
     counts[path] = Object.fromEntries(names.map(name => [name, more[name]! - (few[name] ?? 0)]));
   }
+  const host = await hostOf(student);
   await backend.close();
-  return counts;
+  return { counts, host };
+}
+
+/** Microseconds of the host for a token of eight sequences by `fused`, eagerly and replayed, in turns: medians. */
+async function hostOf(model: VisionLanguageModel) {
+  const { device, config } = model;
+  const columns = 65;
+  return await device.scope(async () => {
+    const ways = [false, true].map(enabled => {
+      const cache = createCache(model, 8, columns);
+      const sampling = device.zeros([1 + config.vocabulary]);
+      const [done, tokens] = [device.zeros([8], { dtype: 'i32' }), device.zeros([8, columns], { dtype: 'i32' })];
+      const noise = { seed: 1, stream: 1, step: 0 };
+      const recorder = new Recorder(device, { enabled });
+      const steps = new FusedSteps(model, { cache, noise, sampling, done, tokens, slots: undefined }, recorder);
+      return { steps, recorder, times: [] as number[] };
+    });
+    for (let round = -3; round < 40; round++)
+      for (const { steps, times } of ways) {
+        const start = performance.now();
+        for (let column = 1; column < columns; column++) steps.step(column);
+        if (round >= 0) times.push((1000 * (performance.now() - start)) / (columns - 1));
+        await device.finish();
+      }
+    for (const { recorder } of ways) recorder.dispose();
+    const [eager, replayed] = ways.map(({ times }) => median(times));
+    return { eager: eager!, replayed: replayed! };
+  });
 }
 
 const before = options.before === undefined ? undefined : earlier(options.before);
 progress.begin('steps', options.presets.length * stages.length);
 const counted: Record<string, Counts> = {};
-for (const preset of options.presets) counted[preset] = await countsOf(preset);
+const hosts: Record<string, Awaited<ReturnType<typeof hostOf>>> = {};
+for (const preset of options.presets) {
+  const { counts, host } = await countsOf(preset);
+  counted[preset] = counts;
+  hosts[preset] = host;
+}
 progress.end();
 const columns = [...stages, ...paths];
 const text = table(
-  ['model', ...stages.map(name => `${name} step`), ...paths.map(name => `token by ${name}`)],
+  [
+    'model',
+    ...stages.map(name => `${name} step`),
+    ...paths.map(name => `token by ${name}`),
+    'host, token by fused, eagerly -> replayed, us',
+  ],
   Object.entries(counted).map(([preset, counts]) => [
     preset,
     ...columns.map(name => [total(before?.[preset]?.[name]), total(counts[name])].filter(Boolean).join(' -> ')),
+    `${hosts[preset]!.eager.toFixed(0)} -> ${hosts[preset]!.replayed.toFixed(0)}`,
   ]),
 );
 console.log(text);
@@ -111,7 +154,7 @@ if (options.kernels)
       console.log(`\n${preset} ${what}: ${list.map(([name, times]) => `${name} ${times}`).join(', ')}`);
     }
 const nothing = await openNullDevice();
-writeResult(options.json, nothing, { before, dispatches: counted }, text);
+writeResult(options.json, nothing, { before, dispatches: counted, hostMicrosecondsPerToken: hosts }, text);
 await nothing.close();
 
 function earlier(file: string): Record<string, Counts> {

@@ -1,17 +1,22 @@
 /**
  * Decoding in four launches per block and two per token, where the layer-by-layer step takes some forty in all. For
  * devices that are slow to start work, and models that the rollout kernel cannot carry.
+ *
+ * From token to token only the column changes. It goes in as data, so one step is recorded and the others replay it:
+ * the host then does one write and one submission per token, whatever the number of launches.
  */
 import { cast, concat, contiguous, decodeAttend, decodeDraw, decodeLinear, noGrad, transpose } from '../core/index.js';
-import type { DecodeDraw, Tensor } from '../core/index.js';
+import type { DecodeDraw, Recorder, Tensor } from '../core/index.js';
 import { fusedFits } from '../kernels/index.js';
 import type { Cache } from './cache.js';
 import type { VisionLanguageModel } from './vlm.js';
+import { EOS, PAD } from './vocabulary.js';
 
 /** What the fused steps continue from: state after the first token of every response has been drawn. */
 export interface FusedStart {
   readonly cache: Cache;
-  readonly control: Tensor;
+  /** Where sampling noise comes from, see `GenerateOptions`. */
+  readonly noise: { readonly seed: number; readonly stream: number; readonly step: number };
   readonly sampling: Tensor;
   readonly done: Tensor;
   readonly tokens: Tensor;
@@ -30,12 +35,17 @@ export class FusedSteps {
   readonly #cache: Cache;
   readonly #prefixes: Tensor;
   readonly #head: Tensor;
-  readonly #draw: DecodeDraw;
+  readonly #draw: Omit<DecodeDraw, 'control'>;
+  readonly #noise: FusedStart['noise'];
+  readonly #recorder: Recorder;
 
-  constructor(model: VisionLanguageModel, { cache, ...start }: FusedStart) {
+  /** @param recorder keeps the recorded step, of these steps alone; whoever made it disposes of it */
+  constructor(model: VisionLanguageModel, { cache, noise, ...start }: FusedStart, recorder: Recorder) {
     const p = (name: string) => model.parameters.get(`decoder.${name}`);
     this.#model = model;
     this.#cache = cache;
+    this.#noise = noise;
+    this.#recorder = recorder;
     this.#prefixes = model.indices(cache.prefixes); // (B)
     this.#head = noGrad(() => contiguous(cast(transpose(model.tokenTable('head')), model.computeDType))); // (C, V)
     const x = model.device.empty([start.done.size, model.config.width], model.dtype, 'fused steps'); // (B, C)
@@ -48,11 +58,17 @@ export class FusedSteps {
 
   /** Goes on from tokens[:, column] as they are. */
   embed(column: number): void {
-    decodeDraw(this.#draw, column);
+    decodeDraw({ ...this.#draw, control: this.#model.device.fromHost(this.control(column)) });
   }
 
-  /** Logits after the tokens before `column`, which go into the cache: (B, V). Columns come one after another. */
-  logits(column: number): Tensor {
+  /** What kernels read of a step, see `controlFields` in kernels/random: nothing else says which column it is. */
+  control(column: number) {
+    const { seed, stream, step } = this.#noise;
+    return { values: Int32Array.of(seed, stream, step, EOS, PAD, column), dtype: 'i32' } as const;
+  }
+
+  /** Logits after the tokens before control's column, which go into the cache: (B, V). Columns come in order. */
+  logits(control: Tensor): Tensor {
     const { config, parameters, dtype, computeDType } = this.#model;
     const { capacity, layers } = this.#cache;
     const p = (name: string) => parameters.get(`decoder.${name}`);
@@ -66,8 +82,8 @@ export class FusedSteps {
         ...part('attention.qkv'),
         dtype: computeDType,
       }); // (B, 3C)
-      const attend = { cache, prefixes: this.#prefixes, capacity, heads: config.heads, residual: x };
-      const y = decodeAttend(qkv, { ...attend, ...part('attention.out') }, column); // (B, C)
+      const attend = { control, cache, prefixes: this.#prefixes, capacity, heads: config.heads, residual: x };
+      const y = decodeAttend(qkv, { ...attend, ...part('attention.out') }); // (B, C)
       const hidden = decodeLinear(y, {
         norm: norm(`${block}.mlp.norm`),
         ...part('mlp.in'),
@@ -81,9 +97,9 @@ export class FusedSteps {
 
   /** Draws tokens[:, column], from the ones before it. */
   step(column: number): void {
-    this.#model.device.scope(() => {
+    this.#recorder.run('token', { control: this.control(column) }, ({ control }) => {
       noGrad(() => {
-        decodeDraw(this.#draw, column, this.logits(column));
+        decodeDraw({ ...this.#draw, control }, this.logits(control));
       });
     });
   }

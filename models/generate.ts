@@ -1,5 +1,5 @@
 /** Generation: responses to many prompts at once. Sampled tokens stay on the device until the end. */
-import { requireCounters, sampleTokens } from '../core/index.js';
+import { Recorder, requireCounters, sampleTokens } from '../core/index.js';
 import type { Capabilities, Tensor } from '../core/index.js';
 import { requireIds } from './batch.js';
 import type { Sequence } from './batch.js';
@@ -78,6 +78,7 @@ export async function generate(
       tokens: device.tensor(new Int32Array(count * maxTokens).fill(PAD), [count, maxTokens], { dtype: 'i32' }),
       next: device.empty([count], 'i32', 'generate'),
       draw: { temperature: device.tensor([temperature]), bias: device.tensor(noise.slice(1)) },
+      recorder: new Recorder(device),
     };
     const sequences = prompts.map<Sequence>((prompt, s) => ({
       prompt,
@@ -96,7 +97,10 @@ export async function generate(
       const slotsOf = responseSlots && checkedSlots(responseSlots);
       const { asynchronous } = device.capabilities;
       const decode = await decoders[path](model, state, { ...options, ...(slotsOf && { responseSlots: slotsOf }) });
-      await drawRest(state, maxTokens, tokensPerCheck(device.capabilities, path), asynchronous, decode);
+      const width = tokensPerCheck(device.capabilities, path);
+      await drawRest(state, maxTokens, width, asynchronous, decode).finally(() => {
+        state.recorder.dispose();
+      });
     }
     const all = await state.tokens.read();
     return prompts.map((_, s) => {
@@ -131,6 +135,8 @@ interface State {
   readonly tokens: Tensor;
   /** Drawn last: i32 (B). */
   readonly next: Tensor;
+  /** Of the step of a token, where the path repeats one. */
+  readonly recorder: Recorder;
 }
 
 function drawTokens({ draw, control, done, tokens, next }: State, logits: Tensor, column: number): void {
@@ -179,24 +185,22 @@ const decoders = {
   },
 
   async fused(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<Decode> {
-    const { cache, control, sampling, done, tokens } = state;
     const rows = await slotsOf(state, model.config, options);
     const table = rows?.flatMap(row => Array.from({ length: options.maxTokens }, (_, t) => row?.[t] ?? -1));
-    const slots = table && model.device.tensor(table, tokens.shape, { dtype: 'i32' }); // (sequences, columns)
-    const steps = new FusedSteps(model, { cache, control, sampling, done, tokens, slots });
+    const slots = table && model.device.tensor(table, state.tokens.shape, { dtype: 'i32' }); // (sequences, columns)
+    const steps = new FusedSteps(model, { ...state, noise: options, slots }, state.recorder);
     return (column, count) => {
       for (let at = column; at < column + count; at++) steps.step(at);
     };
   },
 
   async rollout(model: VisionLanguageModel, state: State, options: GenerateOptions): Promise<Decode> {
-    const { cache, control, sampling, done, tokens, next } = state;
     const { maxTokens, responseSlots } = options;
     // Where reading costs a round trip, lists go along for whatever the first tokens may be.
     const { asynchronous } = model.device.capabilities;
-    const firstTokens = responseSlots && !asynchronous ? await next.read() : undefined;
-    const slots = collectSlots(responseSlots, done.size, model.config, maxTokens, firstTokens);
-    const rollout = new RolloutSteps(model, { cache, control, sampling, done, tokens, slots });
+    const firstTokens = responseSlots && !asynchronous ? await state.next.read() : undefined;
+    const slots = collectSlots(responseSlots, state.done.size, model.config, maxTokens, firstTokens);
+    const rollout = new RolloutSteps(model, { ...state, slots });
     return (column, count) => {
       rollout.run(column, count);
     };

@@ -138,6 +138,8 @@ export function decodeLinear(x: Tensor, { weight, bias, norm, relu, residual, dt
 
 /** What `decodeAttend` reads and writes. */
 export interface DecodeAttend {
+  /** i32 [6], see `controlFields` in kernels/random; the last is the column. */
+  readonly control: Tensor;
   /** One layer: (B * capacity, 2C); a row per sequence is written. */
   readonly cache: Tensor;
   /** i32 (B): the cache row of column 0 in each sequence's part. */
@@ -154,11 +156,11 @@ export interface DecodeAttend {
 /**
  * Keys and values of qkv (B, 3C) to the cache, attention over it, out projection, + residual in one launch -> (B, C).
  */
-export function decodeAttend(qkv: Tensor, { capacity, heads, ...tensors }: DecodeAttend, column: number): Tensor {
+export function decodeAttend(qkv: Tensor, { capacity, heads, ...tensors }: DecodeAttend): Tensor {
   const { residual } = tensors;
   const { rows, cols: width } = rowsAndCols(residual.shape);
   const y = qkv.device.empty([rows, width], residual.dtype, 'decodeAttend');
-  qkv.device.launch(decodeAttendKernel, { qkv, ...tensors, y }, { rows, capacity, width, heads, column });
+  qkv.device.launch(decodeAttendKernel, { qkv, ...tensors, y }, { rows, capacity, width, heads });
   return y;
 }
 
@@ -166,7 +168,7 @@ export function decodeAttend(qkv: Tensor, { capacity, heads, ...tensors }: Decod
 export interface DecodeDraw {
   /** f32 (1 + V): temperature, then the bias of every token. */
   readonly sampling: Tensor;
-  /** i32 [5], see `controlFields` in kernels/random. */
+  /** i32 [6], see `controlFields` in kernels/random; the last is the column. */
   readonly control: Tensor;
   /** Vectors of tokens, response positions, and with `slots` of these: (rows, C). */
   readonly vectors: Tensor;
@@ -183,11 +185,11 @@ export interface DecodeDraw {
 }
 
 /** Draws tokens[:, column] from logits (B, V), or without logits leaves them as they are; then embeds them into x. */
-export function decodeDraw(state: DecodeDraw, column: number, logits?: Tensor): void {
+export function decodeDraw(state: DecodeDraw, logits?: Tensor): void {
   const { positions, ...tensors } = state;
   const { control, slots, tokens, sampling, x } = tensors;
   const { rows, cols: stride } = rowsAndCols(tokens.shape);
-  const params = { rows, vocabulary: sampling.size - 1, width: sizeAt(x.shape, 1), column, stride, positions };
+  const params = { rows, vocabulary: sampling.size - 1, width: sizeAt(x.shape, 1), stride, positions };
   const flags = { draw: logits ? 1 : 0, slotted: slots ? 1 : 0 };
   const buffers = { ...tensors, logits: logits ?? tensors.vectors, slots: slots ?? control };
   x.device.launch(decodeDrawKernel, buffers, { ...params, ...flags });

@@ -8,6 +8,8 @@ export class Control {
   step: i32;
   endOfSequence: i32;
   padding: i32;
+  /** Where a kernel takes it from here. */
+  column: i32;
 }
 
 /** One step x * 1664525 + 1013904223 of a linear congruential generator. */

@@ -42,6 +42,8 @@ export function uniformFromBits(word: number): number {
 
 /** Integers of the `control` buffer of a random kernel; the host writes them, kernels only read. */
 export const controlFields = ['seed', 'stream', 'step', 'endOfSequence', 'padding'] as const;
+/** Behind them, for kernels that take the column from memory. */
+export const columnField = controlFields.length;
 
 /**
  * A token by the Gumbel-max trick: the largest of `scores` (logits + bias), the first of equals, each with noise at
@@ -95,9 +97,9 @@ export const randomUniformKernel = defineKernel({
   tolerance: 0,
 });
 
-/** Any seed and step, and one of the tokens as end of sequence. */
-export function exampleControl(draw: Draw, tokens: number) {
-  const values = [draw.integer(0, 1e9), 3, draw.integer(0, 1000), draw.integer(0, tokens - 1), 0];
+/** Any seed and step, one of the tokens as end of sequence, and the column where one is given. */
+export function exampleControl(draw: Draw, tokens: number, ...column: readonly number[]) {
+  const values = [draw.integer(0, 1e9), 3, draw.integer(0, 1000), draw.integer(0, tokens - 1), 0, ...column];
   return { kind: 'values', values } as const;
 }
 

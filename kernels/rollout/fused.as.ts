@@ -56,6 +56,7 @@ export function decode_linear(args: LinearArgs, begin: i32, end: i32, scratch: u
 @unmanaged
 class AttendArgs {
   qkv: usize;
+  control: Control;
   prefixes: usize;
   weight: usize;
   bias: usize;
@@ -66,7 +67,6 @@ class AttendArgs {
   capacity: i32;
   width: i32;
   heads: i32;
-  column: i32;
 }
 
 /** One unit is one sequence. Scratch: what attention gives, then the scores of a head. */
@@ -76,7 +76,7 @@ export function decode_attend(args: AttendArgs, begin: i32, end: i32, scratch: u
   const scores = at(scratch, width);
   const finish: i32 = Finish.bias | Finish.residual;
   for (let s = begin; s < end; s++) {
-    const last = load<i32>(at(args.prefixes, s)) + args.column;
+    const last = load<i32>(at(args.prefixes, s)) + args.control.column;
     const part = at(args.cache, s * args.capacity * 2 * width);
     attendLast(at(args.qkv, s * 3 * width), part, last, width, args.heads, scores, scratch);
     for (let j: i32 = 0; j < width; j += tileColumns) {
@@ -102,7 +102,6 @@ class DrawArgs {
   vocabulary: i32;
   positions: i32;
   width: i32;
-  column: i32;
   stride: i32;
   draw: i32;
   slotted: i32;
@@ -113,18 +112,19 @@ export function decode_draw(args: DrawArgs, begin: i32, end: i32, scratch: usize
   const vocabulary = args.vocabulary;
   const width = args.width;
   const control = args.control;
+  const column = control.column;
   for (let s = begin; s < end; s++) {
-    const place = at(args.tokens, s * args.stride + args.column);
+    const place = at(args.tokens, s * args.stride + column);
     if (args.draw) {
       const row = at(args.logits, s * vocabulary);
       const temperature = load<f32>(args.sampling);
       let token = control.padding;
       if (load<i32>(at(args.done, s)) == 0)
-        token = drawToken(row, at(args.sampling, 1), temperature, control, args.column, s * vocabulary, vocabulary);
+        token = drawToken(row, at(args.sampling, 1), temperature, control, column, s * vocabulary, vocabulary);
       store<i32>(place, token);
       if (token == control.endOfSequence) store<i32>(at(args.done, s), 1);
     }
-    const t = args.column + 1;
+    const t = column + 1;
     if (t >= args.stride) continue;
     const slot = args.slotted ? load<i32>(at(args.slots, s * args.stride + t)) : -1;
     const token = at(args.vectors, load<i32>(place) * width);

@@ -9,14 +9,15 @@
  *
  * and per token decode_linear (norm + head) and decode_draw (sampling and the next embedding).
  *
- * Every workgroup that reads a row computes its norm again, which is cheaper than writing and reading it.
+ * Every workgroup that reads a row computes its norm again, which is cheaper than writing and reading it. The column
+ * lies in memory, behind the fields of `control`, so that the launches of all tokens are the same and can be replayed.
  *
  * Where launches are cheap it does not pay (`npm run bench:rollout`): 419 and 424 ms for 3072 tokens on wasm against
  * 310 and 469 layer by layer (bench/results/rollout-wasm.json), 1099 and 1277 against 926 and 869 on a software adapter
  * (rollout-webgpu.json). It is meant for GPUs, and not measured on one yet.
  */
 import { ceilDivide, defineKernel, given, givenEach, reads, sizes, uniform, updates, writes } from '../kernel.js';
-import { drawToken, exampleControl } from '../random/random.js';
+import { columnField, drawToken, exampleControl } from '../random/random.js';
 import { decodeAttendWgsl, decodeDrawWgsl, decodeLinearWgsl } from './fused.wgsl.js';
 import { addRows, attendLast, linearRow, normRow } from './reference.js';
 
@@ -94,9 +95,10 @@ export const decodeAttendKernel = defineKernel({
   summary:
     'y = attention(qkv) weight + bias + residual for one row per sequence: qkv (rows, 3 * width), weight (width, width), residual and ' +
     'y (rows, width). The keys and values go to row prefixes[s] + column of the sequence in the cache (rows * capacity, 2 * width), ' +
-    'and attention reads the rows up to that one. width / heads must be a multiple of four',
+    'and attention reads the rows up to that one; the column is control[5]. width / heads must be a multiple of four',
   buffers: {
     qkv: reads.float,
+    control: reads.index,
     prefixes: reads.index,
     weight: reads.float,
     bias: reads.float,
@@ -104,8 +106,9 @@ export const decodeAttendKernel = defineKernel({
     cache: updates.float,
     y: writes.float,
   },
-  params: { rows: 'u32', capacity: 'u32', width: 'u32', heads: 'u32', column: 'u32' },
-  reference({ qkv, prefixes, weight, bias, residual, cache, y }, { rows, capacity, width, heads, column }) {
+  params: sizes('rows', 'capacity', 'width', 'heads'),
+  reference({ qkv, control, prefixes, weight, bias, residual, cache, y }, { rows, capacity, width, heads }) {
+    const column = control[columnField]!;
     for (let s = 0; s < rows; s++) {
       const row = qkv.subarray(s * 3 * width, (s + 1) * 3 * width);
       const attended = attendLast(row, cache.subarray(s * capacity * 2 * width), prefixes[s]! + column, heads);
@@ -129,9 +132,10 @@ export const decodeAttendKernel = defineKernel({
     const prefix = draw.pick([1, 7, 210]); // of five heads, more scores than there is room for
     const capacity = prefix + 8 + column;
     return {
-      params: { rows, capacity, width, heads, column },
+      params: { rows, capacity, width, heads },
       lengths: {
         qkv: rows * 3 * width,
+        control: columnField + 1,
         prefixes: rows,
         weight: width ** 2,
         bias: width,
@@ -142,6 +146,7 @@ export const decodeAttendKernel = defineKernel({
       fills: {
         qkv: uniform(-1, 1),
         cache: uniform(-1, 1),
+        control: exampleControl(draw, 1, column),
         prefixes: givenEach(rows, s => prefix + ((s * 5) % 8)),
       },
     };
@@ -153,7 +158,7 @@ export const decodeAttendKernel = defineKernel({
 export const decodeDrawKernel = defineKernel({
   name: 'decode_draw',
   summary:
-    'draw: tokens[s, column] and done[s] from logits (rows, vocabulary) as sample_tokens does; sampling: temperature, then the bias of ' +
+    'column = control[5]. draw: tokens[s, column] and done[s] from logits (rows, vocabulary) as sample_tokens does; sampling: temperature, then the bias of ' +
     'every token. Then, unless column is the last of `stride`, x[s] = vector of tokens[s, column] + that of position t = column + 1 (+ ' +
     'that of slots[s, t], where slotted and not negative). vectors: tokens (vocabulary, width), positions (positions, width), ' +
     'then slots (any, width). width must be a multiple of four',
@@ -167,9 +172,10 @@ export const decodeDrawKernel = defineKernel({
     tokens: updates.index,
     x: updates.float,
   },
-  params: sizes('rows', 'vocabulary', 'positions', 'width', 'column', 'stride', 'draw', 'slotted'),
+  params: sizes('rows', 'vocabulary', 'positions', 'width', 'stride', 'draw', 'slotted'),
   reference({ logits, sampling, control, vectors, slots, done, tokens, x }, params) {
-    const { rows, vocabulary, positions, width, column, stride, draw, slotted } = params;
+    const { rows, vocabulary, positions, width, stride, draw, slotted } = params;
+    const column = control[columnField]!;
     for (let s = 0; s < rows; s++) {
       if (draw) {
         const scores = Float64Array.from(sampling.subarray(1), (b, k) => logits[s * vocabulary + k]! + b);
@@ -209,7 +215,6 @@ export const decodeDrawKernel = defineKernel({
         vocabulary,
         positions,
         width,
-        column,
         stride,
         draw: draw.pick([0, 1]),
         slotted: draw.pick([0, 1]),
@@ -217,7 +222,7 @@ export const decodeDrawKernel = defineKernel({
       lengths: {
         logits: size,
         sampling: 1 + vocabulary,
-        control: 5,
+        control: columnField + 1,
         slots: rows * stride,
         done: rows,
         vectors: (vocabulary + positions + slots) * width,
@@ -231,7 +236,7 @@ export const decodeDrawKernel = defineKernel({
           draw.pick([0, 1, 0.5]),
           ...Array.from({ length: vocabulary }, (_, k) => (k % 7 === 3 ? -1e30 : 0)),
         ]),
-        control: exampleControl(draw, vocabulary),
+        control: exampleControl(draw, vocabulary, column),
         slots: givenEach(rows * stride, i => ((i * 7) % (slots + 1)) - 1),
         done: givenEach(rows, () => draw.pick([0, 0, 1])),
         tokens: givenEach(rows * stride, i => (i * 11) % vocabulary),

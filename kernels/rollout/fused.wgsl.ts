@@ -149,7 +149,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let head_quads = quads / params.heads;
   let query = row * 3u * quads;
   let cache = row * params.capacity * 2u * quads;
-  let last = u32(load_prefixes(row)) + params.column;
+  let last = u32(load_prefixes(row)) + u32(load_control(5u));
   let factor = inverseSqrt(f32(4u * head_quads));
   for (var j = lane; j < 2u * quads; j += lanes) {
     store4_cache(cache + last * 2u * quads + j, load4_qkv(query + quads + j));
@@ -221,7 +221,8 @@ export function decodeDrawWgsl(target: WgslTarget): readonly WgslPass[] {
   return [
     rowPass(
       target,
-      `var token = load_tokens(row * params.stride + params.column);
+      `let column = u32(load_control(5u));
+  var token = load_tokens(row * params.stride + column);
   if (params.draw != 0u) {
     let ended = load_done(row) != 0;
     let temperature = load_sampling(0u);
@@ -230,18 +231,18 @@ export function decodeDrawWgsl(target: WgslTarget): readonly WgslPass[] {
     for (var k = first; k < params.vocabulary; k += step) {
       let at = row * params.vocabulary + k;
       var score = load_logits(at) + load_sampling(1u + k);
-      if (temperature > 0.0) { score -= temperature * log(-log(uniform_at(params.column, at))); }
+      if (temperature > 0.0) { score -= temperature * log(-log(uniform_at(column, at))); }
       if (score > best_score) { best_score = score; best = k; }
     }
     let winner = row_max(best_score, lane);
     let drawn = row_min_index(select(0xffffffffu, best, best_score == winner), lane);
     token = select(i32(drawn), load_control(4u), ended);
     if (leader) {
-      store_tokens(row * params.stride + params.column, token);
+      store_tokens(row * params.stride + column, token);
       if (token == load_control(3u)) { store_done(row, 1); }
     }
   }
-  let t = params.column + 1u;
+  let t = column + 1u;
   if (t >= params.stride) { return; }
   let quads = params.width / 4u;
   var slot = -1;

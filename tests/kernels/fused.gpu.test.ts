@@ -48,9 +48,10 @@ const cases = [
     what: 'attention',
     kernel: decodeAttendKernel as unknown as Kernel,
     example: {
-      params: { rows: 3, capacity: 134, width, heads: 8, column: 3 },
+      params: { rows: 3, capacity: 134, width, heads: 8 },
       lengths: {
         qkv: 3 * 3 * width,
+        control: 6,
         prefixes: 3,
         weight: width ** 2,
         bias: width,
@@ -62,6 +63,7 @@ const cases = [
         qkv: near,
         cache: near,
         weight: matrix,
+        control: { kind: 'values', values: [0, 0, 0, 0, 0, 3] }, // the column
         prefixes: { kind: 'values', values: [130, 1, 124] }, // scores are kept for 128 keys at a time
       },
     },

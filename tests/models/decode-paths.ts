@@ -1,5 +1,6 @@
 /** Holds the ways to decode to each other, on any device: the same tokens, the same logits, the same cache. */
 import { describe, expect, it } from 'vitest';
+import { Recorder } from '../../core/index.js';
 import type { Device } from '../../core/index.js';
 import {
   collectSlots,
@@ -110,6 +111,24 @@ export function describeDecodePaths(title: string, open: () => Device): void {
       model.dispose();
     });
 
+    it.each(['f32', 'f16'] as const)('replay the fused step, to the same bits, in %s', async precision => {
+      const model = randomModel(open(), 5, { trainable: false, precision });
+      const [eager, recorder] = [new Recorder(open(), { enabled: false }), new Recorder(open())];
+      expect(await fusedTokens(model, recorder)).toEqual(await fusedTokens(model, eager));
+      expect(recorder.statistics).toMatchObject({ recordings: 1, replays: 6 }); // after two eager steps
+      recorder.dispose();
+      model.dispose();
+    });
+
+    it('leave no memory behind', async () => {
+      const model = await endingModel(open(), 'f32');
+      const before = open().memory().liveBytes;
+      for (const path of ['steps', 'fused', 'rollout'] as const)
+        await run(model, slottedExamples(4, 20), { maxTokens: 12, temperature: 1, path });
+      expect(open().memory().liveBytes).toBe(before);
+      model.dispose();
+    });
+
     it.each([
       ['f32', 0],
       ['f16', 0],
@@ -121,6 +140,37 @@ export function describeDecodePaths(title: string, open: () => Device): void {
       await model.device.scope(() => compareForced(model, examples, tolerance[precision]));
       model.dispose();
     });
+  });
+}
+
+/** Tokens, and the cache of every layer, after eight fused steps at temperature 1. */
+async function fusedTokens(model: VisionLanguageModel, recorder: Recorder): Promise<Float32Array[]> {
+  const { device } = model;
+  return await device.scope(async () => {
+    const examples = slottedExamples(6, 5).map<Example>(example => ({ ...example, response: [BOS] }));
+    const cache = createCache(model, examples.length, 30);
+    prefill(model, examples, cache, patchesOf(model, examples));
+    const tokens = device.full([examples.length, 9], sizeToken(3), { dtype: 'i32' });
+    const slots = device.tensor(
+      examples.flatMap((_, s) => Array.from({ length: 9 }, (_, t) => ((7 * s + t) % 65) - 1)),
+      tokens.shape,
+      { dtype: 'i32' },
+    );
+    const sampling = device.tensor([1, ...new Float32Array(V)]);
+    const done = device.zeros([examples.length], { dtype: 'i32' });
+    const noise = { seed: 4, stream: 5, step: 6 };
+    const steps = new FusedSteps(model, { cache, noise, sampling, done, tokens, slots }, recorder);
+    for (let column = 1; column <= 8; column++) steps.step(column);
+    const all = [tokens, ...cache.layers];
+    // rows of the cache that no token has reached hold anything
+    const used = (values: Float32Array, rows: number) =>
+      examples.flatMap(({ prompt }, s) => {
+        const stride = values.length / examples.length;
+        const length = rows === 0 ? stride : ((prompt.length + 1 + 8) * stride) / rows;
+        return Array.from(values.subarray(s * stride, s * stride + length));
+      });
+    const read = await Promise.all(all.map(tensor => tensor.read()));
+    return read.map((values, i) => Float32Array.from(used(Float32Array.from(values), i === 0 ? 0 : 30)));
   });
 }
 
@@ -154,14 +204,18 @@ async function compareForced(model: VisionLanguageModel, examples: readonly Exam
     [count, steps + 1],
     { dtype: 'i32' },
   );
-  const fused = new FusedSteps(model, { cache: caches.fused, ...start(), slots: table });
+  const recorder = new Recorder(device);
+  const noise = { seed: 1, stream: 2, step: 3 };
+  const fused = new FusedSteps(model, { cache: caches.fused, noise, ...start(), slots: table }, recorder);
   const rolled = start();
   const rollout = new RolloutSteps(model, { cache: caches.rollout, ...rolled, slots });
   for (let column = 1; column <= steps; column++) {
     const before = Int32Array.from({ length: count }, (_, s) => responses[s * (steps + 1) + column - 1]!);
     const present = Int32Array.from(bySequence, list => list[column]!);
     const plain = await decodeStep(model, model.indices(before), caches.steps, present).read();
-    expect(largestDifference(await fused.logits(column).read(), plain)).toBeLessThan(limit);
+    expect(largestDifference(await fused.logits(device.fromHost(fused.control(column))).read(), plain)).toBeLessThan(
+      limit,
+    );
     fused.embed(column);
     // one step at a time: what the kernel draws is replaced by the tokens that are compared
     rollout.run(column, 1);
