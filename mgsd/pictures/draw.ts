@@ -181,8 +181,12 @@ export function boardPicture(
 
 /** A board as the address of a picture, which can stand in a page or an SVG. */
 export function boardUrl(world: World, instance: WorldInstance, pixels: number): string {
-  const png = encodePng({ width: pixels, height: pixels, data: world.render(instance, pixels) });
-  return `data:image/png;base64,${btoa(Array.from(png, byte => String.fromCharCode(byte)).join(''))}`;
+  return imageUrl({ width: pixels, height: pixels, data: world.render(instance, pixels) });
+}
+
+/** An image as an address, which holds it as a PNG. */
+export function imageUrl(image: RgbImage): string {
+  return `data:image/png;base64,${btoa(Array.from(encodePng(image), byte => String.fromCharCode(byte)).join(''))}`;
 }
 
 /** @param side pixels per cell */

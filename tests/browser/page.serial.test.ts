@@ -3,10 +3,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import zlib from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { run } from '../mgsd/capture.js';
 import { noChromium, openFolder } from './chromium.js';
 import type { OpenedPage } from './chromium.js';
-import { looks, press, textWith, violations } from './people.js';
+import { looks, textWith, violations } from './people.js';
 
 const folder = path.join(import.meta.dirname, '../../dist/page');
 const slow = { timeout: 120_000 };
@@ -30,16 +29,6 @@ describe('the page', () => {
   it('says what it runs on', slow, async context => {
     if (!opened) return context.skip(noChromium);
     await textWith(opened, /Runs on WebAssembly, \d+ thread/);
-  });
-
-  it('plans for a puzzle what the command line plans', slow, async context => {
-    if (!opened) return context.skip(noChromium);
-    const { out } = await run('plan', '--world', 'frozenlake', '--level', '4', '--seed', '1', '--json');
-    const { answer, recapText } = JSON.parse(out) as { answer: string; recapText: string };
-    await press(opened, 'Plan');
-    const text = await textWith(opened, /reaches the goal|fails/);
-    expect(text).toContain(answer);
-    expect(text).toContain(recapText);
   });
 
   it.for(looks)('shuts nobody out: %s, %i pixels wide', slow, async (look, context) => {

@@ -6,9 +6,9 @@ import type { OpenedPage } from './chromium.js';
 
 const axeSource = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** Clicks the button of this name, once it is there. */
-export const press = async ({ page }: OpenedPage, name: string) =>
-  await page.locator(`::-p-aria([name="${name}"][role="button"])`).click();
+/** Clicks the button, or what else has this role, of this name, once it is there. */
+export const press = async ({ page }: OpenedPage, name: string, role = 'button') =>
+  await page.locator(`::-p-aria([name="${name}"][role="${role}"])`).click();
 
 /** The text of the page, once it holds this. */
 export async function textWith({ page }: OpenedPage, pattern: RegExp): Promise<string> {

@@ -1,6 +1,7 @@
 /** What the Plan panel asks the worker: the model's facts, and its plans. */
 import type { Device } from '../../../core/index.js';
 import { decodeCheckpoint, loadModel } from '../../../models/index.js';
+import type { ModelConfig } from '../../../models/index.js';
 import { Planner } from '../../evaluation/planner.js';
 import type { SurePlan } from '../../evaluation/planner.js';
 import { trainedConfig } from '../../method/config.js';
@@ -13,8 +14,7 @@ import type { Handler } from '../protocol.js';
 
 /** What the page must know of the model. */
 export interface ModelFacts {
-  /** Side in pixels of the pictures that it sees. */
-  readonly imageSize: number;
+  readonly config: ModelConfig;
   /** Worlds and board sizes that it was trained on. */
   readonly tasks: readonly { readonly world: WorldName; readonly levels: readonly number[] }[];
 }
@@ -47,7 +47,7 @@ const describeModel: Handler<undefined, ModelFacts> = () =>
     const planner = await studentOn(device);
     const tasks = trainedConfig(planner)?.tasks ?? [];
     const known = tasks.flatMap(({ world, levels }) => (isWorldName(world) ? [{ world, levels }] : []));
-    return { imageSize: planner.imageSize, tasks: known };
+    return { config: planner.config, tasks: known };
   });
 
 const plan: Handler<Shown, SurePlan> = shown =>

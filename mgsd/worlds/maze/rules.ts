@@ -42,6 +42,18 @@ export function openWall(walls: number[], size: number, cell: number, move: Acti
 }
 
 /**
+ * The walls of a maze with the one beside `cell` in the direction of `move` put up or taken away, on both sides; the
+ * border has one side.
+ */
+export function toggledWall({ size, walls }: MazeInstance, cell: number, move: Action): number[] {
+  const behind = neighbour(size, cell, move);
+  const changed = [...walls];
+  changed[rasterIndex(size, cell)]! ^= WALL[move]!;
+  if (behind >= 0) changed[rasterIndex(size, behind)]! ^= WALL_BEHIND[move]!;
+  return changed;
+}
+
+/**
  * A checked puzzle. Error if start and target are not two cells of the board, a wall mask is missing or no sum of 1, 2,
  * 4 and 8, neighbours disagree on the wall between them, the border is open, or some cell cannot be reached.
  */
