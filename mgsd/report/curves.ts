@@ -181,6 +181,12 @@ export function movingMean(values: readonly (number | null)[], reach: number): (
 const size = [360, 180] as const;
 const viewBox = '-50 -8 424 212';
 
+/** A piece of a curve, for the legend. */
+const swatch = (line: number) =>
+  html`<svg class="swatch" viewBox="0 0 18 4" aria-hidden="true">
+    <path d="M0 2H18" stroke="${lineColour(line)}" stroke-width="3" ${line > 3 && html`stroke-dasharray="6 4"`} />
+  </svg>`;
+
 /** A plot as a figure, told in words and as a table too; the page's script shows the values at the pointer. */
 export function plotFigure({ title, scale, x, curves }: CurvePlot): Html {
   const percent = (digits: number) => (share: number) => `${(100 * share).toFixed(digits)} %`;
@@ -214,10 +220,10 @@ export function plotFigure({ title, scale, x, curves }: CurvePlot): Html {
       <rect class="area" width="${size[0]}" height="${size[1]}" />
     </svg>
     <ul class="legend">
-      <li>update <output>${x.at(-1)}</output></li>
+      <li>update <output aria-live="off">${x.at(-1)}</output></li>
       ${curves.map(
         ({ label, smooth }, k) =>
-          html`<li style="--line:${lineColour(k)}">${label} <output>${show(known(smooth).at(-1))}</output></li>`,
+          html`<li>${swatch(k)} ${label} <output aria-live="off">${show(known(smooth).at(-1))}</output></li>`,
       )}
     </ul>
     <script type="application/json">

@@ -25,6 +25,7 @@ const typed = Object.entries(changes).map(([name, value]) => `${name}=${JSON.str
 let opened: OpenedPage | undefined;
 beforeAll(async () => {
   opened = await openFolder(folder, '#train');
+  opened?.page.on('dialog', dialog => void dialog.accept());
 }, 60_000);
 afterAll(() => opened?.close());
 
@@ -33,6 +34,18 @@ async function choose({ page }: OpenedPage, ...others: readonly string[]): Promi
   await page.locator('#panel-train select').fill('tiny');
   await page.$eval('#panel-train details', details => (details.open = true));
   await page.locator('#panel-train textarea').fill([...typed, ...others].join('\n'));
+}
+
+/** Waits for the end of a run with further changes, and compares what it says with Node. @returns the page's text */
+async function sameAsInNode(page: OpenedPage, further: object): Promise<string> {
+  const text = await textWith(page, /Stage 2 [^]*It (?:looks|does not depend)/);
+  const device = await openDevice('wasm', { threads: 2 });
+  const config = resolveConfig('tiny', { ...changes, ...further });
+  const rows = await train({ config, device, folder: new MemoryStore() });
+  await device.close();
+  for (const cell of rows.flatMap(tableCells)) expect(text).toContain(cell);
+  for (const sentence of stageSentences(rows)) expect(text).toContain(sentence);
+  return text;
 }
 
 describe('the Train panel', () => {
@@ -53,13 +66,7 @@ describe('the Train panel', () => {
   it('trains to the table and the sentences of the command line', slow, async context => {
     if (!opened) return context.skip(noChromium);
     await press(opened, 'Start');
-    const text = await textWith(opened, /Stage 2 [^]*It (?:looks|does not depend)/);
-    const device = await openDevice('wasm', { threads: 2 });
-    const config = resolveConfig('tiny', changes);
-    const rows = await train({ config, device, folder: new MemoryStore() });
-    await device.close();
-    for (const cell of rows.flatMap(tableCells)) expect(text).toContain(cell);
-    for (const sentence of stageSentences(rows)) expect(text).toContain(sentence);
+    await sameAsInNode(opened, {});
   });
 
   it.for(looks)('shuts nobody out: %s, %i pixels wide', slow, async (look, context) => {
@@ -67,13 +74,87 @@ describe('the Train panel', () => {
     expect(await violations(opened, look)).toEqual([]);
   });
 
-  it('stops', slow, async context => {
+  it('draws curves of each stage, and held-out puzzles with their plans', slow, async context => {
     if (!opened) return context.skip(noChromium);
+    const text = await textWith(opened, /Stage 0: curves/);
+    expect(text).toMatch(/Stage 2: curves[^]*Stage 1: curves/);
+    expect(text).toMatch(/After update \d+ of stage 2 it solves \d+ of 3 from pictures/);
+    const drawn = await opened.page.$$eval('#panel-train .plot path[stroke]', paths => paths.length);
+    expect(drawn).toBeGreaterThan(30);
+    expect(await opened.page.$$eval('#panel-train .film .board', boards => boards.length)).toBe(3);
+  });
+
+  it('keeps the run that is done', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    const results = async () => {
+      await textWith(opened!, /Stage 0: curves/);
+      const text = await opened!.page.$eval('#panel-train', panel => (panel as HTMLElement).innerText);
+      return text.slice(text.indexOf('95 % intervals'));
+    };
+    const before = await results();
+    await opened.page.reload();
+    expect(await results()).toBe(before);
+  });
+
+  it('pauses, and goes on after the page was left: to the table of a run that nothing stopped', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    const { page } = opened;
+    await choose(opened, 'stage1.steps=150');
+    await press(opened, 'Start');
+    await textWith(opened, /cold-start grounding: update \d/);
+    await press(opened, 'Pause');
+    const [, update] = /update (\d+) of stage 1\./.exec(await textWith(opened, /Paused: preset tiny, seed 1, update/))!;
+    await page.reload();
+    const text = await textWith(opened, /Paused: preset tiny, seed 1, update/);
+    expect(text).toContain(`update ${update!} of stage 1.`);
+    await press(opened, 'Go on');
+    await sameAsInNode(opened, { stage1: { ...stage1, steps: 150 } });
+  });
+
+  it('asks before it is left while it trains, and offers to go on from the last checkpoint', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    const { page } = opened;
     await choose(opened, 'stage0.steps=100000');
     await press(opened, 'Start');
     await textWith(opened, /update \d+ of 100000, .* a second; about .* left/);
+    const [dialog] = await Promise.all([
+      new Promise<string>(resolve => page.once('dialog', d => resolve(d.type()))),
+      page.reload(),
+    ]);
+    expect(dialog).toBe('beforeunload');
+    await textWith(opened, /Paused: preset tiny/);
+  });
+
+  it('does not train in two tabs', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    await press(opened, 'Go on');
+    await textWith(opened, /update \d+ of 100000, /);
+    const page = await opened.browser.newPage();
+    await page.goto(opened.page.url());
+    const other = { ...opened, page };
+    await press(other, 'Go on');
+    await textWith(other, /Another tab of this browser has a training/);
+    await page.close();
+  });
+
+  it('stops, and forgets the run', slow, async context => {
+    if (!opened) return context.skip(noChromium);
     await press(opened, 'Stop');
     await textWith(opened, /Stopped/);
+    await opened.page.reload();
+    const text = await textWith(opened, /stage 2: \d+ updates/);
+    expect(text).not.toContain('Paused');
+  });
+
+  it('trains on where the storage is full, and says so', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    const session = await opened.page.createCDPSession();
+    const { origin } = new URL(opened.url);
+    await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1000 });
+    await choose(opened);
+    await press(opened, 'Start');
+    expect(await sameAsInNode(opened, {})).toContain('This browser does not store the run (its storage is full)');
+    await session.send('Storage.overrideQuotaForOrigin', { origin });
   });
 
   it('leaves nothing in the console, and asks no other site', context => {

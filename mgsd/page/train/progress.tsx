@@ -5,8 +5,9 @@ import type { RunEstimate } from '../../runs/estimate.js';
 import { secondsLeft } from './training.js';
 import type { TrainState } from './training.js';
 
-export function Progress({ phase, estimate, place, evaluation, notes, problem }: TrainState) {
-  const isTraining = phase === 'training';
+export function Progress({ phase, config, estimate, place, evaluation, told, notes, problem }: TrainState) {
+  const at = told.log.at(-1);
+  const isTraining = phase === 'training' || phase === 'pausing';
   return (
     <>
       {phase === 'measuring' && <p>Measuring a few updates of each stage ...</p>}
@@ -19,6 +20,14 @@ export function Progress({ phase, estimate, place, evaluation, notes, problem }:
             : `${place.title}: update ${place.step} of ${place.steps}`}
           {!evaluation && place.updatesPerSecond !== undefined && `, ${place.updatesPerSecond.toFixed(1)} a second`}
           {estimate && `; about ${formatDuration(secondsLeft(estimate, place))} left`}
+        </p>
+      )}
+      {phase === 'pausing' && <p>Pausing after this update ...</p>}
+      {phase === 'paused' && config && (
+        <p>
+          Paused: preset {config.preset}, seed {config.seed}
+          {at && `, update ${at.step} of stage ${at.stage.replace('stage', '')}`}. This browser keeps it until another
+          run takes its place.
         </p>
       )}
       {notes.map((note, k) => (

@@ -3,6 +3,7 @@ import { stageSentences } from '../../evaluation/summary.js';
 import { tableCells, tableHeader } from '../../evaluation/table.js';
 import type { TableRow } from '../../evaluation/table.js';
 import { table } from '../../pictures/html.js';
+import { Markup } from '../markup.js';
 
 export function Results({ rows }: { readonly rows: readonly TableRow[] }) {
   const caption = `95 % intervals over layouts; ${rows[0]?.items ?? 0} held-out puzzles`;
@@ -11,10 +12,9 @@ export function Results({ rows }: { readonly rows: readonly TableRow[] }) {
     const [title = '', ...cells] = tableCells(row);
     return [title, ...cells] as const;
   });
-  const markup = String(table(caption, [first, ...others], lines, 'results'));
   return (
     <>
-      <div dangerouslySetInnerHTML={{ __html: markup }} />
+      <Markup of={table(caption, [first, ...others], lines, 'results')} />
       {stageSentences(rows).map(sentence => (
         <p key={sentence}>{sentence}</p>
       ))}

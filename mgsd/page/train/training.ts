@@ -1,35 +1,59 @@
-/** A training as the page follows it: started in a worker of its own, told as states that the panel draws. */
+/** A training as the page follows it: in a worker of its own, told as states that the panel draws. */
 import type { TableRow } from '../../evaluation/table.js';
 import type { RunConfig } from '../../method/config.js';
 import type { RunEstimate } from '../../runs/estimate.js';
+import type { Look } from '../../runs/looks.js';
+import type { LogRecord } from '../../runs/store.js';
 import { startEngine } from '../engine.js';
 import type { Engine } from '../engine.js';
 import { messageOf } from '../protocol.js';
-import type { Place, TrainEvent } from './calls.js';
+import type { Place, StoredRun, TrainEvent } from './calls.js';
+
+/** What curves are made of. */
+export interface Told {
+  readonly log: readonly LogRecord[];
+  readonly looks: readonly Look[];
+}
 
 export interface TrainState {
-  readonly phase: 'idle' | 'measuring' | 'training' | 'done';
-  /** Of the run that is measured, trained or done. */
+  /** `paused`: a run can go on, of this visit or an earlier one. */
+  readonly phase: 'idle' | 'measuring' | 'training' | 'pausing' | 'paused' | 'done';
+  /** Of the run that is measured, trained, paused or done. */
   readonly config?: RunConfig;
   readonly estimate?: RunEstimate;
   readonly place?: Place;
   readonly evaluation?: Extract<TrainEvent, { evaluation: unknown }>['evaluation'];
+  /** As of a moment ago, while it trains. */
+  readonly told: Told;
   readonly notes: readonly string[];
   readonly table?: readonly TableRow[];
   /** Why it ended before its table. */
   readonly problem?: string;
 }
 
-const idle: TrainState = { phase: 'idle', notes: [] };
+const nothing: Told = { log: [], looks: [] };
+export const idle: TrainState = { phase: 'idle', notes: [], told: nothing };
+
+/** Curves are drawn anew this often, in milliseconds: drawing takes time from training. */
+const drawEvery = 2000;
 
 /** One training at a time. Every method returns at once; `onState` hears of all that follows. */
 export class Training {
   #state = idle;
+  #told = nothing;
+  #drawn = 0;
   #engine: Engine | undefined;
   readonly #onState: (state: TrainState) => void;
 
   constructor(onState: (state: TrainState) => void) {
     this.#onState = onState;
+  }
+
+  /** Shows the run that this browser has kept. */
+  restore({ table, log, looks, ...run }: StoredRun): void {
+    if (this.#state !== idle) return;
+    this.#told = { log, looks };
+    this.#change({ ...run, ...(table ? { phase: 'done', table } : { phase: 'paused' }), told: this.#told });
   }
 
   /** Measures what the run would take. */
@@ -42,22 +66,41 @@ export class Training {
 
   /** Trains to the table; measures first, unless that was done. */
   start(config: RunConfig): void {
-    const known = this.#state.config === config ? this.#state.estimate : undefined;
+    const { config: before, estimate: known } = this.#state;
+    this.#told = nothing;
     this.#begin({ ...idle, config, phase: 'measuring' }, async engine => {
-      const estimate = known ?? (await engine.call('estimate', config));
+      const estimate = before === config && known ? known : await engine.call('estimate', config);
       this.#change({ phase: 'training', estimate });
-      const table = await engine.call('trainRun', config, { onEvent: event => this.#told(event) });
-      this.#change({ phase: 'done', table });
+      await this.#train(engine, config, estimate);
     });
   }
 
-  /** Ends what runs, and all that it has learnt. */
+  /** Goes on with the run that is paused. */
+  goOn(): void {
+    const { config } = this.#state;
+    const { problem: _, ...state } = this.#state;
+    this.#begin({ ...state, phase: 'training' }, engine => this.#train(engine, config!));
+  }
+
+  /** Pauses after the update that runs, with a checkpoint. */
+  pause(): void {
+    this.#change({ phase: 'pausing' });
+    void this.#engine?.call('pauseRun', undefined);
+  }
+
+  /** Ends what runs, and forgets it. */
   stop(): void {
-    const engine = this.#engine;
+    this.#engine?.stop();
     this.#engine = undefined;
-    engine?.stop();
+    this.#told = nothing;
     this.#state = { ...idle, notes: ['Stopped.'] };
     this.#onState(this.#state);
+  }
+
+  async #train(engine: Engine, config: RunConfig, begin?: RunEstimate): Promise<void> {
+    const onEvent = (event: TrainEvent) => this.#hear(event);
+    const table = await engine.call('trainRun', { config, ...(begin && { begin }) }, { onEvent });
+    this.#change({ ...(table ? { phase: 'done', table } : { phase: 'paused' }), told: this.#told });
   }
 
   #begin(state: TrainState, body: (engine: Engine) => Promise<void>): void {
@@ -68,17 +111,31 @@ export class Training {
       if (this.#engine !== engine) return; // stopped
       engine.stop();
       this.#engine = undefined;
-      this.#change({ phase: 'idle', problem: messageOf(error) });
+      const phase = this.#state.phase === 'measuring' ? 'idle' : 'paused';
+      this.#change({ phase, problem: messageOf(error), told: this.#told });
     });
   }
 
-  #told(event: TrainEvent): void {
+  #hear(event: TrainEvent): void {
+    const { log, looks } = this.#told;
     if ('note' in event) this.#change({ notes: [...this.#state.notes, event.note] });
-    else if ('place' in event) {
-      const { evaluation: _, ...before } = this.#state;
-      this.#state = before;
-      this.#change(event);
-    } else this.#change(event);
+    else if ('record' in event) this.#told = { log: [...log, event.record], looks };
+    else if ('look' in event) this.#told = { log, looks: [...looks, event.look] };
+    else if ('stage' in event) {
+      const { stage, step } = event.stage;
+      const isKept = (past: LogRecord | Look) => past.stage !== stage || past.step <= step;
+      this.#told = { log: log.filter(isKept), looks: looks.filter(isKept) };
+      this.#move(event.stage);
+    } else if ('place' in event) this.#move(event.place);
+    else this.#change(event);
+  }
+
+  #move(place: Place): void {
+    const { evaluation: _, ...state } = this.#state;
+    this.#state = state;
+    const isDue = performance.now() - this.#drawn > drawEvery;
+    if (isDue) this.#drawn = performance.now();
+    this.#change({ place, ...(isDue && { told: this.#told }) });
   }
 
   #change(changes: Partial<TrainState>): void {
