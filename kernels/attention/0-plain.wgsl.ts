@@ -19,7 +19,7 @@ export function plainForward(target: WgslTarget): WgslPass {
   let query_at = query_row * params.strideQ + h * params.headDim;
   let key = key_start * params.strideKv + h * params.headDim + params.offsetK;
   let value = key_start * params.strideKv + h * params.headDim + params.offsetV;
-  var maximum = -1e30;
+  var maximum = -3.4e38;
   for (var j = 0u; j < visible; j++) { maximum = max(maximum, score(query_at, key + j * params.strideKv)); }
   ${sumLoop('f32', ['sum'], `sum += ${share};`, overKeys)}
   for (var d = 0u; d < params.headDim; d++) {

@@ -232,7 +232,7 @@ export function matrixForward(target: WgslTarget, headDim: number): WgslPass | u
   let row = first + my_row;
   ${rowsVisible}
   ${stage(cut, 'first', 'query_count', [['q', 'load4_q((query_start + at) * (params.strideQ / 4u) + h * vectors + v)']])}
-  var maximum = -1e30;
+  var maximum = -3.4e38;
   var sum = 0.0;
   for (var tile = 0u; tile < most; tile += ${rows}u) {
     workgroupBarrier();
@@ -255,8 +255,10 @@ export function matrixForward(target: WgslTarget, headDim: number): WgslPass | u
     let other = statistics[my_row * ${step}u + t];
     sum += other.y * exp(other.x - maximum);
   }
-  let lse = select(0.0, maximum + log(sum), visible > 0u);
-  if (part == 0u && row < query_count) { store_lse((query_start + row) * params.heads + h, lse); }
+  let log_sum = log(sum);
+  if (part == 0u && row < query_count) {
+    store_lse((query_start + row) * params.heads + h, select(0.0, maximum + log_sum, visible > 0u));
+  }
 
   ${o.declare}
   for (var tile = 0u; tile < most; tile += ${rows}u) {
@@ -269,7 +271,7 @@ export function matrixForward(target: WgslTarget, headDim: number): WgslPass | u
     ${scoresOf(cut, 'q', 'k', 'scores')}
     workgroupBarrier();
     for (var c = part; c < ${rows}u; c += ${step}u) {
-      let p = exp(params.scale * scores[my_row * ${scoreStride(cut)}u + c] - lse);
+      let p = exp(params.scale * scores[my_row * ${scoreStride(cut)}u + c] - maximum - log_sum);
       shares[my_row * ${shareStride(cut)}u + c] = f16(select(0.0, p, tile + c < visible));
     }
     workgroupBarrier();

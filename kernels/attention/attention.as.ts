@@ -136,7 +136,7 @@ function expInPlace(x: usize, max: v128): v128 {
 
 /**
  * Four rows of scores to unnormalised probabilities exp(x - max). Stores the four reciprocals of the sums at
- * `reciprocals` and returns the logarithms of the sums of exponentials; 0 and 0 for a row of nothing but -infinity.
+ * `reciprocals` and returns the logarithms of the sums of exponentials; 0 and 0 where there are no keys.
  */
 function softmaxBlock(row0: usize, stride: usize, count: i32, reciprocals: usize): v128 {
   const row1 = row0 + stride;
@@ -153,7 +153,7 @@ function softmaxBlock(row0: usize, stride: usize, count: i32, reciprocals: usize
     m3 = f32x4.pmax(m3, v128.load(at(row3, j)));
   }
   let max = transposeMax(m0, m1, m2, m3);
-  const seen = f32x4.ne(max, f32x4.splat(-Infinity));
+  const seen = i32x4.splat(count > 0 ? -1 : 0);
   max = v128.and(max, seen);
   m0 = i32x4.shuffle(max, max, 0, 0, 0, 0);
   m1 = i32x4.shuffle(max, max, 1, 1, 1, 1);
@@ -176,6 +176,18 @@ function softmaxBlock(row0: usize, stride: usize, count: i32, reciprocals: usize
   }
   v128.store(reciprocals, v128.and(f32x4.div(f32x4.splat(1), sum), seen));
   return v128.and(f32x4.add(max, log4(sum)), seen);
+}
+
+/** row *= factor; returns whether there is a NaN in it. */
+@inline
+function scaleRow(row: usize, factor: v128, width: i32): bool {
+  let none = i32x4.splat(0);
+  for (let d: i32 = 0; d < width; d += 4) {
+    const y = f32x4.mul(v128.load(at(row, d)), factor);
+    none = v128.or(none, v128.and(f32x4.ne(y, y), laneMask(width - d)));
+    storeLanes(at(row, d), y, width - d);
+  }
+  return v128.any_true(none);
 }
 
 /**
@@ -231,8 +243,12 @@ export function attention(args: AttentionArgs, begin: i32, end: i32, scratch: us
         logs = i32x4.shuffle(logs, logs, 1, 2, 3, 0);
         const row = into + <usize>r * strideOut;
         const factor = v128.load32_splat(at(reciprocals, r));
-        for (let d: i32 = 0; d < headDim; d += 4)
-          storeLanes(at(row, d), f32x4.mul(v128.load(at(row, d)), factor), headDim - d);
+        const visible = visibleKeys(sequence, i + r);
+        // 0 times a value that is not finite, of a key that this row does not see: sum what it sees alone
+        if (scaleRow(row, factor, headDim) && visible < most) {
+          product(false, 1, at(block, r * padded), strideBlock, values, strideKv, visible, row, strideOut, headDim);
+          scaleRow(row, factor, headDim);
+        }
       }
     }
   }

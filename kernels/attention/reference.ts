@@ -1,6 +1,6 @@
 /** Attention of one query, in f64: what the references of attention and of decoding are made of. */
 import type { NumberArray } from '../dtype.js';
-import { logSumExp } from '../softmax/row.js';
+import { maximumAndLogSum } from '../softmax/row.js';
 
 /** Positions of queries are below this, so that none runs over. */
 export const mostPosition = 2 ** 30;
@@ -35,11 +35,11 @@ export function attendRow(
 ): number {
   const scores: number[] = [];
   for (let j = 0; j < visible; j++) scores.push(scale * dot(q, atQ, kv, key(j), headDim));
-  const lse = visible > 0 ? logSumExp(scores) : 0;
+  const [maximum, logSum] = visible > 0 ? maximumAndLogSum(scores) : [0, 0];
   for (let d = 0; d < headDim; d++) {
     let sum = 0;
-    for (let j = 0; j < visible; j++) sum += Math.exp(scores[j]! - lse) * kv[key(j) + value + d]!;
+    for (let j = 0; j < visible; j++) sum += Math.exp(scores[j]! - maximum - logSum) * kv[key(j) + value + d]!;
     out[atOut + d] = sum;
   }
-  return lse;
+  return maximum + logSum;
 }

@@ -88,7 +88,7 @@ export function forwardRow(rows: Rows, walk: Walk, stop = ''): string {
   ${declare('q')}
   ${blocks.begin}
   ${each(v => `${item('q', v)} = params.scale * load4_q(query_at + ${v});`)}
-  var maximum = -1e30;
+  var maximum = -3.4e38;
   var total_maximum = maximum;
   var sum = 0.0;
   var total_sum = 0.0;

@@ -11,8 +11,8 @@ const functions = {
   let large = sign(x) * (1.0 - 2.0 / (exp(2.0 * min(abs(x), 15.0)) + 1.0));
   return select(large, small, abs(x) < 0.625);
 }`,
-  // 1 / (1 + e^-x), the clamp keeps e^-x finite
-  logistic: `fn logistic(x: f32) -> f32 { return 1.0 / (1.0 + exp(-clamp(x, -80.0, 80.0))); }`,
+  // 1 / (1 + e^-x), the clamp keeps e^-x finite; 0 below what f32 holds
+  logistic: `fn logistic(x: f32) -> f32 { return select(1.0 / (1.0 + exp(-clamp(x, -87.0, 87.0))), 0.0, x < -87.0); }`,
   // (1 + tanh u) / 2 = logistic(2u): no cancellation for large negative x; zero below 2^-54, like 1 + tanh in f64
   gelu_gate: `fn gelu_gate(x: f32) -> f32 {
   let u = 1.5957691216057308 * x * (1.0 + 0.044715 * x * x);

@@ -156,7 +156,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   for (var j = lane; j < quads; j += lanes) {
     attended[j] = vec4f(0.0);
-    largest_and_sum[j] = vec2f(-1e30, 0.0);
+    largest_and_sum[j] = vec2f(-3.4e38, 0.0);
   }
   storageBarrier();
   workgroupBarrier();

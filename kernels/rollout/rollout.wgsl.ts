@@ -210,7 +210,7 @@ fn attend(cache: u32, first_sequence: u32, lane: u32) {
   for (var pair = ${sliced ? 'select(lane, lane % pairs, slices > 1u)' : 'lane'}; pair < pairs && slice < slices; pair += lanes) {
     let r = pair % ${rows}u;
     let h = pair / ${rows}u;
-    var maximum = -1e30;
+    var maximum = -3.4e38;
     var sum = 0.0;
     ${each(v => `var q${v} = vec4f(0.0); var o${v} = vec4f(0.0);`)}
     if (running[r] != 0u) {
@@ -243,7 +243,7 @@ fn attend(cache: u32, first_sequence: u32, lane: u32) {
       let at = outputs + (pair + r) * ${headDim / 4}u + c % ${headDim}u / 4u;
       ${
         sliced
-          ? `var most = -1e30;
+          ? `var most = -3.4e38;
       if (slices > 1u) { for (var t = 0u; t < slices; t++) { most = max(most, shared_by_lane[t * pairs + pair + r].x); } }
       var total = 0.0;
       var value = 0.0;

@@ -21,18 +21,12 @@ export interface RowsAndCols {
 }
 
 /** The largest number, and the logarithm of the sum of exponentials of what the others are above it. */
-function maximumAndLogSum(x: ArrayLike<number>): [maximum: number, logSum: number] {
+export function maximumAndLogSum(x: ArrayLike<number>): [maximum: number, logSum: number] {
   let maximum = -Infinity;
   for (let j = 0; j < x.length; j++) maximum = Math.max(maximum, x[j]!);
   let sum = 0;
   for (let j = 0; j < x.length; j++) sum += Math.exp(x[j]! - maximum);
   return [maximum, Math.log(sum)];
-}
-
-/** Logarithm of the sum of exponentials. */
-export function logSumExp(x: ArrayLike<number>): number {
-  const [maximum, logSum] = maximumAndLogSum(x);
-  return maximum + logSum;
 }
 
 /** Log-softmax of row `row` of z[rows, cols]: what is taken off one after the other would lose digits as a sum. */

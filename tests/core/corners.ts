@@ -71,6 +71,15 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
         expect((await array(y.grad)).every(Number.isNaN)).toBe(true);
       }));
 
+    it('sigmoid is 0 or 1 far out', () =>
+      on(async d => {
+        const x = d.tensor([-Infinity, -1e30, -200, 200, 1e30, Infinity]).trainable();
+        const y = core.sigmoid(x);
+        expect(await array(y)).toEqual([0, 0, 0, 1, 1, 1]);
+        y.backward({ grad: d.full([6], 1) });
+        expect(await array(x.grad)).toEqual([0, 0, 0, 0, 0, 0]);
+      }));
+
     describe('large logits', () => {
       const losses = (d: Device, base: number) => {
         const [z, t] = [[base, base, base + 1, base].map(Math.fround), [base, base + 1, base, base].map(Math.fround)];
@@ -222,6 +231,33 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
         }),
       );
     });
+
+    it.each([1, 2, 4, 16])('attention of %d channels at the ends of the range', width =>
+      on(async d => {
+        // a query of ones; keys and values by row
+        const attend = async (keys: readonly number[], values: readonly number[], prefix = 0) => {
+          const rows = keys.flatMap((key, i) => [
+            ...new Array<number>(width).fill(1),
+            ...[key, ...new Array<number>(width - 1).fill(0)],
+            ...new Array<number>(width).fill(values[i]!),
+          ]);
+          const sequences = new core.SequenceTable([{ length: keys.length, prefix }]);
+          const attributes = { heads: 1, table: sequences.toTensor(d), maxLength: keys.length };
+          const y = await array(core.attention(d.tensor(rows, [keys.length, 3 * width]), attributes));
+          return keys.map((_, i) => y[i * width]!);
+        };
+        for (const row of await attend([-Infinity, -Infinity, -Infinity], [1, 2, 3])) expect(row).toBeNaN();
+        expect(await attend([-Infinity], [1])).toEqual([NaN]);
+        expect(await attend([0, -Infinity, 0], [1, 7, 3])).toEqual([1, 1, 2]);
+        expect(await attend([-1e31, -1e31], [1, 3])).toEqual([1, 2]);
+        expect(await attend([-1e31], [5])).toEqual([5]);
+        expect(await attend([1e31, 0, 1e31], [1, 7, 3])).toEqual([1, 1, 2]);
+        // what a query does not see is nothing to it
+        for (const odd of [NaN, Infinity, -Infinity])
+          expect((await attend([0, 0, 0, 0, 0, 0], [1, 3, 5, 7, odd, odd])).slice(0, 4)).toEqual([1, 2, 3, 4]);
+        expect((await attend([0, 0, NaN, 0, 0], [1, 3, 5, 7, 9])).slice(0, 2)).toEqual([1, 2]);
+      }),
+    );
 
     it('views of indices are refused, not read from the start', () =>
       on(async d => {
