@@ -1,10 +1,18 @@
 /** The Plan panel of the page, as it is built, in a real browser. */
+import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Planner } from '../../mgsd/evaluation/planner.js';
+import { numberedPuzzle } from '../../mgsd/method/numbered.js';
+import type { Puzzle } from '../../mgsd/method/puzzles.js';
 import { imageUrl } from '../../mgsd/pictures/draw.js';
+import { encodePng } from '../../mgsd/pictures/png.js';
+import { loadPlanner } from '../../mgsd/runs/package.js';
 import { createInstance } from '../../mgsd/worlds/frozenlake/rules.js';
 import { createWorldByName } from '../../mgsd/worlds/registry.js';
+import type { World } from '../../mgsd/worlds/world.js';
 import { run } from '../mgsd/capture.js';
+import { useTemporaryFolder } from '../mgsd/temporary.js';
 import { noChromium, openFolder } from './chromium.js';
 import type { OpenedPage } from './chromium.js';
 import { looks, press, textWith, violations } from './people.js';
@@ -22,7 +30,20 @@ afterAll(() => opened?.close());
 const pictures = ({ page }: OpenedPage, alt: string) =>
   page.$$eval(`img[alt^="${alt}"]`, images => images.map(image => image.src));
 
-const outcome = /reaches the goal|fails/;
+/** Drops a file where one may be dropped. */
+const drop = ({ page }: OpenedPage, bytes: Buffer, name: string) =>
+  page.$eval(
+    '.drop',
+    (target, values, fileName) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([Uint8Array.from(values)], fileName));
+      target.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+    },
+    [...bytes],
+    name,
+  );
+
+const outcome = /It wrote[^]*(reaches the goal|fails|cannot be checked)/;
 
 describe('a puzzle', () => {
   it('is planned as the command line plans it', slow, async context => {
@@ -48,14 +69,14 @@ describe('a puzzle', () => {
       await keyboard.press('Space');
     };
     // From wherever things are: holes are cleared by the start's brush, which then ends in the first corner.
-    await page.focus('#panel-plan fieldset input'); // the first brush: hole
+    await page.focus('.editor + fieldset input'); // the first brush: hole
     await keyboard.press('ArrowRight');
     for (let cell = 0; cell < 9; cell++) await paint(Math.floor(cell / 3), cell % 3);
     await paint(0, 0);
-    await page.focus('#panel-plan fieldset input:checked');
+    await page.focus('.editor + fieldset input:checked');
     await keyboard.press('ArrowRight');
     await paint(2, 2);
-    await page.focus('#panel-plan fieldset input:checked');
+    await page.focus('.editor + fieldset input:checked');
     await keyboard.press('ArrowLeft');
     await keyboard.press('ArrowLeft');
     await paint(1, 1);
@@ -114,6 +135,70 @@ describe('a puzzle', () => {
     }
     expect(seen).toBe(true);
     expect(await pictures(opened, 'What the student sees')).not.toEqual([before]);
+  });
+});
+
+describe('the student', () => {
+  const temporary = useTemporaryFolder();
+  let planner: Planner | undefined;
+  beforeAll(async () => {
+    planner = await loadPlanner(undefined, { device: 'wasm', threads: 1 });
+  });
+  afterAll(() => planner?.close());
+
+  const world: World = createWorldByName('frozenlake');
+  const [puzzle, other] = [1, 2].map(seed => numberedPuzzle(world, 4, seed, 'test')) as [Puzzle, Puzzle];
+  const picture = ({ instance }: Puzzle) => ({ width: 40, height: 40, data: world.render(instance, 40) });
+  const blank = { width: 40, height: 40, data: new Uint8Array(40 * 40 * 3).fill(128) };
+
+  it.for([
+    ['the symbols', /The student sees no picture. It reads: size:4/, () => planner!.planFromSymbols(puzzle)],
+    ['a blank picture', /What the student sees/, () => planner!.plan(blank)],
+    ['the picture of another puzzle', /What the student sees/, () => planner!.plan(picture(other))],
+    ['its picture', /At its true size/, () => planner!.plan(picture(puzzle))],
+  ] as const)('is shown %s, a click away', slow, async ([name, shown, plan], context) => {
+    if (!opened) return context.skip(noChromium);
+    const { page } = opened;
+    if (name === 'the symbols') await page.reload();
+    await press(opened, name, 'radio');
+    await textWith(opened, shown);
+    await press(opened, 'Plan');
+    const text = await textWith(opened, outcome);
+    const { recapText, answer } = await plan();
+    expect(text).toContain(`It wrote ${recapText} and plans ${answer || 'nothing'}.`);
+  });
+
+  it('is shown a picture of a file that was dropped, as the command line shows it', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    const file = temporary.file('board.png');
+    const large = world.render(other.instance, 90);
+    fs.writeFileSync(file, encodePng({ width: 90, height: 90, data: large }));
+    const { out } = await run('plan', file, '--json');
+    const { answer, recapText, ownVerdict } = JSON.parse(out) as {
+      answer: string;
+      recapText: string;
+      ownVerdict: { success: boolean };
+    };
+    await drop(opened, fs.readFileSync(file), 'board.png');
+    await textWith(opened, /the picture of a file/);
+    await press(opened, 'Plan');
+    const text = await textWith(opened, outcome);
+    expect(text).toContain(`It wrote ${recapText} and plans ${answer}.`);
+    expect(text).toContain(ownVerdict.success ? 'reaches the goal on the board that it wrote down' : 'fails');
+    expect(await violations(opened, ['light', 360])).toEqual([]);
+  });
+
+  it.for([
+    ['notes.txt', () => Buffer.from('no picture'), /This is not a PNG file/],
+    [
+      'wide.png',
+      () => Buffer.from(encodePng({ width: 4, height: 3, data: new Uint8Array(36) })),
+      /wide\.png has 4 × 3 pixels, this model sees squares of 40: cut out the board alone\./,
+    ],
+  ] as const)('is not shown %s, which says why', slow, async ([name, bytes, problem], context) => {
+    if (!opened) return context.skip(noChromium);
+    await drop(opened, bytes(), name);
+    await textWith(opened, problem);
   });
 });
 

@@ -1,22 +1,25 @@
 /** The Plan panel: a puzzle in, what the student sees, writes and plans out. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { verdictText } from '../../evaluation/evaluate.js';
 import type { SurePlan } from '../../evaluation/planner.js';
 import { numberedPuzzle } from '../../method/numbered.js';
+import type { Puzzle } from '../../method/puzzles.js';
+import type { RgbImage } from '../../pictures/png.js';
 import { createWorldByName } from '../../worlds/registry.js';
 import type { World, WorldInstance } from '../../worlds/world.js';
 import { Choice } from '../choice.js';
 import type { Panel, PanelProps } from '../panel.js';
 import { messageOf } from '../protocol.js';
+import { Answer } from './answer.js';
 import { brushes } from './brushes.js';
 import type { ModelFacts } from './calls.js';
 import { Editor } from './editor.js';
+import { Inputs } from './inputs.js';
 import { Pictures } from './pictures.js';
-import { questionOf } from './question.js';
-import type { Look, Question } from './question.js';
+import { outcomeOf, questionOf } from './question.js';
+import type { Input, Look, Question } from './question.js';
 
 /** What came of a question. */
-interface Answer {
+interface Reply {
   readonly question: Question;
   readonly plan?: SurePlan;
   readonly failure?: string;
@@ -41,30 +44,37 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
   const [painted, setPainted] = useState<WorldInstance>(); // else the puzzle of this number
   const [brush, setBrush] = useState(0);
   const [look, setLook] = useState<Look>('training');
-  const [answer, setAnswer] = useState<Answer>();
+  const [input, setInput] = useState<Input>('image');
+  const [file, setFile] = useState<RgbImage>();
+  const [reply, setReply] = useState<Reply>();
   const { world: name, level } = sizes[chosen]!;
   const world = useMemo((): World => createWorldByName(name), [name]);
+  const [puzzle, other] = useMemo(
+    () => [seed, seed + 1].map(number => numberedPuzzle(world, level, number, 'test')) as [Puzzle, Puzzle],
+    [world, level, seed],
+  );
   const question = useMemo(
-    () => questionOf(name, world, painted ?? numberedPuzzle(world, level, seed, 'test').instance, look, config),
-    [name, world, level, seed, painted, look, config],
+    () => questionOf({ name, world, board: painted ?? puzzle.instance, other, look, input, file }, config),
+    [name, world, puzzle, other, painted, look, input, file, config],
   );
   const { board, problem } = question;
-  const puzzle = { world, instance: board };
-  const { plan, failure } = answer?.question === question ? answer : {}; // a late one is of the board before
+  const { plan, failure } = reply?.question === question ? reply : {}; // a late one is of the board before
   const selected = brushes[name][brush] ?? brushes[name][0]!;
 
   const show = (index: number, number: number) => {
     setChosen(index);
     setSeed(number);
     setPainted(undefined);
+    leaveFile();
   };
+  const leaveFile = () => setInput(input === 'file' ? 'image' : input);
   const ask = async () => {
     try {
       const written = await engine.call('plan', question.shown);
-      setAnswer({ question, plan: written });
-      announce(`The plan ${verdictText(puzzle, written)}.`);
+      setReply({ question, plan: written });
+      announce(outcomeOf(question, written).sentence);
     } catch (error) {
-      setAnswer({ question, failure: messageOf(error) });
+      setReply({ question, failure: messageOf(error) });
     }
   };
   return (
@@ -83,17 +93,35 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
         <button type="button" onClick={() => show(chosen, seed + 1)}>
           Next puzzle
         </button>
-        <button type="button" class="primary" disabled={problem !== undefined} onClick={() => void ask()}>
+        <button
+          type="button"
+          class="primary"
+          disabled={problem !== undefined && question.input !== 'file'}
+          onClick={() => void ask()}
+        >
           Plan
         </button>
       </div>
+      <Inputs
+        input={question.input}
+        imageSize={config.imageSize}
+        hasFile={file !== undefined}
+        onInput={setInput}
+        onFile={picture => {
+          setFile(picture);
+          setInput('file');
+        }}
+      />
       <div class="boards">
         <div>
           <Editor
             world={world}
             board={board}
-            plan={plan?.actions ?? []}
-            onPaint={cell => setPainted(selected.paint(board, cell))}
+            plan={question.input === 'file' ? [] : (plan?.actions ?? [])}
+            onPaint={cell => {
+              setPainted(selected.paint(board, cell));
+              leaveFile();
+            }}
           />
           <Choice
             legend="Paint cells with"
@@ -103,15 +131,10 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
           />
           <p role="status">{problem !== undefined && `This is no puzzle: ${problem}.`}</p>
         </div>
-        <Pictures question={question} imageSize={config.imageSize} look={look} onLook={setLook} />
+        <Pictures question={question} imageSize={config.imageSize} onLook={setLook} />
       </div>
       {failure !== undefined && <p role="alert">{failure}</p>}
-      {plan && (
-        <p>
-          It wrote <code>{plan.recapText}</code> and plans <code>{plan.answer || 'nothing'}</code>, which{' '}
-          {verdictText(puzzle, plan)}.
-        </p>
-      )}
+      {plan && <Answer question={question} plan={plan} />}
     </div>
   );
 }

@@ -1,4 +1,5 @@
-/** The picture that the student gets: enlarged, and at its true size in both looks. */
+/** What the student gets to see: its picture enlarged, and at its true size in both looks; or the symbols. */
+import { tokensToText } from '../../../models/vocabulary.js';
 import { imageUrl } from '../../pictures/draw.js';
 import { Choice } from '../choice.js';
 import type { Look, Question } from './question.js';
@@ -7,7 +8,6 @@ export interface PicturesProps {
   readonly question: Question;
   /** Side of the picture in pixels. */
   readonly imageSize: number;
-  readonly look: Look;
   readonly onLook: (look: Look) => void;
 }
 
@@ -16,9 +16,15 @@ const looks = [
   ['held-out', 'a look never trained on'],
 ] as const;
 
-export function Pictures({ question, imageSize, look, onLook }: PicturesProps) {
-  const { world, board, picture } = question;
+export function Pictures({ question, imageSize, onLook }: PicturesProps) {
+  const { world, board, input, picture, look } = question;
   const url = (data: Uint8Array) => imageUrl({ width: imageSize, height: imageSize, data });
+  if (!picture)
+    return (
+      <p>
+        The student sees no picture. It reads: <code>{tokensToText(world.recap(board))}</code>
+      </p>
+    );
   const options = looks.map(([name, words]) => {
     const src = url(world.render(board, imageSize, name));
     const label = (
@@ -32,9 +38,10 @@ export function Pictures({ question, imageSize, look, onLook }: PicturesProps) {
     <figure>
       <img src={url(picture)} alt={`What the student sees, ${imageSize} × ${imageSize} pixels`} />
       <figcaption>
-        What the student sees, enlarged. At its true size, {imageSize} × {imageSize} pixels:
+        What the student sees, enlarged.
+        {input === 'image' && ` At its true size, ${imageSize} × ${imageSize} pixels:`}
       </figcaption>
-      <Choice legend="Look" options={options} value={look} onChoose={onLook} />
+      {input === 'image' && <Choice legend="Look" options={options} value={look} onChoose={onLook} />}
     </figure>
   );
 }
