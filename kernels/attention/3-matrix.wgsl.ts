@@ -83,12 +83,17 @@ function cutFor(target: WgslTarget, headDim: number, memory: Memory): Cut | unde
   return undefined;
 }
 
-/** A matrix in workgroup memory: the array, and how it lies. */
+/** A matrix in workgroup memory: the array, how it lies, and how many f16 an element of the array has. */
 interface Place {
   readonly name: string;
   readonly stride: number;
+  readonly unit: 1 | 8;
   readonly turned?: boolean;
 }
+
+/** Operands lie as they do in memory, eight f16 to a vec4u, so that 16 bytes are copied at once. */
+const operandPlace = (cut: Cut, name: string): Place => ({ name, stride: rowStride(cut), unit: 8 });
+const sharePlace = (cut: Cut, name: string): Place => ({ name, stride: shareStride(cut), unit: 1 });
 
 /**
  * Tiles of a product [rows, columns], dealt out to the subgroups. There are more subgroups than needed if the driver
@@ -98,14 +103,16 @@ const tilesOf = ({ config }: Cut, rows: number, columns: number) => (rows / conf
 
 /** WGSL: `sum` += the tile of left times right that begins at row `m` and column `n`, over `depth` steps. */
 function multiply({ config }: Cut, left: Place, right: Place, depth: number, sum: string): string {
-  const offset = ({ stride, turned = false }: Place, row: string, column: string) =>
-    turned ? `(${column}) * ${stride}u + ${row}` : `(${row}) * ${stride}u + ${column}`;
+  const offset = ({ stride, unit, turned = false }: Place, row: string, column: string) => {
+    const [line, along] = turned ? [column, row] : [row, column];
+    return `${line} * ${stride / unit}u + ${along} / ${unit}u`;
+  };
   const order = ({ turned = false }: Place) => (turned ? 'col_major' : 'row_major');
   const load = (type: string, place: Place, row: string, column: string) =>
     matrixLoad(type, order(place), {
       pointer: `&${place.name}`,
       offset: offset(place, row, column),
-      stride: `${place.stride}u`,
+      stride: `${place.stride / place.unit}u`,
     });
   return `for (var l = 0u; l < ${depth}u; l += ${config.K}u) {
         let a = ${load(leftType(config), left, 'm', 'l')};
@@ -118,8 +125,8 @@ function multiply({ config }: Cut, left: Place, right: Place, depth: number, sum
 function scoresOf(cut: Cut, left: string, right: string, to: string): string {
   const { config, rows, warps, headDim } = cut;
   const across = rows / config.N;
-  const a = { name: left, stride: rowStride(cut) };
-  const b = { name: right, stride: rowStride(cut), turned: true };
+  const a = operandPlace(cut, left);
+  const b = { ...operandPlace(cut, right), turned: true };
   return `for (var i = warp; i < ${tilesOf(cut, rows, rows)}u && warp < ${warps}u; i += ${warps}u) {
       let m = i / ${across}u * ${config.M}u;
       let n = i % ${across}u * ${config.N}u;
@@ -147,8 +154,7 @@ function accumulator(cut: Cut, name: string) {
       .join('\n    ');
   return {
     declare: parts.map(i => `var ${name}_${i} = ${resultType(config)}();`).join(' '),
-    add: (left: Place, right: string) =>
-      each(part => multiply(cut, left, { name: right, stride: rowStride(cut) }, rows, part)),
+    add: (left: Place, right: string) => each(part => multiply(cut, left, operandPlace(cut, right), rows, part)),
     /** Through the area of the scores to memory; `row_at` is the index of a row's vec4s of this head. */
     store: (buffer: string, end: string, rowAt: string) =>
       `workgroupBarrier();
@@ -171,17 +177,12 @@ function stage(
   end: string,
   copies: readonly (readonly [name: string, load: string])[],
 ): string {
-  const vectors = cut.headDim / 4;
+  const vectors = cut.headDim / 8;
   return `for (var i = lane; i < ${cut.rows * vectors}u; i += ${cut.lanes}u) {
       let at = min(${begin} + i / ${vectors}u, ${end} - 1u);
       let v = i % ${vectors}u;
-      let to = i / ${vectors}u * ${rowStride(cut)}u + 4u * v;
-      ${copies
-        .map(
-          ([name, load]) =>
-            `let value_${name} = vec4<f16>(${load}); ${[0, 1, 2, 3].map(j => `${name}[to + ${j}u] = value_${name}[${j}];`).join(' ')}`,
-        )
-        .join('\n      ')}
+      let to = i / ${vectors}u * ${rowStride(cut) / 8}u + v;
+      ${copies.map(([name, load]) => `${name}[to] = ${load};`).join('\n      ')}
     }`;
 }
 
@@ -193,7 +194,7 @@ function pass(name: string, cut: Cut, memory: Memory, code: string): WgslPass {
     variant: `matrix ${headDim} (${config.M}x${config.N}x${config.K}, ${rows} rows)`,
     enables: matrixExtensions,
     body: `${[
-      ...area('f16', rows * rowStride(cut))(memory.operands),
+      ...area('vec4u', (rows * rowStride(cut)) / 8)(memory.operands),
       ...area('f16', rows * shareStride(cut))(memory.shares),
       ...area('f32', scoreElements(cut))(['scores']),
       ...area('f32', rows * scoreStride(cut))(memory.more),
@@ -204,7 +205,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   // ${name}: lanes share rows, each has every ${lanes / rows}th column of one
   let my_row = lane / ${lanes / rows}u;
   let part = lane % ${lanes / rows}u;
-  let vectors = ${headDim / 4}u;
+  let vectors = ${headDim / 8}u; // of eight f16
   ${code}
 }`,
     workgroups: blockGrid(rows),
@@ -222,7 +223,7 @@ export function matrixForward(target: WgslTarget, headDim: number): WgslPass | u
   const step = lanes / rows;
   const o = accumulator(cut, 'o');
   const operand = (offset: string) =>
-    `load4_kv((key_start + at) * (params.strideKv / 4u) + h * vectors + params.${offset} / 4u + v)`;
+    `words_kv[(key_start + at) * (params.strideKv / 8u) + h * vectors + params.${offset} / 8u + v]`;
   return pass(
     'forward',
     cut,
@@ -231,7 +232,7 @@ export function matrixForward(target: WgslTarget, headDim: number): WgslPass | u
   ${visibleOf(rows)}
   let row = first + my_row;
   ${rowsVisible}
-  ${stage(cut, 'first', 'query_count', [['q', 'load4_q((query_start + at) * (params.strideQ / 4u) + h * vectors + v)']])}
+  ${stage(cut, 'first', 'query_count', [['q', 'words_q[(query_start + at) * (params.strideQ / 8u) + h * vectors + v]']])}
   var maximum = -3.4e38;
   var sum = 0.0;
   for (var tile = 0u; tile < most; tile += ${rows}u) {
@@ -275,27 +276,37 @@ export function matrixForward(target: WgslTarget, headDim: number): WgslPass | u
       shares[my_row * ${shareStride(cut)}u + c] = f16(select(0.0, p, tile + c < visible));
     }
     workgroupBarrier();
-    ${o.add({ name: 'shares', stride: shareStride(cut) }, 'v_rows')}
+    ${o.add(sharePlace(cut, 'shares'), 'v_rows')}
   }
-  ${o.store('out', 'query_count', '((query_start + at) * params.heads + h) * vectors')}`,
+  ${o.store('out', 'query_count', '((query_start + at) * params.heads + h) * 2u * vectors')}`,
   );
 }
 
 /** Operands of the backward pass, by what they are. */
 const gradOperands = {
-  q: 'load4_qkv((query_start + at) * 3u * width + h * vectors + v)',
-  k: 'load4_qkv((query_start + at) * 3u * width + width + h * vectors + v)',
-  v_rows: 'load4_qkv((query_start + at) * 3u * width + 2u * width + h * vectors + v)',
-  g: 'load4_dout((query_start + at) * width + h * vectors + v)',
+  q: 'words_qkv[(query_start + at) * 3u * width + h * vectors + v]',
+  k: 'words_qkv[(query_start + at) * 3u * width + width + h * vectors + v]',
+  v_rows: 'words_qkv[(query_start + at) * 3u * width + 2u * width + h * vectors + v]',
+  g: 'words_dout[(query_start + at) * width + h * vectors + v]',
 } as const;
 
-/** Logarithm of the sum of exponentials, and dO . O, of a query. */
-const queryStatistics = (row: string) => `let query = query_start + min(${row}, query_count - 1u);
+/**
+ * Logarithm of the sum of exponentials, and dO . O, of a query: of that every lane of its row takes a part, and behind
+ * a barrier all add the parts.
+ */
+const queryStatistics = ({ lanes, rows }: Cut, row: string) => ({
+  parts: `let query = query_start + min(${row}, query_count - 1u);
     let lse = load_lse(query * params.heads + h);
-    var delta = 0.0;
-    for (var v = 0u; v < vectors; v++) {
-      delta += dot(load4_dout(query * width + h * vectors + v), load4_out(query * width + h * vectors + v));
-    }`;
+    var product = 0.0;
+    for (var v = part; v < vectors; v += ${lanes / rows}u) {
+      let a = words_dout[query * width + h * vectors + v];
+      let b = words_out[query * width + h * vectors + v];
+      for (var w = 0u; w < 4u; w++) { product += dot(unpack2x16float(a[w]), unpack2x16float(b[w])); }
+    }
+    statistics[lane] = vec2f(product, 0.0);`,
+  sum: `var delta = 0.0;
+    for (var t = 0u; t < ${lanes / rows}u; t++) { delta += statistics[my_row * ${lanes / rows}u + t].x; }`,
+});
 
 /** dq = sum over visible keys of dS k. */
 export function matrixGradQuery(target: WgslTarget, headDim: number): WgslPass | undefined {
@@ -304,6 +315,7 @@ export function matrixGradQuery(target: WgslTarget, headDim: number): WgslPass |
   if (!cut) return undefined;
   const { rows, lanes } = cut;
   const dq = accumulator(cut, 'dq');
+  const query = queryStatistics(cut, 'row');
   return pass(
     'gradient of queries',
     cut,
@@ -313,7 +325,9 @@ export function matrixGradQuery(target: WgslTarget, headDim: number): WgslPass |
   let width = params.heads * vectors;
   let row = first + my_row;
   ${rowsVisible}
-  ${queryStatistics('row')}
+  ${query.parts}
+  workgroupBarrier();
+  ${query.sum}
   ${stage(cut, 'first', 'query_count', [
     ['q', gradOperands.q],
     ['g', gradOperands.g],
@@ -335,9 +349,9 @@ export function matrixGradQuery(target: WgslTarget, headDim: number): WgslPass |
       slopes[my_row * ${shareStride(cut)}u + c] = to_f16(select(0.0, ds, tile + c < visible));
     }
     workgroupBarrier();
-    ${dq.add({ name: 'slopes', stride: shareStride(cut) }, 'k')}
+    ${dq.add(sharePlace(cut, 'slopes'), 'k')}
   }
-  ${dq.store('dqkv', 'query_count', '(query_start + at) * 3u * width + h * vectors')}`,
+  ${dq.store('dqkv', 'query_count', '((query_start + at) * 3u * width + h * vectors) * 2u')}`,
   );
 }
 
@@ -348,7 +362,8 @@ export function matrixGradKey(target: WgslTarget, headDim: number): WgslPass | u
   if (!cut) return undefined;
   const { rows, lanes } = cut;
   const [dk, dv] = [accumulator(cut, 'dk'), accumulator(cut, 'dv')];
-  const turned = (name: string) => ({ name, stride: shareStride(cut), turned: true });
+  const turned = (name: string) => ({ ...sharePlace(cut, name), turned: true });
+  const query = queryStatistics(cut, 'row');
   return pass(
     'gradient of keys and values',
     cut,
@@ -368,13 +383,14 @@ export function matrixGradKey(target: WgslTarget, headDim: number): WgslPass | u
       ['q', gradOperands.q],
       ['g', gradOperands.g],
     ])}
+    let row = tile + my_row;
+    ${rowsVisible}
+    ${query.parts}
     workgroupBarrier();
     ${scoresOf(cut, 'q', 'k', 'scores')}
     ${scoresOf(cut, 'g', 'v_rows', 'products')}
     workgroupBarrier();
-    let row = tile + my_row;
-    ${rowsVisible}
-    ${queryStatistics('row')}
+    ${query.sum}
     for (var c = part; c < ${rows}u; c += ${lanes / rows}u) {
       let at = my_row * ${scoreStride(cut)}u + c;
       let p = select(0.0, exp(params.scale * scores[at] - lse), first + c < visible);
@@ -385,7 +401,7 @@ export function matrixGradKey(target: WgslTarget, headDim: number): WgslPass | u
     ${dv.add(turned('shares'), 'g')}
     ${dk.add(turned('slopes'), 'q')}
   }
-  ${dk.store('dqkv', 'key_count', '(query_start + at) * 3u * width + width + h * vectors')}
-  ${dv.store('dqkv', 'key_count', '(query_start + at) * 3u * width + 2u * width + h * vectors')}`,
+  ${dk.store('dqkv', 'key_count', '((query_start + at) * 3u * width + width + h * vectors) * 2u')}
+  ${dv.store('dqkv', 'key_count', '((query_start + at) * 3u * width + 2u * width + h * vectors) * 2u')}`,
   );
 }

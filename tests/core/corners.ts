@@ -6,6 +6,19 @@ import type { Device, Tensor } from '../../core/index.js';
 
 const array = async (x: Tensor | undefined) => Array.from(await x!.read());
 
+/** Two rows that see each other, whose slopes are 2^17 and more: on any device, by whichever way it goes. */
+export async function expectInfiniteSlopes(d: Device): Promise<void> {
+  const C = 16;
+  const row = (k: number, v: number) => [0, k, v].flatMap(x => new Array<number>(C).fill(x));
+  const qkv = d.tensor([...row(1, 400), ...row(-1, -400)], [2, 3 * C], { dtype: 'f16' }).trainable();
+  const x = core.neg(core.neg(qkv)); // a leaf has f32 gradients, neg has not
+  const table = d.tensor([0, 2, 0, 2, 2, 0], [1, 6], { dtype: 'i32' });
+  const y = core.attention(x, { heads: 1, table, maxLength: 2 });
+  y.backward({ grad: d.full([2, C], 400, { dtype: 'f16' }) });
+  const dq = (await array(qkv.grad)).filter((_, i) => i % (3 * C) < C);
+  expect(dq).toEqual(new Array(2 * C).fill(Infinity));
+}
+
 /** Declares the tests; `open` may return why there is no device: they are then skipped. */
 export function describeCorners(title: string, open: () => Promise<Device | string>): void {
   describe(title, () => {
@@ -46,6 +59,11 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
           expect((await array(column.grad)).map(Math.abs)).toEqual([0, 0]);
         }));
     });
+
+    it('slopes of attention beyond the range of f16 are infinite, as loss scaling needs them', () =>
+      on(async d => {
+        if (d.capabilities.dtypes.includes('f16')) await expectInfiniteSlopes(d);
+      }));
 
     describe('max', () => {
       it('shares its gradient among equals', () =>

@@ -32,8 +32,8 @@ for (const [name, machine] of Object.entries(machines))
           for (const pass of kernel.wgsl(target)) {
             const code = wgslModule(kernel, pass, target);
             const lanes = Number(/@workgroup_size\((\d+)\)/.exec(code)![1]);
-            const sizes = { vec4f: 16, vec2f: 8, f32: 4, f16: 2 } as const;
-            const arrays = [...code.matchAll(/var<workgroup> \w+: array<(vec4f|vec2f|f32|f16), (\d+)>/g)];
+            const sizes = { vec4f: 16, vec4u: 16, vec2f: 8, f32: 4, f16: 2 } as const;
+            const arrays = [...code.matchAll(/var<workgroup> \w+: array<(vec4f|vec4u|vec2f|f32|f16), (\d+)>/g)];
             const bytes = arrays.reduce((sum, [, type, n]) => sum + sizes[type as keyof typeof sizes] * Number(n), 0);
             expect(lanes).toBeLessThanOrEqual(machine.workgroupLanes);
             expect(bytes).toBeLessThanOrEqual(machine.workgroupMemory);

@@ -38,6 +38,7 @@ const boundBy = (param: string) => (count: number) => `${count}u + (params.${par
 const sizeOf = ({ params }: Kernel) => Object.keys(params).find(name => params[name] === 'u32')!;
 
 function emulatePass(pass: WgslPass, { M, N, K }: MatrixConfig, bound: ReturnType<typeof boundBy>): WgslPass {
+  const inWords = (name: string) => pass.body.includes(`var<workgroup> ${name}: array<vec4u, `);
   const helpers = new Map<string, string>();
   const shapes = { left: [M, K], right: [K, N] } as const;
   const body = pass.body
@@ -53,10 +54,10 @@ function emulatePass(pass: WgslPass, { M, N, K }: MatrixConfig, bound: ReturnTyp
         const type = side === 'left' ? 'Left' : 'Right';
         const name = `load_${side}_${order}_${pointer}`;
         // offset and stride count elements of the array: eight halves each where that is vec4u
-        const unit = pointer === 'stage' ? 8 : 1;
+        const unit = inWords(pointer) ? 8 : 1;
         const at = order === 'row' ? 'r * stride * unit + c' : 'c * stride * unit + r';
         const value =
-          pointer === 'stage' ? 'unpack2x16float(stage[at / 8u][at % 8u / 2u])[at % 2u]' : `f32(${pointer}[at])`;
+          unit === 8 ? `unpack2x16float(${pointer}[at / 8u][at % 8u / 2u])[at % 2u]` : `f32(${pointer}[at])`;
         helpers.set(
           name,
           `fn ${name}(m: ptr<function, ${type}>, offset: u32, stride: u32) {

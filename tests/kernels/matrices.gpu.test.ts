@@ -3,9 +3,11 @@
  * products are small, which a processor compiles in seconds.
  */
 import { afterAll, expect, it } from 'vitest';
+import { Device } from '../../core/index.js';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import { attentionCases, checkCase, conformanceCase, matmulCases } from '../../kernels/cases.js';
 import type { WgslTarget } from '../../kernels/index.js';
+import { expectInfiniteSlopes } from '../core/corners.js';
 import { describeWithMatrices } from '../core/backends/webgpu.js';
 import { declareWays } from './ways.js';
 
@@ -36,6 +38,13 @@ for (const mode of ['production', 'debug'] as const)
         (mode === 'production' || checked.test(`${kernel.name} ${'c' in dtypes ? dtypes.c : ''} ${selects}`)),
     );
     declareWays(cases, backend);
+    it('keep slopes beyond the range of f16 infinite', async () => {
+      const device = new Device(await backend);
+      await device.scope(() => expectInfiniteSlopes(device));
+      expect((await backend).selections().map(({ variant }) => variant)).toContainEqual(
+        expect.stringMatching(/^matrix 16 /),
+      );
+    });
     if (mode === 'debug')
       it.each(faults)(
         'would find a wrong %s',
