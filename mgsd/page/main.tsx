@@ -7,6 +7,7 @@ import type { Engine } from './engine.js';
 import type { Panel } from './panel.js';
 import { planPanel } from './plan/panel.js';
 import { messageOf } from './protocol.js';
+import { StudentLine } from './student-line.js';
 import { trainPanel } from './train/panel.js';
 
 const panels: readonly Panel[] = [planPanel, trainPanel];
@@ -18,6 +19,7 @@ function chosenPanel(): Panel {
 function Page({ engine }: { readonly engine: Engine }) {
   const [shown, setShown] = useState(chosenPanel);
   const [message, announce] = useState('');
+  const [student, onStudent] = useState<string>();
   useEffect(() => {
     const follow = () => setShown(chosenPanel());
     addEventListener('hashchange', follow);
@@ -29,12 +31,19 @@ function Page({ engine }: { readonly engine: Engine }) {
         <h1>mgsd-lite</h1>
         <p>A small model that plans from pictures. It computes in this tab; nothing leaves it.</p>
         <DeviceLine engine={engine} />
+        <StudentLine engine={engine} student={student} onStudent={onStudent} />
       </header>
       {panels.length > 1 && <Tabs shown={shown} />}
       <main>
-        {panels.map(({ id, title, View }) => (
+        {panels.map(({ id, title, usesStudent, View }) => (
           <section key={id} id={`panel-${id}`} aria-label={title} hidden={id !== shown.id}>
-            <View engine={engine} announce={announce} />
+            <View
+              key={usesStudent && student}
+              engine={engine}
+              announce={announce}
+              student={student}
+              onStudent={onStudent}
+            />
           </section>
         ))}
       </main>

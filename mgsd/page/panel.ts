@@ -1,6 +1,7 @@
 /** What a panel of the page is: one component, which main.tsx lists. */
 import type { ComponentType } from 'preact';
 import type { Engine } from './engine.js';
+import type { StudentProps } from './student-line.js';
 
 export interface PanelProps {
   readonly engine: Engine;
@@ -12,5 +13,7 @@ export interface Panel {
   /** Its part of the page's address: `#plan`. */
   readonly id: string;
   readonly title: string;
-  readonly View: ComponentType<PanelProps>;
+  /** Begins anew when the student is another one. */
+  readonly usesStudent?: boolean;
+  readonly View: ComponentType<PanelProps & StudentProps>;
 }

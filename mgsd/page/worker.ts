@@ -2,8 +2,9 @@
 import { deviceCalls } from './device.js';
 import { planCalls } from './plan/calls.js';
 import { serve } from './protocol.js';
+import { studentCalls } from './student.js';
 import { trainCalls } from './train/calls.js';
 
-export const calls = { ...deviceCalls, ...planCalls, ...trainCalls };
+export const calls = { ...deviceCalls, ...studentCalls, ...planCalls, ...trainCalls };
 
 serve(calls);

@@ -139,4 +139,4 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
   );
 }
 
-export const planPanel: Panel = { id: 'plan', title: 'Plan', View: Plan };
+export const planPanel: Panel = { id: 'plan', title: 'Plan', usesStudent: true, View: Plan };

@@ -17,6 +17,7 @@ import { Interrupted } from '../../runs/train-options.js';
 import type { StepReport, TrainObserver } from '../../runs/train-options.js';
 import { useDevice } from '../device.js';
 import type { Handler } from '../protocol.js';
+import type { NamedFile } from '../student.js';
 import { BrowserStore, deleteFiles, holdRun, storedFiles } from './store.js';
 import type { StoreObserver } from './store.js';
 
@@ -134,6 +135,17 @@ const pauseRun: Handler<undefined, void> = async () => {
   await Promise.resolve();
 };
 
+/** The newest checkpoint of the run, to be saved or planned with. @throws Error if there is none yet */
+const newestCheckpoint: Handler<undefined, NamedFile> = async () => {
+  const store = current ?? new MemoryStore('the stored run', await storedFiles());
+  const [file] = store.checkpoints();
+  if (!file)
+    throw new Error('There is no checkpoint yet: the first one comes with the first look at held-out puzzles.');
+  const { preset, seed } = store.readJson('config.json') as RunConfig;
+  const name = `mgsd-lite-${preset}-seed${seed}-${file.stage}-${file.step}.safetensors`;
+  return { name, bytes: store.read(file.name).slice() };
+};
+
 const deleteRun: Handler<undefined, void> = () => deleteFiles();
 
-export const trainCalls = { estimate, storedRun, trainRun, pauseRun, deleteRun };
+export const trainCalls = { estimate, storedRun, trainRun, pauseRun, newestCheckpoint, deleteRun };

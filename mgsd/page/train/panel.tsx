@@ -3,6 +3,10 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { RunConfig } from '../../method/config.js';
 import type { Panel, PanelProps } from '../panel.js';
 import { messageOf } from '../protocol.js';
+import { takeStudent } from '../student-line.js';
+import type { StudentProps } from '../student-line.js';
+import type { NamedFile } from '../student.js';
+import { CheckpointButtons } from './checkpoint.js';
 import { Curves } from './curves.js';
 import { Looks } from './looks.js';
 import { Progress } from './progress.js';
@@ -13,7 +17,7 @@ import type { TrainState } from './training.js';
 
 const isRunning = ({ phase }: TrainState) => phase === 'measuring' || phase === 'training' || phase === 'pausing';
 
-function Train({ engine, announce }: PanelProps) {
+function Train({ engine, announce, onStudent }: PanelProps & StudentProps) {
   const [state, setState] = useState(idle);
   const [damaged, setDamaged] = useState('');
   const training = useMemo(() => new Training(setState), []);
@@ -33,11 +37,14 @@ function Train({ engine, announce }: PanelProps) {
     training.stop();
     if (phase !== 'measuring') void engine.call('deleteRun', undefined);
   };
+  const plan = async (file: NamedFile) => {
+    onStudent(await takeStudent(engine, file));
+    location.hash = 'plan';
+  };
   return (
     <div class="panel">
       <Settings disabled={isRunning(state)} onMeasure={chosen => training.measure(chosen)} onStart={start} />
       {damaged && <p class="bad">{damaged}</p>}
-      <Progress {...state} />
       <div class="row">
         {phase === 'training' && (
           <button type="button" onClick={() => training.pause()}>
@@ -54,7 +61,11 @@ function Train({ engine, announce }: PanelProps) {
             Stop
           </button>
         )}
+        {phase !== 'idle' && phase !== 'measuring' && (
+          <CheckpointButtons newest={() => training.newestCheckpoint(engine)} onPlan={plan} />
+        )}
       </div>
+      <Progress {...state} />
       {table && <Results rows={table} />}
       {config && <Looks config={config} looks={told.looks} />}
       <Curves {...told} />

@@ -7,6 +7,7 @@ import type { LogRecord } from '../../runs/store.js';
 import { startEngine } from '../engine.js';
 import type { Engine } from '../engine.js';
 import { messageOf } from '../protocol.js';
+import type { NamedFile } from '../student.js';
 import type { Place, StoredRun, TrainEvent } from './calls.js';
 
 /** What curves are made of. */
@@ -34,14 +35,16 @@ export interface TrainState {
 const nothing: Told = { log: [], looks: [] };
 export const idle: TrainState = { phase: 'idle', notes: [], told: nothing };
 
-/** Curves are drawn anew this often, in milliseconds: drawing takes time from training. */
-const drawEvery = 2000;
+/** The place, and the curves, are drawn anew this often, in milliseconds: drawing takes time from training. */
+const [moveEvery, drawEvery] = [100, 2000];
 
 /** One training at a time. Every method returns at once; `onState` hears of all that follows. */
 export class Training {
   #state = idle;
-  #told = nothing;
+  #log: LogRecord[] = [];
+  #looks: Look[] = [];
   #drawn = 0;
+  #moved = 0;
   #engine: Engine | undefined;
   readonly #onState: (state: TrainState) => void;
 
@@ -52,8 +55,8 @@ export class Training {
   /** Shows the run that this browser has kept. */
   restore({ table, log, looks, ...run }: StoredRun): void {
     if (this.#state !== idle) return;
-    this.#told = { log, looks };
-    this.#change({ ...run, ...(table ? { phase: 'done', table } : { phase: 'paused' }), told: this.#told });
+    this.#keep({ log, looks });
+    this.#change({ ...run, ...(table ? { phase: 'done', table } : { phase: 'paused' }), told: this.#told() });
   }
 
   /** Measures what the run would take. */
@@ -67,7 +70,7 @@ export class Training {
   /** Trains to the table; measures first, unless that was done. */
   start(config: RunConfig): void {
     const { config: before, estimate: known } = this.#state;
-    this.#told = nothing;
+    this.#keep(nothing);
     this.#begin({ ...idle, config, phase: 'measuring' }, async engine => {
       const estimate = before === config && known ? known : await engine.call('estimate', config);
       this.#change({ phase: 'training', estimate });
@@ -92,15 +95,20 @@ export class Training {
   stop(): void {
     this.#engine?.stop();
     this.#engine = undefined;
-    this.#told = nothing;
+    this.#keep(nothing);
     this.#state = { ...idle, notes: ['Stopped.'] };
     this.#onState(this.#state);
+  }
+
+  /** The newest checkpoint of the run. @throws Error if there is none yet @param engine where this one has none */
+  newestCheckpoint(engine: Engine): Promise<NamedFile> {
+    return (this.#engine ?? engine).call('newestCheckpoint', undefined);
   }
 
   async #train(engine: Engine, config: RunConfig, begin?: RunEstimate): Promise<void> {
     const onEvent = (event: TrainEvent) => this.#hear(event);
     const table = await engine.call('trainRun', { config, ...(begin && { begin }) }, { onEvent });
-    this.#change({ ...(table ? { phase: 'done', table } : { phase: 'paused' }), told: this.#told });
+    this.#change({ ...(table ? { phase: 'done', table } : { phase: 'paused' }), told: this.#told() });
   }
 
   #begin(state: TrainState, body: (engine: Engine) => Promise<void>): void {
@@ -112,30 +120,39 @@ export class Training {
       engine.stop();
       this.#engine = undefined;
       const phase = this.#state.phase === 'measuring' ? 'idle' : 'paused';
-      this.#change({ phase, problem: messageOf(error), told: this.#told });
+      this.#change({ phase, problem: messageOf(error), told: this.#told() });
     });
   }
 
   #hear(event: TrainEvent): void {
-    const { log, looks } = this.#told;
     if ('note' in event) this.#change({ notes: [...this.#state.notes, event.note] });
-    else if ('record' in event) this.#told = { log: [...log, event.record], looks };
-    else if ('look' in event) this.#told = { log, looks: [...looks, event.look] };
+    else if ('record' in event) this.#log.push(event.record);
+    else if ('look' in event) this.#looks.push(event.look);
     else if ('stage' in event) {
       const { stage, step } = event.stage;
       const isKept = (past: LogRecord | Look) => past.stage !== stage || past.step <= step;
-      this.#told = { log: log.filter(isKept), looks: looks.filter(isKept) };
+      this.#keep({ log: this.#log.filter(isKept), looks: this.#looks.filter(isKept) });
       this.#move(event.stage);
-    } else if ('place' in event) this.#move(event.place);
-    else this.#change(event);
+    } else if ('evaluation' in event) this.#change(event);
+    else if (performance.now() - this.#moved > moveEvery) this.#move(event.place);
   }
 
   #move(place: Place): void {
     const { evaluation: _, ...state } = this.#state;
     this.#state = state;
-    const isDue = performance.now() - this.#drawn > drawEvery;
-    if (isDue) this.#drawn = performance.now();
-    this.#change({ place, ...(isDue && { told: this.#told }) });
+    this.#moved = performance.now();
+    const isDue = this.#moved - this.#drawn > drawEvery;
+    if (isDue) this.#drawn = this.#moved;
+    this.#change({ place, ...(isDue && { told: this.#told() }) });
+  }
+
+  #keep({ log, looks }: Told): void {
+    this.#log = [...log];
+    this.#looks = [...looks];
+  }
+
+  #told(): Told {
+    return { log: [...this.#log], looks: [...this.#looks] };
   }
 
   #change(changes: Partial<TrainState>): void {

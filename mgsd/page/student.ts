@@ -1,0 +1,66 @@
+/** The student that panels plan with, in the page's worker: the packaged one, or a checkpoint that was opened. */
+import type { Device } from '../../core/index.js';
+import { decodeCheckpoint, loadModel } from '../../models/index.js';
+import type { Checkpoint } from '../../models/index.js';
+import { Planner } from '../evaluation/planner.js';
+import { trainedConfig } from '../method/config.js';
+import { useDevice } from './device.js';
+import { messageOf } from './protocol.js';
+import type { Handler } from './protocol.js';
+
+/** A checkpoint by the name of its file, and the bytes of that. */
+export interface NamedFile {
+  readonly name: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+const packaged = new URL('../pretrained/student.safetensors', import.meta.url);
+
+let opened: Checkpoint | undefined;
+const planners = new WeakMap<Device, Promise<Planner>>();
+
+/** The student on a device, loaded once. */
+export function studentOn(device: Device): Promise<Planner> {
+  let planner = planners.get(device);
+  if (!planner) planners.set(device, (planner = load(device)));
+  planner.catch(() => planners.delete(device)); // the next call tries again
+  return planner;
+}
+
+async function load(device: Device): Promise<Planner> {
+  const checkpoint = opened ?? decodeCheckpoint(await fetched(packaged));
+  return new Planner(checkpoint, await loadModel(device, checkpoint, { trainable: false }));
+}
+
+/** The bytes of a model that is deployed with the page. */
+export async function fetched(file: URL): Promise<Uint8Array> {
+  const response = await fetch(file);
+  if (!response.ok) throw new Error(`the model is missing (${response.url}: ${response.status}): deploy it too`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** Takes a checkpoint as the student, undefined: the packaged one. @returns what it is. @throws Error if it is none */
+const openStudent: Handler<NamedFile | undefined, string> = file =>
+  useDevice(async device => {
+    const checkpoint = file && read(file);
+    const before = await planners.get(device)?.catch(() => undefined);
+    planners.delete(device);
+    await before?.close();
+    opened = checkpoint?.decoded;
+    return checkpoint?.title ?? 'the packaged student';
+  });
+
+function read({ name, bytes }: NamedFile): { readonly decoded: Checkpoint; readonly title: string } {
+  try {
+    const decoded = decodeCheckpoint(bytes);
+    const config = trainedConfig(decoded);
+    if (!config) throw new Error('It does not say which boards it was trained on.');
+    const { stage = '?', step = '?' } = decoded.metadata;
+    const { preset, seed } = config;
+    return { decoded, title: `${name}: preset ${preset}, seed ${seed}, ${stage}, update ${step}` };
+  } catch (error) {
+    throw new Error(`${name} cannot be opened. ${messageOf(error)}`, { cause: error });
+  }
+}
+
+export const studentCalls = { openStudent };

@@ -1,0 +1,43 @@
+/** The newest checkpoint of the run: as a file, or to plan with. */
+import { useState } from 'preact/hooks';
+import { messageOf } from '../protocol.js';
+import type { NamedFile } from '../student.js';
+
+interface Props {
+  readonly newest: () => Promise<NamedFile>;
+  readonly onPlan: (file: NamedFile) => Promise<void>;
+}
+
+export function CheckpointButtons({ newest, onPlan }: Props) {
+  const [problem, setProblem] = useState('');
+  const use = (then: (file: NamedFile) => Promise<void> | void) => () => {
+    setProblem('');
+    newest()
+      .then(then)
+      .catch((error: unknown) => setProblem(messageOf(error)));
+  };
+  return (
+    <>
+      <button type="button" onClick={use(save)}>
+        Save the checkpoint
+      </button>
+      <button type="button" onClick={use(onPlan)}>
+        Plan with it
+      </button>
+      {problem && (
+        <p class="bad" role="alert">
+          {problem}
+        </p>
+      )}
+    </>
+  );
+}
+
+/** Has the browser save a file. */
+function save({ name, bytes }: NamedFile): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([bytes]));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
