@@ -183,7 +183,7 @@ export function requireEmpty(folder: string): void {
   } catch (error) {
     if (error instanceof FileError) throw error;
     if (errorCode(error) === 'ENOENT') return;
-    throw new FileError(`${folder} cannot be used: ${errorCode(error) === 'ENOTDIR' ? 'it is a file' : String(error)}`);
+    throw explain(error, 'Cannot make the folder', folder);
   }
 }
 

@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { parsePuzzleText, puzzleText, readPuzzle } from '../../../mgsd/exchange/puzzle-text.js';
 import { overlapOf, runJob, runJobs } from '../../../mgsd/exchange/generate.js';
 import { decodePng, encodePng, resizeSquare } from '../../../mgsd/pictures/png.js';
-import { readPuzzleFolder, storedImage } from '../../../mgsd/exchange/puzzle-files.js';
+import { readPuzzleFolder, requireEmpty, storedImage } from '../../../mgsd/exchange/puzzle-files.js';
 import { createWorldByName } from '../../../mgsd/worlds/registry.js';
 
 import { contentsOf } from '../capture.js';
@@ -211,6 +211,14 @@ const mazeText =
   'task=maze\nlevel=2\nstart_row=0\nstart_col=0\ntarget_row=1\ntarget_col=1\npath_length=2\nsolution_actions=["right","down"]\nlayout:\n7 9\n7 10\n';
 const roomText =
   'task=minibehaviour\ngrid_rows=5\ngrid_cols=5\nprinter_row=1\nprinter_col=1\ntable_pos=[3,1]\ngrid:\n.....\n.P...\n....A\n.TTT.\n.TTT.\n';
+
+it('samples cannot go into a link that points to itself', () => {
+  const loop = temporary.file('loop');
+  fs.symlinkSync('loop', loop);
+  expect(() => {
+    requireEmpty(loop);
+  }).toThrow(/Cannot make the folder .*: too many symbolic links point to each other/);
+});
 
 describe('the text of a sample', () => {
   const read = (name: string, text: string) => readPuzzle(createWorldByName(name), parsePuzzleText(text));
