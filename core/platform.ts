@@ -25,6 +25,7 @@ export type BufferUsage = Readonly<Record<'MAP_READ' | 'COPY_SRC' | 'COPY_DST' |
 
 /** Where adapters come from. */
 export interface GpuSource {
+  /** @internal Left out of declarations: not every compiler's own libraries have the type. */
   readonly gpu: GPU;
   readonly usage: BufferUsage;
   /** Dawn's toggles that were asked for; browsers have none. */
