@@ -64,6 +64,19 @@ describe('the Train panel', () => {
     await opened.page.locator('#panel-train input').fill('1');
   });
 
+  it('takes the common settings from fields of their own', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    const { page } = opened;
+    await page.$eval('#panel-train details', details => (details.open = true));
+    const field = page.locator('#panel-train .settings input');
+    await field.fill('123');
+    await textWith(opened, /stage 0: 123 updates of 64 puzzles/);
+    await field.fill('many');
+    await textWith(opened, /configuration: stage0\.steps: /);
+    await field.fill('650');
+    await textWith(opened, /stage 0: 650 updates of 64 puzzles/);
+  });
+
   it('says what a run takes before it begins', slow, async context => {
     if (!opened) return context.skip(noChromium);
     await choose(opened);

@@ -1,9 +1,11 @@
-/** What is trained: a preset, a seed, and any other setting by its name. */
+/** What is trained: a preset, a seed, a few settings with a word on each, and any other by its name. */
 import { useMemo, useState } from 'preact/hooks';
-import { parseOverride, resolveConfig } from '../../method/config.js';
+import { parseOverride, presets, resolveConfig } from '../../method/config.js';
 import type { RunConfig } from '../../method/config.js';
 import { createWorldByName } from '../../worlds/registry.js';
 import { messageOf } from '../protocol.js';
+import { CommonSettings, linesOf } from './common-settings.js';
+import type { Typed } from './common-settings.js';
 
 /** Those that a browser trains while one waits. */
 const offered = { classroom: 'for a lesson', tiny: 'larger boards, many times as long' } as const;
@@ -17,8 +19,10 @@ interface Props {
 export function Settings({ disabled, onMeasure, onStart }: Props) {
   const [preset, setPreset] = useState<keyof typeof offered>('classroom');
   const [seed, setSeed] = useState('1');
+  const [typed, setTyped] = useState<Typed>({});
   const [others, setOthers] = useState('');
-  const config = useMemo(() => resolved(preset, seed, others), [preset, seed, others]);
+  const lines = [...linesOf(typed), ...others.split('\n').filter(line => line.trim() !== '')].join('\n');
+  const config = useMemo(() => resolved(preset, seed, lines), [preset, seed, lines]);
   const problem = typeof config === 'string' ? config : undefined;
   const use = (then: (config: RunConfig) => void) => () => {
     if (typeof config !== 'string') then(config);
@@ -55,9 +59,10 @@ export function Settings({ disabled, onMeasure, onStart }: Props) {
         </button>
       </div>
       <details>
-        <summary>Any other setting</summary>
+        <summary>Settings</summary>
+        <CommonSettings preset={presets[preset]} typed={typed} onType={setTyped} />
         <label>
-          One a line, as <code>--set</code> on the command line takes them: <code>stage2.steps=200</code>
+          Any other, one a line, as <code>--set</code> on the command line takes them: <code>stage2.looks=0.5</code>
           <textarea
             rows={3}
             spellcheck={false}
@@ -74,10 +79,10 @@ export function Settings({ disabled, onMeasure, onStart }: Props) {
 }
 
 /** The configuration, or what is wrong with it. */
-function resolved(preset: keyof typeof offered, seed: string, others: string): RunConfig | string {
+function resolved(preset: keyof typeof offered, seed: string, lines: string): RunConfig | string {
   try {
-    const lines = others.split('\n').filter(line => line.trim() !== '');
-    return resolveConfig(preset, { seed: seed.trim() === '' ? undefined : Number(seed) }, ...lines.map(parseOverride));
+    const settings = lines === '' ? [] : lines.split('\n').map(parseOverride);
+    return resolveConfig(preset, { seed: seed.trim() === '' ? undefined : Number(seed) }, ...settings);
   } catch (error) {
     return messageOf(error);
   }
