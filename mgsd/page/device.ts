@@ -52,6 +52,10 @@ async function open(): Promise<Opened> {
   throw new Error(notes.join(' '));
 }
 
+/** Whether the device has failed: what runs on it may have wrapped that in an error of its own. */
+const isFault = (error: unknown): boolean =>
+  error instanceof DeviceError || (error instanceof Error && isFault(error.cause));
+
 /**
  * Runs `body` with the device, after all bodies before it. A device that is lost or out of memory is opened anew for
  * the next one.
@@ -61,7 +65,7 @@ export function useDevice<T>(body: (device: Device) => Promise<T>): Promise<T> {
     try {
       return await body((await (opened ??= open())).device);
     } catch (error) {
-      if (error instanceof DeviceError) opened = undefined;
+      if (isFault(error)) opened = undefined;
       throw error;
     }
   };

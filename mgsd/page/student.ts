@@ -35,7 +35,8 @@ async function load(device: Device): Promise<Planner> {
 /** The bytes of a model that is deployed with the page. */
 export async function fetched(file: URL): Promise<Uint8Array> {
   const response = await fetch(file);
-  if (!response.ok) throw new Error(`the model is missing (${response.url}: ${response.status}): deploy it too`);
+  if (!response.ok)
+    throw new Error(`The trained model is missing (${response.url}: ${response.status}). Training works without it.`);
   return new Uint8Array(await response.arrayBuffer());
 }
 
