@@ -187,8 +187,8 @@ const small = derive(
   {
     stage0: { steps: 5000 },
     stage1: { steps: 1000, images: 40000 },
-    // slower than in `worlds`: at 1e-3 the longer recaps of FrozenLake are forgotten
-    stage2: { steps: 800, visionRate: 3e-4, decoderRate: 5e-4, prompts: 40000 },
+    // slower and with more symbols than in `worlds`: at 1e-3 the longer recaps of FrozenLake are forgotten
+    stage2: { steps: 1500, visionRate: 4e-4, decoderRate: 8e-4, prompts: 40000, replay: 0.5 },
   },
 );
 
