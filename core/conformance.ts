@@ -155,3 +155,22 @@ export async function checkCase(backend: Backend, kernel: Kernel, test: Conforma
   }
   return undefined;
 }
+
+/**
+ * The first difference in any of `calls` calls that a seed draws; undefined if all agree with the reference.
+ * @param dtype of the float buffers
+ */
+export async function checkKernel(
+  backend: Backend,
+  kernel: Kernel,
+  dtype: 'f32' | 'f16',
+  calls: number,
+): Promise<string | undefined> {
+  for (let call = 0; call < calls; call++) {
+    const example = kernel.example(seededDraw(20260606, call));
+    const test = conformanceCase(kernel, example, dtype, [1, 10, 0.01][call % 3]!, call);
+    const problem = await checkCase(backend, kernel, test);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}

@@ -4,13 +4,14 @@ import { useEffect, useState } from 'preact/hooks';
 import type { DeviceReport } from './device.js';
 import { startEngine } from './engine.js';
 import type { Engine } from './engine.js';
+import { machinePanel } from './machine/panel.js';
 import type { Panel } from './panel.js';
 import { planPanel } from './plan/panel.js';
 import { messageOf } from './protocol.js';
 import { StudentLine } from './student-line.js';
 import { trainPanel } from './train/panel.js';
 
-const panels: readonly Panel[] = [planPanel, trainPanel];
+const panels: readonly Panel[] = [planPanel, trainPanel, machinePanel];
 
 function chosenPanel(): Panel {
   return panels.find(({ id }) => `#${id}` === location.hash) ?? panels[0]!;

@@ -1,7 +1,7 @@
 /** The checker itself: it must find what is wrong, and say where. */
 import { describe, expect, it } from 'vitest';
 import { CpuBackend } from '../../core/backends/cpu.js';
-import { checkCase, conformanceCase, difference, seededDraw } from '../../kernels/cases.js';
+import { checkCase, checkKernel, conformanceCase, difference, seededDraw } from '../../kernels/cases.js';
 import { kernels } from '../../kernels/index.js';
 
 describe('conformance', () => {
@@ -24,6 +24,21 @@ describe('conformance', () => {
     };
     const test = conformanceCase(kernel, { params: { rows: 2, cols: 3 }, lengths: { x: 6, y: 6 } }, 'f32', 1, 0);
     expect(await checkCase(backend, kernel, test)).toMatch(/^softmax\(.*\)\.y\[0\] is .*, the reference says /);
+  });
+
+  it('checks as many calls as it is asked to, and stops at the first that is wrong', async () => {
+    const backend = new CpuBackend();
+    const launch = backend.launch.bind(backend);
+    let launches = 0;
+    let wrongFrom = Infinity;
+    backend.launch = (launched, operands, params) => {
+      if (++launches < wrongFrom) launch(launched, operands, params); // else it leaves y as it was
+    };
+    expect(await checkKernel(backend, kernel, 'f32', 4)).toBeUndefined();
+    expect(launches).toBe(4);
+    wrongFrom = 6;
+    expect(await checkKernel(backend, kernel, 'f32', 4)).toContain('the reference says');
+    expect(launches).toBe(6);
   });
 
   it('allows one rounding of the dtype, and no more', () => {
