@@ -87,7 +87,7 @@ function DeviceLine({ engine }: { readonly engine: Engine }) {
       <summary>
         Runs on {names[backend]}
         {backend === 'wasm' && `, ${threads} ${threads === 1 ? 'thread' : 'threads'}`}
-        {notes.length > 0 && '; not all that there could be'}
+        {notes.length > 0 && '; not everything is available'}
       </summary>
       {notes.map(note => (
         <p key={note}>{note}</p>
