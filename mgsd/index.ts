@@ -29,7 +29,7 @@ export { FileError } from './runs/file-error.js';
 export { evaluatePerception, summarizePerception } from './evaluation/perception.js';
 export type { PerceptionItem, PerceptionScores } from './evaluation/perception.js';
 export { actionNames, Planner, readPlan } from './evaluation/planner.js';
-export type { Plan, PlannerOptions } from './evaluation/planner.js';
+export type { Plan, PlannerOptions, Seen } from './evaluation/planner.js';
 export { decodePng, encodePng, PngError } from './pictures/png.js';
 export type { RgbImage } from './pictures/png.js';
 export { heldOutGroups, trainingGroups } from './method/puzzles.js';

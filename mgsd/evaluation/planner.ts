@@ -1,6 +1,6 @@
 /** A trained model as a planner: an image in, a plan out. */
 import { hostMath, noGrad, openDevice } from '../../core/index.js';
-import type { Device, DeviceChoice } from '../../core/index.js';
+import type { Device, DeviceChoice, HostArray } from '../../core/index.js';
 import {
   decodeCheckpoint,
   generate,
@@ -10,7 +10,14 @@ import {
   patchArray,
   patchCount,
 } from '../../models/index.js';
-import type { Checkpoint, ModelConfig, Precision, Sequence, VisionLanguageModel } from '../../models/index.js';
+import type {
+  Checkpoint,
+  ModelConfig,
+  ModelInputs,
+  Precision,
+  Sequence,
+  VisionLanguageModel,
+} from '../../models/index.js';
 import { ANS, BOS, EOS, MAXIMUM_SIZE, actionOf, cellOf, tokensToText } from '../../models/vocabulary.js';
 import { resizeSquare } from '../pictures/png.js';
 import type { RgbImage } from '../pictures/png.js';
@@ -49,6 +56,9 @@ export interface SurePlan extends Plan {
 
 /** Below this a recap is in doubt: so were 10, 37 and 62 % of those boards; 98, 77 and 68 % were solved. */
 export const DOUBT = 0.95;
+
+/** What a model is shown: a picture of a puzzle of this world, (imageSize, imageSize, 3); or the puzzle's symbols. */
+export type Seen = { readonly world: World; readonly image: Uint8Array } | Puzzle;
 
 /** The device and precision of a planner. */
 export interface PlannerOptions {
@@ -108,37 +118,52 @@ export class Planner {
       );
     const rules: World = createWorldByName(world);
     const pixels = image instanceof Uint8Array ? image : resizeSquare(image, imageSize).data;
-    return await this.#respond({ world: rules }, imagePrompt(rules, patchCount(this.config)), pixels);
+    return await this.#respond({ world: rules, image: pixels });
   }
 
   /** The greedy plan for a puzzle whose symbolic state is given instead of an image. */
   async planFromSymbols(puzzle: Puzzle): Promise<SurePlan> {
-    return await this.#respond(puzzle, promptOf(puzzle, 'symbolic', this.config));
+    return await this.#respond(puzzle);
   }
 
-  async #respond(
-    puzzle: Pick<Puzzle, 'world'> & Partial<Puzzle>,
-    prompt: readonly number[],
-    image?: Uint8Array,
-  ): Promise<SurePlan> {
+  /**
+   * What `model.forward` is fed to read a finished response in one pass: its output t holds the logits of token t after
+   * all tokens before it, (tokens.length, V).
+   * @param tokens the response as in `Plan.tokens`, at least one
+   * @throws Error if the response is longer than config.responsePositions, or the image has another size
+   */
+  responseInputs(shown: Seen, tokens: readonly number[]): ModelInputs<HostArray> {
+    const { config } = this;
+    const { prompt, slots, patches } = this.#ask(shown);
+    const cells = slots.responseSlots?.(0, tokens[0]!);
+    const sequence: Sequence = {
+      prompt,
+      response: [BOS, ...tokens.slice(0, -1)],
+      ...(slots.promptSlots && { promptSlots: slots.promptSlots[0]! }),
+      ...(cells && { responseSlots: Array.from(cells).slice(0, tokens.length) }),
+    };
+    return modelInputs(packBatch([sequence], config), config, patches);
+  }
+
+  #ask(shown: Seen) {
+    const { config, dtype } = this.model;
+    const slots = generationSlots([shown], config);
+    if (!('image' in shown)) return { prompt: promptOf(shown, 'symbolic', config), slots };
+    const patches = patchArray([shown.image], config, dtype);
+    return { prompt: imagePrompt(shown.world, patchCount(config)), slots, patches };
+  }
+
+  async #respond(shown: Seen): Promise<SurePlan> {
     const { model } = this;
-    const { world } = puzzle;
+    const { world } = shown;
     const maxTokens = Math.min(this.config.responsePositions, maximumResponseLength(world, MAXIMUM_SIZE));
-    const slots = generationSlots([puzzle], this.config);
+    const { prompt, slots, patches } = this.#ask(shown);
     const greedy = { maxTokens, temperature: 0, seed: 0, stream: 0, step: 0, ...slots };
-    const { config, device, dtype } = model;
+    const { config, device } = model;
     return await device.scope(async () => {
-      const patches = image && patchArray([image], config, dtype);
       const [tokens = []] = await generate(model, [prompt], greedy, patches && device.fromHost(patches));
       // Once more in one pass, for the probabilities.
-      const cells = slots.responseSlots?.(0, tokens[0]!);
-      const sequence: Sequence = {
-        prompt,
-        response: [BOS, ...tokens.slice(0, -1)],
-        ...(slots.promptSlots && { promptSlots: slots.promptSlots[0]! }),
-        ...(cells && { responseSlots: Array.from(cells).slice(0, tokens.length) }),
-      };
-      const inputs = modelInputs(packBatch([sequence], config), config, patches);
+      const inputs = this.responseInputs(shown, tokens);
       const logits = await noGrad(() => model.forward(device.fromHost(inputs))).read(); // (tokens, V)
       // Equally good moves share their probability, so only what it says it sees counts.
       const read = tokens.includes(ANS) ? tokens.slice(0, tokens.indexOf(ANS) + 1) : tokens;

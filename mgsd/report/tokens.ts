@@ -65,7 +65,8 @@ export function heat(reverseKl: number): number {
   return Math.min(1, Math.log1p(10 * reverseKl) / Math.log1p(10 * hottest));
 }
 
-const percent = (share: number) =>
+/** A probability as people read it: `below 0.1 %`, `2.5 %`, `98 %`. */
+export const percent = (share: number): string =>
   share > 0 && share < 0.001 ? 'below 0.1 %' : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
 /** A rollout, one token after another, coloured by the reverse KL; each says what the teacher would have said. */

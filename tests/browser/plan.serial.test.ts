@@ -2,12 +2,14 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tokenGuesses } from '../../mgsd/evaluation/guesses.js';
 import type { Planner } from '../../mgsd/evaluation/planner.js';
 import { numberedPuzzle } from '../../mgsd/method/numbered.js';
 import type { Puzzle } from '../../mgsd/method/puzzles.js';
 import { imageUrl } from '../../mgsd/pictures/draw.js';
 import { encodePng } from '../../mgsd/pictures/png.js';
 import { loadPlanner } from '../../mgsd/runs/package.js';
+import { nameOf } from '../../mgsd/report/tokens.js';
 import { createInstance } from '../../mgsd/worlds/frozenlake/rules.js';
 import { createWorldByName } from '../../mgsd/worlds/registry.js';
 import type { World } from '../../mgsd/worlds/world.js';
@@ -167,6 +169,38 @@ describe('the student', () => {
     const { recapText, answer } = await plan();
     expect(text).toContain(`It wrote ${recapText} and plans ${answer || 'nothing'}.`);
   });
+
+  it.for(['the symbols', 'its picture'] as const)(
+    'says at each token how sure it was, from %s, as in Node',
+    slow,
+    async (name, context) => {
+      if (!opened) return context.skip(noChromium);
+      const { page } = opened;
+      const image = name === 'its picture' && picture(puzzle).data;
+      const { tokens } = await (image ? planner!.plan(image) : planner!.planFromSymbols(puzzle));
+      const expected = await tokenGuesses(planner!, image ? { world, image } : puzzle, tokens);
+      await press(opened, name, 'radio');
+      await press(opened, 'Plan');
+      await page.waitForSelector('.tokens input:checked');
+      expect(await page.$$eval('.tokens label', labels => labels.map(label => label.innerText))).toEqual(
+        tokens.map(nameOf),
+      );
+      await page.focus('.tokens input:checked');
+      for (const { token, probability, others } of expected) {
+        const shares = await page.$$eval('.tokens tr', rows =>
+          rows.map(row => [row.querySelector('th')!.innerText, Number(row.querySelector('data')!.value)] as const),
+        );
+        const inNode = [[token, probability] as const, ...others];
+        expect(shares.length).toBe(inNode.length);
+        for (const [k, [id, share]] of inNode.entries()) {
+          expect(shares[k]![1]).toBeCloseTo(share, 4);
+          if (share > 0.001) expect(shares[k]![0]).toBe(nameOf(id)); // rarer ones may change places
+        }
+        await page.keyboard.press('ArrowRight');
+      }
+      expect(await page.$eval('.tokens input', first => first.checked)).toBe(true); // once around
+    },
+  );
 
   it('is shown a picture of a file that was dropped, as the command line shows it', slow, async context => {
     if (!opened) return context.skip(noChromium);

@@ -1,8 +1,9 @@
 /** What the Plan panel asks the worker: the model's facts, and its plans. */
 import type { ModelConfig } from '../../../models/index.js';
-import type { SurePlan } from '../../evaluation/planner.js';
+import { tokenGuesses } from '../../evaluation/guesses.js';
+import type { TokenGuesses } from '../../evaluation/guesses.js';
+import type { Seen, SurePlan } from '../../evaluation/planner.js';
 import { trainedConfig } from '../../method/config.js';
-import type { Puzzle } from '../../method/puzzles.js';
 import { createWorldByName, isWorldName } from '../../worlds/registry.js';
 import type { WorldName } from '../../worlds/registry.js';
 import type { WorldInstance } from '../../worlds/world.js';
@@ -22,6 +23,12 @@ export type Shown =
   | { readonly world: WorldName; readonly instance: WorldInstance }
   | { readonly world: WorldName; readonly image: Uint8Array };
 
+/** A response of the student, as in `Plan.tokens`, to what it was shown. */
+export interface Written {
+  readonly shown: Shown;
+  readonly tokens: readonly number[];
+}
+
 const describeModel: Handler<undefined, ModelFacts> = () =>
   useDevice(async device => {
     const planner = await studentOn(device);
@@ -30,12 +37,17 @@ const describeModel: Handler<undefined, ModelFacts> = () =>
     return { config: planner.config, tasks: known };
   });
 
+const seenAs = ({ world: name, ...shown }: Shown): Seen => ({ world: createWorldByName(name), ...shown });
+
 const plan: Handler<Shown, SurePlan> = shown =>
   useDevice(async device => {
     const planner = await studentOn(device);
     if ('image' in shown) return await planner.plan(shown.image, { world: shown.world });
-    const puzzle: Puzzle = { world: createWorldByName(shown.world), instance: shown.instance };
-    return await planner.planFromSymbols(puzzle);
+    return await planner.planFromSymbols({ ...shown, world: createWorldByName(shown.world) });
   });
 
-export const planCalls = { describeModel, plan };
+/** What the student thinks at each token of what it wrote. */
+const guesses: Handler<Written, readonly TokenGuesses[]> = ({ shown, tokens }) =>
+  useDevice(async device => await tokenGuesses(await studentOn(device), seenAs(shown), tokens));
+
+export const planCalls = { describeModel, plan, guesses };

@@ -17,6 +17,7 @@ import { Inputs } from './inputs.js';
 import { Pictures } from './pictures.js';
 import { outcomeOf, questionOf } from './question.js';
 import type { Input, Look, Question } from './question.js';
+import { Tokens } from './tokens.js';
 
 /** What came of a question. */
 interface Reply {
@@ -135,6 +136,7 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
       </div>
       {failure !== undefined && <p role="alert">{failure}</p>}
       {plan && <Answer question={question} plan={plan} />}
+      {plan && <Tokens engine={engine} question={question} plan={plan} />}
     </div>
   );
 }

@@ -10,6 +10,7 @@ import {
   resolveConfig,
 } from '../../../mgsd/index.js';
 import type { WorldName } from '../../../mgsd/index.js';
+import { tokenGuesses } from '../../../mgsd/evaluation/guesses.js';
 import { DOUBT } from '../../../mgsd/evaluation/planner.js';
 import { resizeSquare } from '../../../mgsd/pictures/png.js';
 import { cpu } from '../../core/devices.js';
@@ -63,6 +64,25 @@ describe('the planner as a library', () => {
     expect(inDoubt(sureness.training)).toBeLessThanOrEqual(8); // 10 % of 180 when it was measured
     expect(inDoubt(sureness.random)).toBeGreaterThanOrEqual(15); // 62 %
     expect(solved).toBeGreaterThanOrEqual(25); // of 30; 97 % of 1200 when it was trained
+  });
+
+  it('says at each token of a response how likely it was, and what else was', async () => {
+    const planner = await loadPlanner(undefined, { device: 'wasm', threads: 1 });
+    const data = world.render(instance, planner.imageSize);
+    const { tokens, recap, sureness } = await planner.plan(data);
+    const ofImage = await tokenGuesses(planner, { world, image: data }, tokens);
+    expect(ofImage.map(({ token }) => token)).toEqual(tokens);
+    expect(Math.min(...ofImage.slice(0, recap.length + 1).map(({ probability }) => probability))).toBeCloseTo(
+      sureness,
+      5,
+    );
+    for (const { token, probability, others } of ofImage) {
+      const shares = [probability, ...others.map(([, share]) => share)]; // it was written greedily: the likeliest first
+      expect(shares).toEqual(shares.toSorted((a, b) => b - a));
+      expect(new Set([token, ...others.map(([other]) => other)]).size).toBe(5);
+    }
+    expect(await tokenGuesses(planner, { world, image: data }, [])).toEqual([]);
+    await planner.close();
   });
 
   it('works on an open device and from bytes, and frees what it took', async () => {
