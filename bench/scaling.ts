@@ -12,7 +12,7 @@ import { commaList, oneOf, option } from '../mgsd/cli/options.js';
 import { median, number, table } from './gpu/format.js';
 import { benchCommand, progress, readmeOption, resultOptions, roundsOption, secondsOption } from './command.js';
 import { machineOf, openBenchDevice, writeReadme, writeResult } from './harness.js';
-import { countWork } from './roofline/work.js';
+import { countWork } from '../mgsd/runs/work.js';
 import { batchSizes, batchWork } from './scaling-batch.js';
 import type { Repeated } from './scaling-batch.js';
 import { explain, familyOf, fit } from './scaling-fit.js';

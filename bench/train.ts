@@ -14,7 +14,7 @@ import { benchCommand, progress, readmeOption, resultOptions, secondsOption } fr
 import { machineOf, openBenchDevice, spreadOf, time, timingOf, writeReadme, writeResult } from './harness.js';
 import type { Timing } from './harness.js';
 import { measureCeilings } from './roofline/measure.js';
-import { countWork } from './roofline/work.js';
+import { countWork } from '../mgsd/runs/work.js';
 import { openWorkload } from './workload.js';
 import type { Workload } from './workload.js';
 

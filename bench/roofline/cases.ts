@@ -7,7 +7,7 @@ import type { Cost, NumberArray } from '../../kernels/index.js';
 import { Transformer } from '../transformer.js';
 import { openWorkload } from '../workload.js';
 import type { Captured, Captures, Loaded } from './capture.js';
-import { attentionWork, hasTable, rolloutWork } from './work.js';
+import { attentionWork, hasTable, rolloutWork } from '../../mgsd/runs/work.js';
 
 /** Square products in all layouts, for comparison with other engines. */
 export function squares(sides: readonly number[] = [256, 512, 1024]): Captured[] {

@@ -11,7 +11,7 @@ import { Captures, Loaded } from '../../bench/roofline/capture.js';
 import { productError, squares } from '../../bench/roofline/cases.js';
 import { bandwidthAt, boundOf, highest } from '../../bench/roofline/ceilings.js';
 import type { Ceilings } from '../../bench/roofline/ceilings.js';
-import { countWork, visiblePairs } from '../../bench/roofline/work.js';
+import { countWork, visiblePairs } from '../../mgsd/runs/work.js';
 import { explain, fit } from '../../bench/scaling-fit.js';
 import type { ScalingRow } from '../../bench/scaling-fit.js';
 import { attention, Device, gelu, matmul, noGrad, SequenceTable } from '../../core/index.js';

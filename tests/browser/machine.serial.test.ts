@@ -9,6 +9,17 @@ import { looks, press, textWith, violations } from './people.js';
 const folder = path.join(import.meta.dirname, '../../dist/page');
 const slow = { timeout: 120_000 };
 
+/** What the button copies. */
+interface Copied {
+  readonly date: string;
+  readonly device: { readonly backend: string };
+  readonly results: {
+    readonly offers: readonly { readonly name: string }[];
+    readonly kernels: { readonly checked: number; readonly failures: readonly unknown[] };
+    readonly figures: readonly { readonly what: string; readonly value: number }[];
+  };
+}
+
 let opened: OpenedPage | undefined;
 beforeAll(async () => {
   opened = await openFolder(folder, '?device=wasm#machine');
@@ -48,16 +59,56 @@ describe('the Machine panel', () => {
 
   it('ends when it is cancelled, and checks again afterwards', slow, async context => {
     if (!opened) return context.skip(noChromium);
-    await opened.page.locator('#panel-machine input').fill('');
+    await opened.page.locator('#panel-machine input').fill('a'); // many kernels, for a second
     await opened.page.evaluate(async () => {
       const button = () => document.querySelector<HTMLButtonElement>('#panel-machine .row button')!;
       button().click();
       while (button().innerText !== 'Cancel') await new Promise(resolve => setTimeout(resolve));
-      button().click(); // at once: all kernels together take a moment only
+      button().click();
     });
-    await textWith(opened, /Cancelled: the rest was not checked/);
+    await textWith(opened, /Cancelled: the rest was not done/);
     await check(opened, 'softmax');
     await textWith(opened, /checked on wasm .*: all agree/);
+  });
+
+  it('measures products, memory, launches and training', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    await press(opened, 'Measure');
+    const text = await textWith(opened, /Measured on wasm/);
+    for (const n of [256, 512, 1024])
+      expect(text).toMatch(new RegExp(`product of ${n} x ${n} .*\\s[\\d.]+\\s+GFLOP/s`));
+    expect(text).toMatch(/64 MiB read.*\s[\d.]+\s+GB\/s/);
+    expect(text).toMatch(/launches of .*\s[\d.]+\s+a second/);
+    expect(text).toMatch(/training, stage 1 .*\s[\d.]+\s+tokens\/s/);
+  });
+
+  it('copies all of it as JSON in the form of bench/results', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    await opened.page.evaluate(() => {
+      navigator.clipboard.writeText = text => Promise.resolve(void (document.body.dataset['copied'] = text));
+    });
+    await press(opened, 'Copy all as JSON');
+    await textWith(opened, /Copied\./);
+    const copied = await opened.page.evaluate(() => document.body.dataset['copied']!);
+    const { date, device, results } = JSON.parse(copied) as Copied;
+    expect(Math.abs(Date.now() - Date.parse(date))).toBeLessThan(600_000);
+    expect(device.backend).toBe('wasm');
+    expect(results.offers.map(({ name }) => name)).toContain('WebAssembly SIMD');
+    expect(results.kernels.checked).toBeGreaterThan(0);
+    expect(results.kernels.failures).toEqual([]);
+    expect(results.figures.length).toBe(7);
+    for (const { what, value } of results.figures) expect(value, what).toBeGreaterThan(0);
+  });
+
+  it('gives the text to be copied by hand where the browser does not copy', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    await opened.page.evaluate(() => {
+      navigator.clipboard.writeText = () => Promise.reject(new Error('refused'));
+    });
+    await press(opened, 'Copy all as JSON');
+    await textWith(opened, /take the text from the field below/);
+    const text = await opened.page.$eval('#panel-machine textarea', field => field.value);
+    expect((JSON.parse(text) as Copied).device.backend).toBe('wasm');
   });
 
   it.for(looks)('shuts nobody out: %s, %i pixels wide', slow, async (look, context) => {

@@ -1,8 +1,9 @@
-/** What the Machine panel asks the worker: what there is, and whether every kernel is right on it. */
+/** What the Machine panel asks the worker: what there is, whether every kernel is right on it, and how fast. */
 import type { Capabilities } from '../../../core/index.js';
 import { useDevice } from '../device.js';
 import type { Handler } from '../protocol.js';
 import type { Checked, CheckEvent, CheckRequest } from './check.js';
+import type { Measured, MeasureEvent } from './measure.js';
 import type { Offer } from './offers.js';
 
 /** What this browser offers, by name, and what the engine made of it. */
@@ -23,4 +24,10 @@ const checkKernels: Handler<CheckRequest, Checked, CheckEvent> = async (request,
   return await checkEach(request, told);
 };
 
-export const machineCalls = { describeMachine, checkKernels };
+/** Measures for some seconds, until all is done or the caller cancels. @throws Error without a device */
+const measureMachine: Handler<undefined, Measured, MeasureEvent> = async (_, told) => {
+  const { measureAll } = await import('./measure.js');
+  return await measureAll(told);
+};
+
+export const machineCalls = { describeMachine, checkKernels, measureMachine };

@@ -24,7 +24,8 @@ export interface Failure {
 export interface CheckEvent {
   readonly done: number;
   readonly total: number;
-  readonly failure?: Failure;
+  /** So far. */
+  readonly failures: readonly Failure[];
 }
 
 export interface Checked {
@@ -46,9 +47,8 @@ export async function checkEach({ named, calls }: CheckRequest, { emit, signal }
   for (const { kernel, dtype } of checks) {
     signal.throwIfAborted();
     const problem = await useDevice(({ backend }) => checkKernel(backend, kernel, dtype, calls)).catch(messageOf);
-    const failure = problem === undefined ? undefined : { kernel: kernel.name, dtype, problem };
-    if (failure) failures.push(failure);
-    emit({ done: ++done, total: checks.length, ...(failure && { failure }) });
+    if (problem !== undefined) failures.push({ kernel: kernel.name, dtype, problem });
+    emit({ done: ++done, total: checks.length, failures });
   }
   return { checked: done, callsEach: calls, failures, device };
 }

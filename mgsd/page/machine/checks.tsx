@@ -1,46 +1,29 @@
 /** Every kernel against its reference: a button, how far it is, and a table of what differs. */
-import { useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { table } from '../../pictures/html.js';
 import { Markup } from '../markup.js';
 import type { PanelProps } from '../panel.js';
-import { messageOf } from '../protocol.js';
-import type { Checked, CheckEvent, Failure } from './check.js';
+import type { Checked, CheckEvent } from './check.js';
+import { StartButton, useTask } from './task.js';
 
 /** Of each kernel: its tests in Node draw more. */
 const calls = 3;
 
-export function Checks({ engine, announce }: PanelProps) {
-  const [named, setNamed] = useState('');
-  const [place, setPlace] = useState<CheckEvent>();
-  const [failures, setFailures] = useState<readonly Failure[]>([]);
-  const [outcome, setOutcome] = useState('');
-  const running = useRef<AbortController | undefined>(undefined);
-  const [isRunning, setRunning] = useState(false);
+export interface ChecksProps extends PanelProps {
+  readonly onChecked: (checked: Checked) => void;
+}
 
-  const finish = (text: string) => {
-    setOutcome(text);
-    announce(text);
-  };
-  const onEvent = (event: CheckEvent) => {
-    setPlace(event);
-    const { failure } = event;
-    if (failure) setFailures(before => [...before, failure]);
-  };
-  const check = async () => {
-    const controller = (running.current = new AbortController());
-    setRunning(true);
-    setPlace(undefined);
-    setFailures([]);
-    setOutcome('');
-    try {
-      const checked = await engine.call('checkKernels', { named, calls }, { onEvent, signal: controller.signal });
-      finish(sentence(checked, named));
-    } catch (error) {
-      finish(controller.signal.aborted ? 'Cancelled: the rest was not checked.' : messageOf(error));
-    } finally {
-      setRunning(false);
-    }
-  };
+export function Checks({ engine, announce, onChecked }: ChecksProps) {
+  const [named, setNamed] = useState('');
+  const task = useTask<CheckEvent, Checked>(announce);
+  const { isRunning, place, outcome } = task;
+  const start = () =>
+    void task.run(async options => {
+      const checked = await engine.call('checkKernels', { named, calls }, options);
+      onChecked(checked);
+      return [checked, sentence(checked, named)];
+    });
+  const failures = place?.failures ?? [];
   return (
     <>
       <h2>Is every kernel right here?</h2>
@@ -50,15 +33,7 @@ export function Checks({ engine, announce }: PanelProps) {
           Only kernels with this in their names:{' '}
           <input value={named} disabled={isRunning} onInput={event => setNamed(event.currentTarget.value.trim())} />
         </label>
-        {isRunning ? (
-          <button type="button" onClick={() => running.current?.abort()}>
-            Cancel
-          </button>
-        ) : (
-          <button type="button" class="primary" onClick={() => void check()}>
-            Check
-          </button>
-        )}
+        <StartButton task={task} title="Check" onStart={start} />
       </div>
       {place && (
         <p>

@@ -1,0 +1,57 @@
+/** All that the panel has found out, as JSON in the form of bench/results. */
+import { useState } from 'preact/hooks';
+import type { MachineReport } from './calls.js';
+import type { Checked } from './check.js';
+import type { Measured } from './measure.js';
+
+interface Props {
+  readonly report: MachineReport;
+  readonly checked: Checked | undefined;
+  readonly measured: Measured | undefined;
+  readonly announce: (text: string) => void;
+}
+
+export function CopyButton({ report, checked, measured, announce }: Props) {
+  const [text, setText] = useState('');
+  const [outcome, setOutcome] = useState('');
+  const copy = async () => {
+    const json = `${JSON.stringify(recordOf(report, checked, measured), undefined, 1)}\n`;
+    let said = 'Copied.';
+    try {
+      await navigator.clipboard.writeText(json); // missing where the page is not secure, refused by some browsers
+      setText('');
+    } catch {
+      said = 'This browser does not let the page copy: take the text from the field below.';
+      setText(json);
+    }
+    setOutcome(said);
+    announce(said);
+  };
+  return (
+    <>
+      <div class="row">
+        <button type="button" onClick={() => void copy()}>
+          Copy all as JSON
+        </button>
+        {outcome && <span>{outcome}</span>}
+      </div>
+      {text && <textarea aria-label="All as JSON" readOnly rows={12} value={text} />}
+    </>
+  );
+}
+
+/** As `writeResult` of bench/harness.ts has it; what was not checked or measured is left out. */
+function recordOf({ offers, device }: MachineReport, checked: Checked | undefined, measured: Measured | undefined) {
+  return {
+    date: new Date().toISOString(),
+    command: location.href,
+    browser: navigator.userAgent,
+    platform: 'browser',
+    device: measured?.device ?? checked?.device ?? device,
+    results: {
+      offers,
+      ...(checked && { kernels: { ...checked, device: undefined } }),
+      ...(measured && { figures: measured.figures }),
+    },
+  };
+}
