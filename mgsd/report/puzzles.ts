@@ -8,7 +8,7 @@ import { parseResponse } from '../method/response.js';
 import type { ParsedResponse } from '../method/response.js';
 import { board, boardDefinition, countOptimalPlans } from './board.js';
 import { puzzleKey, worstFailures } from './choose.js';
-import type { Snapshot, TokenDivergence } from './snapshots.js';
+import type { Snapshot, PlacedDivergence } from './snapshots.js';
 import { figure, html, table } from '../pictures/html.js';
 import type { Html, Row } from '../pictures/html.js';
 import { finalResult } from './run-data.js';
@@ -37,7 +37,7 @@ interface SnapshotAttempt extends Attempt {
   readonly stage: Snapshot['stage'];
   /** `after stage 1` */
   readonly moment: string;
-  readonly divergences: readonly TokenDivergence[];
+  readonly divergences: readonly PlacedDivergence[];
 }
 
 function attemptAt(puzzle: Puzzle, item: ItemResult): Attempt {

@@ -1,10 +1,11 @@
 /**
  * Students at several moments of the training: what they wrote, and their divergence from the teacher at each token.
  */
-import { divergenceFields, divergenceStats, noGrad, softmax } from '../../core/index.js';
-import type { Device, NumberArray } from '../../core/index.js';
+import type { Device } from '../../core/index.js';
 import { loadModel } from '../../models/index.js';
 import type { VisionLanguageModel } from '../../models/index.js';
+import { divergencesOf } from '../evaluation/divergence.js';
+import type { TokenDivergence } from '../evaluation/divergence.js';
 import { evaluate } from '../evaluation/evaluate.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
 import { readCheckpoint } from '../runs/run-folder.js';
@@ -17,21 +18,10 @@ import { evenly, puzzleKey } from './choose.js';
 import type { CheckpointFile } from '../runs/store.js';
 import type { ReportRun } from './run-data.js';
 
-/** A token and the probability that a model gives it. */
-export type Guess = readonly [token: number, probability: number];
-
-/** One token of a student's own rollout. */
-export interface TokenDivergence {
-  readonly token: number;
+/** One token of a student's own rollout, with what it belongs to. */
+export interface PlacedDivergence extends TokenDivergence {
   /** What the token belongs to, a SPAN_ number. */
   readonly span: number;
-  /** Reverse KL(student || teacher) over the whole vocabulary at this position, in nats. */
-  readonly reverseKl: number;
-  /** Probability of the written token. */
-  readonly student: number;
-  readonly teacher: number;
-  /** What the teacher, who sees the symbols, would most likely have written here. */
-  readonly teacherGuesses: readonly Guess[];
   /** What an oracle might have written here. */
   readonly oracle: readonly number[];
 }
@@ -44,7 +34,7 @@ export interface Snapshot {
   /** Outcomes of the chosen puzzles, by `puzzleKey`. */
   readonly items: ReadonlyMap<string, ItemResult>;
   /** By `puzzleKey`; empty without checkpoints. */
-  readonly divergences: ReadonlyMap<string, readonly TokenDivergence[]>;
+  readonly divergences: ReadonlyMap<string, readonly PlacedDivergence[]>;
 }
 
 /** By stage: the row from images that ends it, and how many looks are shown. Little is planned during grounding. */
@@ -108,7 +98,7 @@ export async function computedSnapshots(
       const items = (file === newest ? end?.items : undefined) ?? (await rollOutGreedily(model, puzzles));
       const divergences =
         teacher && file === newest
-          ? await divergencesOf(model, teacher, puzzles, items, run.config.stage2.teacherFloor)
+          ? await placedDivergences(model, teacher, puzzles, items, run.config.stage2.teacherFloor)
           : new Map<string, never>();
       loaded.push({ stage, step: file.step, items, divergences });
       model.dispose();
@@ -132,57 +122,26 @@ async function rollOutGreedily(
   return new Map(items.map(item => [puzzleKey(item), item]));
 }
 
-/** One forward pass each of student (image) and teacher (symbols) over the student's own rollouts. */
-async function divergencesOf(
+/** Of the student (image) and the teacher (symbols) over the student's own rollouts. */
+async function placedDivergences(
   student: VisionLanguageModel,
   teacher: VisionLanguageModel,
   puzzles: ReadonlyMap<string, Puzzle>,
   items: ReadonlyMap<string, ItemResult>,
   teacherFloor: number,
-): Promise<Map<string, TokenDivergence[]>> {
+): Promise<Map<string, PlacedDivergence[]>> {
   const responses = [...items].map(([key, { response }]) => [key, response.slice(0, maximumTokens)] as const);
   const examples = responses.map(([key, tokens]) => relabelledExample(puzzles.get(key)!, tokens));
   const written = responses.flatMap(([, tokens]) => tokens);
   if (written.length === 0) return new Map();
-  const { device } = student;
-  const [studentShares, teacherShares, stats] = await device.scope(() => {
-    const measured = noGrad(() => {
-      const seen = student.forward(device.fromHost(packExamples(examples, 'image', student))); // (N, V)
-      const known = teacher.forward(device.fromHost(packExamples(examples, 'symbolic', teacher))); // (N, V)
-      const tokens = new Int32Array(seen.shape[0]!); // (N), zeros for the padding
-      tokens.set(written);
-      const floor = device.tensor([teacherFloor], [1]);
-      const fields = divergenceStats(seen, known, student.indices(tokens), floor); // (N, fields)
-      return [softmax(seen), softmax(known), fields] as const;
-    });
-    return Promise.all([measured[0].read(), measured[1].read(), measured[2].read()]);
-  });
-  const V = student.config.vocabulary;
-  const kl = divergenceFields.indexOf('reverseKl');
+  const seen = packExamples(examples, 'image', student);
+  const known = packExamples(examples, 'symbolic', teacher);
+  const all = await divergencesOf(student, teacher, seen, known, written, teacherFloor);
   let next = 0;
   return new Map(
-    responses.map(([key, tokens], s) => [
-      key,
-      tokens.map((token, t) => {
-        const row = next++;
-        return {
-          token,
-          span: examples[s]!.spans[t]!,
-          reverseKl: Math.max(0, stats[row * divergenceFields.length + kl]!), // rounding
-          student: studentShares[row * V + token]!,
-          teacher: teacherShares[row * V + token]!,
-          teacherGuesses: likeliest(teacherShares.subarray(row * V, (row + 1) * V)),
-          oracle: examples[s]!.targets[t]!,
-        };
-      }),
-    ]),
+    responses.map(([key, tokens], s) => {
+      const { spans, targets } = examples[s]!;
+      return [key, tokens.map((_, t) => ({ ...all[next++]!, span: spans[t]!, oracle: targets[t]! }))];
+    }),
   );
-}
-
-/** The likeliest tokens, at most three, and only those of at least one percent. */
-function likeliest(probabilities: NumberArray): Guess[] {
-  return Array.from(probabilities, (probability, token): Guess => [token, probability])
-    .filter(([, probability]) => probability >= 0.01)
-    .sort((a, b) => b[1] - a[1])
-    .slice(0, 3);
 }

@@ -4,7 +4,7 @@
  */
 import { tokenName, VOCABULARY_SIZE } from '../../models/vocabulary.js';
 import { SPAN_RECAP } from '../method/response.js';
-import type { TokenDivergence } from './snapshots.js';
+import type { PlacedDivergence } from './snapshots.js';
 import { html } from '../pictures/html.js';
 import type { Html } from '../pictures/html.js';
 
@@ -69,13 +69,16 @@ export function heat(reverseKl: number): number {
 export const percent = (share: number): string =>
   share > 0 && share < 0.001 ? 'below 0.1 %' : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
+/** A divergence as people read it: `0.012 nats`. */
+export const nats = (divergence: number): string => `${divergence.toFixed(divergence < 0.0995 ? 3 : 2)} nats`;
+
 /** A rollout, one token after another, coloured by the reverse KL; each says what the teacher would have said. */
-export function heatStrip(tokens: readonly TokenDivergence[], label: string, cut: number): Html {
-  const item = (entry: TokenDivergence, k: number) => {
+export function heatStrip(tokens: readonly PlacedDivergence[], label: string, cut: number): Html {
+  const item = (entry: PlacedDivergence, k: number) => {
     const { token, span, reverseKl, student, teacher, teacherGuesses, oracle } = entry;
     const boundary = k > 0 && span !== SPAN_RECAP && tokens[k - 1]!.span === SPAN_RECAP;
     const guesses = teacherGuesses.map(([guess, q]) => `${nameOf(guess)} ${percent(q)}`).join(', ');
-    return html`<li${boundary ? html` class="plan-begins"` : null}><button type="button" style="--heat-share:${heat(reverseKl).toFixed(3)}">${nameOf(token)}<span class="tip"><b>${reverseKl.toFixed(reverseKl < 0.0995 ? 3 : 2)} nats.</b> The student wrote <b>${nameOf(token)}</b>, to which it gives ${percent(student)} and the teacher ${percent(teacher)}. The teacher, who sees the symbols: ${guesses === '' ? 'no token above 1 %' : guesses}. Right would be: ${oracle.map(nameOf).join(' or ')}.</span></button></li>`;
+    return html`<li${boundary ? html` class="plan-begins"` : null}><button type="button" style="--heat-share:${heat(reverseKl).toFixed(3)}">${nameOf(token)}<span class="tip"><b>${nats(reverseKl)}.</b> The student wrote <b>${nameOf(token)}</b>, to which it gives ${percent(student)} and the teacher ${percent(teacher)}. The teacher, who sees the symbols: ${guesses === '' ? 'no token above 1 %' : guesses}. Right would be: ${oracle.map(nameOf).join(' or ')}.</span></button></li>`;
   };
   const rest = cut > 0 ? html`<li class="more">and ${cut} more</li>` : null;
   return html`<ol class="strip" aria-label="${label}">

@@ -2,14 +2,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { divergencesOf } from '../../mgsd/evaluation/divergence.js';
 import { tokenGuesses } from '../../mgsd/evaluation/guesses.js';
 import type { Planner } from '../../mgsd/evaluation/planner.js';
+import { trainedConfig } from '../../mgsd/method/config.js';
 import { numberedPuzzle } from '../../mgsd/method/numbered.js';
 import type { Puzzle } from '../../mgsd/method/puzzles.js';
 import { imageUrl } from '../../mgsd/pictures/draw.js';
 import { encodePng } from '../../mgsd/pictures/png.js';
-import { loadPlanner } from '../../mgsd/runs/package.js';
-import { nameOf } from '../../mgsd/report/tokens.js';
+import { loadPlanner, pretrainedPath } from '../../mgsd/runs/package.js';
+import { nameOf, nats } from '../../mgsd/report/tokens.js';
 import { createInstance } from '../../mgsd/worlds/frozenlake/rules.js';
 import { createWorldByName } from '../../mgsd/worlds/registry.js';
 import type { World } from '../../mgsd/worlds/world.js';
@@ -201,6 +203,41 @@ describe('the student', () => {
       expect(await page.$eval('.tokens input', first => first.checked)).toBe(true); // once around
     },
   );
+
+  it('is told at each token what the teacher would have said, as in Node', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    const { page } = opened;
+    const { data } = picture(other); // not of the board that the teacher reads
+    const { tokens } = await planner!.plan(data);
+    const { model } = planner!;
+    const teacher = await loadPlanner(pretrainedPath('planner'), { device: model.device });
+    const seen = planner!.responseInputs({ world, image: data }, tokens);
+    const known = teacher.responseInputs(puzzle, tokens);
+    const { teacherFloor } = trainedConfig(planner!)!.stage2;
+    const expected = await divergencesOf(model, teacher.model, seen, known, tokens, teacherFloor);
+    await teacher.close();
+    expect(Math.max(...expected.map(({ reverseKl }) => reverseKl))).toBeGreaterThan(1); // it wrote down another board
+
+    await press(opened, 'the picture of another puzzle', 'radio');
+    await press(opened, 'Plan');
+    await press(opened, 'Ask the teacher');
+    await page.waitForSelector('.tokens p data');
+    expect(await page.$$eval('.tokens small', all => all.map(small => small.innerText))).toEqual(
+      expected.map(({ reverseKl }) => nats(reverseKl)),
+    );
+    await page.focus('.tokens input:checked');
+    for (const { reverseKl, teacherGuesses } of expected) {
+      expect(await page.$eval('.tokens p data', kl => Number(kl.value))).toBeCloseTo(reverseKl, 4);
+      const said = await page.$$eval('.tokens table:nth-of-type(2) tr', rows =>
+        rows.map(row => [row.querySelector('th')!.innerText, Number(row.querySelector('data')!.value)] as const),
+      );
+      expect(said.map(([name]) => name)).toEqual(teacherGuesses.map(([token]) => nameOf(token)));
+      for (const [k, [, share]] of teacherGuesses.entries()) expect(said[k]![1]).toBeCloseTo(share, 4);
+      await page.keyboard.press('ArrowRight');
+    }
+    expect(await violations(opened, ['light', 360])).toEqual([]);
+    await press(opened, 'its picture', 'radio');
+  });
 
   it('is shown a picture of a file that was dropped, as the command line shows it', slow, async context => {
     if (!opened) return context.skip(noChromium);

@@ -1,15 +1,18 @@
 /** What the Plan panel asks the worker: the model's facts, and its plans. */
 import type { ModelConfig } from '../../../models/index.js';
+import { divergencesOf } from '../../evaluation/divergence.js';
+import type { TokenDivergence } from '../../evaluation/divergence.js';
 import { tokenGuesses } from '../../evaluation/guesses.js';
 import type { TokenGuesses } from '../../evaluation/guesses.js';
 import type { Seen, SurePlan } from '../../evaluation/planner.js';
-import { trainedConfig } from '../../method/config.js';
+import { resolveConfig, trainedConfig } from '../../method/config.js';
 import { createWorldByName, isWorldName } from '../../worlds/registry.js';
 import type { WorldName } from '../../worlds/registry.js';
 import type { WorldInstance } from '../../worlds/world.js';
 import { useDevice } from '../device.js';
 import type { Handler } from '../protocol.js';
 import { studentOn } from '../student.js';
+import { teacherOn } from '../teacher.js';
 
 /** What the page must know of the model. */
 export interface ModelFacts {
@@ -50,4 +53,15 @@ const plan: Handler<Shown, SurePlan> = shown =>
 const guesses: Handler<Written, readonly TokenGuesses[]> = ({ shown, tokens }) =>
   useDevice(async device => await tokenGuesses(await studentOn(device), seenAs(shown), tokens));
 
-export const planCalls = { describeModel, plan, guesses };
+/** How far the student is, at each token, from the teacher, who sees the symbols of the board. */
+const askTeacher: Handler<Written & { readonly board: WorldInstance }, readonly TokenDivergence[]> = written =>
+  useDevice(async device => {
+    const { shown, tokens, board } = written;
+    const [student, teacher] = [await studentOn(device), await teacherOn(device)];
+    const seen = student.responseInputs(seenAs(shown), tokens);
+    const known = teacher.responseInputs({ world: createWorldByName(shown.world), instance: board }, tokens);
+    const { teacherFloor } = (trainedConfig(student) ?? resolveConfig('tiny')).stage2;
+    return await divergencesOf(student.model, teacher.model, seen, known, tokens, teacherFloor);
+  });
+
+export const planCalls = { describeModel, plan, guesses, askTeacher };

@@ -1,8 +1,9 @@
-/** The response token by token: how sure the student was of each, and what else it found likely. */
+/** The response token by token: how sure the student was of each, what else was likely, and what the teacher says. */
 import { useEffect, useState } from 'preact/hooks';
+import type { TokenDivergence } from '../../evaluation/divergence.js';
 import type { Guess, TokenGuesses } from '../../evaluation/guesses.js';
 import type { SurePlan } from '../../evaluation/planner.js';
-import { nameOf, percent } from '../../report/tokens.js';
+import { nameOf, nats, percent } from '../../report/tokens.js';
 import { Choice } from '../choice.js';
 import type { Engine } from '../engine.js';
 import { messageOf } from '../protocol.js';
@@ -18,7 +19,8 @@ export function Tokens({ engine, question, plan }: TokensProps) {
   const [guesses, setGuesses] = useState<readonly TokenGuesses[]>([]);
   const [failure, setFailure] = useState('');
   const [at, setAt] = useState(0);
-  const { shown } = question;
+  const [told, setTold] = useState<{ readonly of: SurePlan; readonly all: readonly TokenDivergence[] }>();
+  const { shown, board, input } = question;
   const { tokens } = plan;
   useEffect(() => {
     const left = new AbortController();
@@ -31,15 +33,24 @@ export function Tokens({ engine, question, plan }: TokensProps) {
     });
     return () => left.abort();
   }, [engine, shown, tokens]);
+  const ask = async () => {
+    try {
+      setFailure('');
+      setTold({ of: plan, all: await engine.call('askTeacher', { shown, tokens, board }) });
+    } catch (error) {
+      setFailure(messageOf(error));
+    }
+  };
   const guess = guesses[at];
-  if (failure) return <p role="alert">{failure}</p>;
-  if (!guess) return null;
+  if (!guess) return failure ? <p role="alert">{failure}</p> : null;
   const name = nameOf(guess.token);
+  const divergences = told?.of === plan ? told.all : undefined; // a late one is of the plan before
+  const taught = divergences?.[at];
   return (
     <div class="tokens">
       <Choice
         legend="The response, token by token"
-        options={guesses.map(({ token }, t) => [t, nameOf(token)] as const)}
+        options={guesses.map(({ token }, t) => [t, tokenLabel(token, divergences?.[t])] as const)}
         value={at}
         onChoose={setAt}
       />
@@ -48,8 +59,40 @@ export function Tokens({ engine, question, plan }: TokensProps) {
           caption={`Token ${at + 1}: the student was this sure of ${name}, and of the likeliest others`}
           shares={[[guess.token, guess.probability], ...guess.others]}
         />
+        {taught && (
+          <>
+            <Shares
+              caption={`The teacher, who sees the symbols, gave ${name} ${percent(taught.teacher)}. It would have said`}
+              shares={taught.teacherGuesses}
+            />
+            <p>
+              The student's reverse KL from the teacher here:{' '}
+              <data value={String(taught.reverseKl)}>{nats(taught.reverseKl)}</data>.
+            </p>
+          </>
+        )}
       </div>
+      {failure && <p role="alert">{failure}</p>}
+      {input === 'file' ? (
+        <p>The teacher reads the symbols of a board, which nobody has for the picture of a file.</p>
+      ) : (
+        !divergences && (
+          <button type="button" onClick={() => void ask()}>
+            Ask the teacher
+          </button>
+        )
+      )}
     </div>
+  );
+}
+
+/** A token; and, once the teacher was asked, how far the student is from it. */
+function tokenLabel(token: number, divergence: TokenDivergence | undefined) {
+  if (!divergence) return nameOf(token);
+  return (
+    <>
+      {nameOf(token)} <small>{nats(divergence.reverseKl)}</small>
+    </>
   );
 }
 
