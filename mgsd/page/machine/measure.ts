@@ -90,7 +90,7 @@ async function launches(device: Device): Promise<readonly Figure[]> {
   return [{ what: 'launches of a kernel on 16 numbers', value: rate, unit: 'a second' }];
 }
 
-/** An update of stage 1 at the default preset, on fresh weights. Tokens: rows of the decoder, prompts included. */
+/** An update of stage 1 of `tiny`, on fresh weights. Tokens: rows of the decoder, prompts included. */
 async function training(device: Device): Promise<readonly Figure[]> {
   const config = smallPools(resolveConfig('tiny'));
   const { precision, seed, preset, stage1 } = config;
