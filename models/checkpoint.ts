@@ -95,8 +95,6 @@ export function decodeCheckpoint(file: Uint8Array): Checkpoint {
   }
   const config = readConfig(configText);
   const damaged = (message: string) => new CheckpointError('damaged', message);
-  if (config.layers + config.visionLayers > tensors.size)
-    throw damaged(`The model config in the checkpoint asks for more layers than there are tensors (${tensors.size}).`);
   if (config.vocabulary !== VOCABULARY_SIZE)
     throw new CheckpointError(
       'foreign',

@@ -6,6 +6,7 @@ export * from './config.js';
 export * from './decode-fused.js';
 export * from './generate.js';
 export * from './image.js';
+export * from './image-attention.js';
 export * from './json.js';
 export * from './decode-kernel.js';
 export * from './decode-path.js';

@@ -2,12 +2,14 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { imageAttention } from '../../models/index.js';
 import { divergencesOf } from '../../mgsd/evaluation/divergence.js';
 import { tokenGuesses } from '../../mgsd/evaluation/guesses.js';
 import type { Planner } from '../../mgsd/evaluation/planner.js';
 import { trainedConfig } from '../../mgsd/method/config.js';
 import { numberedPuzzle } from '../../mgsd/method/numbered.js';
 import type { Puzzle } from '../../mgsd/method/puzzles.js';
+import { imagePrompt } from '../../mgsd/method/response.js';
 import { imageUrl } from '../../mgsd/pictures/draw.js';
 import { encodePng } from '../../mgsd/pictures/png.js';
 import { loadPlanner, pretrainedPath } from '../../mgsd/runs/package.js';
@@ -203,6 +205,53 @@ describe('the student', () => {
       expect(await page.$eval('.tokens input', first => first.checked)).toBe(true); // once around
     },
   );
+
+  it('draws its plan move by move', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    const { page } = opened;
+    const { actions } = await planner!.plan(picture(puzzle).data);
+    await press(opened, 'its picture', 'radio');
+    await press(opened, 'Plan');
+    await page.waitForSelector('input[type=range]');
+    const drawings: string[] = [];
+    for (let moves = actions.length; moves >= 0; moves--) {
+      await textWith(opened, new RegExp(`${moves} of ${actions.length}`));
+      drawings.push(await page.$eval('.boards svg', svg => svg.innerHTML));
+      await page.focus('input[type=range]');
+      await page.keyboard.press('ArrowLeft');
+    }
+    expect(new Set(drawings).size).toBe(actions.length + 1);
+  });
+
+  it('shows where it looks while it writes each token, as in Node', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    const { page } = opened;
+    const image = picture(puzzle).data;
+    const { tokens } = await planner!.plan(image);
+    const inputs = planner!.responseInputs({ world, image }, tokens);
+    const before = imagePrompt(world, 0).length;
+    const [rows] = await imageAttention(planner!.model, inputs, before, [tokens.length]);
+    await press(opened, 'the symbols', 'radio'); // leaves the plan of before
+    await press(opened, 'its picture', 'radio');
+    await press(opened, 'Plan');
+    await page.waitForSelector('.attended rect');
+    await page.focus('.tokens input:checked');
+    for (const row of rows!) {
+      const heads = row.flat();
+      const shares = Array.from(heads[0]!, (_, k) => heads.reduce((sum, head) => sum + head[k]!, 0) / heads.length);
+      const onPicture = await page.$eval('.attended data', share => Number(share.value));
+      expect(onPicture).toBeCloseTo(
+        shares.reduce((a, b) => a + b),
+        4,
+      );
+      const shown = await page.$$eval('.attended rect', rects =>
+        rects.map(rect => Number(rect.getAttribute('fill-opacity'))),
+      );
+      expect(shown.length).toBe(25);
+      expect(shown.indexOf(0.85)).toBe(shares.indexOf(Math.max(...shares)));
+      await page.keyboard.press('ArrowRight');
+    }
+  });
 
   it('is told at each token what the teacher would have said, as in Node', slow, async context => {
     if (!opened) return context.skip(noChromium);

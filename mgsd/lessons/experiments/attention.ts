@@ -1,17 +1,14 @@
 /** What the attention heads of the trained planner look at on the board while it writes. */
-import { attention as attend, noGrad } from '../../../core/index.js';
-import type { NumberArray } from '../../../core/index.js';
-import { patchCount } from '../../../models/index.js';
-import type { ModelConfig } from '../../../models/index.js';
+import { imageAttention } from '../../../models/index.js';
+import type { ImageAttention, ModelConfig } from '../../../models/index.js';
 import { cellOf, sizeOf, tokenName } from '../../../models/vocabulary.js';
 import { packExamples } from '../../method/packing.js';
 import type { Puzzle } from '../../method/puzzles.js';
-import { SPAN_RECAP } from '../../method/response.js';
+import { imagePrompt, SPAN_RECAP } from '../../method/response.js';
 import { svgDocument } from '../../pictures/chart.js';
 import { boardUrl } from '../../pictures/draw.js';
 import { escapeHtml } from '../../pictures/html.js';
 import { colOf, rowOf } from '../../worlds/grid.js';
-import { logSoftmax } from '../../runs/looks.js';
 import { pretrainedRollouts } from './classroom.js';
 import type { Rollouts } from './classroom.js';
 import { percent, scaled, textTable } from './experiment.js';
@@ -19,65 +16,29 @@ import type { Experiment, ExperimentOptions, ExperimentResult } from './experime
 
 const level = 4;
 
-/** Attention of one row of the decoder on the patches of its image, per layer and head. */
+/** What one row of the decoder looks at. */
 interface Look {
   readonly puzzle: number;
   /** What the row is about to write. */
   readonly token: number;
   readonly isRecap: boolean;
-  /** [layer][head]: a share for each patch; what is missing to 1 lies on other tokens. */
-  readonly patches: readonly (readonly Float64Array[])[];
+  readonly patches: ImageAttention;
 }
 
-/** Tokens before the image: task and mode. */
-const firstPatch = 2;
-
-/** One forward pass over greedy responses, with queries and keys of every layer kept. */
-async function looksOf({ model, images, examples, responses }: Rollouts): Promise<Look[]> {
-  const { config, device } = model;
+/** One forward pass over greedy responses. */
+async function looksOf({ model, images, examples, responses, puzzles }: Rollouts): Promise<Look[]> {
   const packed = packExamples(examples, 'image', model, images);
-  const layers = await device.scope(() => {
-    const reads: Promise<NumberArray>[] = [];
-    noGrad(() => {
-      const { table, maxLength, patches, ...rows } = device.fromHost(packed);
-      const sequences = { heads: config.heads, table, maxLength };
-      const x = model.embed(rows, model.encodeImages(patches!)); // (R, C)
-      model.decode(x, qkv => {
-        reads.push(qkv.read()); // (R, 3C)
-        return attend(qkv, sequences);
-      });
-    });
-    return Promise.all(reads);
-  });
-  const [C, D, P] = [config.width, config.width / config.heads, patchCount(config)];
-  /**
-   * softmax(q k / sqrt(D)) of one row's query over the first `keys` rows of its sequence, for the image's patches: (P)
-   */
-  const onPatches = (qkv: NumberArray, head: number, first: number, keys: number) => {
-    const at = (row: number, part: 0 | 1, d: number) => qkv[row * 3 * C + part * C + head * D + d]!;
-    const query = first + keys - 1;
-    const scores = Float64Array.from({ length: keys }, (_, key) => {
-      let total = 0;
-      for (let d = 0; d < D; d++) total += at(query, 0, d) * at(first + key, 1, d);
-      return total / Math.sqrt(D);
-    });
-    return logSoftmax(scores)
-      .map(Math.exp)
-      .subarray(firstPatch, firstPatch + P);
-  };
-  let next = 0;
-  return examples.flatMap((example, s) => {
-    const first = next; // row of the sequence's first token
-    next += firstPatch + P + example.inputs.length;
-    return responses[s]!.map((token, t) => ({
-      puzzle: s,
+  const before = imagePrompt(puzzles[0]!.world, 0).length;
+  const lengths = examples.map(({ inputs }) => inputs.length);
+  const attended = await imageAttention(model, packed, before, lengths);
+  return examples.flatMap(({ spans }, puzzle) =>
+    responses[puzzle]!.map((token, t) => ({
+      puzzle,
       token,
-      isRecap: example.spans[t] === SPAN_RECAP,
-      patches: layers.map(qkv =>
-        Array.from({ length: config.heads }, (_, head) => onPatches(qkv, head, first, firstPatch + P + t + 1)),
-      ),
-    }));
-  });
+      isRecap: spans[t] === SPAN_RECAP,
+      patches: attended[puzzle]![t]!,
+    })),
+  );
 }
 
 /** Share of a patch's area that lies in a cell. */

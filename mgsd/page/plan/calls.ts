@@ -1,11 +1,13 @@
 /** What the Plan panel asks the worker: the model's facts, and its plans. */
-import type { ModelConfig } from '../../../models/index.js';
+import { imageAttention } from '../../../models/index.js';
+import type { ImageAttention, ModelConfig } from '../../../models/index.js';
 import { divergencesOf } from '../../evaluation/divergence.js';
 import type { TokenDivergence } from '../../evaluation/divergence.js';
 import { tokenGuesses } from '../../evaluation/guesses.js';
 import type { TokenGuesses } from '../../evaluation/guesses.js';
 import type { Seen, SurePlan } from '../../evaluation/planner.js';
 import { resolveConfig, trainedConfig } from '../../method/config.js';
+import { imagePrompt } from '../../method/response.js';
 import { createWorldByName, isWorldName } from '../../worlds/registry.js';
 import type { WorldName } from '../../worlds/registry.js';
 import type { WorldInstance } from '../../worlds/world.js';
@@ -53,6 +55,24 @@ const plan: Handler<Shown, SurePlan> = shown =>
 const guesses: Handler<Written, readonly TokenGuesses[]> = ({ shown, tokens }) =>
   useDevice(async device => await tokenGuesses(await studentOn(device), seenAs(shown), tokens));
 
+/**
+ * Where the student looks in its picture while it writes each token: the attention on each patch, the mean of all
+ * heads.
+ */
+const attendedPatches: Handler<Written, readonly (readonly number[])[]> = ({ shown, tokens }) =>
+  useDevice(async device => {
+    const student = await studentOn(device);
+    const before = imagePrompt(createWorldByName(shown.world), 0).length;
+    const inputs = student.responseInputs(seenAs(shown), tokens);
+    const [rows = []] = await imageAttention(student.model, inputs, before, [tokens.length]);
+    return rows.map(meanOfHeads);
+  });
+
+function meanOfHeads(layers: ImageAttention): number[] {
+  const heads = layers.flat();
+  return Array.from(heads[0]!, (_, patch) => heads.reduce((sum, shares) => sum + shares[patch]!, 0) / heads.length);
+}
+
 /** How far the student is, at each token, from the teacher, who sees the symbols of the board. */
 const askTeacher: Handler<Written & { readonly board: WorldInstance }, readonly TokenDivergence[]> = written =>
   useDevice(async device => {
@@ -64,4 +84,4 @@ const askTeacher: Handler<Written & { readonly board: WorldInstance }, readonly 
     return await divergencesOf(student.model, teacher.model, seen, known, tokens, teacherFloor);
   });
 
-export const planCalls = { describeModel, plan, guesses, askTeacher };
+export const planCalls = { describeModel, plan, guesses, attendedPatches, askTeacher };

@@ -14,6 +14,7 @@ import { brushes } from './brushes.js';
 import type { ModelFacts } from './calls.js';
 import { Editor } from './editor.js';
 import { Inputs } from './inputs.js';
+import { Moves } from './moves.js';
 import { Pictures } from './pictures.js';
 import { outcomeOf, questionOf } from './question.js';
 import type { Input, Look, Question } from './question.js';
@@ -48,6 +49,7 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
   const [input, setInput] = useState<Input>('image');
   const [file, setFile] = useState<RgbImage>();
   const [reply, setReply] = useState<Reply>();
+  const [moves, setMoves] = useState<number>(); // drawn of a plan; undefined: all
   const { world: name, level } = sizes[chosen]!;
   const world = useMemo((): World => createWorldByName(name), [name]);
   const [puzzle, other] = useMemo(
@@ -60,6 +62,7 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
   );
   const { board, problem } = question;
   const { plan, failure } = reply?.question === question ? reply : {}; // a late one is of the board before
+  const actions = question.input === 'file' ? [] : (plan?.actions ?? []);
   const selected = brushes[name][brush] ?? brushes[name][0]!;
 
   const show = (index: number, number: number) => {
@@ -73,6 +76,7 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
     try {
       const written = await engine.call('plan', question.shown);
       setReply({ question, plan: written });
+      setMoves(undefined);
       announce(outcomeOf(question, written).sentence);
     } catch (error) {
       setReply({ question, failure: messageOf(error) });
@@ -118,12 +122,13 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
           <Editor
             world={world}
             board={board}
-            plan={question.input === 'file' ? [] : (plan?.actions ?? [])}
+            plan={actions.slice(0, moves)}
             onPaint={cell => {
               setPainted(selected.paint(board, cell));
               leaveFile();
             }}
           />
+          {actions.length > 0 && <Moves count={actions.length} drawn={moves ?? actions.length} onDraw={setMoves} />}
           <Choice
             legend="Paint cells with"
             options={brushes[name].map(option => [option, option.name] as const)}

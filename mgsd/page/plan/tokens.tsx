@@ -1,4 +1,7 @@
-/** The response token by token: how sure the student was of each, what else was likely, and what the teacher says. */
+/**
+ * The response token by token: where the student looked, how sure it was, what else was likely, and what the teacher
+ * says.
+ */
 import { useEffect, useState } from 'preact/hooks';
 import type { TokenDivergence } from '../../evaluation/divergence.js';
 import type { Guess, TokenGuesses } from '../../evaluation/guesses.js';
@@ -7,6 +10,7 @@ import { nameOf, nats, percent } from '../../report/tokens.js';
 import { Choice } from '../choice.js';
 import type { Engine } from '../engine.js';
 import { messageOf } from '../protocol.js';
+import { Attended } from './attended.js';
 import type { Question } from './question.js';
 
 export interface TokensProps {
@@ -17,22 +21,26 @@ export interface TokensProps {
 
 export function Tokens({ engine, question, plan }: TokensProps) {
   const [guesses, setGuesses] = useState<readonly TokenGuesses[]>([]);
+  const [attended, setAttended] = useState<readonly (readonly number[])[]>([]);
   const [failure, setFailure] = useState('');
   const [at, setAt] = useState(0);
   const [told, setTold] = useState<{ readonly of: SurePlan; readonly all: readonly TokenDivergence[] }>();
-  const { shown, board, input } = question;
+  const { shown, picture, board, input } = question;
   const { tokens } = plan;
   useEffect(() => {
     const left = new AbortController();
     const { signal } = left;
+    const fail = (error: unknown) => {
+      if (!signal.aborted) setFailure(messageOf(error));
+    };
     setGuesses([]);
+    setAttended([]);
     setFailure('');
     setAt(0);
-    engine.call('guesses', { shown, tokens }, { signal }).then(setGuesses, (error: unknown) => {
-      if (!signal.aborted) setFailure(messageOf(error));
-    });
+    engine.call('guesses', { shown, tokens }, { signal }).then(setGuesses, fail);
+    if (picture) engine.call('attendedPatches', { shown, tokens }, { signal }).then(setAttended, fail);
     return () => left.abort();
-  }, [engine, shown, tokens]);
+  }, [engine, shown, picture, tokens]);
   const ask = async () => {
     try {
       setFailure('');
@@ -46,6 +54,7 @@ export function Tokens({ engine, question, plan }: TokensProps) {
   const name = nameOf(guess.token);
   const divergences = told?.of === plan ? told.all : undefined; // a late one is of the plan before
   const taught = divergences?.[at];
+  const patches = attended[at];
   return (
     <div class="tokens">
       <Choice
@@ -55,6 +64,7 @@ export function Tokens({ engine, question, plan }: TokensProps) {
         onChoose={setAt}
       />
       <div aria-live="polite">
+        {picture && patches && <Attended picture={picture} patches={patches} name={name} />}
         <Shares
           caption={`Token ${at + 1}: the student was this sure of ${name}, and of the likeliest others`}
           shares={[[guess.token, guess.probability], ...guess.others]}
