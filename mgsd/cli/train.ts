@@ -66,7 +66,7 @@ export const trainCommand = defineCommand({
   options,
   examples: [
     ['train', 'everything: three worlds, in about six minutes on two processor cores'],
-    ['train --preset classroom', 'the whole method on two small boards, in a minute and a half'],
+    ['train --preset classroom', 'the whole method on two small boards, in under two minutes'],
     ['train --dry-run --preset small --device webgpu', 'what the small preset would cost on the GPU'],
     ['train --seed 4 --set stage2.estimator=sampled --out runs/sampled', "the estimator of the paper's code"],
     ['train --resume', 'continue the newest run in runs/'],

@@ -20,11 +20,18 @@ let opened: Checkpoint | undefined;
 const planners = new WeakMap<Device, Promise<Planner>>();
 
 /** The student on a device, loaded once. */
-export function studentOn(device: Device): Promise<Planner> {
-  let planner = planners.get(device);
-  if (!planner) planners.set(device, (planner = load(device)));
-  planner.catch(() => planners.delete(device)); // the next call tries again
-  return planner;
+export const studentOn = (device: Device): Promise<Planner> => loadedOnce(planners, device, load);
+
+/** What `load` gives for a device, from `kept` if it is there. */
+export function loadedOnce<T>(
+  kept: WeakMap<Device, Promise<T>>,
+  device: Device,
+  load: (device: Device) => Promise<T>,
+): Promise<T> {
+  let loaded = kept.get(device);
+  if (!loaded) kept.set(device, (loaded = load(device)));
+  loaded.catch(() => kept.delete(device)); // the next call tries again
+  return loaded;
 }
 
 async function load(device: Device): Promise<Planner> {

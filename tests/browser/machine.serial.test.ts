@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kernels } from '../../kernels/index.js';
 import { noChromium, openFolder } from './chromium.js';
 import type { OpenedPage } from './chromium.js';
-import { looks, press, textWith, violations } from './people.js';
+import { isForPeople, press, textWith } from './people.js';
 
 const folder = path.join(import.meta.dirname, '../../dist/page');
 const slow = { timeout: 120_000 };
@@ -111,13 +111,5 @@ describe('the Machine panel', () => {
     expect((JSON.parse(text) as Copied).device.backend).toBe('wasm');
   });
 
-  it.for(looks)('shuts nobody out: %s, %i pixels wide', slow, async (look, context) => {
-    if (!opened) return context.skip(noChromium);
-    expect(await violations(opened, look)).toEqual([]);
-  });
-
-  it('leaves nothing in the console, and asks no other site', context => {
-    if (!opened) return context.skip(noChromium);
-    expect(opened.problems).toEqual([]);
-  });
+  isForPeople(() => opened);
 });

@@ -5,7 +5,7 @@ import zlib from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noChromium, openFolder } from './chromium.js';
 import type { OpenedPage } from './chromium.js';
-import { looks, textWith, violations } from './people.js';
+import { isForPeople, textWith } from './people.js';
 
 const folder = path.join(import.meta.dirname, '../../dist/page');
 const slow = { timeout: 120_000 };
@@ -31,13 +31,5 @@ describe('the page', () => {
     await textWith(opened, /Runs on WebAssembly, \d+ thread/);
   });
 
-  it.for(looks)('shuts nobody out: %s, %i pixels wide', slow, async (look, context) => {
-    if (!opened) return context.skip(noChromium);
-    expect(await violations(opened, look)).toEqual([]);
-  });
-
-  it('leaves nothing in the console, and asks no other site', context => {
-    if (!opened) return context.skip(noChromium);
-    expect(opened.problems).toEqual([]);
-  });
+  isForPeople(() => opened);
 });

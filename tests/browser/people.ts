@@ -2,6 +2,8 @@
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import type { AxeResults } from 'axe-core';
+import { expect, it } from 'vitest';
+import { noChromium } from './chromium.js';
 import type { OpenedPage } from './chromium.js';
 
 const axeSource = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -36,4 +38,19 @@ export async function violations({ page }: OpenedPage, [scheme, width]: (typeof 
   const actual = await page.evaluate(() => document.documentElement.scrollWidth);
   const tooWide = actual > width ? [`${actual} pixels wide`] : [];
   return [...found.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), ...tooWide];
+}
+
+/** Tests of what every panel owes people, as earlier tests have left it. @param shown the page, if there is one */
+export function isForPeople(shown: () => OpenedPage | undefined): void {
+  it.for(looks)('shuts nobody out: %s, %i pixels wide', { timeout: 120_000 }, async (look, context) => {
+    const opened = shown();
+    if (!opened) return context.skip(noChromium);
+    expect(await violations(opened, look)).toEqual([]);
+  });
+
+  it('leaves nothing in the console, and asks no other site', context => {
+    const opened = shown();
+    if (!opened) return context.skip(noChromium);
+    expect(opened.problems).toEqual([]);
+  });
 }

@@ -21,7 +21,7 @@ import { run } from '../mgsd/capture.js';
 import { useTemporaryFolder } from '../mgsd/temporary.js';
 import { noChromium, openFolder } from './chromium.js';
 import type { OpenedPage } from './chromium.js';
-import { looks, press, textWith, violations } from './people.js';
+import { isForPeople, press, textWith, violations } from './people.js';
 
 const folder = path.join(import.meta.dirname, '../../dist/page');
 const slow = { timeout: 120_000 };
@@ -323,13 +323,5 @@ describe('the student', () => {
 });
 
 describe('the Plan panel', () => {
-  it.for(looks)('shuts nobody out: %s, %i pixels wide', slow, async (look, context) => {
-    if (!opened) return context.skip(noChromium);
-    expect(await violations(opened, look)).toEqual([]);
-  });
-
-  it('leaves nothing in the console, and asks no other site', context => {
-    if (!opened) return context.skip(noChromium);
-    expect(opened.problems).toEqual([]);
-  });
+  isForPeople(() => opened);
 });
