@@ -33,6 +33,11 @@ export interface GenerateOptions {
   readonly responseSlots?: (sequence: number, firstToken: number) => ArrayLike<number> | undefined;
   /** Default: the fastest for the device and model. */
   readonly path?: DecodePath;
+  /**
+   * Told the responses so far after each token, which then has a launch and a read of its own; awaited, and what it
+   * throws ends the generation. The tokens are the same.
+   */
+  readonly onToken?: (responses: readonly (readonly number[])[]) => void | Promise<void>;
 }
 
 /**
@@ -55,7 +60,7 @@ export async function generate(
   options: GenerateOptions,
   patches?: Tensor,
 ): Promise<number[][]> {
-  const { maxTokens, temperature, seed, stream, step, promptSlots, responseSlots } = options;
+  const { maxTokens, temperature, seed, stream, step, promptSlots, responseSlots, onToken } = options;
   const { device, config } = model;
   requireCounters({ seed, stream, step });
   if (!(temperature >= 0 && temperature <= 1e6))
@@ -88,6 +93,12 @@ export async function generate(
     device.scope(() => {
       drawTokens(state, prefill(model, sequences, cache, patches), 0);
     });
+    const responses = async () => {
+      const all = await state.tokens.read();
+      return prompts.map((_, s) => responseOf(Array.from(all.subarray(s * maxTokens, (s + 1) * maxTokens))));
+    };
+    const drawn = onToken && (async () => await onToken(await responses()));
+    await drawn?.();
     if (maxTokens > 1) {
       const path = options.path ?? fastestPath(model, cache, count);
       if (path === 'rollout' && !canRollOut(model, cache))
@@ -95,19 +106,11 @@ export async function generate(
       if (path === 'fused' && !canFuse(model))
         throw new Error('the fused step cannot run a model of this shape: generate with path `steps`');
       const slotsOf = responseSlots && checkedSlots(responseSlots);
-      const { asynchronous } = device.capabilities;
       const decode = await decoders[path](model, state, { ...options, ...(slotsOf && { responseSlots: slotsOf }) });
-      const width = tokensPerCheck(device.capabilities, path);
-      await drawRest(state, maxTokens, width, asynchronous, decode).finally(() => {
-        state.recorder.dispose();
-      });
+      const width = onToken ? 1 : tokensPerCheck(device.capabilities, path);
+      await drawRest(state, maxTokens, width, decode, drawn).finally(() => state.recorder.dispose());
     }
-    const all = await state.tokens.read();
-    return prompts.map((_, s) => {
-      const row = Array.from(all.subarray(s * maxTokens, (s + 1) * maxTokens));
-      const end = row.indexOf(EOS);
-      return end < 0 ? row.slice(0, lastToken(row) + 1) : row.slice(0, end + 1);
-    });
+    return await responses();
   });
 }
 
@@ -149,14 +152,16 @@ const haveEnded = async (done: Tensor) => (await done.read()).every(flag => flag
 type Decode = (column: number, count: number) => void;
 
 /** Draws columns from the second on, `width` at a time, until they are full or all sequences have ended. */
-async function drawRest({ done }: State, columns: number, width: number, isAsynchronous: boolean, decode: Decode) {
+async function drawRest({ done }: State, columns: number, width: number, decode: Decode, drawn?: () => Promise<void>) {
+  const runsAhead = done.device.capabilities.asynchronous && !drawn; // the device works while the flags before are read
   let ended: Promise<boolean> = Promise.resolve(false);
   for (let column = 1; column < columns; column += width) {
     decode(column, Math.min(width, columns - column));
     const before = ended;
     ended = haveEnded(done);
     ended.catch(() => {}); // nobody waits for the last one; a device that is lost says so to the next read
-    if (await (isAsynchronous ? before : ended)) break; // the device works while the flags before are read
+    await drawn?.();
+    if (await (runsAhead ? before : ended)) break;
   }
   await ended;
 }
@@ -214,9 +219,8 @@ function forbidden(config: ModelConfig): Float32Array {
   return bias;
 }
 
-/** Index of the last token that was generated; the rest is padding when all other sequences ended early. */
-function lastToken(row: readonly number[]): number {
-  let last = row.length - 1;
-  while (last >= 0 && row[last] === PAD) last--;
-  return last;
+/** The tokens of a row up to EOS; without one, up to the padding, which is there while others are longer. */
+function responseOf(row: readonly number[]): number[] {
+  const end = row.indexOf(EOS);
+  return row.slice(0, (end < 0 ? row.findLastIndex(token => token !== PAD) : end) + 1);
 }

@@ -60,6 +60,9 @@ export const DOUBT = 0.95;
 /** What a model is shown: a picture of a puzzle of this world, (imageSize, imageSize, 3); or the puzzle's symbols. */
 export type Seen = { readonly world: World; readonly image: Uint8Array } | Puzzle;
 
+/** Told the tokens so far as a response is written, one more each time; awaited, and what it throws ends it. */
+export type WritingObserver = (tokens: readonly number[]) => void | Promise<void>;
+
 /** The device and precision of a planner. */
 export interface PlannerOptions {
   /** An open device, or the backend to open. Default `auto`. */
@@ -110,7 +113,10 @@ export class Planner {
    * @param image RGB, a square of any size, or the bytes of one of imageSize, (imageSize, imageSize, 3)
    * @throws Error if the image is no square, or its bytes are too few or too many
    */
-  async plan(image: RgbImage | Uint8Array, { world = 'frozenlake' }: { world?: WorldName } = {}): Promise<SurePlan> {
+  async plan(
+    image: RgbImage | Uint8Array,
+    { world = 'frozenlake', onToken }: { world?: WorldName; onToken?: WritingObserver } = {},
+  ): Promise<SurePlan> {
     const { imageSize } = this;
     if (!(image instanceof Uint8Array) && image.width !== image.height)
       throw new Error(
@@ -118,12 +124,12 @@ export class Planner {
       );
     const rules: World = createWorldByName(world);
     const pixels = image instanceof Uint8Array ? image : resizeSquare(image, imageSize).data;
-    return await this.#respond({ world: rules, image: pixels });
+    return await this.#respond({ world: rules, image: pixels }, onToken);
   }
 
   /** The greedy plan for a puzzle whose symbolic state is given instead of an image. */
-  async planFromSymbols(puzzle: Puzzle): Promise<SurePlan> {
-    return await this.#respond(puzzle);
+  async planFromSymbols(puzzle: Puzzle, onToken?: WritingObserver): Promise<SurePlan> {
+    return await this.#respond(puzzle, onToken);
   }
 
   /**
@@ -153,12 +159,15 @@ export class Planner {
     return { prompt: imagePrompt(shown.world, patchCount(config)), slots, patches };
   }
 
-  async #respond(shown: Seen): Promise<SurePlan> {
+  async #respond(shown: Seen, onToken?: WritingObserver): Promise<SurePlan> {
     const { model } = this;
     const { world } = shown;
     const maxTokens = Math.min(this.config.responsePositions, maximumResponseLength(world, MAXIMUM_SIZE));
     const { prompt, slots, patches } = this.#ask(shown);
-    const greedy = { maxTokens, temperature: 0, seed: 0, stream: 0, step: 0, ...slots };
+    const greedy = {
+      ...{ maxTokens, temperature: 0, seed: 0, stream: 0, step: 0, ...slots },
+      ...(onToken && { onToken: ([tokens = []]: readonly (readonly number[])[]) => onToken(tokens) }),
+    };
     const { config, device } = model;
     return await device.scope(async () => {
       const [tokens = []] = await generate(model, [prompt], greedy, patches && device.fromHost(patches));

@@ -35,15 +35,17 @@ export function loadedOnce<T>(
 }
 
 async function load(device: Device): Promise<Planner> {
-  const checkpoint = opened ?? decodeCheckpoint(await fetched(packaged));
+  const checkpoint =
+    opened ?? decodeCheckpoint(await fetched(packaged, 'The trained model', 'Training works without it.'));
   return new Planner(checkpoint, await loadModel(device, checkpoint, { trainable: false }));
 }
 
-/** The bytes of a model that is deployed with the page. */
-export async function fetched(file: URL): Promise<Uint8Array> {
-  const response = await fetch(file);
-  if (!response.ok)
-    throw new Error(`The trained model is missing (${response.url}: ${response.status}). Training works without it.`);
+/** The bytes of a model that is deployed with the page. @throws Error that says what works without it */
+export async function fetched(file: URL, name: string, whatWorks: string): Promise<Uint8Array> {
+  const response = await fetch(file).catch((error: unknown) => {
+    throw new Error(`${name} cannot be loaded (${messageOf(error)}). ${whatWorks}`, { cause: error });
+  });
+  if (!response.ok) throw new Error(`${name} is missing (${response.url}: ${response.status}). ${whatWorks}`);
   return new Uint8Array(await response.arrayBuffer());
 }
 

@@ -10,4 +10,5 @@ const teachers = new WeakMap<Device, Promise<Planner>>();
 /** The teacher on a device, loaded once. @throws Error if it cannot be fetched */
 export const teacherOn = (device: Device): Promise<Planner> => loadedOnce(teachers, device, load);
 
-const load = async (device: Device) => await Planner.load(await fetched(packaged), { device });
+const load = async (device: Device) =>
+  await Planner.load(await fetched(packaged, 'The teacher', 'All else works without it.'), { device });

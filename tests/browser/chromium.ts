@@ -11,8 +11,11 @@ import { findChromium } from '../mgsd/report/browser.js';
 /** The reason for which tests are skipped; .config/test.mjs knows its first words. */
 export const noChromium = 'no Chromium: install it (apt-get install chromium) or name its path in CHROMIUM';
 
-/** WebGPU on Chromium's software adapter, as a browser grants it. */
-const flags = ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+/** WebGPU on Chromium's software adapter, as a browser grants it; and no pace for the eye, which would take time. */
+const flags = [
+  ...['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
+  '--force-prefers-reduced-motion',
+];
 
 export interface OpenedPage {
   readonly page: Page;

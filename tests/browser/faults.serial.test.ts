@@ -28,12 +28,36 @@ it.for([
   await expect(useDevice(() => Promise.reject(error))).rejects.toBe(error); // the closed one is for no other test
 });
 
-it('a missing model: says so, and trains', { timeout: 120_000 }, async context => {
+const built = path.join(import.meta.dirname, '../../dist/page');
+const slow = { timeout: 120_000 };
+
+/** A copy of the page that lacks files. */
+function pageWithout(missing: RegExp): string {
   const folder = temporary.file('page');
-  fs.cpSync(path.join(import.meta.dirname, '../../dist/page'), folder, { recursive: true });
+  fs.cpSync(built, folder, { recursive: true });
   for (const file of fs.readdirSync(path.join(folder, 'assets')))
-    if (file.endsWith('.safetensors')) fs.rmSync(path.join(folder, 'assets', file));
-  const opened = await openFolder(folder, '#plan');
+    if (missing.test(file)) fs.rmSync(path.join(folder, 'assets', file));
+  return folder;
+}
+
+it('a missing teacher: says so when it is asked, and all else works', slow, async context => {
+  const opened = await openFolder(pageWithout(/^planner.*safetensors$/), '#plan');
+  if (!opened) return context.skip(noChromium);
+  try {
+    await press(opened, 'Plan');
+    await press(opened, 'Ask the teacher');
+    await textWith(opened, /The teacher is missing \(.*: 404\)\. All else works without it\./);
+    await textWith(opened, /It wrote[^]*Where it looks[^]*Ask the teacher/);
+    await press(opened, 'Next puzzle');
+    await press(opened, 'Plan');
+    await textWith(opened, /It wrote/);
+  } finally {
+    await opened.close();
+  }
+});
+
+it('a missing model: says so, and trains', slow, async context => {
+  const opened = await openFolder(pageWithout(/safetensors$/), '#plan');
   if (!opened) return context.skip(noChromium);
   try {
     await textWith(opened, /The trained model is missing \(.*: 404\)\. Training works without it\./);

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { imageAttention } from '../../models/index.js';
+import { imageAttention, vocabulary } from '../../models/index.js';
 import { divergencesOf } from '../../mgsd/evaluation/divergence.js';
 import { tokenGuesses } from '../../mgsd/evaluation/guesses.js';
 import type { Planner } from '../../mgsd/evaluation/planner.js';
@@ -26,9 +26,13 @@ import { isForPeople, press, textWith, violations } from './people.js';
 const folder = path.join(import.meta.dirname, '../../dist/page');
 const slow = { timeout: 120_000 };
 
+const isTeacher = (url: string) => url.includes('/planner-');
+
 let opened: OpenedPage | undefined;
+const fetched: string[] = [];
 beforeAll(async () => {
   opened = await openFolder(folder, '#plan');
+  opened?.page.on('request', request => void fetched.push(request.url()));
 }, 60_000);
 afterAll(() => opened?.close());
 
@@ -48,6 +52,42 @@ const drop = ({ page }: OpenedPage, bytes: Buffer, name: string) =>
     [...bytes],
     name,
   );
+
+/** Every list of tokens that the page shows from now on, and all that it says to people who cannot see it. */
+const watch = ({ page }: OpenedPage) =>
+  page.evaluate(() => {
+    const seen: Seen = { tokens: [], said: [] };
+    const note = (list: string[], text: string) => {
+      if (text !== '' && text !== list.at(-1)) list.push(text);
+    };
+    new MutationObserver(() => {
+      const chips = document.querySelectorAll('.tokens .choice span');
+      note(seen.tokens, [...chips].map(chip => chip.textContent).join(' '));
+      const live = document.querySelectorAll('[role=status], [role=alert], [aria-live=polite]');
+      note(seen.said, [...live].map(region => region.textContent).join(''));
+    }).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+    Object.assign(globalThis, { seen });
+  });
+
+interface Seen {
+  readonly tokens: string[];
+  readonly said: string[];
+}
+
+const seenBy = ({ page }: OpenedPage) => page.evaluate(() => (globalThis as unknown as { seen: Seen }).seen);
+
+/** What is shown while a response is written: one token more each time. */
+const prefixes = (tokens: readonly number[]) =>
+  tokens.map((_, t) =>
+    tokens
+      .slice(0, t + 1)
+      .map(nameOf)
+      .join(' '),
+  );
+
+/** Waits until the page shows at least so many tokens. */
+const tokensShown = ({ page }: OpenedPage, count: number) =>
+  page.waitForFunction(n => document.querySelectorAll('.tokens .choice span').length >= n, {}, count);
 
 const outcome = /It wrote[^]*(reaches the goal|fails|cannot be checked)/;
 
@@ -174,6 +214,53 @@ describe('the student', () => {
     expect(text).toContain(`It wrote ${recapText} and plans ${answer || 'nothing'}.`);
   });
 
+  it(
+    'writes token by token, and the board shows the moves so far; people who listen hear the end',
+    slow,
+    async context => {
+      if (!opened) return context.skip(noChromium);
+      const { page } = opened;
+      await page.emulateMediaFeatures([{ name: 'prefers-reduced-motion', value: 'no-preference' }]);
+      await page.reload();
+      const { tokens } = await planner!.plan(picture(puzzle));
+      await textWith(opened, /At its true size/);
+      await watch(opened);
+      await press(opened, 'Plan');
+      await tokensShown(opened, tokens.indexOf(vocabulary.ANS) + 3); // the first move, and where it leads
+      expect(await page.$eval('.boards label', label => label.innerText)).toMatch(/^Moves drawn\s+\d of \d$/);
+      expect(await page.$('.tokens input')).toBe(null); // it was not done yet
+      await page.waitForSelector('.attended');
+      const seen = await seenBy(opened);
+      expect(seen.tokens).toEqual(prefixes(tokens));
+      expect(seen.said).toEqual([expect.stringMatching(/^The plan reaches the goal/)]);
+    },
+  );
+
+  it('writes no further what is no longer asked, and mixes nothing into what is', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    const { page } = opened;
+    const [first, second] = [await planner!.plan(blank), await planner!.planFromSymbols(puzzle)];
+    await press(opened, 'a blank picture', 'radio');
+    await watch(opened);
+    await press(opened, 'Plan');
+    await tokensShown(opened, 3);
+    await press(opened, 'the symbols', 'radio');
+    await page.waitForFunction(() => !document.querySelector('.tokens'));
+    await press(opened, 'Plan');
+    await tokensShown(opened, 3);
+    await press(opened, 'Plan'); // once more from the beginning
+    await textWith(opened, outcome);
+    const { tokens: seen } = await seenBy(opened);
+    const begins = seen.flatMap((text, k) => (text.includes(' ') ? [] : [k]));
+    expect(begins.length).toBe(3);
+    const written = begins.map((begin, k) => seen.slice(begin, begins[k + 1]));
+    const whole = [first, second, second].map(({ tokens }) => prefixes(tokens));
+    written.forEach((shown, k) => expect(shown).toEqual(whole[k]!.slice(0, shown.length)));
+    expect(written.map(({ length }, k) => length < whole[k]!.length)).toEqual([true, true, false]);
+    await page.emulateMediaFeatures([]);
+    await press(opened, 'its picture', 'radio');
+  });
+
   it.for(['the symbols', 'its picture'] as const)(
     'says at each token how sure it was, from %s, as in Node',
     slow,
@@ -269,8 +356,13 @@ describe('the student', () => {
 
     await press(opened, 'the picture of another puzzle', 'radio');
     await press(opened, 'Plan');
+    expect(fetched.filter(isTeacher)).toEqual([]); // nobody has asked
+    await watch(opened);
     await press(opened, 'Ask the teacher');
     await page.waitForSelector('.tokens p data');
+    expect(fetched.filter(isTeacher).length).toBe(1);
+    expect((await seenBy(opened)).said).toContainEqual(expect.stringMatching(/^Asking the teacher; its weights are/));
+    expect(await page.evaluate(() => document.activeElement?.matches('.tokens input:checked'))).toBe(true);
     expect(await page.$$eval('.tokens small', all => all.map(small => small.innerText))).toEqual(
       expected.map(({ reverseKl }) => nats(reverseKl)),
     );

@@ -111,6 +111,23 @@ export function describeDecodePaths(title: string, open: () => Device): void {
       model.dispose();
     });
 
+    it.each(['steps', 'fused', 'rollout'] as const)('tell of each token as it is drawn: %s', async path => {
+      const model = await endingModel(open(), 'f32', coordinated);
+      const examples = slottedExamples(4, 20);
+      const before = open().memory().liveBytes;
+      const options = { maxTokens: 12, temperature: 1, responseSlots, path };
+      const whole = await run(model, examples, options);
+      const told: (readonly (readonly number[])[])[] = [];
+      const watched = { ...options, onToken: (responses: (typeof told)[number]) => void told.push(responses) };
+      expect(await run(model, examples, watched)).toEqual(whole);
+      expect(told.length).toBe(Math.max(...whole.map(({ length }) => length)));
+      told.forEach((responses, t) => expect(responses).toEqual(whole.map(response => response.slice(0, t + 1))));
+      const onToken = () => Promise.reject(new Error('that will do'));
+      await expect(run(model, examples, { ...options, onToken })).rejects.toThrow('that will do');
+      expect(open().memory().liveBytes).toBe(before);
+      model.dispose();
+    });
+
     it.each(['f32', 'f16'] as const)('replay the fused step, to the same bits, in %s', async precision => {
       const model = randomModel(open(), 5, { trainable: false, precision });
       const [eager, recorder] = [new Recorder(open(), { enabled: false }), new Recorder(open())];

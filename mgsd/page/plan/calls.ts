@@ -44,11 +44,24 @@ const describeModel: Handler<undefined, ModelFacts> = () =>
 
 const seenAs = ({ world: name, ...shown }: Shown): Seen => ({ world: createWorldByName(name), ...shown });
 
-const plan: Handler<Shown, SurePlan> = shown =>
+/** What the student is to write a response to. */
+export interface PlanRequest {
+  readonly shown: Shown;
+  /** Milliseconds from token to token, at least: a response takes less than a tenth of a second as it is. */
+  readonly pace: number;
+}
+
+/** Tells the tokens so far as they are written; ends at the next one if the caller cancels. */
+const plan: Handler<PlanRequest, SurePlan, readonly number[]> = ({ shown, pace }, { emit, signal }) =>
   useDevice(async device => {
     const planner = await studentOn(device);
-    if ('image' in shown) return await planner.plan(shown.image, { world: shown.world });
-    return await planner.planFromSymbols({ ...shown, world: createWorldByName(shown.world) });
+    const onToken = async (tokens: readonly number[]) => {
+      emit(tokens);
+      await new Promise(resolve => setTimeout(resolve, pace)); // lets the message in that cancels
+      signal.throwIfAborted();
+    };
+    if ('image' in shown) return await planner.plan(shown.image, { world: shown.world, onToken });
+    return await planner.planFromSymbols({ ...shown, world: createWorldByName(shown.world) }, onToken);
   });
 
 /** What the student thinks at each token of what it wrote. */

@@ -1,5 +1,6 @@
 /** The Plan panel: a puzzle in, what the student sees, writes and plans out. */
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { readPlan } from '../../evaluation/planner.js';
 import type { SurePlan } from '../../evaluation/planner.js';
 import { numberedPuzzle } from '../../method/numbered.js';
 import type { Puzzle } from '../../method/puzzles.js';
@@ -20,9 +21,14 @@ import { outcomeOf, questionOf } from './question.js';
 import type { Input, Look, Question } from './question.js';
 import { Tokens } from './tokens.js';
 
+/** Milliseconds from token to token, so that one can follow. */
+const pace = 40;
+
 /** What came of a question. */
 interface Reply {
   readonly question: Question;
+  /** As far as it is written. */
+  readonly tokens: readonly number[];
   readonly plan?: SurePlan;
   readonly failure?: string;
 }
@@ -61,8 +67,10 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
     [name, world, puzzle, other, painted, look, input, file, config],
   );
   const { board, problem } = question;
-  const { plan, failure } = reply?.question === question ? reply : {}; // a late one is of the board before
-  const actions = question.input === 'file' ? [] : (plan?.actions ?? []);
+  const { tokens, plan, failure }: Partial<Reply> = reply?.question === question ? reply : {}; // or of the one before
+  const actions = !tokens || question.input === 'file' ? [] : readPlan(world, tokens).actions;
+  const writing = useRef<AbortController>(undefined);
+  useEffect(() => () => writing.current?.abort(), [question]);
   const selected = brushes[name][brush] ?? brushes[name][0]!;
 
   const show = (index: number, number: number) => {
@@ -73,13 +81,19 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
   };
   const leaveFile = () => setInput(input === 'file' ? 'image' : input);
   const ask = async () => {
+    writing.current?.abort();
+    const { signal } = (writing.current = new AbortController());
+    const hear = (sofar: readonly number[]) => setReply({ question, tokens: sofar });
+    hear([]);
+    setMoves(undefined);
+    announce(''); // or the same sentence would not be said again
     try {
-      const written = await engine.call('plan', question.shown);
-      setReply({ question, plan: written });
-      setMoves(undefined);
+      const request = { shown: question.shown, pace: prefersLessMotion() ? 0 : pace };
+      const written = await engine.call('plan', request, { signal, onEvent: hear });
+      setReply({ question, tokens: written.tokens, plan: written });
       announce(outcomeOf(question, written).sentence);
     } catch (error) {
-      setReply({ question, failure: messageOf(error) });
+      if (!signal.aborted) setReply({ question, tokens: [], failure: messageOf(error) });
     }
   };
   return (
@@ -138,12 +152,17 @@ function Board({ engine, announce, facts }: PanelProps & { readonly facts: Model
           <p role="status">{problem !== undefined && `This is no puzzle: ${problem}.`}</p>
         </div>
         <Pictures question={question} imageSize={config.imageSize} onLook={setLook} />
+        {tokens && failure === undefined && (
+          <Tokens {...{ engine, announce, question, tokens, plan }}>
+            {plan && <Answer question={question} plan={plan} />}
+          </Tokens>
+        )}
       </div>
       {failure !== undefined && <p role="alert">{failure}</p>}
-      {plan && <Answer question={question} plan={plan} />}
-      {plan && <Tokens engine={engine} question={question} plan={plan} />}
     </div>
   );
 }
+
+const prefersLessMotion = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 export const planPanel: Panel = { id: 'plan', title: 'Plan', usesStudent: true, View: Plan };

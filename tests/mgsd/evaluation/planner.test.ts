@@ -66,7 +66,7 @@ describe('the planner as a library', () => {
     expect(solved).toBeGreaterThanOrEqual(25); // of 30; 97 % of 1200 when it was trained
   });
 
-  it('says at each token of a response how likely it was, and what else was', async () => {
+  it('says at each token of a response how likely it was, and what else was; and tells of it as it is written', async () => {
     const planner = await loadPlanner(undefined, { device: 'wasm', threads: 1 });
     const data = world.render(instance, planner.imageSize);
     const { tokens, recap, sureness } = await planner.plan(data);
@@ -76,6 +76,10 @@ describe('the planner as a library', () => {
       sureness,
       5,
     );
+    const told: (readonly number[])[] = [];
+    const onToken = (sofar: readonly number[]) => void told.push(sofar);
+    expect((await planner.plan(data, { onToken })).tokens).toEqual(tokens);
+    expect(told).toEqual(tokens.map((_, t) => tokens.slice(0, t + 1)));
     for (const { token, probability, others } of ofImage) {
       const shares = [probability, ...others.map(([, share]) => share)]; // it was written greedily: the likeliest first
       expect(shares).toEqual(shares.toSorted((a, b) => b - a));
