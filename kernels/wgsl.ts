@@ -15,6 +15,7 @@
 import type { DType } from './dtype.js';
 import { ceilDivide } from './kernel.js';
 import type { Kernel, WgslPass, WgslTarget } from './kernel.js';
+import { leastMachine } from './machine.js';
 
 type Params = Readonly<Record<string, number>>;
 
@@ -168,10 +169,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   };
 }
 
-/** Lanes that share a row in the `gpu` profile. */
+/** Lanes that share a row through workgroup memory. */
 const rowLanes = 64;
 /** Rows of a workgroup in the `software` profile, one lane each. */
 const softwareRows = 8;
+/** Rows of a workgroup where each has a subgroup. */
+const subgroupRows = 4;
 
 interface RowOptions {
   /** How many rows there are, and the same in WGSL: `params.rows` unless given. */
@@ -179,6 +182,49 @@ interface RowOptions {
   readonly total?: string;
   /** Goes in front of `main`. */
   readonly declarations?: string;
+  /** True for few and long rows: they keep the most lanes. */
+  readonly long?: boolean;
+}
+
+/** How the lanes of a workgroup are dealt out to rows, and how the lanes of a row join what they found. */
+interface RowCut {
+  readonly lanes: number;
+  readonly rows: number;
+  /** WGSL: `row`, `first`, `step` and `leader` of a lane. */
+  readonly place: string;
+  readonly builtins?: string;
+  readonly join: (name: Join) => string;
+  readonly variant?: string;
+}
+
+/**
+ * The fastest of three ways: a lane per row on a processor; a subgroup per row, without a barrier, where subgroups
+ * have one size; else a workgroup per row.
+ */
+function rowCut({ profile, machine = leastMachine }: WgslTarget, long: boolean): RowCut {
+  if (profile === 'software')
+    return {
+      lanes: softwareRows,
+      rows: softwareRows,
+      place: `let row = workgroup_index(group) * ${softwareRows}u + lane; let first = 0u; let step = 1u; let leader = true;`,
+      join: trivialJoin,
+    };
+  const { min, max: size } = machine.subgroupSize;
+  if (size > 0 && min === size && size <= rowLanes && !long)
+    return {
+      lanes: subgroupRows * size,
+      rows: subgroupRows,
+      place: `let row = workgroup_index(group) * ${subgroupRows}u + subgroup; let first = sublane; let step = ${size}u; let leader = sublane == 0u;`,
+      builtins: ', @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) sublane: u32',
+      join: name => subgroupJoin(name, size),
+      variant: `subgroup of ${size} per row`,
+    };
+  return {
+    lanes: rowLanes,
+    rows: 1,
+    place: `let row = workgroup_index(group); let first = lane; let step = ${rowLanes}u; let leader = lane == 0u;`,
+    join: sharedJoin,
+  };
 }
 
 /**
@@ -189,25 +235,21 @@ interface RowOptions {
 export function rowPass(
   target: WgslTarget,
   code: string,
-  { rows = p => p['rows']!, total = 'params.rows', declarations = '' }: RowOptions = {},
+  { rows = p => p['rows']!, total = 'params.rows', declarations = '', long = false }: RowOptions = {},
 ): WgslPass {
-  const software = target.profile === 'software';
+  const cut = rowCut(target, long);
   const joins = (['row_sum', 'row_max', 'row_min_index'] as const).filter(name => code.includes(name));
-  const lanes = software ? softwareRows : rowLanes;
   return {
+    ...(cut.variant !== undefined && { variant: cut.variant, enables: ['subgroups'] }),
     body: `${declarations}
-${joins.map(name => (software ? trivialJoin(name) : sharedJoin(name))).join('\n')}
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  ${
-    software
-      ? `let row = workgroup_index(group) * ${softwareRows}u + lane; let first = 0u; let step = 1u; let leader = true;`
-      : `let row = workgroup_index(group); let first = lane; let step = ${rowLanes}u; let leader = lane == 0u;`
-  }
+${joins.map(cut.join).join('\n')}
+@compute @workgroup_size(${cut.lanes})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32${cut.builtins ?? ''}) {
+  ${cut.place}
   if (row >= ${total}) { return; }
   ${code.trim()}
 }`,
-    workgroups: params => grid(software ? ceilDivide(rows(params), softwareRows) : rows(params)),
+    workgroups: params => grid(ceilDivide(rows(params), cut.rows)),
   };
 }
 
@@ -247,9 +289,29 @@ export function sumLoop(
 const joinType = { row_sum: 'f32', row_max: 'f32', row_min_index: 'u32' } as const;
 type Join = keyof typeof joinType;
 
+/** WGSL: joins two values. Sums come in one fixed order, and `larger` knows NaN, which `subgroupMax` need not. */
+const joined: Readonly<Record<Join, string>> = {
+  row_sum: 'joined + other',
+  row_max: 'larger(joined, other)',
+  row_min_index: 'min(joined, other)',
+};
+
 function trivialJoin(name: Join): string {
   const type = joinType[name];
   return `fn ${name}(value: ${type}, lane: u32) -> ${type} { return value; }`;
+}
+
+/** Lanes exchange with those 1, 2, 4, ... away, so that all end with the same sum of the same pairs. */
+function subgroupJoin(name: Join, size: number): string {
+  const type = joinType[name];
+  return `fn ${name}(value: ${type}, lane: u32) -> ${type} {
+  var joined = value;
+  for (var away = 1u; away < ${size}u; away *= 2u) {
+    let other = subgroupShuffleXor(joined, away);
+    joined = ${joined[name]};
+  }
+  return joined;
+}`;
 }
 
 /**
@@ -259,7 +321,6 @@ function trivialJoin(name: Join): string {
  */
 function sharedJoin(name: Join): string {
   const type = joinType[name];
-  const joined = { row_sum: 'joined + other', row_max: 'larger(joined, other)', row_min_index: 'min(joined, other)' };
   return `var<workgroup> ${name}_values: array<${type}, ${rowLanes}>;
 fn ${name}(value: ${type}, lane: u32) -> ${type} {
   workgroupBarrier(); // an earlier result has been read by all
@@ -300,7 +361,7 @@ export function byWidth(aligned: (params: Params) => boolean, write: (width: Wid
   return ([4, 1] as const).map(lanes => {
     const pass = write(widths[lanes]);
     return {
-      body: pass.body,
+      ...pass,
       workgroups: params => (aligned(params) === (lanes === 4) ? pass.workgroups(params) : grid(0)),
     };
   });

@@ -37,7 +37,7 @@ export function muonMomentumWgsl(target: WgslTarget, leastNorm: number): readonl
   ${sumLoop('f32', ['total'], 'total += load_scratch(j);')}
   let sum = row_sum(total, lane);
   if (leader) { store_scratch(${allRows} + row, max(sqrt(sum), ${leastNorm})); }`,
-    { rows: p => p['count']!, total: 'params.count' },
+    { rows: p => p['count']!, total: 'params.count', long: true },
   );
   const division = lanePass(
     target,

@@ -12,7 +12,11 @@ export function sumSquaresWgsl(target: WgslTarget): readonly WgslPass[] {
   ${sumLoop(w.value, ['total'], `let x = ${w.load}_x(j); total += x * x;`)}
   let sum = row_sum(${w.sum('total')}, lane);
   if (leader) { store_partial(row, sum); }`,
-      { rows: p => ceilDivide(p['n']!, p['chunk']!), total: '(params.n + params.chunk - 1u) / params.chunk' },
+      {
+        rows: p => ceilDivide(p['n']!, p['chunk']!),
+        total: '(params.n + params.chunk - 1u) / params.chunk',
+        long: true,
+      },
     ),
   );
 }
@@ -49,7 +53,7 @@ export function optimizerPrepareWgsl(target: WgslTarget): readonly WgslPass[] {
   if (!finite) { store_state(7u, max(1.0, 0.5 * scale)); }
   if (grow) { store_state(7u, min(load_hyper(7u), 2.0 * scale)); }
   store_state(8u, select(good, 0.0, grow));`,
-      { rows: () => 1, total: '1u' },
+      { rows: () => 1, total: '1u', long: true },
     ),
   ];
 }

@@ -33,7 +33,7 @@ function rows(name: 'sum' | 'max', target: WgslTarget): readonly WgslPass[] {
   ${reduceLoop(name, w, 'load_x(row * params.axis)', 'step')}
   let joined = row_${name}(${w[name]('total')}, lane);
   if (leader) { store_y(row, joined); }`,
-        { rows: p => (p['inner'] === 1 ? p['outer']! : 0), total: 'params.outer' },
+        { rows: p => (p['inner'] === 1 ? p['outer']! : 0), total: 'params.outer', long: true },
       ),
   );
 }

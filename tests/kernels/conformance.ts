@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { kernels } from '../../kernels/index.js';
-import type { Draw, DType, NumberArray } from '../../kernels/index.js';
+import type { Draw, DType, Kernel, NumberArray } from '../../kernels/index.js';
 import type { Backend } from '../../core/backend.js';
 import { checkCase, conformanceCase, difference } from '../../kernels/cases.js';
 
@@ -11,6 +11,8 @@ export interface ConformanceOptions {
   readonly dtypes: readonly ('f32' | 'f16' | 'mixed')[];
   /** Random calls per kernel and dtype. */
   readonly runs: number;
+  /** All kernels unless given. */
+  readonly only?: readonly Kernel[];
 }
 
 /** Fixed in CI so that a failure there can be repeated; fast-check prints it with the counterexample. */
@@ -32,7 +34,7 @@ export function expectClose(
 export function describeConformance(title: string, open: () => Promise<Backend>, options: ConformanceOptions): void {
   describe(title, () => {
     let backend: Promise<Backend> | undefined;
-    for (const kernel of kernels)
+    for (const kernel of options.only ?? kernels)
       for (const dtype of options.dtypes) {
         const floats = Object.keys(kernel.buffers).filter(name => kernel.buffers[name]!.kind === 'float');
         if (dtype !== 'f32' && floats.length < (dtype === 'mixed' ? 2 : 1)) continue;

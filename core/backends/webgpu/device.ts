@@ -38,7 +38,11 @@ export async function openDevice(options: WebGpuOptions = {}): Promise<OpenedDev
   const requiredFeatures = wantedFeatures.filter(name => adapter.features.has(name)) as GPUFeatureName[];
   const limits = adapterLimits(adapter);
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
-  const machine = describeMachine(adapter.info, device);
+  const machine = describeMachine(adapter.info, {
+    features: device.features,
+    limits: device.limits,
+    language: gpu.wgslLanguageFeatures,
+  });
   const profile = options.profile ?? chooseProfile(machine);
   const capabilities = describe(adapter, device, { mode, profile, machine, toggles });
   const sleeps = polls && capabilities.software;

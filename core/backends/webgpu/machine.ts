@@ -31,12 +31,20 @@ export function matrixConfigs(info: GPUAdapterInfo, features: ReadonlySet<string
   return (info as { subgroupMatrixConfigs?: readonly MatrixConfig[] }).subgroupMatrixConfigs ?? [];
 }
 
-/** The facts that kernel generators read, for a device with these features and limits. */
-export function describeMachine(
-  info: GPUAdapterInfo,
-  { features, limits }: { readonly features: ReadonlySet<string>; readonly limits: GPUSupportedLimits },
-): WgslMachine {
-  const subgroups = features.has('subgroups');
+/** What a device offers. */
+interface Offer {
+  readonly features: ReadonlySet<string>;
+  readonly limits: GPUSupportedLimits;
+  /** Features of WGSL itself. */
+  readonly language: ReadonlySet<string>;
+}
+
+/** WGSL can give work to a subgroup as a whole: by its number, and with built-ins in what depends on that. */
+const subgroupLanguage = ['subgroup_id', 'subgroup_uniformity'] as const;
+
+/** The facts that kernel generators read, for what a device offers. */
+export function describeMachine(info: GPUAdapterInfo, { features, limits, language }: Offer): WgslMachine {
+  const subgroups = features.has('subgroups') && subgroupLanguage.every(name => language.has(name));
   return {
     adapter: adapterClass(info),
     matrices: matrixConfigs(info, features),

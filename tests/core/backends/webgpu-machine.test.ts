@@ -54,11 +54,12 @@ it('lists matrices and subgroups only where the device has the features', () => 
   const adapter = { ...info('nvidia', 'hopper', '', 'H100'), subgroupMatrixConfigs } as unknown as GPUAdapterInfo;
   const matrices = 'chromium-experimental-subgroup-matrix';
   const { hopper } = machines;
-  expect(describeMachine(adapter, { features: new Set(['subgroups', matrices]), limits })).toEqual({
-    ...hopper,
-    workgroupLanes: 512,
-  });
-  const plain = describeMachine(adapter, { features: new Set(), limits });
+  const features = new Set(['subgroups', matrices]);
+  const language = new Set(['subgroup_id', 'subgroup_uniformity']);
+  expect(describeMachine(adapter, { features, limits, language })).toEqual({ ...hopper, workgroupLanes: 512 });
+  const unnumbered = describeMachine(adapter, { features, limits, language: new Set(['subgroup_id']) });
+  expect(unnumbered.subgroupSize).toEqual({ min: 0, max: 0 });
+  const plain = describeMachine(adapter, { features: new Set(), limits, language });
   expect(plain.matrices).toEqual([]);
   expect(plain.subgroupSize).toEqual({ min: 0, max: 0 });
 });

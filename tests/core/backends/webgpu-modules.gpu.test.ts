@@ -7,8 +7,8 @@ import { WebGpuBackend } from '../../../core/backends/webgpu/webgpu.js';
 import { openDevice } from '../../../core/backends/webgpu/device.js';
 import type { OpenedDevice } from '../../../core/backends/webgpu/device.js';
 import { loadDawn } from '../../../core/platform/dawn.js';
-import { kernels, unaryKernels } from '../../../kernels/index.js';
-import type { DType, Kernel } from '../../../kernels/index.js';
+import { kernels, leastMachine, unaryKernels, wgslProfiles } from '../../../kernels/index.js';
+import type { DType, Kernel, WgslTarget } from '../../../kernels/index.js';
 import { grid, wgslModule } from '../../../kernels/wgsl.js';
 import { takeUncapturedErrors } from '../../config/uncaptured.js';
 
@@ -83,13 +83,19 @@ describe('compiling ahead', () => {
   });
 });
 
+/** The profiles, and subgroups of a GPU's size. */
+const ways: readonly Omit<WgslTarget, 'dtypes'>[] = [
+  ...wgslProfiles.map(profile => ({ profile })),
+  { profile: 'alu', machine: { ...leastMachine, subgroupSize: { min: 32, max: 32 } } },
+];
+
 describe('modules on the null backend', () => {
   for (const kernel of kernels)
     it(kernel.name, async () => {
       const { device } = opened;
-      for (const profile of ['software', 'alu', 'sgmat'] as const)
+      for (const way of ways)
         for (const float of ['f32', 'f16', 'mixed'] as const) {
-          const target = { dtypes: dtypesOf(kernel, float), profile };
+          const target = { dtypes: dtypesOf(kernel, float), ...way };
           for (const pass of kernel.wgsl(target)) {
             const code = wgslModule(kernel, pass, target);
             device.pushErrorScope('validation');
