@@ -12,9 +12,9 @@
  * Every workgroup that reads a row computes its norm again, which is cheaper than writing and reading it. The column
  * lies in memory, behind the fields of `control`, so that the launches of all tokens are the same and can be replayed.
  *
- * Where launches are cheap it does not pay (`npm run bench:rollout`): 419 and 424 ms for 3072 tokens on wasm against
- * 310 and 469 layer by layer (bench/results/rollout-wasm.json), 1099 and 1277 against 926 and 869 on a software adapter
- * (rollout-webgpu.json). It is meant for GPUs, and not measured on one yet.
+ * Measured beside the step layer by layer (`npm run bench:rollout`, medians of ratios within a round): 1.37 times as
+ * fast on wasm with two threads (bench/results/rollout-wasm.json), 0.72 where no response ends early and 0.58 where
+ * most do on a software adapter (rollout-webgpu.json). It is meant for GPUs, and not measured on one yet.
  */
 import { ceilDivide, defineKernel, given, givenEach, reads, sizes, uniform, updates, writes } from '../kernel.js';
 import { columnField, drawToken, exampleControl } from '../random/random.js';

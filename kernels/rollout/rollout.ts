@@ -5,9 +5,9 @@
  *
  * The decoder is that of models/transformer.ts; `plan` says where its parameters lie in the flat buffer.
  *
- * Measured (`npm run bench:rollout`, bench/results/rollout-wasm.json: two threads, two rounds): 3072 tokens layer by
- * layer 310 and 469 ms, in fused launches 419 and 424, so 201 and 271. On a software adapter (rollout-webgpu.json) it
- * did not pay: 926 and 869 ms layer by layer, 2633 and 902 so.
+ * Measured beside the step layer by layer (`npm run bench:rollout`, medians of ratios within a round): 2.36 times as
+ * fast on wasm with two threads where no response ends early, 3.03 where most do (bench/results/rollout-wasm.json). On a
+ * software adapter it does not pay: 0.75 and 0.64 (rollout-webgpu.json).
  */
 import { ceilDivide, defineKernel, given, givenEach, reads, sizes, uniform, updates } from '../kernel.js';
 import type { Draw } from '../kernel.js';
