@@ -6,6 +6,7 @@ import { modelPresets } from '../../models/index.js';
 import { packageVersion } from '../runs/package.js';
 import { defineCommand } from './command.js';
 import { errorLine } from './errors.js';
+import { machineLines, readMachineFile } from './machine-file.js';
 import { millions, parameterCount } from '../runs/estimate.js';
 import { jsonOption } from './options.js';
 import { drawTable } from './results.js';
@@ -14,16 +15,24 @@ type DeviceReport = { readonly backend: BackendName } & (
   { readonly capabilities: Capabilities } | { readonly problem: string }
 );
 
-export const infoCommand = defineCommand({
+export const infoCommand = defineCommand<{ json: typeof jsonOption }, string | undefined>({
   name: 'info',
   summary: 'devices, versions and presets',
-  description: 'What every backend offers on this machine, versions, and the presets with their numbers of parameters.',
+  description:
+    'What every backend offers on this machine, versions, and the presets with their numbers of parameters. With a FILE ' +
+    'that the Machine panel of the page has saved: what it found out.',
+  argument: ['[file]', 'what the Machine panel of `play` has saved or copied'],
   options: { json: jsonOption },
   examples: [
     ['info', 'is there a GPU?'],
     ['info --json', 'the same for a program'],
+    ['info machine.json', 'what a browser offers, and how fast it is'],
   ],
-  async run(_, { terminal }) {
+  async run(_, { terminal }, file) {
+    if (file !== undefined) {
+      const data = readMachineFile(file);
+      return { data, lines: () => machineLines(terminal, data) };
+    }
     const devices: DeviceReport[] = [];
     for (const backend of ['webgpu', 'wasm', 'cpu'] as const) devices.push(await reportOf(backend));
     const presets = Object.entries(modelPresets).map(([name, config]) => ({

@@ -1,6 +1,7 @@
 /** The worker's device: the best that this browser has, opened once, for one user at a time. */
 import { describeDevice, DeviceError, openDevice } from '../../core/index.js';
 import type { BackendName, Device, DeviceChoice } from '../../core/index.js';
+import { wasmProblem } from './machine/offers.js';
 import { messageOf } from './protocol.js';
 import type { Handler } from './protocol.js';
 
@@ -35,7 +36,7 @@ async function open(): Promise<Opened> {
   const ways = [...new Set<DeviceChoice>([choice, 'auto', 'wasm', 'cpu'])];
   for (const way of ways) {
     try {
-      const onNote = (note: string) => notes.push(`${note.replace(/ \(--device.*\)$/, '')}.`);
+      const onNote = (note: string) => notes.push(sentence(note.replace(/ \(--device.*\)$/, '')));
       const device = await openDevice(way, { onNote, ...(threads !== undefined && { threads }) });
       const { backend } = device.capabilities;
       if (backend === 'wasm' && !globalThis.crossOriginIsolated)
@@ -46,11 +47,15 @@ async function open(): Promise<Opened> {
         notes.push('Everything works in plain JavaScript, only far more slowly.');
       return { device, notes };
     } catch (error) {
-      notes.push(`No ${way === 'auto' ? 'WebAssembly' : way}: ${messageOf(error)}.`);
+      const note =
+        way === 'webgpu' ? messageOf(error) : (wasmProblem() ?? `WebAssembly does not run: ${messageOf(error)}`);
+      if (!notes.includes(sentence(note))) notes.push(sentence(note)); // two ways may fail for one reason
     }
   }
   throw new Error(notes.join(' '));
 }
+
+const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`;
 
 /** Whether the device has failed: what runs on it may have wrapped that in an error of its own. */
 const isFault = (error: unknown): boolean =>

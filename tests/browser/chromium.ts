@@ -26,11 +26,14 @@ export interface OpenedPage {
   close(): Promise<void>;
 }
 
-/** Opens the index.html of a folder that is bundled already, at `hash`; undefined without a Chromium. */
-export async function openFolder(folder: string, hash = ''): Promise<OpenedPage | undefined> {
+/**
+ * Opens the index.html of a folder that is bundled already, at `hash`; undefined without a Chromium.
+ * @param serve in place of the server of `mgsd-lite play`
+ */
+export async function openFolder(folder: string, hash = '', serve = serveFolder): Promise<OpenedPage | undefined> {
   const executablePath = findChromium();
   if (executablePath === undefined) return undefined;
-  const server = await serveFolder(folder, 0);
+  const server = await serve(folder, 0);
   const browser = await puppeteer.launch({ executablePath, args: flags, protocolTimeout: 600_000 });
   const page = await browser.newPage();
   const problems: string[] = [];

@@ -1,10 +1,13 @@
 /** The Machine panel of the page, as it is built, in a real browser. */
+import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kernels } from '../../kernels/index.js';
+import { run } from '../mgsd/capture.js';
+import { useTemporaryFolder } from '../mgsd/temporary.js';
 import { noChromium, openFolder } from './chromium.js';
 import type { OpenedPage } from './chromium.js';
-import { isForPeople, press, textWith } from './people.js';
+import { isForPeople, press, savedBy, textWith } from './people.js';
 
 const folder = path.join(import.meta.dirname, '../../dist/page');
 const slow = { timeout: 120_000 };
@@ -20,6 +23,7 @@ interface Copied {
   };
 }
 
+const temporary = useTemporaryFolder();
 let opened: OpenedPage | undefined;
 beforeAll(async () => {
   opened = await openFolder(folder, '?device=wasm#machine');
@@ -84,12 +88,12 @@ describe('the Machine panel', () => {
 
   it('copies all of it as JSON in the form of bench/results', slow, async context => {
     if (!opened) return context.skip(noChromium);
-    await opened.page.evaluate(() => {
-      navigator.clipboard.writeText = text => Promise.resolve(void (document.body.dataset['copied'] = text));
-    });
+    const { page, url } = opened;
+    for (const name of ['clipboard-read', 'clipboard-write'])
+      await page.browserContext().setPermission(new URL(url).origin, { permission: { name }, state: 'granted' });
     await press(opened, 'Copy all as JSON');
     await textWith(opened, /Copied\./);
-    const copied = await opened.page.evaluate(() => document.body.dataset['copied']!);
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
     const { date, device, results } = JSON.parse(copied) as Copied;
     expect(Math.abs(Date.now() - Date.parse(date))).toBeLessThan(600_000);
     expect(device.backend).toBe('wasm');
@@ -102,13 +106,25 @@ describe('the Machine panel', () => {
 
   it('gives the text to be copied by hand where the browser does not copy', slow, async context => {
     if (!opened) return context.skip(noChromium);
-    await opened.page.evaluate(() => {
-      navigator.clipboard.writeText = () => Promise.reject(new Error('refused'));
-    });
+    const { page, url } = opened;
+    const permission = { name: 'clipboard-write' };
+    await page.browserContext().setPermission(new URL(url).origin, { permission, state: 'denied' });
     await press(opened, 'Copy all as JSON');
     await textWith(opened, /take the text from the field below/);
-    const text = await opened.page.$eval('#panel-machine textarea', field => field.value);
+    const text = await page.evaluate(() => String(getSelection())); // nothing is left to do but copy it
     expect((JSON.parse(text) as Copied).device.backend).toBe('wasm');
+  });
+
+  it('saves it as a file that the command line shows', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    const file = path.join(await savedBy(opened, 'Save it', temporary.file('downloads')), 'machine.json');
+    const { figures } = (JSON.parse(fs.readFileSync(file, 'utf8')) as Copied).results;
+    await textWith(opened, /npx mgsd-lite info machine\.json shows such a file/);
+    const { out, code } = await run('info', file);
+    expect(code).toBe(0);
+    expect(out).toMatch(/Chrome\/[^]*wasm: [^]*\nWebAssembly SIMD: yes\n/);
+    expect(out).toMatch(/[1-9]\d* kernels checked, 3 calls each: 0 differ/);
+    for (const { what } of figures) expect(out).toContain(what);
   });
 
   isForPeople(() => opened);

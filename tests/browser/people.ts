@@ -22,6 +22,18 @@ export async function textWith({ page }: OpenedPage, pattern: RegExp): Promise<s
   return (await found.jsonValue())!;
 }
 
+/** Presses a button that saves a file. @returns the folder, which it then lies in */
+export async function savedBy(opened: OpenedPage, button: string, downloadPath: string): Promise<string> {
+  const session = await opened.page.createCDPSession();
+  await session.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath, eventsEnabled: true });
+  const saved = new Promise(resolve =>
+    session.on('Browser.downloadProgress', ({ state }) => state === 'completed' && resolve(state)),
+  );
+  await press(opened, button);
+  await saved;
+  return downloadPath;
+}
+
 /** Colour schemes and widths in pixels. */
 export const looks = [
   ['light', 1280],

@@ -2,29 +2,22 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { miniatureConfig, miniatureModel } from '../../bench/soak/miniature-config.js';
 import { openDevice } from '../../core/index.js';
 import { stageSentences } from '../../mgsd/evaluation/summary.js';
 import { tableCells } from '../../mgsd/evaluation/table.js';
 import type { TableRow } from '../../mgsd/evaluation/table.js';
-import { configSchema, resolveConfig } from '../../mgsd/method/config.js';
+import { resolveConfig } from '../../mgsd/method/config.js';
 import { MemoryStore } from '../../mgsd/runs/memory-store.js';
 import { train } from '../../mgsd/runs/train.js';
 import { run, untrainedCheckpoint } from '../mgsd/capture.js';
 import { useTemporaryFolder } from '../mgsd/temporary.js';
 import { noChromium, openFolder } from './chromium.js';
 import type { OpenedPage } from './chromium.js';
-import { looks, press, textWith, violations } from './people.js';
+import { changes, chooseMiniature } from './miniature.js';
+import { looks, press, savedBy, textWith, violations } from './people.js';
 
 const folder = path.join(import.meta.dirname, '../../dist/page');
 const slow = { timeout: 120_000 };
-
-/** The miniature as changes of `tiny`, which people type into the page. */
-const { tasks, stage0, stage1, stage2, evaluation } = miniatureConfig();
-const sizes = new Set(Object.keys(configSchema.shape.model.unwrap().shape));
-const model = Object.fromEntries(Object.entries(miniatureModel).filter(([name]) => sizes.has(name)));
-const changes = { tasks, stage0, stage1, stage2, evaluation, model };
-const typed = Object.entries(changes).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
 
 /** The table of the last run, in Node. */
 let trained: TableRow[] = [];
@@ -36,13 +29,6 @@ beforeAll(async () => {
   opened?.page.on('dialog', dialog => void dialog.accept());
 }, 60_000);
 afterAll(() => opened?.close());
-
-/** Chooses the miniature, with further settings. */
-async function choose({ page }: OpenedPage, ...others: readonly string[]): Promise<void> {
-  await page.locator('#panel-train select').fill('tiny');
-  await page.$eval('#panel-train details', details => (details.open = true));
-  await page.locator('#panel-train textarea').fill([...typed, ...others].join('\n'));
-}
 
 /** Waits for the end of a run with further changes, and compares what it says with Node. @returns the page's text */
 async function sameAsInNode(page: OpenedPage, further: object): Promise<string> {
@@ -79,7 +65,7 @@ describe('the Train panel', () => {
 
   it('says what a run takes before it begins', slow, async context => {
     if (!opened) return context.skip(noChromium);
-    await choose(opened);
+    await chooseMiniature(opened);
     await press(opened, 'How long?');
     await textWith(opened, /Here it takes about .*: stage0 .* of evaluation, stage1 .*, stage2/);
   });
@@ -119,15 +105,8 @@ describe('the Train panel', () => {
 
   it('saves a checkpoint that the command line evaluates to the same row', slow, async context => {
     if (!opened) return context.skip(noChromium);
-    const downloadPath = temporary.file('downloads');
-    const session = await opened.page.createCDPSession();
-    await session.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath, eventsEnabled: true });
-    const saved = new Promise(resolve =>
-      session.on('Browser.downloadProgress', ({ state }) => state === 'completed' && resolve(state)),
-    );
-    await press(opened, 'Save the checkpoint');
-    await saved;
-    const file = path.join(downloadPath, 'mgsd-lite-tiny-seed1-stage2-6.safetensors');
+    const folder = await savedBy(opened, 'Save the checkpoint', temporary.file('downloads'));
+    const file = path.join(folder, 'mgsd-lite-tiny-seed1-stage2-6.safetensors');
     const { out, code } = await run('eval', file, '--json', '--device', 'wasm', '--threads', '2');
     expect(code).toBe(0);
     const { stage, step, rows } = JSON.parse(out) as { stage: string; step: number; rows: Pick<TableRow, 'success'>[] };
@@ -167,7 +146,7 @@ describe('the Train panel', () => {
   it('pauses, and goes on after the page was left: to the table of a run that nothing stopped', slow, async context => {
     if (!opened) return context.skip(noChromium);
     const { page } = opened;
-    await choose(opened, 'stage1.steps=800');
+    await chooseMiniature(opened, 'stage1.steps=800');
     await press(opened, 'Start');
     await textWith(opened, /cold-start grounding: update [1-9]/);
     await press(opened, 'Pause');
@@ -177,13 +156,13 @@ describe('the Train panel', () => {
     await page.reload();
     expect(await paused()).toBe(before);
     await press(opened, 'Go on');
-    await sameAsInNode(opened, { stage1: { ...stage1, steps: 800 } });
+    await sameAsInNode(opened, { stage1: { ...changes.stage1, steps: 800 } });
   });
 
   it('asks before it is left while it trains, and offers to go on from the last checkpoint', slow, async context => {
     if (!opened) return context.skip(noChromium);
     const { page } = opened;
-    await choose(opened, 'stage0.steps=100000');
+    await chooseMiniature(opened, 'stage0.steps=100000');
     await press(opened, 'Start');
     await textWith(opened, /update \d+ of 100000, .* a second; about .* left/);
     const [dialog] = await Promise.all([
@@ -223,7 +202,7 @@ describe('the Train panel', () => {
     await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(opened.url).origin, quotaSize: 1000 });
     await page.goto(`${opened.url}#train`);
     const full = { ...opened, page };
-    await choose(full);
+    await chooseMiniature(full);
     await press(full, 'Start');
     expect(await sameAsInNode(full, {})).toContain('This browser does not store the run (its storage is full)');
     await page.close();

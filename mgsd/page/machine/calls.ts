@@ -4,6 +4,7 @@ import { useDevice } from '../device.js';
 import type { Handler } from '../protocol.js';
 import type { Checked, CheckEvent, CheckRequest } from './check.js';
 import type { Measured, MeasureEvent } from './measure.js';
+import { offersHere } from './offers.js';
 import type { Offer } from './offers.js';
 
 /** What this browser offers, by name, and what the engine made of it. */
@@ -13,7 +14,6 @@ export interface MachineReport {
 }
 
 const describeMachine: Handler<undefined, MachineReport> = async () => {
-  const { offersHere } = await import('./offers.js');
   const device = await useDevice(({ capabilities }) => Promise.resolve(capabilities));
   return { offers: await offersHere(), device };
 };

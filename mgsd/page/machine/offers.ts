@@ -21,6 +21,12 @@ const probes = {
 const validates = (probe: readonly number[]) =>
   typeof WebAssembly === 'object' && WebAssembly.validate(Uint8Array.from(probe));
 
+/** Why the kernels cannot run on WebAssembly; undefined if nothing is known to prevent it. */
+export function wasmProblem(): string | undefined {
+  if (typeof WebAssembly !== 'object') return 'This browser has no WebAssembly';
+  return validates(probes.simd) ? undefined : 'This browser has no WebAssembly SIMD, which the kernels are written in';
+}
+
 /** In the order in which they matter. @throws never: what cannot be asked is missing */
 export async function offersHere(): Promise<readonly Offer[]> {
   return [...(await gpuOffers()), ...hostOffers()];

@@ -1,6 +1,7 @@
 /** The newest checkpoint of the run: as a file, or to plan with. */
 import { useState } from 'preact/hooks';
 import { messageOf } from '../protocol.js';
+import { saveFile } from '../save.js';
 import type { NamedFile } from '../student.js';
 
 interface Props {
@@ -18,7 +19,7 @@ export function CheckpointButtons({ newest, onPlan }: Props) {
   };
   return (
     <>
-      <button type="button" onClick={use(save)}>
+      <button type="button" onClick={use(({ name, bytes }) => saveFile(name, bytes))}>
         Save the checkpoint
       </button>
       <button type="button" onClick={use(onPlan)}>
@@ -31,13 +32,4 @@ export function CheckpointButtons({ newest, onPlan }: Props) {
       )}
     </>
   );
-}
-
-/** Has the browser save a file. */
-function save({ name, bytes }: NamedFile): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([bytes]));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

@@ -35,7 +35,12 @@ describe('wrong input', () => {
     ['an unknown device', /tpu.*auto, webgpu, wasm, cpu/, () => ['train', '--device', 'tpu']],
     ['a negative seed', /whole number from 0/, () => ['train', '--seed', '-1']],
     ['half a thread', /whole number from 1 to 256/, () => ['train', '--threads', '0.5']],
-    ['a surplus argument', /too many arguments/, () => ['info', 'everything']],
+    ['a surplus argument', /too many arguments/, () => ['info', 'one', 'two']],
+    [
+      'a file that no Machine panel saved',
+      /package\.json is not what the page's Machine panel saves \(date: /,
+      () => ['info', 'package.json'],
+    ],
     ['an override without a value', /write path=value/, () => ['train', '--set', 'stage0.steps']],
     ['an unknown setting', /stage0: .*"step"/, () => ['train', '--set', 'stage0.step=3']],
     ['a setting out of range', /stage0\.batch/, () => ['train', '--set', 'stage0.batch=0']],
