@@ -18,7 +18,10 @@ export class Faults {
   /** @param sleeps true if waiting is to leave the processor to the device; see `settle` */
   constructor(device: GPUDevice, sleeps: boolean) {
     this.#sleeps = sleeps;
-    device.addEventListener('uncapturederror', event => this.#errors.push(new Error(event.error.message)));
+    device.addEventListener('uncapturederror', event => {
+      event.preventDefault(); // else Dawn prints each: after one failed buffer there are thousands
+      this.#errors.push(new Error(event.error.message));
+    });
     void device.lost.then(({ reason, message }) => {
       if (!this.#closed)
         this.#lost = new DeviceError(

@@ -153,6 +153,28 @@ describe('errors', () => {
     expect(() => backend.allocate(2 ** 40)).toThrow('smaller batch');
   });
 
+  it('are kept for the wait, and not printed one by one', async () => {
+    const own = await openDevice({ backend: 'null' });
+    const backend = new WebGpuBackend(own);
+    const prevented: boolean[] = [];
+    own.device.addEventListener('uncapturederror', event => prevented.push(event.defaultPrevented));
+    const copy = unaryKernels.copy as unknown as Kernel;
+    const bytes = 2 ** 26; // more of them than the null backend has memory for
+    const large = () => ({
+      allocation: backend.allocate(bytes),
+      dtype: 'f32' as const,
+      byteOffset: 0,
+      length: bytes / 4,
+    });
+    const x = large();
+    for (let i = 0; i < 12; i++) backend.launch(copy, [x, large()], [bytes / 4]);
+    await expect(backend.finish()).rejects.toThrow('No device memory');
+    expect(prevented.length).toBeGreaterThan(0);
+    expect(prevented).not.toContain(false);
+    takeUncapturedErrors();
+    await backend.close();
+  });
+
   it('say what to do when the package does not load', async () => {
     await expect(loadDawn(() => Promise.reject(new Error('no binary')))).rejects.toThrow(/no binary[^]*wasm/);
   });
