@@ -63,7 +63,7 @@ function launchAttention(device: Device, work: Attention, dtype: Half): () => vo
   const table = device.tensor(spans.flat(), [sequences * 6], { dtype: 'i32' });
   const qkv = random(device, rows * 3 * width, dtype);
   const out = random(device, rows * width, dtype);
-  const lse = random(device, rows * heads, 'f32');
+  const stats = random(device, 2 * rows * heads, 'f32');
   const scale = 1 / Math.sqrt(headDim);
   const forward = () => {
     const params = {
@@ -78,7 +78,7 @@ function launchAttention(device: Device, work: Attention, dtype: Half): () => vo
       maxKeys: length,
       scale,
     };
-    device.launch(kernelNamed('attention'), { q: qkv, kv: qkv, table, out, lse }, params);
+    device.launch(kernelNamed('attention'), { q: qkv, kv: qkv, table, out, stats }, params);
   };
   if (work.kind === 'attention') return forward;
   forward();
@@ -86,7 +86,7 @@ function launchAttention(device: Device, work: Attention, dtype: Half): () => vo
   const dqkv = random(device, rows * 3 * width, dtype);
   return () => {
     const params = { sequences, heads, headDim, maxQueries: length, scale };
-    device.launch(kernelNamed('attention_grad'), { qkv, table, out, lse, dout, dqkv }, params);
+    device.launch(kernelNamed('attention_grad'), { qkv, table, out, stats, dout, dqkv }, params);
   };
 }
 

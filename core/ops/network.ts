@@ -101,24 +101,24 @@ export interface AttendOptions {
 }
 
 /**
- * qkv[rows, 3 width], kv[keys, ... width of k, width of v], which may be qkv itself -> out[rows, width], lse[rows,
- * heads].
+ * qkv[rows, 3 width], kv[keys, ... width of k, width of v], which may be qkv itself -> out[rows, width], stats[rows,
+ * heads, 2].
  */
-export function attend(qkv: Tensor, kv: Tensor, { heads, ...sequences }: AttendOptions): { out: Tensor; lse: Tensor } {
+export function attend(qkv: Tensor, kv: Tensor, { heads, ...options }: AttendOptions): Record<'out' | 'stats', Tensor> {
   const { device } = qkv;
   const { rows, cols } = rowsAndCols(qkv.shape);
   const width = cols / 3;
   const headDim = width / heads;
-  const { table, maxQueries, maxKeys } = sequences;
+  const { table, maxQueries, maxKeys } = options;
   const out = device.empty([rows, width], qkv.dtype, 'attention');
-  const lse = device.empty([rows, heads], wideDType(qkv), 'attention lse');
+  const stats = device.empty([rows, heads, 2], wideDType(qkv), 'attention statistics');
   const strideKv = sizeAt(kv.shape, -1);
   const offsets = { offsetK: strideKv - 2 * width, offsetV: strideKv - width };
   const scale = 1 / Math.sqrt(headDim);
   const params = { sequences: sizeAt(table.shape, 0), heads, headDim, strideQ: cols, strideKv, ...offsets, scale };
   const bounds = { queryRows: rows, keyRows: sizeAt(kv.shape, 0), maxQueries, maxKeys };
-  device.launch(attentionKernel, { q: qkv, kv, table, out, lse }, { ...params, ...bounds });
-  return { out, lse };
+  device.launch(attentionKernel, { q: qkv, kv, table, out, stats }, { ...params, ...bounds });
+  return { out, stats };
 }
 
 /** Rows of the ops that layers are made of: products, norms, softmax, attention, gathers. */
@@ -263,7 +263,7 @@ export const networkOps = {
     },
   }),
   /** Input qkv[rows, 3 * width]; output [rows, width]. */
-  attention: defineOp<[qkv: Tensor], AttentionAttributes, [lse: Tensor]>({
+  attention: defineOp<[qkv: Tensor], AttentionAttributes, [stats: Tensor]>({
     name: 'attention',
     shape([qkv], { heads, table }) {
       const width = (qkv.shape[1] ?? 0) / 3;
@@ -279,15 +279,15 @@ export const networkOps = {
     },
     forward([qkv], { heads, table, maxLength }) {
       const source = contiguous(qkv);
-      const { out, lse } = attend(source, source, { heads, table, maxQueries: maxLength, maxKeys: maxLength });
-      return { output: out, saved: [lse] };
+      const { out, stats } = attend(source, source, { heads, table, maxQueries: maxLength, maxKeys: maxLength });
+      return { output: out, saved: [stats] };
     },
-    gradient({ grad, inputs: [qkv], output, saved: [lse], attributes: { heads, table, maxLength } }) {
+    gradient({ grad, inputs: [qkv], output, saved: [stats], attributes: { heads, table, maxLength } }) {
       const { device } = qkv;
       const { rows: queryRows, cols: width } = rowsAndCols(output.shape);
       const headDim = width / heads;
       const dqkv = device.empty(qkv.shape, qkv.dtype, 'attention gradient');
-      const operands = { qkv: contiguous(qkv), table, out: output, lse, dout: contiguous(grad), dqkv };
+      const operands = { qkv: contiguous(qkv), table, out: output, stats, dout: contiguous(grad), dqkv };
       const params = { sequences: sizeAt(table.shape, 0), heads, headDim, queryRows, maxQueries: maxLength };
       device.launch(attentionGradKernel, operands, { ...params, scale: 1 / Math.sqrt(headDim) });
       return [dqkv];

@@ -5,10 +5,10 @@
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { sumLoop } from '../wgsl.js';
 import { rowsOfSequences, seeingQueries, visibleKeys } from './1-registers.wgsl.js';
-import { storeLse } from './rows.wgsl.js';
+import { loadStatistics, shareOf, storeStatistics } from './rows.wgsl.js';
 
 const overKeys = { begin: '0u', end: 'visible', step: '1u' };
-const share = 'exp(score(query_at, key + j * params.strideKv) - maximum)';
+const share = 'exp(params.scale * (score(query_at, key + j * params.strideKv) - maximum))';
 
 export function plainForward(target: WgslTarget): WgslPass {
   return rowsOfSequences(
@@ -26,11 +26,12 @@ export function plainForward(target: WgslTarget): WgslPass {
     ${sumLoop('f32', ['o'], `o += ${share} * load_kv(value + j * params.strideKv + d);`, overKeys)}
     store_out((query_row * params.heads + h) * params.headDim + d, select(0.0, o / sum, visible > 0u));
   }
-  ${storeLse}`,
+  let log_sum = log(sum);
+  ${storeStatistics}`,
     `fn score(query: u32, key: u32) -> f32 {
   var total = 0.0;
   for (var d = 0u; d < params.headDim; d++) { total += load_q(query + d) * load_kv(key + d); }
-  return params.scale * total;
+  return total;
 }`,
   );
 }
@@ -52,7 +53,8 @@ fn gradient_of_p(output: u32, value: u32) -> f32 {
   const pair = (q: string, k: string) => `let query = (query_start + ${q}) * 3u * width + h * params.headDim;
       let output = (query_start + ${q}) * width + h * params.headDim;
       let key = (query_start + ${k}) * 3u * width + width + h * params.headDim;
-      let p = exp(params.scale * product(query, key) - load_lse((query_start + ${q}) * params.heads + h));
+      ${loadStatistics(`(query_start + ${q})`)}
+      let p = ${shareOf('product(query, key)', 'largest', 'log_sum')};
       let ds = p * gradient_of_p(output, key + width) * params.scale;`;
   const query = `${visibleKeys}
   ${width}

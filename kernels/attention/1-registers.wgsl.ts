@@ -6,7 +6,7 @@
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { lanePass } from '../wgsl.js';
 import { mostPosition } from './reference.js';
-import { forwardRow, gradQueryRow, inBlocks } from './rows.wgsl.js';
+import { forwardRow, gradQueryRow, inBlocks, loadStatistics, shareOf } from './rows.wgsl.js';
 import type { Rows, Walk } from './rows.wgsl.js';
 
 /** Whether keys lie in a buffer of their own, or are the rows of the queries. */
@@ -107,7 +107,8 @@ export function laneGradKey(target: WgslTarget, rows: Rows): WgslPass {
     var score = 0.0;
     var dp = 0.0; // minus delta
     ${each(v => `score += dot(load4_qkv(query + ${v}), ${item('k', v)}); dp += dot(load4_dout(output + ${v}), ${item('value', v)} - load4_out(output + ${v}));`)}
-    let p = exp(params.scale * score - load_lse((query_start + j) * params.heads + h));
+    ${loadStatistics('(query_start + j)')}
+    let p = ${shareOf('score', 'largest', 'log_sum')};
     let ds = p * dp * params.scale;
     ${each(v => `${item('dk', v)} += ds * load4_qkv(query + ${v}); ${item('dv', v)} += p * load4_dout(output + ${v});`)}
     ${blocks.step}

@@ -11,7 +11,7 @@ import type { WgslPass } from '../kernel.js';
 import { grid } from '../wgsl.js';
 import { readSequence } from './1-registers.wgsl.js';
 import type { Keys } from './1-registers.wgsl.js';
-import { forwardRow, gradQueryRow, inBlocks } from './rows.wgsl.js';
+import { forwardRow, gradQueryRow, inBlocks, loadStatistics, shareOf } from './rows.wgsl.js';
 import type { Rows, Walk } from './rows.wgsl.js';
 
 /** Rows of a workgroup, and lanes. */
@@ -124,7 +124,7 @@ export function tiledGradKey(rows: Rows, headDim: number): WgslPass {
   return tiledPass(
     headDim,
     ['q', 'g'],
-    ['lse', 'delta'],
+    ['largest', 'log_sum', 'delta'],
     `${blockOf(blockRows, 'key_count', 'same rows')}
   let vectors = ${vectors};
   let row = first + lane;
@@ -135,9 +135,7 @@ export function tiledGradKey(rows: Rows, headDim: number): WgslPass {
   let first_query = select(u32(max(i32(row) - position, 0)), 0u, i32(row) < prefix);
   ${declare('k', 'value')}
   ${blocks.begin}
-  ${each(
-    v => `${item('k', v)} = params.scale * load4_qkv(key + ${v}); ${item('value', v)} = load4_qkv(key + width + ${v});`,
-  )}
+  ${each(v => `${item('k', v)} = load4_qkv(key + ${v}); ${item('value', v)} = load4_qkv(key + width + ${v});`)}
   for (var tile = first_of_block / tile_rows * tile_rows; tile < query_count; tile += tile_rows) {
     workgroupBarrier();
     ${stage(headDim, 'query_count', [
@@ -146,7 +144,9 @@ export function tiledGradKey(rows: Rows, headDim: number): WgslPass {
     ])}
     if (lane < tile_rows) {
       let at = query_start + min(tile + lane, query_count - 1u);
-      tile_lse[lane] = load_lse(at * params.heads + h);
+      ${loadStatistics('at')}
+      tile_largest[lane] = largest;
+      tile_log_sum[lane] = log_sum;
       var delta = 0.0;
       for (var v = 0u; v < vectors; v++) {
         delta += dot(load4_dout(at * width + h * vectors + v), load4_out(at * width + h * vectors + v));
@@ -160,7 +160,7 @@ export function tiledGradKey(rows: Rows, headDim: number): WgslPass {
       var score = 0.0;
       var dp = 0.0;
       ${each(v => `score += dot(tile_q[at + ${v}], ${item('k', v)}); dp += dot(tile_g[at + ${v}], ${item('value', v)});`)}
-      let p = exp(score - tile_lse[j]);
+      let p = ${shareOf('score', 'tile_largest[j]', 'tile_log_sum[j]')};
       let ds = p * (dp - tile_delta[j]) * params.scale;
       ${each(v => `${item('dk', v)} += ds * tile_q[at + ${v}]; ${item('dv', v)} += p * tile_g[at + ${v}];`)}
       ${blocks.step}

@@ -4,7 +4,7 @@
  * the sequence are repeated and masked, since the next sequence begins right behind them.
  *
  * Forward: result matrices cannot be scaled row by row, so softmax does not run online. A first walk over the keys
- * finds the log-sum-exp of every row, a second one sums P V with the final P: three products instead of two, but
+ * finds the statistics of every row, a second one sums P V with the final P: three products instead of two, but
  * nothing is rescaled, and a sequence may be of any length. Backward: once with a block of queries (dq), once with a
  * block of keys (dk, dv), seven products without atomics, as in rung 1. Sizes of matrices come from the adapter.
  *
@@ -26,6 +26,7 @@ import {
   rightType,
 } from '../subgroup-matrix.js';
 import { blockGrid, blockOf, visibleOf } from './2-tiled.wgsl.js';
+import { loadStatistics, shareOf, storeStatistics } from './rows.wgsl.js';
 
 /** How a pass is cut for an adapter. */
 interface Cut {
@@ -65,7 +66,7 @@ function workgroupBytes(cut: Cut, { operands, shares, more }: Memory): number {
 /** The largest matrices and blocks that suit; undefined where there are none, or operands are not f16. */
 function cutFor(target: WgslTarget, headDim: number, memory: Memory): Cut | undefined {
   const machine: WgslMachine = target.machine ?? leastMachine;
-  const operands = Object.entries(target.dtypes).filter(([name]) => name !== 'lse' && name !== 'table');
+  const operands = Object.entries(target.dtypes).filter(([name]) => name !== 'stats' && name !== 'table');
   if (target.profile !== 'sgmat' || machine.subgroupSize.max === 0) return undefined;
   if (operands.some(([, dtype]) => dtype !== 'f16')) return undefined;
   const most = machine.subgroupSize.max;
@@ -242,9 +243,9 @@ export function matrixForward(target: WgslTarget, headDim: number): WgslPass | u
     ${scoresOf(cut, 'q', 'k', 'scores')}
     workgroupBarrier();
     for (var c = part; c < ${rows}u && tile + c < visible; c += ${step}u) {
-      let score = params.scale * scores[my_row * ${scoreStride(cut)}u + c];
+      let score = scores[my_row * ${scoreStride(cut)}u + c];
       let larger = max(maximum, score);
-      sum = sum * exp(maximum - larger) + exp(score - larger);
+      sum = sum * exp(params.scale * (maximum - larger)) + exp(params.scale * (score - larger));
       maximum = larger;
     }
   }
@@ -254,12 +255,11 @@ export function matrixForward(target: WgslTarget, headDim: number): WgslPass | u
   sum = 0.0;
   for (var t = 0u; t < ${step}u; t++) {
     let other = statistics[my_row * ${step}u + t];
-    sum += other.y * exp(other.x - maximum);
+    sum += other.y * exp(params.scale * (other.x - maximum));
   }
   let log_sum = log(sum);
-  if (part == 0u && row < query_count) {
-    store_lse((query_start + row) * params.heads + h, select(0.0, maximum + log_sum, visible > 0u));
-  }
+  let query_row = query_start + row;
+  if (part == 0u && row < query_count) { ${storeStatistics} }
 
   ${o.declare}
   for (var tile = 0u; tile < most; tile += ${rows}u) {
@@ -272,7 +272,7 @@ export function matrixForward(target: WgslTarget, headDim: number): WgslPass | u
     ${scoresOf(cut, 'q', 'k', 'scores')}
     workgroupBarrier();
     for (var c = part; c < ${rows}u; c += ${step}u) {
-      let p = exp(params.scale * scores[my_row * ${scoreStride(cut)}u + c] - maximum - log_sum);
+      let p = ${shareOf(`scores[my_row * ${scoreStride(cut)}u + c]`, 'maximum', 'log_sum')};
       shares[my_row * ${shareStride(cut)}u + c] = f16(select(0.0, p, tile + c < visible));
     }
     workgroupBarrier();
@@ -291,12 +291,12 @@ const gradOperands = {
 } as const;
 
 /**
- * Logarithm of the sum of exponentials, and dO . O, of a query: of that every lane of its row takes a part, and behind
+ * Statistics of softmax, and dO . O, of a query: of that every lane of its row takes a part, and behind
  * a barrier all add the parts.
  */
 const queryStatistics = ({ lanes, rows }: Cut, row: string) => ({
   parts: `let query = query_start + min(${row}, query_count - 1u);
-    let lse = load_lse(query * params.heads + h);
+    ${loadStatistics('query')}
     var product = 0.0;
     for (var v = part; v < vectors; v += ${lanes / rows}u) {
       let a = words_dout[query * width + h * vectors + v];
@@ -345,7 +345,7 @@ export function matrixGradQuery(target: WgslTarget, headDim: number): WgslPass |
     workgroupBarrier();
     for (var c = part; c < ${rows}u; c += ${lanes / rows}u) {
       let at = my_row * ${scoreStride(cut)}u + c;
-      let ds = exp(params.scale * scores[at] - lse) * (products[at] - delta) * params.scale;
+      let ds = ${shareOf('scores[at]', 'largest', 'log_sum')} * (products[at] - delta) * params.scale;
       slopes[my_row * ${shareStride(cut)}u + c] = to_f16(select(0.0, ds, tile + c < visible));
     }
     workgroupBarrier();
@@ -393,7 +393,7 @@ export function matrixGradKey(target: WgslTarget, headDim: number): WgslPass | u
     ${query.sum}
     for (var c = part; c < ${rows}u; c += ${lanes / rows}u) {
       let at = my_row * ${scoreStride(cut)}u + c;
-      let p = select(0.0, exp(params.scale * scores[at] - lse), first + c < visible);
+      let p = select(0.0, ${shareOf('scores[at]', 'largest', 'log_sum')}, first + c < visible);
       shares[my_row * ${shareStride(cut)}u + c] = f16(p);
       slopes[my_row * ${shareStride(cut)}u + c] = to_f16(p * (products[at] - delta) * params.scale);
     }

@@ -2,9 +2,16 @@
 import { at, log1, madd, storeLanes, transposeSum } from '../wasm/simd.as';
 import { expRow, rowMax, sumBlock } from '../wasm/row.as';
 
+/** Stores what RowStatistics in reference.ts says. */
+@inline
+export function storeStatistics(stats: usize, visible: i32, max: f32, logSum: f32): void {
+  store<f32>(stats, visible > 0 ? (isNaN(logSum) ? logSum : max) : 0);
+  store<f32>(stats, visible > 0 ? logSum : 0, 4);
+}
+
 /**
- * A single query, the decode step: keys and values are read where they lie. headDim must be a multiple of 4. Returns
- * the logarithm of the sum of exponentials.
+ * A single query, the decode step: keys and values are read where they lie. headDim must be a multiple of 4. Stores
+ * the largest q . k and the logarithm of the sum of exponentials at `stats`, if that is not 0.
  */
 export function attendOne(
   q: usize,
@@ -16,7 +23,8 @@ export function attendOne(
   scale: f32,
   scores: usize,
   out: usize,
-): f32 {
+  stats: usize,
+): void {
   const factor = f32x4.splat(scale);
   const last = keys + <usize>(visible - 1) * stride;
   for (let j: i32 = 0; j < visible; j += 4) {
@@ -37,10 +45,12 @@ export function attendOne(
       s2 = madd(x, v128.load(k2 + offset), s2);
       s3 = madd(x, v128.load(k3 + offset), s3);
     }
-    v128.store(at(scores, j), f32x4.mul(factor, transposeSum(s0, s1, s2, s3)));
+    v128.store(at(scores, j), transposeSum(s0, s1, s2, s3));
   }
   const max = rowMax(scores, visible);
-  const sum = expRow(scores, scores, max, visible);
+  for (let j: i32 = 0; j < visible; j += 4)
+    v128.store(at(scores, j), f32x4.mul(factor, f32x4.sub(v128.load(at(scores, j)), f32x4.splat(max))));
+  const sum = expRow(scores, scores, 0, visible);
   const reciprocal = f32x4.splat(visible > 0 ? 1 / sum : 0);
   for (let d: i32 = 0; d < headDim; d += 8) {
     let value = at(values, d);
@@ -75,5 +85,5 @@ export function attendOne(
     storeLanes(at(out, d), f32x4.mul(reciprocal, total0), headDim - d);
     storeLanes(at(out, d) + 16, f32x4.mul(reciprocal, total1), headDim - d - 4);
   }
-  return visible > 0 ? max + log1(sum) : 0;
+  if (stats) storeStatistics(stats, visible, max, log1(sum));
 }

@@ -4,7 +4,7 @@
 // Measured on one thread (`node dist/bench/reference.js`, bench/results/reference-wasm.json): 64 sequences of 56 rows,
 // 4 heads of 16, forward 2.5 ms, the reference 148.
 import { at, expDown4, laneMask, log4, storeLanes, sumLanes, transposeMax, transposeSum } from '../wasm/simd.as';
-import { attendOne } from './attend-one.as';
+import { attendOne, storeStatistics } from './attend-one.as';
 import { sumBlock } from '../wasm/row.as';
 import { Finish, multiplyTile, multiplyTransposedTile, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
 
@@ -44,13 +44,10 @@ function roundUp8(n: i32): i32 {
   return (n + 7) & ~7;
 }
 
-/**
- * Packs `count` rows of k floats, times `scale`, as panels [k, 8] one after another: the transposed operand of a score
- * product.
- */
-function packPanels(panels: usize, rows: usize, stride: usize, count: i32, k: i32, scale: f32): void {
+/** Packs `count` rows of k floats as panels [k, 8] one after another: the transposed operand of a score product. */
+function packPanels(panels: usize, rows: usize, stride: usize, count: i32, k: i32): void {
   for (let j: i32 = 0; j < count; j += tileColumns)
-    packTransposed(at(panels, j * k), rows + <usize>j * stride, stride, min(count - j, tileColumns), k, scale);
+    packTransposed(at(panels, j * k), rows + <usize>j * stride, stride, min(count - j, tileColumns), k);
 }
 
 /** Scores of up to four queries: C[rows, panels * 8] = A[rows, k] times packed panels. */
@@ -97,7 +94,7 @@ class AttentionArgs {
   kv: usize;
   table: usize;
   out: usize;
-  lse: usize;
+  stats: usize;
   sequences: i32;
   heads: i32;
   headDim: i32;
@@ -126,19 +123,22 @@ function maskBlock(sequence: Sequence, i: i32, rows: i32, block: usize, stride: 
   }
 }
 
-/** x = exp(x - max) in place; returns it. */
+/**
+ * x = exp(scale (x - max)) in place; returns it. Scaled behind the difference, which is as exact as x is, however large
+ * the scores are.
+ */
 @inline
-function expInPlace(x: usize, max: v128): v128 {
-  const e = expDown4(f32x4.sub(v128.load(x), max));
+function expInPlace(x: usize, max: v128, scale: v128): v128 {
+  const e = expDown4(f32x4.mul(scale, f32x4.sub(v128.load(x), max)));
   v128.store(x, e);
   return e;
 }
 
 /**
- * Four rows of scores to unnormalised probabilities exp(x - max). Stores the four reciprocals of the sums at
- * `reciprocals` and returns the logarithms of the sums of exponentials; 0 and 0 where there are no keys.
+ * Four rows of scores to unnormalised probabilities exp(scale (x - max)). Stores at `found` four each: the reciprocals
+ * of their sums (0 where there are no keys), the maxima, the logarithms of the sums.
  */
-function softmaxBlock(row0: usize, stride: usize, count: i32, reciprocals: usize): v128 {
+function softmaxBlock(row0: usize, stride: usize, count: i32, scale: v128, found: usize): void {
   const row1 = row0 + stride;
   const row2 = row1 + stride;
   const row3 = row2 + stride;
@@ -167,15 +167,16 @@ function softmaxBlock(row0: usize, stride: usize, count: i32, reciprocals: usize
     let s2 = f32x4.splat(0);
     let s3 = f32x4.splat(0);
     for (let j = from; j < stop; j += 4) {
-      s0 = f32x4.add(s0, expInPlace(at(row0, j), m0));
-      s1 = f32x4.add(s1, expInPlace(at(row1, j), m1));
-      s2 = f32x4.add(s2, expInPlace(at(row2, j), m2));
-      s3 = f32x4.add(s3, expInPlace(at(row3, j), m3));
+      s0 = f32x4.add(s0, expInPlace(at(row0, j), m0, scale));
+      s1 = f32x4.add(s1, expInPlace(at(row1, j), m1, scale));
+      s2 = f32x4.add(s2, expInPlace(at(row2, j), m2, scale));
+      s3 = f32x4.add(s3, expInPlace(at(row3, j), m3, scale));
     }
     sum = f32x4.add(sum, transposeSum(s0, s1, s2, s3));
   }
-  v128.store(reciprocals, v128.and(f32x4.div(f32x4.splat(1), sum), seen));
-  return v128.and(f32x4.add(max, log4(sum)), seen);
+  v128.store(found, v128.and(f32x4.div(f32x4.splat(1), sum), seen));
+  v128.store(found, max, 16);
+  v128.store(found, log4(sum), 32);
 }
 
 /** row *= factor; returns whether there is a NaN in it. */
@@ -191,8 +192,8 @@ function scaleRow(row: usize, factor: v128, width: i32): bool {
 }
 
 /**
- * One unit is one head of one sequence. Scratch: the keys as panels, then four rows of scores, then four reciprocal
- * sums.
+ * One unit is one head of one sequence. Scratch: the keys as panels, then four rows of scores, then what is
+ * found in them.
  */
 export function attention(args: AttentionArgs, begin: i32, end: i32, scratch: usize): void {
   const heads = args.heads;
@@ -215,19 +216,20 @@ export function attention(args: AttentionArgs, begin: i32, end: i32, scratch: us
     const padded = roundUp8(sequence.keyCount);
     const block = at(panels, padded * headDim);
     const strideBlock = (<usize>padded) << 2;
-    const reciprocals = at(block, tileRows * padded);
+    const found = at(block, tileRows * padded);
     const q = at(args.q, sequence.queryStart * args.strideQ + h * headDim);
     const kv = at(args.kv, sequence.keyStart * args.strideKv + h * headDim);
     const values = at(kv, args.offsetV);
     const out = at(args.out, (sequence.queryStart * heads + h) * headDim);
-    const lse = at(args.lse, sequence.queryStart * heads + h);
+    const stats = at(args.stats, 2 * (sequence.queryStart * heads + h));
     const keys = at(kv, args.offsetK);
-    if (queryCount == 1 && (headDim & 3) == 0) {
+    // a decode step; one row that sees itself may be asked for its gradient, which adds up in the order of tiles
+    if (queryCount == 1 && sequence.keyCount > 1 && (headDim & 3) == 0) {
       const visible = visibleKeys(sequence, 0);
-      store<f32>(lse, attendOne(q, keys, values, strideKv, visible, headDim, args.scale, block, out));
+      attendOne(q, keys, values, strideKv, visible, headDim, args.scale, block, out, stats);
       continue;
     }
-    packPanels(panels, keys, strideKv, visibleKeys(sequence, queryCount - 1), headDim, args.scale);
+    packPanels(panels, keys, strideKv, visibleKeys(sequence, queryCount - 1), headDim);
 
     for (let i: i32 = 0; i < queryCount; i += tileRows) {
       const rows = min(queryCount - i, tileRows);
@@ -235,15 +237,15 @@ export function attention(args: AttentionArgs, begin: i32, end: i32, scratch: us
       scores(rows, q + <usize>i * strideQ, strideQ, panels, headDim, block, strideBlock, most);
       maskBlock(sequence, i, rows, block, strideBlock, most);
       // rows beyond the last query yield numbers that are never read
-      let logs = softmaxBlock(block, strideBlock, most, reciprocals);
+      softmaxBlock(block, strideBlock, most, f32x4.splat(args.scale), found);
       const into = out + <usize>i * strideOut;
       product(false, rows, block, strideBlock, values, strideKv, most, into, strideOut, headDim);
       for (let r: i32 = 0; r < rows; r++) {
-        store<f32>(at(lse, (i + r) * heads), f32x4.extract_lane(logs, 0));
-        logs = i32x4.shuffle(logs, logs, 1, 2, 3, 0);
         const row = into + <usize>r * strideOut;
-        const factor = v128.load32_splat(at(reciprocals, r));
+        const factor = v128.load32_splat(at(found, r));
         const visible = visibleKeys(sequence, i + r);
+        const max = load<f32>(at(found, r), 16);
+        storeStatistics(at(stats, 2 * (i + r) * heads), most, max, load<f32>(at(found, r), 32));
         // 0 times a value that is not finite, of a key that this row does not see: sum what it sees alone
         if (scaleRow(row, factor, headDim) && visible < most) {
           product(false, 1, at(block, r * padded), strideBlock, values, strideKv, visible, row, strideOut, headDim);
@@ -259,7 +261,7 @@ class AttentionGradArgs {
   qkv: usize;
   table: usize;
   out: usize;
-  lse: usize;
+  stats: usize;
   dout: usize;
   dqkv: usize;
   sequences: i32;
@@ -281,16 +283,39 @@ function dotProduct(a: usize, b: usize, n: i32): f32 {
   return sumLanes(sum);
 }
 
-/** Four scores to P = exp(S - lse), in place, and four dP to dS = P (dP - delta) scale, in place. */
+/** A row of q . k to P, and one of dP to dS = P (dP - delta) scale, both in place; `stats` are the forward pass's. */
 @inline
-function gradInPlace(p: usize, ds: usize, lse: v128, delta: v128, scale: v128): void {
-  const e = expInPlace(p, lse);
-  v128.store(ds, f32x4.mul(f32x4.mul(e, scale), f32x4.sub(v128.load(ds), delta)));
+function gradRow(p: usize, ds: usize, count: i32, stats: usize, delta: f32, scale: v128): void {
+  const max = v128.load32_splat(stats);
+  const logSum = v128.load32_splat(stats, 4);
+  const less = f32x4.splat(delta);
+  for (let j: i32 = 0; j < count; j += 4) {
+    const e = expDown4(f32x4.sub(f32x4.mul(scale, f32x4.sub(v128.load(at(p, j)), max)), logSum));
+    v128.store(at(p, j), e);
+    v128.store(at(ds, j), f32x4.mul(f32x4.mul(e, scale), f32x4.sub(v128.load(at(ds, j)), less)));
+  }
+}
+
+/** True if there is a NaN among `width` floats. */
+@inline
+function holdsNaN(row: usize, width: i32): bool {
+  let none = i32x4.splat(0);
+  for (let d: i32 = 0; d < width; d += 4) {
+    const y = v128.load(at(row, d));
+    none = v128.or(none, v128.and(f32x4.ne(y, y), laneMask(width - d)));
+  }
+  return v128.any_true(none);
+}
+
+/** The first query that sees key j; those before it contribute nothing. */
+@inline
+function firstQuery(sequence: Sequence, j: i32): i32 {
+  return j < sequence.prefix ? 0 : max(0, j - sequence.position);
 }
 
 /**
  * One unit is one head of one sequence. Scratch: keys and values as panels, then the matrices P and dS of all queries.
- * S = scale Q K^T, dP = dO V^T, P = exp(S - lse), dS = P (dP - delta) scale; dQ = dS K, dK = dS^T Q, dV = P^T dO.
+ * dP = dO V^T, P = exp(scale (Q K^T - max) - log sum), dS = P (dP - delta) scale; dQ = dS K, dK = dS^T Q, dV = P^T dO.
  */
 export function attention_grad(args: AttentionGradArgs, begin: i32, end: i32, scratch: usize): void {
   const heads = args.heads;
@@ -324,9 +349,9 @@ export function attention_grad(args: AttentionGradArgs, begin: i32, end: i32, sc
     const out = at(args.out, sequence.queryStart * width + h * headDim);
     const dout = at(args.dout, sequence.queryStart * width + h * headDim);
     const dq = at(args.dqkv, sequence.queryStart * 3 * width + h * headDim);
-    const lse = at(args.lse, sequence.queryStart * heads + h);
-    packPanels(keyPanels, keys, strideQkv, keyCount, headDim, args.scale);
-    packPanels(valuePanels, at(q, 2 * width), strideQkv, keyCount, headDim, 1);
+    const stats = at(args.stats, 2 * (sequence.queryStart * heads + h));
+    packPanels(keyPanels, keys, strideQkv, keyCount, headDim);
+    packPanels(valuePanels, at(q, 2 * width), strideQkv, keyCount, headDim);
 
     for (let i: i32 = 0; i < count; i += tileRows) {
       const rows = min(count - i, tileRows);
@@ -336,31 +361,12 @@ export function attention_grad(args: AttentionGradArgs, begin: i32, end: i32, sc
       scores(rows, q + <usize>i * strideQkv, strideQkv, keyPanels, headDim, p0, stride, most);
       scores(rows, dout + <usize>i * strideOut, strideOut, valuePanels, headDim, ds0, stride, most);
       maskBlock(sequence, i, rows, p0, stride, most);
-      let lses = f32x4.splat(0);
-      let deltas = f32x4.splat(0);
-      for (let r = rows - 1; r >= 0; r--) {
+      for (let r: i32 = 0; r < rows; r++) {
         const row = <usize>(i + r) * strideOut;
         const delta = dotProduct(dout + row, out + row, headDim);
-        // shifted in from lane 0, so that row r ends in lane r
-        lses = f32x4.replace_lane(i32x4.shuffle(lses, lses, 0, 0, 1, 2), 0, load<f32>(at(lse, (i + r) * heads)));
-        deltas = f32x4.replace_lane(i32x4.shuffle(deltas, deltas, 0, 0, 1, 2), 0, delta);
+        gradRow(at(p0, r * padded), at(ds0, r * padded), most, at(stats, 2 * (i + r) * heads), delta, scale);
       }
-      const lse0 = i32x4.shuffle(lses, lses, 0, 0, 0, 0);
-      const lse1 = i32x4.shuffle(lses, lses, 1, 1, 1, 1);
-      const lse2 = i32x4.shuffle(lses, lses, 2, 2, 2, 2);
-      const lse3 = i32x4.shuffle(lses, lses, 3, 3, 3, 3);
-      const delta0 = i32x4.shuffle(deltas, deltas, 0, 0, 0, 0);
-      const delta1 = i32x4.shuffle(deltas, deltas, 1, 1, 1, 1);
-      const delta2 = i32x4.shuffle(deltas, deltas, 2, 2, 2, 2);
-      const delta3 = i32x4.shuffle(deltas, deltas, 3, 3, 3, 3);
-      let j: i32 = 0;
-      for (; j < most; j += 4) {
-        const offset = (<usize>j) << 2;
-        gradInPlace(p0 + offset, ds0 + offset, lse0, delta0, scale);
-        gradInPlace(p0 + stride + offset, ds0 + stride + offset, lse1, delta1, scale);
-        gradInPlace(p0 + 2 * stride + offset, ds0 + 2 * stride + offset, lse2, delta2, scale);
-        gradInPlace(p0 + 3 * stride + offset, ds0 + 3 * stride + offset, lse3, delta3, scale);
-      }
+      let j: i32 = (most + 3) & ~3;
       // zeros as far as a tile of keys may read that starts at a key which one of these queries sees
       const stop = min(padded, most + tileRows);
       for (; j < stop; j += 4) {
@@ -369,13 +375,19 @@ export function attention_grad(args: AttentionGradArgs, begin: i32, end: i32, sc
           v128.store(at(ds0, r * padded + j), f32x4.splat(0));
         }
       }
-      product(false, rows, ds0, stride, keys, strideQkv, most, dq + <usize>i * strideQkv, strideQkv, headDim);
+      const into = dq + <usize>i * strideQkv;
+      product(false, rows, ds0, stride, keys, strideQkv, most, into, strideQkv, headDim);
+      // 0 times NaN, of keys that this row does not see: sum those that it sees alone
+      for (let r: i32 = 0; r < rows; r++) {
+        const row = into + <usize>r * strideQkv;
+        if (holdsNaN(row, headDim))
+          product(false, 1, at(ds0, r * padded), stride, keys, strideQkv, visibleKeys(sequence, i + r), row, strideQkv, headDim);
+      }
     }
 
     for (let j: i32 = 0; j < keyCount; j += tileRows) {
       const rows = min(keyCount - j, tileRows);
-      // the first query that sees key j; the ones before it contribute nothing to this block of keys
-      const first = j < sequence.prefix ? 0 : max(0, j - sequence.position);
+      const first = firstQuery(sequence, j);
       const steps = max(0, count - first);
       const dk = at(dq + <usize>j * strideQkv, width);
       const dv = at(dk, width);
@@ -383,6 +395,16 @@ export function attention_grad(args: AttentionGradArgs, begin: i32, end: i32, sc
       const fromP = at(p, first * padded + j);
       product(true, rows, fromDs, stride, q + <usize>first * strideQkv, strideQkv, steps, dk, strideQkv, headDim);
       product(true, rows, fromP, stride, dout + <usize>first * strideOut, strideOut, steps, dv, strideQkv, headDim);
+      for (let r: i32 = 0; r < rows; r++) {
+        const row = dk + <usize>r * strideQkv;
+        const seen = firstQuery(sequence, j + r);
+        if (seen <= first || !(holdsNaN(row, headDim) || holdsNaN(at(row, width), headDim))) continue;
+        const left = max(0, count - seen);
+        const share = seen * padded + j + r;
+        product(true, 1, at(ds, share), stride, q + <usize>seen * strideQkv, strideQkv, left, row, strideQkv, headDim);
+        const values = at(row, width);
+        product(true, 1, at(p, share), stride, dout + <usize>seen * strideOut, strideOut, left, values, strideQkv, headDim);
+      }
     }
   }
 }

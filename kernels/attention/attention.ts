@@ -57,20 +57,20 @@ function visibleKeys({ keyCount, prefix, position }: Sequence, i: number): numbe
 
 const roundUp = (n: number, multiple: number) => Math.ceil(n / multiple) * multiple;
 
-/** Attention forward: q, k, v to output and log-sum-exp. */
+/** Attention forward: q, k, v to output, and what softmax needs to be computed again. */
 export const attentionKernel = defineKernel({
   name: 'attention',
   summary:
-    'out[query, head, headDim] = softmax(scale * q k^T + mask) v per sequence and head; lse[query, head] = log of the ' +
-    'sum of exponentials. q: row stride strideQ, column head * headDim; k and v: row stride strideKv, columns offsetK and ' +
-    'offsetV + head * headDim. A query without visible keys gives zeros and lse 0',
-  buffers: { q: reads.float, kv: reads.float, table: reads.index, out: writes.float, lse: writes.wide },
+    'out[query, head, headDim] = softmax(scale * q k^T + mask) v per sequence and head, scale > 0; stats[query, head, 2] = ' +
+    'the largest q . k that the query sees, and log of the sum of exp(scale * (q . k - largest)). q: row stride strideQ, column head * headDim; k and v: row stride strideKv, columns offsetK and ' +
+    'offsetV + head * headDim. A query without visible keys gives zeros',
+  buffers: { q: reads.float, kv: reads.float, table: reads.index, out: writes.float, stats: writes.wide },
   params: {
     ...sizes('sequences', 'heads', 'headDim', 'strideQ', 'strideKv', 'offsetK', 'offsetV'),
     ...sizes('queryRows', 'keyRows', 'maxQueries', 'maxKeys'),
     scale: 'f32',
   },
-  reference({ q, kv, table, out, lse }, params) {
+  reference({ q, kv, table, out, stats }, params) {
     const { sequences, heads, headDim, strideQ, strideKv, offsetK, offsetV, scale } = params;
     for (let s = 0; s < sequences; s++) {
       const sequence = sequenceAt(table, s, params);
@@ -84,7 +84,7 @@ export const attentionKernel = defineKernel({
             visible: visibleKeys(sequence, i),
           };
           const atQ = row * strideQ + h * headDim;
-          lse[row * heads + h] = attendRow(q, atQ, seen, scale, out, (row * heads + h) * headDim, headDim);
+          stats.set(attendRow(q, atQ, seen, scale, out, (row * heads + h) * headDim, headDim), 2 * (row * heads + h));
         }
     }
   },
@@ -97,7 +97,8 @@ export const attentionKernel = defineKernel({
       {
         fn: 'attention',
         units: sequences * heads,
-        threadScratch: 4 * (roundUp(maxKeys, 8) * (headDim + 4) + 4), // keys as panels, four rows of scores, four sums
+        // keys as panels, four rows of scores, and what is found in them
+        threadScratch: 4 * (roundUp(maxKeys, 8) * (headDim + 4) + 12),
       },
     ],
   }),
@@ -114,24 +115,24 @@ export const attentionKernel = defineKernel({
   tolerance: 1e-5,
 });
 
-/** Attention backward: gradients of q, k and v from the output and its log-sum-exp. */
+/** Attention backward: gradients of q, k and v from the output and the forward pass's statistics. */
 export const attentionGradKernel = defineKernel({
   name: 'attention_grad',
   summary:
-    'dqkv[rows, 3, heads, headDim] from qkv (same layout), out and dout[rows, heads, headDim] and lse[rows, heads] of a ' +
+    'dqkv[rows, 3, heads, headDim] from qkv (same layout), out and dout[rows, heads, headDim] and stats[rows, heads, 2] of a ' +
     'self-attention pass; every row must belong to exactly one sequence',
   buffers: {
     qkv: reads.float,
     table: reads.index,
     out: reads.float,
-    lse: reads.wide,
+    stats: reads.wide,
     dout: reads.float,
     dqkv: writes.float,
   },
   params: { ...sizes('sequences', 'heads', 'headDim', 'queryRows', 'maxQueries'), scale: 'f32' },
-  // FlashAttention's backward (Dao et al. 2022, arXiv 2205.14135, appendix B.2): P is recomputed from lse, and
+  // FlashAttention's backward (Dao et al. 2022, arXiv 2205.14135, appendix B.2): P is recomputed from `stats`, and
   // delta = rowsum(dO * O) replaces the row sum of the softmax gradient.
-  reference({ qkv, table, out, lse, dout, dqkv }, { sequences, heads, headDim, queryRows, maxQueries, scale }) {
+  reference({ qkv, table, out, stats, dout, dqkv }, { sequences, heads, headDim, queryRows, maxQueries, scale }) {
     const width = heads * headDim;
     const bounds = { queryRows, keyRows: queryRows, maxQueries, maxKeys: maxQueries };
     for (let s = 0; s < sequences; s++) {
@@ -143,11 +144,12 @@ export const attentionGradKernel = defineKernel({
         const dk = new Float64Array(sequence.keyCount * headDim);
         const dv = new Float64Array(sequence.keyCount * headDim);
         for (let i = 0; i < sequence.queryCount; i++) {
+          const at = 2 * ((sequence.queryStart + i) * heads + h);
           const delta = dot(dout, oAt(i), out, oAt(i), headDim);
           const dq = new Float64Array(headDim);
           for (let j = 0; j < visibleKeys(sequence, i); j++) {
-            const score = scale * dot(qkv, qAt(i), qkv, qAt(j) + width, headDim);
-            const p = Math.exp(score - lse[(sequence.queryStart + i) * heads + h]!);
+            const score = dot(qkv, qAt(i), qkv, qAt(j) + width, headDim);
+            const p = Math.exp(scale * (score - stats[at]!) - stats[at + 1]!);
             const dScore = p * (dot(dout, oAt(i), qkv, qAt(j) + 2 * width, headDim) - delta) * scale;
             for (let d = 0; d < headDim; d++) {
               dq[d]! += dScore * qkv[qAt(j) + width + d]!;
@@ -214,20 +216,20 @@ export function attentionExample(
       kv: keyRows * columns.strideKv,
       table: table.length,
       out: queryRows * heads * headDim,
-      lse: queryRows * heads,
+      stats: 2 * queryRows * heads,
     },
     fills: { table: given(table) },
   };
 }
 
-/** A call of attention_grad: exp(score - lse) must stay a probability, so scores are small and lse is above them. */
-export function attentionGradExample({ heads, headDim, table, queryRows, maxQueries }: ExampleSequences, lse: Fill) {
+/** A call of attention_grad: P must stay a probability, so scores are small and `stats` above them. */
+export function attentionGradExample({ heads, headDim, table, queryRows, maxQueries }: ExampleSequences, stats: Fill) {
   const out = queryRows * heads * headDim;
   const sequences = table.length / sequenceFields;
   return {
     params: { sequences, heads, headDim, queryRows, maxQueries, scale: 1 / Math.sqrt(headDim) },
-    lengths: { qkv: 3 * out, table: table.length, out, lse: queryRows * heads, dout: out, dqkv: 3 * out },
-    fills: { table: given(table), qkv: uniform(-1, 1), lse },
+    lengths: { qkv: 3 * out, table: table.length, out, stats: 2 * queryRows * heads, dout: out, dqkv: 3 * out },
+    fills: { table: given(table), qkv: uniform(-1, 1), stats },
   };
 }
 

@@ -68,8 +68,9 @@ export function attentionWgsl(target: WgslTarget): readonly WgslPass[] {
 }
 
 /**
- * FlashAttention's backward (Dao et al. 2022, arXiv 2205.14135, appendix B.2). With P = exp(scale q.k - lse),
- * dS = P (dO.v - dO.o) = P dO.(v - o), which saves a separate pass for delta = dO.o.
+ * FlashAttention's backward (Dao et al. 2022, arXiv 2205.14135, appendix B.2). With
+ * P = exp(scale (q.k - largest) - log sum), dS = P (dO.v - dO.o) = P dO.(v - o), which saves a separate pass for
+ * delta = dO.o.
  */
 export function attentionGradWgsl(target: WgslTarget): readonly WgslPass[] {
   return [

@@ -1,6 +1,6 @@
 /** Attention of one query, in f64: what the references of attention and of decoding are made of. */
 import type { NumberArray } from '../dtype.js';
-import { maximumAndLogSum } from '../softmax/row.js';
+import { logSumAbove } from '../softmax/row.js';
 
 /** Positions of queries are below this, so that none runs over. */
 export const mostPosition = 2 ** 30;
@@ -21,8 +21,15 @@ export interface KeysAndValues {
 }
 
 /**
+ * Of a query: the largest q . k, and the logarithm of the sum of exp(scale * (q . k - largest)). Apart, since their sum
+ * would lose the logarithm's digits where scores are large, and the probabilities with them. 0, 0 where nothing is
+ * visible; NaN, NaN where there is no distribution.
+ */
+export type RowStatistics = readonly [largest: number, logSum: number];
+
+/**
  * out = softmax(scale * q k^T) v for the query q[atQ..], `headDim` numbers; zeros where nothing is visible.
- * @returns the log-sum-exp of the scores, 0 where nothing is visible
+ * @returns what `RowStatistics` says
  */
 export function attendRow(
   q: NumberArray,
@@ -32,14 +39,17 @@ export function attendRow(
   out: NumberArray,
   atOut: number,
   headDim: number,
-): number {
+): RowStatistics {
   const scores: number[] = [];
-  for (let j = 0; j < visible; j++) scores.push(scale * dot(q, atQ, kv, key(j), headDim));
-  const [maximum, logSum] = visible > 0 ? maximumAndLogSum(scores) : [0, 0];
+  for (let j = 0; j < visible; j++) scores.push(dot(q, atQ, kv, key(j), headDim));
+  // what an f32 can hold: the sum is taken above what is stored
+  const largest = visible > 0 ? Math.fround(scores.reduce((a, b) => Math.max(a, b))) : 0;
+  const logSum = visible > 0 ? logSumAbove(scores, largest, scale) : 0;
   for (let d = 0; d < headDim; d++) {
     let sum = 0;
-    for (let j = 0; j < visible; j++) sum += Math.exp(scores[j]! - maximum - logSum) * kv[key(j) + value + d]!;
+    for (let j = 0; j < visible; j++)
+      sum += Math.exp(scale * (scores[j]! - largest) - logSum) * kv[key(j) + value + d]!;
     out[atOut + d] = sum;
   }
-  return maximum + logSum;
+  return [Number.isNaN(logSum) ? NaN : largest, logSum];
 }

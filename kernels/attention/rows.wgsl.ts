@@ -80,14 +80,14 @@ export function forwardRow(rows: Rows, walk: Walk, stop = ''): string {
     rows,
     ['o'],
     ' * rescale',
-    `let rescale = exp(total_maximum - maximum); total_maximum = maximum;
+    `let rescale = exp(params.scale * (total_maximum - maximum)); total_maximum = maximum;
     total_sum = total_sum * rescale + sum; sum = 0.0;`,
   );
   return `let vectors = ${vectors};
   let query_at = query_row * (params.strideQ / 4u) + h * vectors;
   ${declare('q')}
   ${blocks.begin}
-  ${each(v => `${item('q', v)} = params.scale * load4_q(query_at + ${v});`)}
+  ${each(v => `${item('q', v)} = load4_q(query_at + ${v});`)}
   var maximum = -3.4e38;
   var total_maximum = maximum;
   var sum = 0.0;
@@ -96,8 +96,8 @@ export function forwardRow(rows: Rows, walk: Walk, stop = ''): string {
     (key, value) => `var score = 0.0;
     ${each(v => `score += dot(${item('q', v)}, ${key(v)});`)}
     let larger = max(maximum, score);
-    let shrink = exp(maximum - larger);
-    let p = exp(score - larger);
+    let shrink = exp(params.scale * (maximum - larger));
+    let p = exp(params.scale * (score - larger));
     maximum = larger;
     sum = sum * shrink + p;
     ${each(v => `${item('o', v)} = ${item('o', v)} * shrink + p * ${value(v)};`)}
@@ -109,11 +109,27 @@ export function forwardRow(rows: Rows, walk: Walk, stop = ''): string {
   let inverse = select(0.0, 1.0 / sum, visible > 0u);
   let to = (query_row * params.heads + h) * vectors;
   ${each(v => `store4_out(to + ${v}, ${item('total_o', v)} * inverse);`)}
-  ${storeLse}`;
+  let log_sum = log(sum);
+  ${storeStatistics}`;
 }
 
-/** WGSL: the row's log-sum-exp, 0 where nothing is visible. */
-export const storeLse = 'store_lse(query_row * params.heads + h, select(0.0, maximum + log(sum), visible > 0u));';
+/**
+ * WGSL: the share of a key among those that a query sees. q . k is scaled behind the difference alone: it is then as
+ * exact as the product, and the same whichever pass asks.
+ */
+export const shareOf = (score: string, largest: string, logSum: string) =>
+  `exp(params.scale * (${score} - ${largest}) - ${logSum})`;
+
+/** WGSL: stores the row's `maximum` and `log_sum`, see `RowStatistics`. */
+export const storeStatistics = `let statistics_at = 2u * (query_row * params.heads + h);
+  store_stats(statistics_at, select(select(maximum, log_sum, is_nan(log_sum)), 0.0, visible == 0u));
+  store_stats(statistics_at + 1u, select(log_sum, 0.0, visible == 0u));`;
+
+/** WGSL: reads them. @param row index of the query among the rows */
+export const loadStatistics = (row: string) =>
+  `let statistics_at = 2u * (${row} * params.heads + h);
+  let largest = load_stats(statistics_at);
+  let log_sum = load_stats(statistics_at + 1u);`;
 
 /** dq = sum over visible keys of dS k. Needs query_row, visible and h. */
 export function gradQueryRow(rows: Rows, walk: Walk, stop = ''): string {
@@ -123,19 +139,19 @@ export function gradQueryRow(rows: Rows, walk: Walk, stop = ''): string {
   let width = params.heads * vectors;
   let query = query_row * 3u * width + h * vectors;
   let output = query_row * width + h * vectors;
-  let lse = load_lse(query_row * params.heads + h);
+  ${loadStatistics('query_row')}
   var delta = 0.0;
   ${declare('q', 'g')}
   ${blocks.begin}
   ${each(
-    v => `${item('q', v)} = params.scale * load4_qkv(query + ${v}); ${item('g', v)} = load4_dout(output + ${v});
+    v => `${item('q', v)} = load4_qkv(query + ${v}); ${item('g', v)} = load4_dout(output + ${v});
     delta += dot(${item('g', v)}, load4_out(output + ${v}));`,
   )}
   ${walk(
     (key, value) => `var score = 0.0;
     var dp = 0.0;
     ${each(v => `score += dot(${item('q', v)}, ${key(v)}); dp += dot(${item('g', v)}, ${value(v)});`)}
-    let ds = exp(score - lse) * (dp - delta) * params.scale;
+    let ds = ${shareOf('score', 'largest', 'log_sum')} * (dp - delta) * params.scale;
     ${each(v => `${item('dq', v)} += ds * ${key(v)};`)}
     ${blocks.step}`,
   )}

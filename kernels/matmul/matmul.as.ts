@@ -55,7 +55,7 @@ export function matmul_pack(args: MatmulArgs, begin: i32, end: i32, scratch: usi
     const columns = min(n - j, tileColumns);
     const panel = at(args.panels, p * k * tileColumns);
     const matrix = at(args.b, z * args.strideB);
-    if (args.transB) packTransposed(panel, at(matrix, j * k), (<usize>k) << 2, columns, k, 1);
+    if (args.transB) packTransposed(panel, at(matrix, j * k), (<usize>k) << 2, columns, k);
     else packPanel(panel, at(matrix, j), (<usize>n) << 2, columns, k);
   }
 }

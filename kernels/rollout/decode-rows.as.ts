@@ -29,6 +29,6 @@ export function attendLast(qkv: usize, cache: usize, last: i32, width: i32, head
   for (let j: i32 = 0; j < 2 * width; j += 4) v128.store(at(row, j), v128.load(at(qkv, width + j)));
   for (let d: i32 = 0; d < width; d += headDim) {
     const keys = at(cache, d);
-    attendOne(at(qkv, d), keys, at(keys, width), stride, last + 1, headDim, scale, scores, at(out, d));
+    attendOne(at(qkv, d), keys, at(keys, width), stride, last + 1, headDim, scale, scores, at(out, d), 0);
   }
 }

@@ -92,7 +92,7 @@ export function rollout_pack(args: RolloutArgs, begin: i32, end: i32, scratch: u
     if (index == args.layers) {
       const head = at(args.tables, args.vocabulary * width);
       for (let j: i32 = 0; j < args.vocabulary; j += tileColumns, panel += (<usize>(width * tileColumns)) << 2)
-        packTransposed(panel, at(head, j * width), (<usize>width) << 2, min(args.vocabulary - j, tileColumns), width, 1);
+        packTransposed(panel, at(head, j * width), (<usize>width) << 2, min(args.vocabulary - j, tileColumns), width);
       continue;
     }
     const layer = changetype<Layer>(at(args.plan, index * layerFields));

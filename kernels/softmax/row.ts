@@ -24,9 +24,14 @@ export interface RowsAndCols {
 export function maximumAndLogSum(x: ArrayLike<number>): [maximum: number, logSum: number] {
   let maximum = -Infinity;
   for (let j = 0; j < x.length; j++) maximum = Math.max(maximum, x[j]!);
+  return [maximum, logSumAbove(x, maximum)];
+}
+
+/** Logarithm of the sum of exp(scale * (x - level)). */
+export function logSumAbove(x: ArrayLike<number>, level: number, scale = 1): number {
   let sum = 0;
-  for (let j = 0; j < x.length; j++) sum += Math.exp(x[j]! - maximum);
-  return [maximum, Math.log(sum)];
+  for (let j = 0; j < x.length; j++) sum += Math.exp(scale * (x[j]! - level));
+  return Math.log(sum);
 }
 
 /** Log-softmax of row `row` of z[rows, cols]: what is taken off one after the other would lose digits as a sum. */

@@ -150,7 +150,10 @@ export function log4(x: v128): v128 {
   return v128.bitselect(result, f32x4.splat(NaN), f32x4.ge(x, f32x4.splat(0)));
 }
 
-/** Hyperbolic tangent to about 3e-7 relative: the rational approximation of Eigen's generic ptanh, odd over even. */
+/**
+ * Hyperbolic tangent to about 3e-7 relative: the rational approximation of Eigen's generic ptanh, odd over even; 1 from
+ * where f32 has nothing between.
+ */
 @inline
 export function tanh4(value: v128): v128 {
   const x = f32x4.pmin(f32x4.pmax(value, f32x4.splat(-7.90531110763549805)), f32x4.splat(7.90531110763549805));
@@ -165,7 +168,10 @@ export function tanh4(value: v128): v128 {
   q = madd(q, z, f32x4.splat(2.2684346324390e-3));
   q = madd(q, z, f32x4.splat(4.89352518554385e-3));
   const tiny = f32x4.lt(f32x4.abs(value), f32x4.splat(0.0004));
-  return v128.bitselect(value, f32x4.div(f32x4.mul(x, p), q), tiny);
+  const far = f32x4.gt(f32x4.abs(value), f32x4.splat(9.0109));
+  const sign = v128.and(value, i32x4.splat(0x80000000));
+  const inner = v128.bitselect(value, f32x4.div(f32x4.mul(x, p), q), tiny);
+  return v128.bitselect(v128.or(sign, f32x4.splat(1)), inner, far);
 }
 
 /** e^x of one number. */

@@ -282,22 +282,21 @@ export function packPanel(panel: usize, rows: usize, stride: usize, count: i32, 
 }
 
 /**
- * Packs eight rows of a matrix side by side: panel[l, j] = scale * rows[j, l] for l < k, zeros for j >= count. `stride`
+ * Packs eight rows of a matrix side by side: panel[l, j] = rows[j, l] for l < k, zeros for j >= count. `stride`
  * in bytes. Turns B^T, or the keys of an attention head, into what `tile` wants as B.
  */
-export function packTransposed(panel: usize, rows: usize, stride: usize, count: i32, k: i32, scale: f32): void {
-  packFour(panel, rows, stride, count, k, scale);
-  packFour(panel + 16, rows + 4 * stride, stride, count - 4, k, scale);
+export function packTransposed(panel: usize, rows: usize, stride: usize, count: i32, k: i32): void {
+  packFour(panel, rows, stride, count, k);
+  packFour(panel + 16, rows + 4 * stride, stride, count - 4, k);
 }
 
-function packFour(panel: usize, rows: usize, stride: usize, count: i32, k: i32, scale: f32): void {
+function packFour(panel: usize, rows: usize, stride: usize, count: i32, k: i32): void {
   if (count <= 0) {
     for (let l: i32 = 0; l < k; l++, panel += 32) v128.store(panel, f32x4.splat(0));
     return;
   }
   // rows that do not exist read as the first one, and their lanes are cleared
   const mask = laneMask(count);
-  const factor = f32x4.splat(scale);
   let r0 = rows;
   let r1 = count > 1 ? rows + stride : rows;
   let r2 = count > 2 ? rows + 2 * stride : rows;
@@ -313,10 +312,10 @@ function packFour(panel: usize, rows: usize, stride: usize, count: i32, k: i32, 
     const t1 = i32x4.shuffle(v0, v1, 2, 6, 3, 7);
     const t2 = i32x4.shuffle(v2, v3, 0, 4, 1, 5);
     const t3 = i32x4.shuffle(v2, v3, 2, 6, 3, 7);
-    v128.store(panel, v128.and(mask, f32x4.mul(factor, i64x2.shuffle(t0, t2, 0, 2))));
-    v128.store(panel, v128.and(mask, f32x4.mul(factor, i64x2.shuffle(t0, t2, 1, 3))), 32);
-    v128.store(panel, v128.and(mask, f32x4.mul(factor, i64x2.shuffle(t1, t3, 0, 2))), 64);
-    v128.store(panel, v128.and(mask, f32x4.mul(factor, i64x2.shuffle(t1, t3, 1, 3))), 96);
+    v128.store(panel, v128.and(mask, i64x2.shuffle(t0, t2, 0, 2)));
+    v128.store(panel, v128.and(mask, i64x2.shuffle(t0, t2, 1, 3)), 32);
+    v128.store(panel, v128.and(mask, i64x2.shuffle(t1, t3, 0, 2)), 64);
+    v128.store(panel, v128.and(mask, i64x2.shuffle(t1, t3, 1, 3)), 96);
     panel += 128;
     r0 += 16;
     r1 += 16;
@@ -325,7 +324,7 @@ function packFour(panel: usize, rows: usize, stride: usize, count: i32, k: i32, 
   }
   for (; l < k; l++) {
     const column = f32x4(load<f32>(r0), load<f32>(r1), load<f32>(r2), load<f32>(r3));
-    v128.store(panel, v128.and(mask, f32x4.mul(factor, column)));
+    v128.store(panel, v128.and(mask, column));
     panel += 32;
     r0 += 4;
     r1 += 4;

@@ -1,7 +1,7 @@
 /** What must hold on every device at the ends of its range: see core/RULES.md. */
 import { describe, expect, it } from 'vitest';
 import * as core from '../../core/index.js';
-import { useDevice } from './devices.js';
+import { cpu, useDevice } from './devices.js';
 import type { Device, Tensor } from '../../core/index.js';
 
 const array = async (x: Tensor | undefined) => Array.from(await x!.read());
@@ -17,6 +17,46 @@ export async function expectInfiniteSlopes(d: Device): Promise<void> {
   y.backward({ grad: d.full([2, C], 400, { dtype: 'f16' }) });
   const dq = (await array(qkv.grad)).filter((_, i) => i % (3 * C) < C);
   expect(dq).toEqual(new Array(2 * C).fill(Infinity));
+}
+
+const mask = new core.SequenceTable([
+  { length: 1, prefix: 0 },
+  { length: 5, prefix: 2 },
+  { length: 39, prefix: 3 },
+]);
+
+/**
+ * Attention whose scores are about `size`: its gradients, which must be those that f64 gives. All products are numbers
+ * of few bits, so that f32 has them exactly.
+ */
+export async function expectLargeScores(
+  d: Device,
+  { size, width, dtype }: { size: number; width: number; dtype: 'f32' | 'f16' },
+): Promise<void> {
+  const rows = 45;
+  const wanted = size * Math.sqrt(width);
+  const [a, b] = [2 ** Math.ceil(Math.log2(wanted) / 2), 2 ** Math.floor(Math.log2(wanted) / 2)];
+  const apart = Math.ceil(Math.sqrt(width));
+  const qkv = Array.from({ length: rows }, (_, i) => {
+    const few = Array.from({ length: width }, (_, c) => ((i * 5 + c * 3) % 8) / 4 - 1);
+    const [q, k] = [new Array<number>(width).fill(0), new Array<number>(width).fill(0)];
+    [q[0], q[1], k[0], k[1]] = [a, 1, b, ((i * 7) % 4) * apart];
+    return [...q, ...k, ...few];
+  }).flat();
+  const slopes = Array.from({ length: rows * width }, (_, i) => ((i * 11) % 16) / 8 - 1);
+  const gradients = async (device: Device, type: 'f64' | 'f32' | 'f16') => {
+    const x = device.tensor(qkv, [rows, 3 * width], { dtype: type }).trainable();
+    const y = core.attention(x, { heads: 1, table: mask.toTensor(device), maxLength: 39 });
+    y.backward({ grad: device.tensor(slopes, [rows, width], { dtype: type }) });
+    return await array(x.grad);
+  };
+  const [got, want] = [await gradients(d, dtype), await gradients(cpu, 'f64')];
+  const factors = [b * rows, a * rows, rows]; // what P and its slopes are multiplied by, and how often
+  got.forEach((slope, i) => {
+    const part = Math.floor((i % (3 * width)) / width);
+    const allowed = (dtype === 'f16' ? 4e-4 : 1e-6) * factors[part]!;
+    expect(Math.abs(slope - want[i]!), `${'qkv'[part]!} of row ${Math.floor(i / width / 3)}`).toBeLessThan(allowed);
+  });
 }
 
 /** Declares the tests; `open` may return why there is no device: they are then skipped. */
@@ -64,6 +104,35 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
       on(async d => {
         if (d.capabilities.dtypes.includes('f16')) await expectInfiniteSlopes(d);
       }));
+
+    describe('attention at scores of', () => {
+      it.each([1e2, 1e4, 1e6])('%d has the gradients of f64', size =>
+        on(async d => {
+          for (const dtype of ['f32', 'f16'] as const)
+            if (d.capabilities.dtypes.includes(dtype))
+              for (const width of [2, 8, 16, 20]) await expectLargeScores(d, { size, width, dtype });
+        }),
+      );
+
+      it.each([1e2, 1e4, 1e6])('%d gives its gradients the weights of its output', size =>
+        on(async d => {
+          for (const width of [2, 4, 8, 16, 20, 64]) {
+            const random = new core.Random(7, width);
+            const factor = Math.sqrt(size / Math.sqrt(width));
+            const numbers = Array.from({ length: 45 * 3 * width }, (_, i) =>
+              i % (3 * width) < 2 * width ? factor * (1 + random.uniform()) : 1,
+            );
+            const x = d.tensor(numbers, [45, 3 * width]).trainable();
+            core
+              .attention(x, { heads: 1, table: mask.toTensor(d), maxLength: 39 })
+              .backward({ grad: d.full([45, width], 1) });
+            const dv = (await array(x.grad)).filter((_, i) => i % (3 * width) === 2 * width);
+            // a row is given what it lends, 1 in all
+            expect(dv.reduce((sum, slope) => sum + slope, 0) / 45, `width ${width}`).toBeCloseTo(1, 5);
+          }
+        }),
+      );
+    });
 
     describe('max', () => {
       it('shares its gradient among equals', () =>
@@ -276,6 +345,34 @@ export function describeCorners(title: string, open: () => Promise<Device | stri
         expect((await attend([0, 0, NaN, 0, 0], [1, 3, 5, 7, 9])).slice(0, 2)).toEqual([1, 2]);
       }),
     );
+
+    it('a NaN reaches those gradients of attention that depend on it, and no others', () =>
+      on(async d => {
+        for (const width of [2, 4, 16])
+          for (const [row, part] of [
+            [6, 0],
+            [9, 1],
+            [9, 2],
+            [0, 2],
+            [20, 0],
+            [44, 2],
+          ] as const)
+            for (const odd of [NaN, Infinity]) {
+              const gradients = async (device: Device) => {
+                const random = new core.Random(3, width);
+                const numbers = Array.from({ length: 45 * 3 * width }, () => random.uniform());
+                numbers[(3 * row + part) * width] = odd;
+                const x = device.tensor(numbers, [45, 3 * width]).trainable();
+                const y = core.attention(x, { heads: 1, table: mask.toTensor(device), maxLength: 39 });
+                y.backward({ grad: device.full([45, width], 1) });
+                return { y: await array(y), grad: await array(x.grad) };
+              };
+              const [got, want] = [await gradients(d), await gradients(cpu)];
+              const none = (x: readonly number[]) => x.flatMap((value, i) => (Number.isNaN(value) ? [i] : []));
+              expect(none(got.y), `output, ${odd} in ${'qkv'[part]!} of row ${row}`).toEqual(none(want.y));
+              expect(none(got.grad), `${odd} in ${'qkv'[part]!} of row ${row}`).toEqual(none(want.grad));
+            }
+      }));
 
     it('views of indices are refused, not read from the start', () =>
       on(async d => {
