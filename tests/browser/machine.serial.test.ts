@@ -127,5 +127,16 @@ describe('the Machine panel', () => {
     for (const { what } of figures) expect(out).toContain(what);
   });
 
+  it('checks and measures on WebGPU, as a software adapter allows', slow, async context => {
+    if (!opened) return context.skip(noChromium);
+    await opened.page.goto(`${opened.url}?device=webgpu#machine`);
+    await textWith(opened, /Runs on the GPU/);
+    await check(opened, 'softmax');
+    await textWith(opened, /[1-9]\d* checked on webgpu .*: all agree/);
+    await press(opened, 'Measure');
+    const text = await textWith(opened, /Measured on webgpu/);
+    expect(text).toMatch(/training, stage 1 .*, 8 pictures an update\s+[\d.]+\s+tokens\/s/);
+  });
+
   isForPeople(() => opened);
 });
