@@ -8,20 +8,17 @@
  * the first call installs the peers into bench/peers.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Device, Parameters, Random } from '../core/index.js';
-import { CpuBackend } from '../core/backends/cpu.js';
 import { commaList, factor, oneOf, option, wholeNumber } from '../mgsd/cli/options.js';
 import { benchCommand, jsonOption, progress, readmeOption, wrapped } from './command.js';
 import { median, number, table } from './gpu/format.js';
 import { commandLine, writeReadme } from './harness.js';
 import { peerKernels } from './peers-kernels.js';
-import { adamw, sizes, transformerFlops, transformerSpecs, transformerTokens } from './transformer.js';
-
-const peers = path.resolve(import.meta.dirname, '../../bench/peers'); // beside the sources, not in dist/
+import { installPeers, peers, writeTask } from './peers-task.js';
+import { sizes, transformerFlops } from './transformer.js';
 
 interface EngineSpec {
   readonly name: string;
@@ -112,40 +109,6 @@ const chosenKernels = peerKernels(values.group === 'webgpu').filter(({ name }) =
 const checkedSteps = 11;
 const warmUpSteps = 3;
 
-/** Writes sizes, weights, tokens and the task as files for every engine. */
-async function writeTask(folder: string, stepsBefore: number): Promise<void> {
-  const device = new Device(new CpuBackend());
-  const parameters = new Parameters(device, transformerSpecs());
-  parameters.initialize(new Random(1, 1));
-  const saved = await parameters.save();
-  const weights: Record<string, { offset: number; shape: readonly number[] }> = {};
-  const chunks: Float32Array[] = [];
-  let offset = 0;
-  for (const { name, shape } of parameters.specs) {
-    const tensor = saved.get(name)!;
-    weights[name] = { offset, shape };
-    chunks.push(tensor);
-    offset += tensor.length;
-  }
-  const data = new Float32Array(offset);
-  chunks.reduce((at, chunk) => (data.set(chunk, at), at + chunk.length), 0);
-  const { inputs, targets } = transformerTokens();
-  const task = {
-    ...sizes,
-    adamw,
-    weights,
-    inputs: Array.from(inputs),
-    targets: Array.from(targets),
-    checkedSteps: stepsBefore,
-    seconds: values.seconds,
-    kernelSeconds: values.kernelSeconds,
-    parts: values.parts,
-    kernels: chosenKernels,
-  };
-  writeFileSync(path.join(folder, 'task.json'), JSON.stringify(task));
-  writeFileSync(path.join(folder, 'data.bin'), new Uint8Array(data.buffer));
-}
-
 interface KernelResult {
   readonly milliseconds: number;
   /** Of products, from a computation in f64. */
@@ -177,24 +140,19 @@ function runEngine({ name, command, env }: EngineSpec, folder: string): EngineRe
   return undefined;
 }
 
-if (
-  engines.some(({ command }) => command.some(part => part.startsWith(peers))) &&
-  !existsSync(path.join(peers, 'node_modules'))
-) {
-  console.log('installing the peers into bench/peers, about 0.9 GB');
-  const { status } = spawnSync('npm', ['ci', '--ignore-scripts'], {
-    cwd: peers,
-    stdio: 'inherit',
-    shell: process.platform === 'win32',
-  });
-  if (status !== 0) process.exit(1);
-}
+if (engines.some(({ command }) => command.some(part => part.startsWith(peers)))) installPeers();
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'mgsd-peers-'));
 const results = new Map<string, EngineResult[]>(engines.map(({ name }) => [name, []]));
 const broken = new Set<string>();
 for (let round = 0; round < values.rounds; round++) {
-  await writeTask(folder, round === 0 ? checkedSteps : warmUpSteps);
+  await writeTask(folder, {
+    checkedSteps: round === 0 ? checkedSteps : warmUpSteps,
+    seconds: values.seconds,
+    kernelSeconds: values.kernelSeconds,
+    parts: values.parts,
+    kernels: chosenKernels,
+  });
   progress.begin(`round ${round + 1} of ${values.rounds}`, engines.length);
   for (const [i, engine] of engines.entries()) {
     progress.update(i, engine.name);

@@ -1,13 +1,16 @@
 // What every engine does, and how it is timed. bench/peers.ts writes the task: sizes, weights, tokens and matrices in
 // one folder.
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 
 /** The task of a folder: sizes, and typed arrays by name. */
 export function loadTask(folder) {
-  const task = JSON.parse(readFileSync(path.join(folder, 'task.json'), 'utf8'));
-  const bytes = readFileSync(path.join(folder, 'data.bin'));
-  const floats = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const { readFileSync } = process.getBuiltinModule('node:fs'); // bench:tab bundles this file for a browser
+  const task = JSON.parse(readFileSync(`${folder}/task.json`, 'utf8'));
+  const bytes = readFileSync(`${folder}/data.bin`);
+  return readTask(task, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
+}
+
+/** The task from its two files, wherever they were read. */
+export function readTask(task, floats) {
   const weight = name => {
     const { offset, shape } = task.weights[name];
     return [floats.subarray(offset, offset + shape.reduce((a, b) => a * b, 1)), shape];

@@ -4,10 +4,15 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 
-/** Threads need isolation from other origins (COOP, COEP); nothing may be fetched from anywhere else. */
-export const headers = {
+/** Threads need isolation from other origins. */
+export const isolation = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
+} as const;
+
+/** The page's: nothing may be fetched from anywhere else. */
+export const headers = {
+  ...isolation,
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Content-Security-Policy': [
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'",
@@ -21,6 +26,7 @@ export const headers = {
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
   '.wasm': 'application/wasm',
   '.svg': 'image/svg+xml',
@@ -36,9 +42,14 @@ export interface StaticServer {
 /**
  * Serves the folder on 127.0.0.1.
  * @param port 0 takes any that is free
+ * @param sent headers of every answer
  * @throws Error with the system's code, as EADDRINUSE, if the port cannot be had
  */
-export async function serveFolder(folder: string, port: number): Promise<StaticServer> {
+export async function serveFolder(
+  folder: string,
+  port: number,
+  sent: Readonly<Record<string, string>> = headers,
+): Promise<StaticServer> {
   const files = new Map(
     fs
       .readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -53,7 +64,7 @@ export async function serveFolder(folder: string, port: number): Promise<StaticS
     const isOurs = /^(?:127\.0\.0\.1|localhost)(?::\d+)?$/.test(request.headers.host ?? '');
     const status = !isOurs ? 403 : file === undefined ? 404 : request.method === 'GET' ? 200 : 405;
     const type = types[path.extname(file ?? '')] ?? 'text/plain';
-    response.writeHead(status, { ...headers, ...(status === 200 && { 'Content-Type': type }) });
+    response.writeHead(status, { ...sent, ...(status === 200 && { 'Content-Type': type }) });
     if (status === 200)
       fs.createReadStream(file!)
         .on('error', error => response.destroy(error))

@@ -6,16 +6,10 @@ import puppeteer from 'puppeteer-core';
 import type { Browser, Page } from 'puppeteer-core';
 import { serveFolder } from '../../mgsd/cli/static-server.js';
 import { bundle } from '../../.config/bundle.mjs';
-import { findChromium } from '../mgsd/report/browser.js';
+import { chromiumFlags, findChromium } from '../../bench/chromium.js';
 
 /** The reason for which tests are skipped; .config/test.mjs knows its first words. */
 export const noChromium = 'no Chromium: install it (apt-get install chromium) or name its path in CHROMIUM';
-
-/** WebGPU on Chromium's software adapter, as a browser grants it; and no pace for the eye, which would take time. */
-const flags = [
-  ...['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
-  '--force-prefers-reduced-motion',
-];
 
 export interface OpenedPage {
   readonly page: Page;
@@ -34,7 +28,7 @@ export async function openFolder(folder: string, hash = '', serve = serveFolder)
   const executablePath = findChromium();
   if (executablePath === undefined) return undefined;
   const server = await serve(folder, 0);
-  const browser = await puppeteer.launch({ executablePath, args: flags, protocolTimeout: 600_000 });
+  const browser = await puppeteer.launch({ executablePath, args: chromiumFlags, protocolTimeout: 600_000 });
   const page = await browser.newPage();
   const problems: string[] = [];
   page.on('console', message => {

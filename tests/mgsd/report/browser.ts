@@ -8,16 +8,6 @@ import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 
-const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'];
-
-/** The path of an installed Chromium or Chrome: `CHROMIUM`, or the first on the path. */
-export function findChromium(): string | undefined {
-  const onPath = (process.env['PATH'] ?? '')
-    .split(path.delimiter)
-    .flatMap(folder => names.map(name => path.join(folder, name)));
-  return [...(process.env['CHROMIUM'] ? [process.env['CHROMIUM']] : []), ...onPath].find(file => fs.existsSync(file));
-}
-
 interface Message {
   readonly id?: number;
   readonly method?: string;

@@ -6,7 +6,8 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { decodePng } from '../../../mgsd/pictures/png.js';
 import { run } from '../capture.js';
-import { Browser, findChromium } from './browser.js';
+import { findChromium } from '../../../bench/chromium.js';
+import { Browser } from './browser.js';
 import { makeRun } from './run.js';
 
 const chromium = findChromium();
