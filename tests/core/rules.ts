@@ -28,6 +28,7 @@ const logits: Readonly<Record<string, readonly string[]>> = {
   distillation_forward_kl: ['student', 'teacher'],
   divergence_stats: ['student', 'teacher'],
   sample_tokens: ['logits'],
+  decode_draw: ['logits'],
 };
 
 /** Kernels whose results may have other NaN than the reference's, and why. */
@@ -43,6 +44,17 @@ const passes: Readonly<Record<string, string>> = {
   tokenCrossEntropy: 'the token of its row may be none',
 };
 
+/** Kernels that are not asked what they do with indices outside, and why. */
+const bounded: Readonly<Record<string, string>> = {
+  muon_momentum: 'the optimiser makes the table, once, from the shapes of the parameters',
+  muon_step: 'likewise',
+  decode_attend: 'generation makes prefixes and columns itself, from prompts that it has checked',
+  decode_draw: 'likewise',
+  rollout: 'likewise',
+};
+/** What no table has. */
+const outside = [-1, -(2 ** 31), 2 ** 31 - 1, 1_000_003];
+
 const streams = [0, 1, 2, 3, 4, 5];
 
 /** In order. */
@@ -54,6 +66,15 @@ const ends = [
     .map(x => -x),
   ...upper,
 ];
+
+it('no kernel that takes logits is forgotten, and none is let off that is not there', () => {
+  for (const { name, buffers } of kernels)
+    for (const buffer of Object.keys(buffers))
+      if (/^(logits|student|teacher)$/.test(buffer)) expect(logits[name], name).toContain(buffer);
+  const names = kernels.map(({ name }) => name);
+  expect(names).toEqual(expect.arrayContaining([logits, others, bounded].flatMap(Object.keys)));
+  expect(Object.keys(ops)).toEqual(expect.arrayContaining(Object.keys(passes)));
+});
 
 /** Declares the tests; `open` may return why there is no device: they are then skipped. */
 export function describeRules(title: string, open: () => Promise<Device | string>): void {
@@ -91,6 +112,24 @@ export function describeRules(title: string, open: () => Promise<Device | string
       if (names.length > 0 && !others[kernel.name]) it(`${kernel.name}: NaN`, () => check(kernel, names, NaN));
       if (logits[kernel.name])
         it(`${kernel.name}: logits of -infinity`, () => check(kernel, logits[kernel.name]!, -Infinity));
+    }
+
+    for (const kernel of kernels) {
+      const indices = Object.entries(kernel.buffers).filter(
+        ([, { kind, access }]) => kind === 'index' && access !== 'write',
+      );
+      if (indices.length > 0 && !bounded[kernel.name])
+        it(`${kernel.name}: indices outside`, async () => {
+          for (const stream of streams)
+            for (const [name] of indices) {
+              const random = new Random(stream, 2);
+              const test = conformanceCase(kernel, kernel.example(seededDraw(5, stream)), 'f32', 1, stream);
+              const values = test.inputs[name]!;
+              for (let count = Math.ceil(values.length / 4); count > 0; count--)
+                values[random.integer(values.length)] = outside[random.integer(outside.length)]!;
+              expect(await checkCase(deviceOf().backend, kernel, test)).toBeUndefined();
+            }
+        });
     }
 
     for (const kernel of kernels.filter(({ name }) => /^(unary|binary)_/.test(name)))
