@@ -1,12 +1,6 @@
 // What both ways of decoding in fused launches do with a row, whose columns are a multiple of four.
 import { attendOne } from '../attention/attend-one.as';
-import { normRow } from '../layer-norm/layer-norm.as';
 import { at } from '../wasm/simd.as';
-
-/** y = (x - mean) / deviation * gain + bias of rows; statistics are not kept. */
-export function normRows(x: usize, y: usize, rows: i32, cols: i32, gain: usize, bias: usize, eps: f32): void {
-  for (let row: i32 = 0; row < rows; row++) normRow(at(x, row * cols), at(y, row * cols), cols, gain, bias, eps, 0);
-}
 
 /** x = token + position, and the vector of `slot` unless that is negative. */
 export function embedRow(x: usize, token: usize, position: usize, slot: i32, slots: usize, width: i32): void {

@@ -1,7 +1,8 @@
 // The fused decode step, see fused.ts. On wasm launches cost little and the rollout kernel decodes faster: this is the
 // same mathematics, with weights read in place.
 import { Control, drawToken } from '../random/draw.as';
-import { attendLast, embedRow, normRows } from './decode-rows.as';
+import { attendLast, embedRow } from './decode-rows.as';
+import { normRows } from '../layer-norm/layer-norm.as';
 import { at } from '../wasm/simd.as';
 import { Finish, multiplyTile, tileColumns, tileRows } from '../wasm/tile.as';
 
@@ -35,7 +36,7 @@ export function decode_linear(args: LinearArgs, begin: i32, end: i32, scratch: u
     const rows = min(args.rowsPerUnit, args.rows - first);
     let x = at(args.x, first * inputs);
     if (args.normalise) {
-      normRows(x, scratch, rows, inputs, args.gain, args.shift, args.eps);
+      normRows(x, scratch, rows, inputs, args.gain, args.shift, args.eps, 0);
       x = scratch;
     }
     for (let j: i32 = 0; j < outputs; j += tileColumns) {

@@ -2,7 +2,8 @@
 // width of the smallest preset) stay in the second-level cache, and no thread waits: a decode step of single kernels
 // launches forty.
 import { Control, drawToken } from '../random/draw.as';
-import { attendLast, embedRow, normRows } from './decode-rows.as';
+import { attendLast, embedRow } from './decode-rows.as';
+import { normRows } from '../layer-norm/layer-norm.as';
 import { at } from '../wasm/simd.as';
 import { Finish, multiplyTile, packPanel, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
 
@@ -195,7 +196,7 @@ export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize)
       for (let l: i32 = 0; l < args.layers; l++) {
         const layer = changetype<Layer>(at(args.plan, l * layerFields));
         let panel = panels;
-        normRows(x, normed, rows, width, at(weights, layer.attentionGain), at(weights, layer.attentionBias), args.eps);
+        normRows(x, normed, rows, width, at(weights, layer.attentionGain), at(weights, layer.attentionBias), args.eps, 0);
         linear(rows, normed, panel, width, 3 * width, qkv, 3 * width, Finish.bias, at(weights, layer.qkvBias), 0);
         panel = at(panel, width * panelled(3 * width));
         for (let i: i32 = 0; i < rows; i++) {
@@ -209,7 +210,7 @@ export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize)
         x = next;
         next = previous;
         panel = at(panel, width * panelled(width));
-        normRows(x, normed, rows, width, at(weights, layer.mlpGain), at(weights, layer.mlpBias), args.eps);
+        normRows(x, normed, rows, width, at(weights, layer.mlpGain), at(weights, layer.mlpBias), args.eps, 0);
         linear(rows, normed, panel, width, 4 * width, hidden, 4 * width, Finish.bias | Finish.relu, at(weights, layer.inBias), 0);
         panel = at(panel, width * panelled(4 * width));
         linear(rows, hidden, panel, 4 * width, width, next, width, finish, at(weights, layer.mlpOutBias), x);
@@ -219,7 +220,7 @@ export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize)
         panels += panelBytes;
         cache = at(cache, args.layerStride);
       }
-      normRows(x, normed, rows, width, at(weights, model.gain), at(weights, model.bias), args.eps);
+      normRows(x, normed, rows, width, at(weights, model.gain), at(weights, model.bias), args.eps, 0);
       const headBias = at(weights, model.headBias);
       linear(rows, normed, panels, width, vocabulary, logits, panelled(vocabulary), Finish.bias, headBias, 0);
 

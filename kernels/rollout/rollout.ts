@@ -6,8 +6,8 @@
  * The decoder is that of models/transformer.ts; `plan` says where its parameters lie in the flat buffer.
  *
  * Measured beside the step layer by layer (`npm run bench:rollout`, medians of ratios within a round): 2.36 times as
- * fast on wasm with two threads where no response ends early, 3.03 where most do (bench/results/rollout-wasm.json). On a
- * software adapter it does not pay: 0.75 and 0.64 (rollout-webgpu.json).
+ * fast on wasm with two threads where no response ends early, 3.03 where most do (bench/results/rollout-wasm.json). A
+ * software adapter does not gain: 0.75 and 0.64 (rollout-webgpu.json).
  */
 import { ceilDivide, defineKernel, given, givenEach, reads, sizes, uniform, updates } from '../kernel.js';
 import type { Draw } from '../kernel.js';

@@ -53,6 +53,38 @@ export function rowSquares(x: usize, mean: f32, n: i32): f32 {
   return sumLanes(squares);
 }
 
+/**
+ * Sums of x - level, or of its squares, of four rows that follow each other: a lane for each, with the bits of one row
+ * alone. n is a multiple of four, one block at most.
+ */
+@inline
+export function sumFourRows(squares: bool, x: usize, level: v128, n: i32): v128 {
+  const level0 = i32x4.shuffle(level, level, 0, 0, 0, 0);
+  const level1 = i32x4.shuffle(level, level, 1, 1, 1, 1);
+  const level2 = i32x4.shuffle(level, level, 2, 2, 2, 2);
+  const level3 = i32x4.shuffle(level, level, 3, 3, 3, 3);
+  let sum0 = f32x4.splat(0);
+  let sum1 = sum0;
+  let sum2 = sum0;
+  let sum3 = sum0;
+  const next = <usize>n << 2;
+  for (let j: i32 = 0; j < n; j += 4) {
+    const from = at(x, j);
+    const x0 = f32x4.sub(v128.load(from), level0);
+    const x1 = f32x4.sub(v128.load(from + next), level1);
+    const x2 = f32x4.sub(v128.load(from + 2 * next), level2);
+    const x3 = f32x4.sub(v128.load(from + 3 * next), level3);
+    sum0 = squares ? madd(x0, x0, sum0) : f32x4.add(sum0, x0);
+    sum1 = squares ? madd(x1, x1, sum1) : f32x4.add(sum1, x1);
+    sum2 = squares ? madd(x2, x2, sum2) : f32x4.add(sum2, x2);
+    sum3 = squares ? madd(x3, x3, sum3) : f32x4.add(sum3, x3);
+  }
+  // lanes as `sumLanes` adds them: the first and the third, the second and the fourth, these two
+  const pairs01 = f32x4.add(i32x4.shuffle(sum0, sum1, 0, 1, 4, 5), i32x4.shuffle(sum0, sum1, 2, 3, 6, 7));
+  const pairs23 = f32x4.add(i32x4.shuffle(sum2, sum3, 0, 1, 4, 5), i32x4.shuffle(sum2, sum3, 2, 3, 6, 7));
+  return f32x4.add(i32x4.shuffle(pairs01, pairs23, 0, 2, 4, 6), i32x4.shuffle(pairs01, pairs23, 1, 3, 5, 7));
+}
+
 /** Largest of n elements, -infinity if there is none; NaN if one is NaN. */
 export function rowMax(x: usize, n: i32): f32 {
   const none = f32x4.splat(-Infinity);
