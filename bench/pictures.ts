@@ -16,16 +16,21 @@ import { actionName, boardCells, colOf, rowOf } from '../mgsd/worlds/grid.js';
 import { createFrozenLake } from '../mgsd/worlds/frozenlake/frozenlake.js';
 import { createInstance } from '../mgsd/worlds/frozenlake/rules.js';
 import { modelPresets } from '../models/index.js';
+import { toggle } from '../mgsd/cli/options.js';
 import { benchCommand } from './command.js';
+import { pagePictures } from './page-pictures.js';
 import type { CurvePoint } from './seeds-text.js';
 
-benchCommand({
+const { page } = benchCommand({
   command: 'npm run pictures --',
   about: 'Draws the pictures of the lessons, from committed results or computed here.',
   measures: ['nothing'],
   takes: 'a few seconds',
-  options: {},
-  examples: [['', 'all pictures, each beside its text']],
+  options: { page: toggle('--page', 'those of the page for the README instead, with Chromium') },
+  examples: [
+    ['', 'all pictures of the lessons, each beside its text'],
+    ['--page', 'the page in windows of 360 and 1600 pixels'],
+  ],
 });
 
 const root = path.join(import.meta.dirname, import.meta.dirname.includes('/dist/') ? '../..' : '..');
@@ -385,7 +390,7 @@ export async function lessonPictures(): Promise<Record<string, string | Uint8Arr
   };
 }
 
-for (const [file, picture] of Object.entries(await lessonPictures())) {
+for (const [file, picture] of Object.entries(await (page ? pagePictures() : lessonPictures()))) {
   fs.writeFileSync(path.join(root, file), picture);
   console.log(file);
 }
