@@ -6,6 +6,9 @@ import { DeviceError } from '../../faults.js';
 import { nextTurn } from '../../platform.js';
 import { settle } from './wait.js';
 
+/** How long a failed wait may be kept back for the news that the device is lost. */
+const MOST_MILLISECONDS = 1000;
+
 /** Collects the faults of a device and throws them where its owner waits: the first that matters, once. */
 export class Faults {
   readonly #sleeps: boolean;
@@ -75,9 +78,10 @@ export class Faults {
     });
     await settle(settled, this.#sleeps);
     await settle(Promise.all(checks), this.#sleeps);
-    // What fails on a device that is gone may be known before its loss is.
+    // What fails on a device that is gone may be known before its loss is: in a browser by some milliseconds.
     const failed = () => failure !== undefined || this.#errors.length > 0;
-    for (let turns = 0; turns < 10 && failed() && !this.isLost; turns++) await nextTurn();
+    const end = performance.now() + (failure ? MOST_MILLISECONDS : 0);
+    for (let turns = 0; failed() && !this.isLost && (turns < 10 || performance.now() < end); turns++) await nextTurn();
     if (this.#lost) throw this.#lost;
     if (this.#errors.length > 0) {
       const [first, ...others] = this.#errors;
