@@ -11,6 +11,7 @@ import { useDevice } from '../../mgsd/page/device.js';
 import { useTemporaryFolder } from '../mgsd/temporary.js';
 import { noChromium, openFolder } from './chromium.js';
 import type { OpenedPage } from './chromium.js';
+import { chooseMiniature } from './miniature.js';
 import { press, textWith } from './people.js';
 
 const temporary = useTemporaryFolder();
@@ -136,6 +137,29 @@ it('no isolation, and no WebGPU: says so, and plans on one thread', slow, async 
     expect(text).toMatch(/not isolated from other origins, so WebAssembly has one thread: a server that sends COOP/);
     await press(opened, 'Plan');
     await textWith(opened, /It wrote[^]*The plan reaches the goal/);
+  } finally {
+    await opened.close();
+  }
+});
+
+it('a GPU that is lost while it trains: says so, keeps the run, and goes on', slow, async context => {
+  const keep = `const ask = GPUAdapter.prototype.requestDevice;
+    GPUAdapter.prototype.requestDevice = async function (...given) {
+      return (globalThis.gpuDevice = await ask.apply(this, given));
+    }`;
+  const opened = await openFolder(pageWithWorkers(keep), '?device=webgpu#train');
+  if (!opened) return context.skip(noChromium);
+  try {
+    const { page } = opened;
+    await textWith(opened, /Runs on the GPU/);
+    await chooseMiniature(opened, 'stage0.steps=4000');
+    await press(opened, 'Start');
+    await textWith(opened, /symbolic planner: update [1-9]\d* of 4000/);
+    for (const worker of page.workers())
+      await worker.evaluate(() => (globalThis as { gpuDevice?: { destroy(): void } }).gpuDevice?.destroy());
+    await textWith(opened, /Paused: preset tiny[^]*The GPU device was lost/);
+    await press(opened, 'Go on');
+    await textWith(opened, /symbolic planner: update [1-9]\d* of 4000/);
   } finally {
     await opened.close();
   }
