@@ -16,7 +16,9 @@ export function Moves({ count, drawn, onDraw }: MovesProps) {
         value={drawn}
         onInput={event => onDraw(event.currentTarget.valueAsNumber)}
       />{' '}
-      {drawn} of {count}
+      <data value={String(drawn)}>
+        {drawn} of {count}
+      </data>
     </label>
   );
 }
