@@ -256,7 +256,7 @@ describe('the student', () => {
     const written = begins.map((begin, k) => seen.slice(begin, begins[k + 1]));
     const whole = [first, second, second].map(({ tokens }) => prefixes(tokens));
     written.forEach((shown, k) => expect(shown).toEqual(whole[k]!.slice(0, shown.length)));
-    expect(written.map(({ length }, k) => length < whole[k]!.length)).toEqual([true, true, false]);
+    expect(written[2]!.length).toBe(whole[2]!.length); // how far the others come is a matter of speed
     await page.emulateMediaFeatures([]);
     await press(opened, 'its picture', 'radio');
   });
