@@ -1,11 +1,12 @@
 /**
- * Compares the ways to decode: sampled responses of the default model, 64 at a time, as in stage 2. `npm run
+ * Compares the ways to decode: sampled responses of a model, 64 at a time, as in stage 2. `npm run
  * bench:rollout -- --device wasm --json bench/results/rollout-wasm.json`
  */
 import { modelPresets, VisionLanguageModel } from '../models/index.js';
-import type { DecodePath } from '../models/index.js';
+import type { DecodePath, PresetName } from '../models/index.js';
 import { patchCount, vocabulary } from '../models/index.js';
 import { generate } from '../models/index.js';
+import { oneOf, option } from '../mgsd/cli/options.js';
 import { benchCommand, resultOptions, roundsOption } from './command.js';
 import { median } from './gpu/format.js';
 import { openBenchDevice, timingOf, writeResult } from './harness.js';
@@ -26,15 +27,22 @@ const defaultRounds = 15;
 const paths = ['steps', 'fused', 'rollout'] as const satisfies readonly DecodePath[];
 const options = benchCommand({
   command: 'npm run bench:rollout --',
-  about: 'The ways to decode beside each other: 64 sampled responses of the default model, as in stage 2.',
+  about: 'The ways to decode beside each other: 64 sampled responses of a model, as in stage 2.',
   measures: [`${paths.join(', ')}: where no response ends early, and where most do`],
-  takes: 'half a minute on two cores, two on a software adapter',
-  options: { rounds: roundsOption, ...resultOptions },
-  examples: [['--device wasm --json FILE', 'kept as JSON']],
+  takes: 'half a minute on two cores, two on a software adapter; six times as long for `base`',
+  options: {
+    preset: option('--preset <name>', 'size of the model', oneOf(Object.keys(modelPresets) as PresetName[]), 'tiny'),
+    rounds: roundsOption,
+    ...resultOptions,
+  },
+  examples: [
+    ['--device wasm --json FILE', 'kept as JSON'],
+    ['--device wasm --preset base --rounds 5', 'a wider model'],
+  ],
 });
 const rounds = options.rounds ?? defaultRounds;
 const device = await openBenchDevice(options);
-const model = new VisionLanguageModel(device, modelPresets.tiny, { trainable: false }).initialize(1);
+const model = new VisionLanguageModel(device, modelPresets[options.preset], { trainable: false }).initialize(1);
 const patches = new Float32Array(64 * patchCount(model.config) * 3 * model.config.patchSize ** 2).fill(0.5);
 const images = device.tensor(patches, [64 * patchCount(model.config), 3 * model.config.patchSize ** 2]);
 const prompts = Array.from({ length: 64 }, () => [

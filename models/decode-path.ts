@@ -23,9 +23,9 @@ interface DecodeRow {
 
 /**
  * The first row that fits, and whose path the model can take, is the one. A processor and an emulated GPU, which
- * starts launches cheaply and compiles large kernels for seconds, were measured (bench/rollout.ts). No GPU was: its
- * rows are reckoned for an H100. One workgroup of the rollout kernel reads all weights for four sequences: only
- * small models
+ * starts launches cheaply and compiles large kernels for seconds, were measured (bench/rollout.ts). On a processor the
+ * rollout kernel carries every model whose cache takes less than half of the memory. No GPU was measured: its rows are
+ * reckoned for an H100. One workgroup of the rollout kernel reads all weights for four sequences: only small models
  * gain by that. At 512 sequences of width 512, products of whole layers have matrix units to themselves: 1.3 ms per
  * token against 1.9. `npm run bench:gpu` times all paths.
  */
