@@ -15,6 +15,7 @@ import {
   VisionLanguageModel,
 } from '../../models/index.js';
 import type { DecodePath, ModelConfig, PresetName, Sequence } from '../../models/index.js';
+import { rolloutFits } from '../../kernels/index.js';
 import { BOS, EOS, IMG } from '../../models/vocabulary.js';
 import { biasEnd } from '../workload.js';
 import { attempt } from './attempt.js';
@@ -138,7 +139,9 @@ async function measure(
     const prompts = Array.from({ length: batch }, () => prompt);
     const options = { maxTokens: responseLength, temperature: 1, seed: 1, stream: 1, step: 0 };
     const decode: Partial<Record<DecodePath, number>> = {};
-    for (const path of decodePaths)
+    const memory = Number(device.capabilities.features['workgroup memory']);
+    const canRollOut = rolloutFits(config.width, config.heads, memory);
+    for (const path of decodePaths.filter(path => path !== 'rollout' || canRollOut))
       await attempt(`${preset} x ${batch} in ${precision}, decoding by ${path}`, problems, async () => {
         const once = async () => {
           const start = performance.now();
