@@ -17,13 +17,15 @@ import { measureLimits } from './gpu/limits.js';
 import type { Limits } from './gpu/limits.js';
 import { nameOf, workOf } from './gpu/products.js';
 import { climb } from './gpu/rungs.js';
-import { parts, scales } from './gpu/scale.js';
+import { rehearsalPage } from './gpu/rehearsal-page.js';
+import type { Rehearsed } from './gpu/rehearsal.js';
+import { parts, rehearsalOf, scales } from './gpu/scale.js';
 import type { GpuScale, Part } from './gpu/scale.js';
 import { summary } from './gpu/summary.js';
 import type { GpuDay } from './gpu/summary.js';
 import { sweep } from './gpu/sweep.js';
 import { measureTraining, stepShape } from './gpu/training.js';
-import { commaList, factor, oneOf, option } from '../mgsd/cli/options.js';
+import { commaList, factor, oneOf, option, toggle } from '../mgsd/cli/options.js';
 import { modelPresets } from '../models/index.js';
 import { benchCommand } from './command.js';
 
@@ -44,17 +46,21 @@ const values = benchCommand({
     only: option('--only <list>', 'only these parts', partList),
     skip: option('--skip <list>', 'all but these', partList),
     minutes: option('--minutes <n>', 'begin no part after this long', factor(1440), 9),
+    rehearse: toggle('--rehearse', 'every part on a device that computes nothing and says it is an H100'),
     part: option('--part <name>', 'set in the processes of the parts', oneOf(parts)).hideHelp(),
   },
   examples: [
     ['', 'the whole day'],
     ['--scale small --only capabilities,limits', 'two parts, on a software adapter'],
+    ['--rehearse', 'without a GPU: does every part run, and compile, at its full sizes? Ten minutes on two cores'],
   ],
 });
-const scale = scales[values.scale];
+const scale = values.rehearse ? rehearsalOf(scales[values.scale]) : scales[values.scale];
 
-const folder = path.resolve(values.out);
+const folder = path.resolve(values.out, values.rehearse ? 'rehearsal' : '');
 const fileOf = (part: string) => path.join(folder, `${part}.json`);
+/** What the processes of a part have seen of the null device, a line each. */
+const rehearsalFile = (part: string) => path.join(folder, `${part}.jsonl`);
 
 /** A reader never sees half a file. */
 function write(file: string, text: string): void {
@@ -88,6 +94,7 @@ async function realRun(chosen: GpuScale, onProgress: (so: object) => void): Prom
   const script = `process.exitCode = await (await import(${JSON.stringify(program)})).main(process.argv.slice(1));`;
   const start = performance.now();
   const out = path.join(folder, 'run');
+  rmSync(out, { recursive: true, force: true }); // of an earlier day: a run never goes where one is
   const args = [
     '--input-type=module',
     '-e',
@@ -160,11 +167,12 @@ if (values.part !== undefined) {
 }
 
 const { only = parts, skip = [] } = values;
-const chosen = parts.filter(part => only.includes(part) && !skip.includes(part));
+const canRun = (part: Part) => !values.rehearse || part !== 'pytorch'; // which has no null device
+const chosen = parts.filter(part => only.includes(part) && !skip.includes(part) && canRun(part));
 mkdirSync(folder, { recursive: true });
 
 const start = Date.now();
-const deadline = start + 60_000 * values.minutes;
+const deadline = values.rehearse ? Infinity : start + 60_000 * values.minutes;
 const day: GpuDay = {
   date: new Date().toISOString(),
   node: process.version,
@@ -178,8 +186,20 @@ const day: GpuDay = {
 function collect(part: Part): void {
   const result = read(part);
   if (result !== undefined) day.parts[part] = result as never;
+  if (values.rehearse) return; // nothing was measured
   write(path.join(folder, 'gpu-day.json'), `${JSON.stringify(day, undefined, 1)}\n`);
   write(path.join(folder, 'gpu-day.md'), summary(day));
+}
+
+const rehearsed: Partial<Record<Part, Rehearsed[]>> = {};
+
+/** How a part is started: for a rehearsal, it and the processes that it starts load the null device. */
+function startOf(part: Part) {
+  const args = [fileURLToPath(import.meta.url), '--part', part, '--scale', scale.name, '--out', values.out];
+  if (!values.rehearse) return { args, env: process.env };
+  const preload = `--import ${new URL('gpu/rehearsal.js', import.meta.url).href}`;
+  const NODE_OPTIONS = `${process.env['NODE_OPTIONS'] ?? ''} ${preload}`;
+  return { args: [...args, '--rehearse'], env: { ...process.env, NODE_OPTIONS, MGSD_REHEARSAL: rehearsalFile(part) } };
 }
 
 for (const part of chosen) {
@@ -191,13 +211,14 @@ for (const part of chosen) {
   }
   const limit = Math.min(left, 1000 * scale.seconds[part]);
   const began = Date.now();
-  rmSync(fileOf(part), { force: true }); // of an earlier day
+  for (const file of [fileOf(part), rehearsalFile(part)]) rmSync(file, { force: true }); // of an earlier day
   const log = openSync(path.join(folder, `${part}.log`), 'w');
-  const child = spawn(
-    process.execPath,
-    [fileURLToPath(import.meta.url), '--part', part, '--scale', scale.name, '--out', folder],
-    { stdio: ['ignore', log, log], detached: process.platform !== 'win32' },
-  );
+  const { args, env } = startOf(part);
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', log, log],
+    detached: process.platform !== 'win32',
+    env,
+  });
   const status = await new Promise<string>(resolve => {
     const timer = setTimeout(() => {
       // the whole group: a part may have children of its own
@@ -220,7 +241,18 @@ for (const part of chosen) {
   }
   day.took[part] = (Date.now() - began) / 1000;
   collect(part);
+  if (values.rehearse && existsSync(rehearsalFile(part))) {
+    const lines = readFileSync(rehearsalFile(part), 'utf8').trim().split('\n');
+    rehearsed[part] = lines.map(line => JSON.parse(line) as Rehearsed);
+  }
   console.log(`${part.padEnd(13)} ${((Date.now() - began) / 1000).toFixed(0).padStart(4)} s  ${status}`);
 }
-console.log(`\n${summary(day)}`);
-if (Object.keys(day.problems).length > 0) process.exitCode = 1;
+if (values.rehearse) {
+  const { page, isGood } = rehearsalPage(day, rehearsed);
+  write(path.join(folder, 'rehearsal.md'), page);
+  console.log(`\n${page}`);
+  if (!isGood) process.exitCode = 1;
+} else {
+  console.log(`\n${summary(day)}`);
+  if (Object.keys(day.problems).length > 0) process.exitCode = 1;
+}

@@ -74,23 +74,33 @@ function wayChecks({ target }: WebGpuBackend): Check[] {
   }));
 }
 
-/** Runs a check; what it says if all is not well. */
-async function problemOf(backend: WebGpuBackend, { kernel, test, selects }: Check, report: CorrectnessReport) {
+/** Runs a check; what it says if all is not well. @param isRehearsal true if nothing is computed */
+async function problemOf(
+  backend: WebGpuBackend,
+  { kernel, test, selects }: Check,
+  report: CorrectnessReport,
+  isRehearsal: boolean,
+) {
   const { result, ways } = await countWays(backend, kernel.name, () => checkCase(backend, kernel, test));
   const names = Object.keys(ways);
   for (const name of names.some(name => !/^\d+$/.test(name)) ? names : [])
     report.ways[`${kernel.name}, ${name}`] = (report.ways[`${kernel.name}, ${name}`] ?? 0) + ways[name]!;
-  if (result !== undefined) return result;
+  if (result !== undefined && !isRehearsal) return result;
   return selects === undefined || selects in ways ? undefined : `ran as ${names.join(', ') || 'nothing'}`;
 }
 
 /** Checks a list; each kernel of random calls is given up at its first problem. */
 async function run(
   backend: WebGpuBackend,
-  list: { readonly mode: Mode; readonly what: string; readonly checks: readonly Check[] },
+  list: {
+    readonly mode: Mode;
+    readonly what: string;
+    readonly checks: readonly Check[];
+    readonly isRehearsal: boolean;
+  },
   onReport: (report: CorrectnessReport, isDone: boolean) => void,
 ): Promise<void> {
-  const { checks, ...named } = list;
+  const { checks, isRehearsal, ...named } = list;
   const report: CorrectnessReport = { ...named, planned: checks.length, checked: 0, ways: {}, problems: [] };
   const bad = new Set<Kernel>();
   for (let at = 0; at < checks.length; at += together) {
@@ -106,7 +116,7 @@ async function run(
       const types = [...new Set(Object.values(test.dtypes))].join(' and ');
       const name = `${kernel.name} in ${types}${selects ? `, ${selects}` : ''}, ${JSON.stringify(test.example.params)}`;
       const before = report.problems.length;
-      const problem = await attempt(name, report.problems, () => problemOf(backend, check, report));
+      const problem = await attempt(name, report.problems, () => problemOf(backend, check, report, isRehearsal));
       if (problem !== undefined) report.problems.push(`${name}: ${problem}`);
       if (report.problems.length > before) bad.add(kernel);
       report.checked++;
@@ -118,7 +128,7 @@ async function run(
 
 /** Runs until all is checked; `onReports` gets what is known so far, every two seconds and after each list. */
 export async function checkKernels(
-  { calls }: GpuScale,
+  { calls, isRehearsal = false }: GpuScale,
   onReports: (reports: readonly CorrectnessReport[]) => void,
 ): Promise<void> {
   const done: CorrectnessReport[] = [];
@@ -135,11 +145,11 @@ export async function checkKernels(
     const isMatrix = best.target.profile === 'sgmat';
     const ways = (backend: WebGpuBackend) => {
       const what = `ways of products and attention, profile ${backend.target.profile}`;
-      return run(backend, { mode, what, checks: wayChecks(backend) }, onReport);
+      return run(backend, { mode, what, checks: wayChecks(backend), isRehearsal }, onReport);
     };
     const registry = (dtype: 'f32' | 'f16' | 'mixed') => {
       const what = `kernels in ${dtype}, profile ${best.target.profile}`;
-      return run(best, { mode, what, checks: registryChecks(dtype, calls, isMatrix) }, onReport);
+      return run(best, { mode, what, checks: registryChecks(dtype, calls, isMatrix), isRehearsal }, onReport);
     };
     if (isMatrix) await ways(best);
     await registry('f32');
