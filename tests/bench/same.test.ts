@@ -10,6 +10,10 @@ import type { Allowed } from '../../bench/same/renames.js';
 import { configOf, keyOf, respell } from '../../bench/same/runs.js';
 import { snapshotOf } from '../../bench/same/snapshot.js';
 import type { Entry } from '../../bench/same/snapshot.js';
+import { resolveConfig } from '../../mgsd/method/config.js';
+import { drawRunPuzzles, obstacles } from '../../mgsd/method/obstacles.js';
+import { stageNames } from '../../mgsd/runs/order.js';
+import type { PresetName } from '../../models/index.js';
 import { encodeSafetensors } from '../../models/safetensors.js';
 import { useTemporaryFolder } from '../mgsd/temporary.js';
 
@@ -146,5 +150,16 @@ describe('cases', () => {
     expect(keyOf(changed)).not.toBe(keyOf(example!));
     const known = cases.map(({ name }) => name);
     for (const name of Object.keys(allowed.retired)) expect(known).toContain(name);
+  });
+
+  it('can all be trained: what the working tree refuses, an older commit may refuse as well, and it would be skipped', () => {
+    for (const example of cases) {
+      const { settings } = respell(example, allowed);
+      const { preset = 'tiny', ...rest } = configOf(settings) as { preset?: PresetName };
+      const config = resolveConfig(preset, rest);
+      const stages = stageNames.filter(name => name !== 'direct' || example.options?.includes('--direct'));
+      expect(obstacles(config, stages), example.name).toEqual([]);
+      expect(() => drawRunPuzzles(config), example.name).not.toThrow();
+    }
   });
 });
