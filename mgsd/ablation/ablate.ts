@@ -26,7 +26,7 @@ import { isLocked } from '../runs/lock.js';
 import type { StageName } from '../method/stages/stage.js';
 import type { RowName } from '../evaluation/table.js';
 import { evaluatedRows, stageNames } from '../runs/order.js';
-import { evaluationFile, readRow } from '../runs/rows.js';
+import { evaluationFile, readRow, writeRow } from '../runs/rows.js';
 import { train } from '../runs/train.js';
 import type { TrainObserver } from '../runs/train-options.js';
 
@@ -158,7 +158,7 @@ function takeOver(
       const { madeFrom, items } = readRow(donor.store, row);
       // what decides the stage is equal in both
       const own = madeFrom && { ...madeFrom, configuration: configurationHash(config) };
-      folder.writeJson(evaluationFile(row), { madeFrom: own, items });
+      writeRow(folder, row, { madeFrom: own, items });
     }
     folder.saveCheckpoint(stage, file.step, encodeCheckpoint({ ...checkpoint, metadata }));
     onNote?.(`${stage} is that of ${other}`);

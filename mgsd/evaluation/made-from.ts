@@ -51,6 +51,9 @@ export const puzzlesHash = (groups: readonly PuzzleGroup[]): string =>
     ),
   );
 
+/** Of a row's outcomes as its file holds them: what was edited, or is another row's, is found. */
+export const resultsHash = (row: string, items: readonly unknown[]): string => hash(`${row}:${JSON.stringify(items)}`);
+
 /** In what a result's origin differs from what is expected, as far as both are known. */
 export function otherOrigin(found: Partial<MadeFrom>, expected: Partial<MadeFrom>): string[] {
   const names = ['weights', 'configuration', 'puzzles'] as const;

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { evaluate } from '../evaluation/evaluate.js';
 import type { ItemResult } from '../evaluation/evaluate.js';
-import { configurationHash, itemsHash, otherOrigin, puzzlesHash, weightsHash } from '../evaluation/made-from.js';
+import { configurationHash, itemsHash, otherOrigin } from '../evaluation/made-from.js';
+import { puzzlesHash, resultsHash, weightsHash } from '../evaluation/made-from.js';
 import type { MadeFrom } from '../evaluation/made-from.js';
 import { evaluatePerception, isAskable, summarizePerception } from '../evaluation/perception.js';
 import { buildTable, rowTitles } from '../evaluation/table.js';
@@ -26,11 +27,12 @@ const perceptionFile = (stage: StageName) => `perception-${stage}.json`;
 
 const madeFromSchema = z.object({ weights: z.string(), configuration: z.string(), puzzles: z.string() });
 
-/** An evaluation file: where it is from, and the outcomes. The first runs kept the outcomes alone. */
+/** An evaluation file: where it is from, the outcomes, and their hash. The first runs kept the outcomes alone. */
 const rowSchema = z.preprocess(
   value => (Array.isArray(value) ? { items: value as unknown[] } : value),
   z.object({
     madeFrom: madeFromSchema.optional(),
+    sha256: z.string().optional(),
     items: z
       .array(
         itemSchema.extend({
@@ -50,12 +52,20 @@ export interface StoredRow {
   readonly items: readonly ItemResult[];
 }
 
-/** @throws FileError if the file cannot be read or holds something else */
+/** @throws FileError if the file cannot be read, was changed, or holds something else */
 export function readRow(folder: RunStore, row: RowName): StoredRow {
   const name = evaluationFile(row);
-  const { success, data } = rowSchema.safeParse(folder.readJson(name));
+  const stored = folder.readJson(name);
+  const { success, data } = rowSchema.safeParse(stored);
   if (!success) throw new FileError(`${folder.file(name)} holds no results.`);
-  return data as StoredRow;
+  const { sha256, ...rest } = data;
+  if (sha256 !== undefined && sha256 !== resultsHash(row, (stored as StoredRow).items))
+    throw new FileError(`${folder.file(name)} does not hold the results that were written to it.`);
+  return rest as StoredRow;
+}
+
+export function writeRow(folder: RunStore, row: RowName, { madeFrom, items }: StoredRow): void {
+  folder.writeJson(evaluationFile(row), { madeFrom, sha256: resultsHash(row, items), items });
 }
 
 /** What the results of a stage are made from. */
@@ -85,7 +95,7 @@ export async function evaluateRows(
     let items = storedItems(folder, row, madeFrom, note => observer?.onNote?.(note));
     if (!items) {
       items = await evaluate(model, heldOut, { input, onProgress });
-      folder.writeJson(evaluationFile(row), { madeFrom, items });
+      writeRow(folder, row, { madeFrom, items });
     }
     observer?.onRow?.(row, items);
   }

@@ -114,9 +114,10 @@ describe('a finished run', () => {
   it('evaluates again what is shortened, or of other weights, or does not say', async () => {
     const folder = writeRun(temporary.file('run'));
     const { madeFrom, items } = rowOf(folder, 'mgsd');
+    const withoutHash = { ...rowOf(folder, 'base'), sha256: undefined };
     const changes: Record<string, [object, RegExp]> = {
       mgsd: [{ madeFrom, items: items.slice(1) }, /this run's puzzles: it is computed again/],
-      stage1: [rowOf(folder, 'base'), /this run's weights: it is computed again/],
+      stage1: [withoutHash, /this run's weights: it is computed again/],
       base: [rowOf(folder, 'base').items, /does not say what it was made from: it is computed again/],
       symbolic: [{ madeFrom: { ...madeFrom, configuration: '' }, items }, /configuration/],
     };
@@ -128,6 +129,29 @@ describe('a finished run', () => {
     const notes = await resume(folder);
     for (const [row, [, message]] of Object.entries(changes))
       expect(notes.filter(note => note.includes(`evaluation-${row}.json`)).join(), row).toMatch(message);
+    expect(differingFiles(writeRun(straight()), folder)).toEqual([]);
+  });
+
+  it('evaluates again what was edited, and what is a copy of another row of the same weights', async () => {
+    const folder = writeRun(temporary.file('run'));
+    const edit = (row: string, change: (text: string) => string) => {
+      const file = path.join(folder, `evaluation-${row}.json`);
+      fs.writeFileSync(file, change(fs.readFileSync(file, 'utf8')));
+    };
+    edit('mgsd', text => text.replace('"success": false', '"success": true'));
+    edit('mgsd-blank', () => fs.readFileSync(path.join(folder, 'evaluation-mgsd-symbolic.json'), 'utf8'));
+    edit('stage1', text => JSON.stringify(JSON.parse(text) as object)); // the same in one line
+    const warnings: string[] = [];
+    const shown = readRun(folder, config, warning => warnings.push(warning)).table.map(({ name }) => name);
+    expect(shown).toEqual(expect.not.arrayContaining(['mgsd', 'mgsd-blank']));
+    expect(shown).toContain('stage1');
+    expect(warnings).toHaveLength(2);
+    for (const warning of warnings)
+      expect(warning).toMatch(/row "mgsd(-blank)?" is left out: .*does not hold the results that were written to it/);
+    const notes = await resume(folder);
+    expect(notes).toHaveLength(2);
+    for (const note of notes) expect(note).toMatch(/evaluation-mgsd.*written to it\. It is computed again/);
+    edit('stage1', () => files.get('evaluation-stage1.json')!.toString());
     expect(differingFiles(writeRun(straight()), folder)).toEqual([]);
   });
 
