@@ -52,9 +52,11 @@ export interface PoolRequest {
 }
 
 /**
- * Draws in a row that bring nothing new before a pool is given up: at least this many, and 1000 for each wanted puzzle.
+ * Draws in a row that bring nothing new before a pool is given up: at least this many, and 1000 for each wanted puzzle
+ * where few are missing. Where many are, one of them would have come long before.
  */
 const PATIENCE = 100_000;
+const FEW = 100;
 /** The same before one of several difficulties is. Drawing from a rare one takes long. */
 const TURN_PATIENCE = 20_000;
 
@@ -84,7 +86,8 @@ export function instancePool<I extends WorldInstance>(
     );
   while (pool.length < count) {
     const wanted = open[pool.length % open.length] ?? difficulty;
-    const patience = open.length > 1 ? TURN_PATIENCE : Math.max(PATIENCE, 1000 * Math.min(count, 1000));
+    const long = count - pool.length > FEW ? 0 : 1000 * Math.min(count, 1000);
+    const patience = open.length > 1 ? TURN_PATIENCE : Math.max(PATIENCE, long);
     let instance: I;
     try {
       instance = world.generate(random, level, wanted);
