@@ -189,8 +189,10 @@ export function decodeDraw(state: DecodeDraw, logits?: Tensor): void {
   const { positions, ...tensors } = state;
   const { control, slots, tokens, sampling, x } = tensors;
   const { rows, cols: stride } = rowsAndCols(tokens.shape);
-  const params = { rows, vocabulary: sampling.size - 1, width: sizeAt(x.shape, 1), stride, positions };
-  const flags = { draw: logits ? 1 : 0, slotted: slots ? 1 : 0 };
+  const vocabulary = sampling.size - 1;
+  const slotRows = slots ? sizeAt(tensors.vectors.shape, 0) - vocabulary - positions : 0;
+  const params = { rows, vocabulary, width: sizeAt(x.shape, 1), stride, positions };
+  const flags = { draw: logits ? 1 : 0, slotRows };
   const buffers = { ...tensors, logits: logits ?? tensors.vectors, slots: slots ?? control };
   x.device.launch(decodeDrawKernel, buffers, { ...params, ...flags });
 }

@@ -2,11 +2,12 @@
 import { attendOne } from '../attention/attend-one.as';
 import { at } from '../wasm/simd.as';
 
-/** x = token + position, and the vector of `slot` unless that is negative. */
+/** x = token (0: none) + position, and the vector of `slot` unless that is negative. */
 export function embedRow(x: usize, token: usize, position: usize, slot: i32, slots: usize, width: i32): void {
   const vector = at(slots, slot * width);
   for (let j: i32 = 0; j < width; j += 4) {
-    let sum = f32x4.add(v128.load(at(token, j)), v128.load(at(position, j)));
+    let sum = v128.load(at(position, j));
+    if (token != 0) sum = f32x4.add(v128.load(at(token, j)), sum);
     if (slot >= 0) sum = f32x4.add(sum, v128.load(at(vector, j)));
     v128.store(at(x, j), sum);
   }

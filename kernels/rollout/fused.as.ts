@@ -105,7 +105,7 @@ class DrawArgs {
   width: i32;
   stride: i32;
   draw: i32;
-  slotted: i32;
+  slotRows: i32;
 }
 
 /** One unit is one sequence. */
@@ -114,6 +114,7 @@ export function decode_draw(args: DrawArgs, begin: i32, end: i32, scratch: usize
   const width = args.width;
   const control = args.control;
   const column = control.column;
+  if (<u32>column >= <u32>args.stride) return;
   for (let s = begin; s < end; s++) {
     const place = at(args.tokens, s * args.stride + column);
     if (args.draw) {
@@ -127,10 +128,12 @@ export function decode_draw(args: DrawArgs, begin: i32, end: i32, scratch: usize
     }
     const t = column + 1;
     if (t >= args.stride) continue;
-    const slot = args.slotted ? load<i32>(at(args.slots, s * args.stride + t)) : -1;
-    const token = at(args.vectors, load<i32>(place) * width);
+    let slot = args.slotRows > 0 ? load<i32>(at(args.slots, s * args.stride + t)) : -1;
+    if (slot >= args.slotRows) slot = -1;
+    const token = load<i32>(place);
     const positions = at(args.vectors, vocabulary * width);
     const slots = at(positions, args.positions * width);
-    embedRow(at(args.x, s * width), token, at(positions, t * width), slot, slots, width);
+    const vector = <u32>token < <u32>vocabulary ? at(args.vectors, token * width) : 0;
+    embedRow(at(args.x, s * width), vector, at(positions, t * width), slot, slots, width);
   }
 }

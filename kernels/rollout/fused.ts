@@ -160,8 +160,8 @@ export const decodeDrawKernel = defineKernel({
   summary:
     'column = control[5]. draw: tokens[s, column] and done[s] from logits (rows, vocabulary) as sample_tokens does; sampling: temperature, then the bias of ' +
     'every token. Then, unless column is the last of `stride`, x[s] = vector of tokens[s, column] + that of position t = column + 1 (+ ' +
-    'that of slots[s, t], where slotted and not negative). vectors: tokens (vocabulary, width), positions (positions, width), ' +
-    'then slots (any, width). width must be a multiple of four',
+    'that of slots[s, t], where it is one of 0..slotRows - 1). vectors: tokens (vocabulary, width), positions (positions, width), ' +
+    'then slots (slotRows, width). A column outside of `stride` draws and embeds nothing. width must be a multiple of four',
   buffers: {
     logits: reads.float,
     sampling: reads.wide,
@@ -172,10 +172,11 @@ export const decodeDrawKernel = defineKernel({
     tokens: updates.index,
     x: updates.float,
   },
-  params: sizes('rows', 'vocabulary', 'positions', 'width', 'stride', 'draw', 'slotted'),
+  params: sizes('rows', 'vocabulary', 'positions', 'width', 'stride', 'draw', 'slotRows'),
   reference({ logits, sampling, control, vectors, slots, done, tokens, x }, params) {
-    const { rows, vocabulary, positions, width, stride, draw, slotted } = params;
+    const { rows, vocabulary, positions, width, stride, draw, slotRows } = params;
     const column = control[columnField]!;
+    if (column < 0 || column >= stride) return;
     for (let s = 0; s < rows; s++) {
       if (draw) {
         const scores = Float64Array.from(sampling.subarray(1), (b, k) => logits[s * vocabulary + k]! + b);
@@ -187,11 +188,14 @@ export const decodeDrawKernel = defineKernel({
       const t = column + 1;
       if (t >= stride) continue;
       const token = tokens[s * stride + column]!;
-      const slot = slotted ? slots[s * stride + t]! : -1;
-      for (let c = 0; c < width; c++) {
-        const sum = vectors[token * width + c]! + vectors[(vocabulary + t) * width + c]!;
-        x[s * width + c] = slot < 0 ? sum : sum + vectors[(vocabulary + positions + slot) * width + c]!;
-      }
+      const slot = slotRows > 0 ? slots[s * stride + t]! : -1;
+      const vector = (row: number, rows: number, from: number, c: number) =>
+        row >= 0 && row < rows ? vectors[(from + row) * width + c]! : 0;
+      for (let c = 0; c < width; c++)
+        x[s * width + c] =
+          vector(token, vocabulary, 0, c) +
+          vectors[(vocabulary + t) * width + c]! +
+          vector(slot, slotRows, vocabulary + positions, c);
     }
   },
   cost: ({ rows, vocabulary, width }) => ({
@@ -217,7 +221,7 @@ export const decodeDrawKernel = defineKernel({
         width,
         stride,
         draw: draw.pick([0, 1]),
-        slotted: draw.pick([0, 1]),
+        slotRows: draw.pick([0, slots]),
       },
       lengths: {
         logits: size,

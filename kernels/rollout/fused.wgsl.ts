@@ -222,6 +222,7 @@ export function decodeDrawWgsl(target: WgslTarget): readonly WgslPass[] {
     rowPass(
       target,
       `let column = u32(load_control(5u));
+  if (column >= params.stride) { return; }
   var token = load_tokens(row * params.stride + column);
   if (params.draw != 0u) {
     let ended = load_done(row) != 0;
@@ -246,12 +247,15 @@ export function decodeDrawWgsl(target: WgslTarget): readonly WgslPass[] {
   if (t >= params.stride) { return; }
   let quads = params.width / 4u;
   var slot = -1;
-  if (params.slotted != 0u) { slot = load_slots(row * params.stride + t); }
+  if (params.slotRows != 0u) { slot = load_slots(row * params.stride + t); }
+  let has_token = u32(token) < params.vocabulary;
+  let has_slot = slot >= 0 && u32(slot) < params.slotRows;
   let position = params.vocabulary + t;
   let vector = params.vocabulary + params.positions + u32(max(slot, 0));
   for (var c = first; c < quads; c += step) {
-    var sum = load4_vectors(u32(token) * quads + c) + load4_vectors(position * quads + c);
-    if (slot >= 0) { sum += load4_vectors(vector * quads + c); }
+    var sum = load4_vectors(position * quads + c);
+    if (has_token) { sum += load4_vectors(u32(token) * quads + c); }
+    if (has_slot) { sum += load4_vectors(vector * quads + c); }
     store4_x(row * quads + c, sum);
   }`,
       { declarations: uniformAt },

@@ -44,12 +44,15 @@ const passes: Readonly<Record<string, string>> = {
   tokenCrossEntropy: 'the token of its row may be none',
 };
 
-/** Kernels that are not asked what they do with indices outside, and why. */
+/**
+ * Kernels that are not asked what they do with indices outside, and why: nothing that a user gives them comes here
+ * unchecked. Prompts, slots and the number of tokens are checked by `generate`, and a drawn token is one of the
+ * vocabulary, whatever its logits; shapes of parameters by the checkpoint's reader.
+ */
 const bounded: Readonly<Record<string, string>> = {
   muon_momentum: 'the optimiser makes the table, once, from the shapes of the parameters',
   muon_step: 'likewise',
   decode_attend: 'generation makes prefixes and columns itself, from prompts that it has checked',
-  decode_draw: 'likewise',
   rollout: 'likewise',
 };
 /** What no table has. */
