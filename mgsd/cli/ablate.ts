@@ -12,10 +12,11 @@ import type { StageName } from '../method/stages/stage.js';
 import { commandLine, defineCommand } from './command.js';
 import type { CommandContext } from './command.js';
 import { deviceWords, withDevice } from './device.js';
-import { checkInput } from './errors.js';
+import { checkInput, InputError } from './errors.js';
 import { estimateRun } from '../runs/estimate.js';
 import type { StageEstimate } from '../runs/estimate.js';
 import { requirePlace } from '../runs/files.js';
+import { memoryProblem } from '../runs/memory-need.js';
 import { commaList, configOptions, deviceOptions, factor, oneOf, option, seedOf, someText, toggle } from './options.js';
 import type { Flags } from './options.js';
 import { Reporter } from './reporter.js';
@@ -68,6 +69,7 @@ export const ablateCommand = defineCommand({
     const say = json ? () => {} : context.terminal.out;
     const body = async (device: Device, description: string) => {
       say(description);
+      await requireMemory(runs, config, device);
       const ablation = { runs, rows, config, device, flags, reporter: new Reporter(context.terminal, json) };
       await (flags.dryRun ? showDurations(ablation, context) : trainAll(ablation, context));
     };
@@ -83,6 +85,20 @@ interface Ablation {
   readonly device: Device;
   readonly flags: Flags<typeof options>;
   readonly reporter: Reporter;
+}
+
+/** @throws InputError if the device has too little memory for a stage; each way to train one is counted once */
+async function requireMemory(runs: readonly PlannedRun[], config: RunConfig, device: Device) {
+  const counted = new Set<string>();
+  for (const run of runs) {
+    const own = runConfig(run, config, plannedImages(config));
+    const stages = run.stages.filter(stage => {
+      const way = JSON.stringify([stage, stage === 'direct' ? own.stage1 : own[stage]]);
+      return !counted.has(way) && counted.add(way);
+    });
+    const problem = stages.length > 0 ? await memoryProblem(own, stages, device) : undefined;
+    if (problem !== undefined) throw new InputError(problem);
+  }
 }
 
 async function trainAll({ runs, rows, config, device, flags, reporter }: Ablation, context: CommandContext) {

@@ -83,6 +83,11 @@ describe('wrong input', () => {
       /stage2 with 100000 puzzles.*stage2\.batch=\d/,
       () => ['train', '--dry-run', ...tinyRun, '--set', 'stage2.batch=1e5'],
     ],
+    [
+      'a batch that the device cannot hold, of ablations',
+      /stage0 with 1000000000 puzzles.*stage0\.batch=\d/,
+      file => ['ablate', '--rows', 'mgsd', '--out', file('out'), '--set', 'stage0.batch=1e9', '--device', 'wasm'],
+    ],
     ['a missing config', /no such file/, file => ['train', '--config', file('none.json')]],
     [
       'a config that is not JSON',
