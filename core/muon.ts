@@ -83,8 +83,9 @@ export class Muon extends AdamW {
     const { device, flat } = this.parameters;
     const { grads: grad, m, state } = this;
     const hyper = this.hyper.get(group)!;
-    for (const { group: of, places, ...shape } of this.#stacks) {
+    for (const { group: of, places, ...stack } of this.#stacks) {
       if (of !== group) continue;
+      const shape = { ...stack, total: flat.size };
       device.scope(() => {
         const u = device.empty([shape.count, shape.rows, shape.cols], flat.dtype, 'Muon');
         device.launch(muonMomentumKernel, { grad, m, places, hyper, state, x: u }, shape);

@@ -72,7 +72,7 @@ export function sampleTokens(state: SamplingState, column: number): void {
 export interface RolloutState {
   /** All parameters, flat. */
   readonly weights: Tensor;
-  /** Vectors of tokens, of the head, and with `lists` of slots: (2 V + slots, C). */
+  /** Vectors of tokens, of the head, and, where there are lists, of slots: (2 V + slots, C). */
   readonly tables: Tensor;
   /** f32 (1 + V): temperature, then the bias of every token. */
   readonly sampling: Tensor;
@@ -107,7 +107,8 @@ export interface RolloutShape {
 export function rollout(state: RolloutState, shape: RolloutShape, column: number, steps: number): void {
   const { rows: sequences, cols: stride } = rowsAndCols(state.tokens.shape);
   const vocabulary = state.sampling.size - 1;
-  const params = { ...shape, sequences, stride, vocabulary, column, steps, eps: 1e-5 };
+  const lengths = { slotRows: sizeAt(state.tables.shape, 0) - 2 * vocabulary, weightCount: state.weights.size };
+  const params = { ...shape, ...lengths, sequences, stride, vocabulary, column, steps, eps: 1e-5 };
   state.weights.device.launch(rolloutKernel, { ...state }, params);
 }
 

@@ -393,9 +393,10 @@ export function matrixGradKey(target: WgslTarget, headDim: number): WgslPass | u
     ${query.sum}
     for (var c = part; c < ${rows}u; c += ${lanes / rows}u) {
       let at = my_row * ${scoreStride(cut)}u + c;
-      let p = select(0.0, ${shareOf('scores[at]', 'largest', 'log_sum')}, first + c < visible);
-      shares[my_row * ${shareStride(cut)}u + c] = f16(p);
-      slopes[my_row * ${shareStride(cut)}u + c] = to_f16(p * (products[at] - delta) * params.scale);
+      let p = ${shareOf('scores[at]', 'largest', 'log_sum')};
+      let ds = p * (products[at] - delta) * params.scale;
+      shares[my_row * ${shareStride(cut)}u + c] = f16(select(0.0, p, first + c < visible));
+      slopes[my_row * ${shareStride(cut)}u + c] = to_f16(select(0.0, ds, first + c < visible));
     }
     workgroupBarrier();
     ${dv.add(turned('shares'), 'g')}

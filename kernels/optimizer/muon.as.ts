@@ -19,6 +19,12 @@ class MuonMomentumArgs {
   rows: i32;
   cols: i32;
   count: i32;
+  total: i32;
+}
+
+/** Whether the matrix at these places lies in the flat buffer. */
+function lies(first: i32, stride: i32, rows: i32, cols: i32, total: i32): bool {
+  return first >= 0 && stride >= cols && <i64>first + <i64>(rows - 1) * <i64>stride + <i64>cols <= <i64>total;
 }
 
 /** Twice through each matrix: momentum and what follows from it, then division by its norm. */
@@ -30,12 +36,12 @@ export function muon_momentum(args: MuonMomentumArgs, begin: i32, end: i32, scra
   const clip = f32x4.splat(args.state.clip);
   for (let z = begin; z < end; z++) {
     const x = at(args.x, z * size);
-    if (args.state.finite == 0) {
+    const first = load<i32>(at(args.places, 2 * z));
+    const stride = load<i32>(at(args.places, 2 * z + 1));
+    if (args.state.finite == 0 || !lies(first, stride, args.rows, cols, args.total)) {
       clearRow(x, size);
       continue;
     }
-    const first = load<i32>(at(args.places, 2 * z));
-    const stride = load<i32>(at(args.places, 2 * z + 1));
     for (let i: i32 = 0; i < args.rows; i++) {
       const grad = at(args.grad, first + i * stride);
       const moment = at(args.m, first + i * stride);
@@ -90,6 +96,7 @@ class MuonStepArgs {
   rows: i32;
   cols: i32;
   count: i32;
+  total: i32;
   scale: f32;
 }
 
@@ -102,6 +109,7 @@ export function muon_step(args: MuonStepArgs, begin: i32, end: i32, scratch: usi
   for (let z = begin; z < end; z++) {
     const first = load<i32>(at(args.places, 2 * z));
     const stride = load<i32>(at(args.places, 2 * z + 1));
+    if (!lies(first, stride, args.rows, cols, args.total)) continue;
     for (let i: i32 = 0; i < args.rows; i++) {
       const param = at(args.param, first + i * stride);
       const x = at(args.x, (z * args.rows + i) * cols);

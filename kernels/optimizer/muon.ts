@@ -1,11 +1,11 @@
 /**
  * Muon (core/muon.ts states the method): what it needs beside matrix products. Its matrices lie in the flat buffer of
  * all parameters; equal shapes are worked on together, as one stack. `places` says where each matrix of a stack begins
- * in the flat buffer, and how many elements lie between two of its rows: a matrix may be some columns of a wider one.
- * Every number that changes is read from device memory, as with AdamW.
+ * in the flat buffer, and how many elements lie between two of its rows: a matrix may be some columns of a wider one. One
+ * whose rows overlap, or do not lie in the buffer, is passed over. Every number that changes is read from device memory, as with AdamW.
  */
 import type { NumberArray } from '../dtype.js';
-import { ceilDivide, defineKernel, given, reads, updates, writes } from '../kernel.js';
+import { ceilDivide, defineKernel, given, reads, sizes, updates, writes } from '../kernel.js';
 import type { Draw } from '../kernel.js';
 import { muonMomentumWgsl, muonStepWgsl, newtonSchulzWgsl } from './muon.wgsl.js';
 import { hyperFields, stateFields } from './optimizer.js';
@@ -13,15 +13,20 @@ import { hyperFields, stateFields } from './optimizer.js';
 /** A matrix is divided by its norm, or by this if that is smaller: squares of smaller numbers leave f32. */
 const leastNorm = 1e-12;
 
-/** Calls `visit` with every element of a stack: its place in the flat buffer, and in the stack. */
+const stackSizes = sizes('rows', 'cols', 'count', 'total');
+
+/** Calls `visit` with every element of a stack that lies in the flat buffer: its place there, and in the stack. */
 function walk(
   places: NumberArray,
-  { rows, cols, count }: Readonly<Record<'rows' | 'cols' | 'count', number>>,
+  { rows, cols, count, total }: Readonly<Record<keyof typeof stackSizes, number>>,
   visit: (flat: number, stacked: number) => void,
 ): void {
-  for (let z = 0; z < count; z++)
+  for (let z = 0; z < count; z++) {
+    const [first, stride] = places.subarray(2 * z) as unknown as [number, number];
+    if (first < 0 || stride < cols || first + (rows - 1) * stride + cols > total) continue;
     for (let i = 0; i < rows; i++)
-      for (let j = 0; j < cols; j++) visit(places[2 * z]! + i * places[2 * z + 1]! + j, (z * rows + i) * cols + j);
+      for (let j = 0; j < cols; j++) visit(first + i * stride + j, (z * rows + i) * cols + j);
+  }
 }
 
 /** The gradient joins the momentum; out comes a stack of matrices of norm 1. */
@@ -29,7 +34,7 @@ export const muonMomentumKernel = defineKernel({
   name: 'muon_momentum',
   summary:
     'x[count, rows, cols] = u / max(|u|, 1e-12) matrix by matrix, with m = momentum * m + (1 - momentum) * g, u = the same ' +
-    'from the new m (Nesterov), g = clip * grad; zeros, and m stays, if state.finite is 0',
+    'from the new m (Nesterov), g = clip * grad; zeros, and m stays, if state.finite is 0 or the matrix lies outside of the total',
   buffers: {
     grad: reads.wide,
     m: updates.wide,
@@ -38,12 +43,13 @@ export const muonMomentumKernel = defineKernel({
     state: reads.wide,
     x: writes.wide,
   },
-  params: { rows: 'u32', cols: 'u32', count: 'u32' },
+  params: stackSizes,
   reference({ grad, m, places, hyper, state, x }, params) {
     const momentum = hyper[hyperFields.indexOf('momentum')]!;
     const [finite, clip] = [state[2]!, state[4]!];
     const size = params.rows * params.cols;
     const squares = new Float64Array(params.count);
+    x.fill(0);
     walk(places, params, (flat, stacked) => {
       if (finite === 0) return;
       const g = clip * grad[flat]!;
@@ -52,8 +58,7 @@ export const muonMomentumKernel = defineKernel({
       squares[Math.floor(stacked / size)]! += u * u;
       x[stacked] = u;
     });
-    for (let i = 0; i < x.length; i++)
-      x[i] = finite === 0 ? 0 : x[i]! / Math.max(Math.sqrt(squares[Math.floor(i / size)]!), leastNorm);
+    for (let i = 0; i < x.length; i++) x[i] = x[i]! / Math.max(Math.sqrt(squares[Math.floor(i / size)]!), leastNorm);
   },
   cost: ({ rows, cols, count }) => ({ flops: 10 * rows * cols * count, elements: 4 * rows * cols * count }),
   wasm: ({ count }) => ({ passes: [{ fn: 'muon_momentum', units: count }] }),
@@ -98,9 +103,9 @@ export const muonStepKernel = defineKernel({
   name: 'muon_step',
   summary:
     'param -= matrixRate * lr * (weightDecay * param + scale * x[count, rows, cols]), matrix by matrix; no-op if ' +
-    'state.finite is 0',
+    'state.finite is 0 or the matrix lies outside of the total',
   buffers: { param: updates.wide, x: reads.wide, places: reads.index, hyper: reads.wide, state: reads.wide },
-  params: { rows: 'u32', cols: 'u32', count: 'u32', scale: 'f32' },
+  params: { ...stackSizes, scale: 'f32' },
   reference({ param, x, places, hyper, state }, params) {
     if (state[2] === 0) return;
     const field = (name: (typeof hyperFields)[number]) => hyper[hyperFields.indexOf(name)]!;
@@ -135,9 +140,10 @@ const numbers = (draw: Draw) => ({
 function stackExample(draw: Draw) {
   const [rows, cols, count] = [draw.pick([1, 5, 16]), draw.pick([1, 4, 7, 64]), draw.pick([1, 3])];
   const offset = draw.pick([0, 64]);
+  const total = offset + rows * count * cols + 3;
   return {
-    params: { rows, cols, count },
+    params: { rows, cols, count, total },
     places: given(Array.from({ length: 2 * count }, (_, i) => (i % 2 ? count * cols : offset + (i / 2) * cols))),
-    size: offset + rows * count * cols + 3,
+    size: total,
   };
 }

@@ -2,8 +2,14 @@
 import type { WgslPass, WgslTarget } from '../kernel.js';
 import { lanePass, rowPass, sumLoop } from '../wgsl.js';
 
-/** WGSL: where row `i` of matrix `z` of a stack begins in the flat buffer. */
-const rowStart = 'u32(load_places(2u * z)) + i * u32(load_places(2u * z + 1u))';
+/** WGSL: whether matrix `z` of a stack lies in the flat buffer, and where its row `i` begins there. */
+const places = `fn lies(z: u32) -> bool {
+  let first = u32(load_places(2u * z));
+  let stride = load_places(2u * z + 1u);
+  if (params.cols > params.total || first > params.total - params.cols || stride < i32(params.cols)) { return false; }
+  return params.rows - 1u <= (params.total - params.cols - first) / u32(stride);
+}
+fn row_start(z: u32, i: u32) -> u32 { return u32(load_places(2u * z)) + i * u32(load_places(2u * z + 1u)); }`;
 
 /** Row by row, for there are few matrices; then their norms from sums of rows in scratch; then the division. */
 export function muonMomentumWgsl(target: WgslTarget, leastNorm: number): readonly WgslPass[] {
@@ -21,14 +27,13 @@ export function muonMomentumWgsl(target: WgslTarget, leastNorm: number): readonl
   const momentum = rowPass(
     target,
     `let z = row / params.rows;
-  let i = row % params.rows;
-  let start = ${rowStart};
-  let finite = load_state(2u) != 0.0;
+  let start = row_start(z, row % params.rows);
+  let finite = load_state(2u) != 0.0 && lies(z);
   let momentum = load_hyper(8u);
   ${sumLoop('f32', ['total'], terms, { begin: 'first', end: 'params.cols' })}
   let sum = row_sum(total, lane);
   if (leader) { store_scratch(row, sum); }`,
-    { rows, total: allRows },
+    { rows, total: allRows, declarations: places },
   );
   const norms = rowPass(
     target,
@@ -66,14 +71,14 @@ export function muonStepWgsl(target: WgslTarget): readonly WgslPass[] {
       target,
       p => p['count']! * p['rows']! * p['cols']!,
       'params.count * params.rows * params.cols',
-      `if (load_state(2u) == 0.0) { return; }
-  let at = flat(i / params.cols) + i % params.cols;
+      `let row = i / params.cols;
+  let z = row / params.rows;
+  if (load_state(2u) == 0.0 || !lies(z)) { return; }
+  let at = row_start(z, row % params.rows) + i % params.cols;
   let param = load_param(at);
   let rate = load_hyper(9u) * load_hyper(0u);
   store_param(at, param - rate * (load_hyper(4u) * param + params.scale * load_x(i)));`,
-      {
-        declarations: `fn flat(row: u32) -> u32 { let z = row / params.rows; let i = row % params.rows; return ${rowStart}; }`,
-      },
+      { declarations: places },
     ),
   ];
 }

@@ -1,7 +1,7 @@
 // The fused decode step, see fused.ts. On wasm launches cost little and the rollout kernel decodes faster: this is the
 // same mathematics, with weights read in place.
 import { Control, drawToken } from '../random/draw.as';
-import { attendLast, embedRow } from './decode-rows.as';
+import { attendLast, cacheRow, embedRow } from './decode-rows.as';
 import { normRows } from '../layer-norm/layer-norm.as';
 import { at } from '../wasm/simd.as';
 import { Finish, multiplyTile, tileColumns, tileRows } from '../wasm/tile.as';
@@ -77,7 +77,7 @@ export function decode_attend(args: AttendArgs, begin: i32, end: i32, scratch: u
   const scores = at(scratch, width);
   const finish: i32 = Finish.bias | Finish.residual;
   for (let s = begin; s < end; s++) {
-    const last = load<i32>(at(args.prefixes, s)) + args.control.column;
+    const last = cacheRow(load<i32>(at(args.prefixes, s)), args.control.column, args.capacity);
     const part = at(args.cache, s * args.capacity * 2 * width);
     attendLast(at(args.qkv, s * 3 * width), part, last, width, args.heads, scores, scratch);
     for (let j: i32 = 0; j < width; j += tileColumns) {

@@ -19,7 +19,7 @@
 import { ceilDivide, defineKernel, given, givenEach, reads, sizes, uniform, updates, writes } from '../kernel.js';
 import { columnField, drawToken, exampleControl } from '../random/random.js';
 import { decodeAttendWgsl, decodeDrawWgsl, decodeLinearWgsl } from './fused.wgsl.js';
-import { addRows, attendLast, linearRow, normRow } from './reference.js';
+import { addRows, attendLast, cacheRow, linearRow, normRow, vectorAt } from './reference.js';
 
 export { fusedFits } from './fused.wgsl.js';
 
@@ -95,7 +95,8 @@ export const decodeAttendKernel = defineKernel({
   summary:
     'y = attention(qkv) weight + bias + residual for one row per sequence: qkv (rows, 3 * width), weight (width, width), residual and ' +
     'y (rows, width). The keys and values go to row prefixes[s] + column of the sequence in the cache (rows * capacity, 2 * width), ' +
-    'and attention reads the rows up to that one; the column is control[5]. width / heads must be a multiple of four',
+    'and attention reads the rows up to that one, or none where that is none of 0..capacity - 1; the column is control[5]. ' +
+    'width / heads must be a multiple of four',
   buffers: {
     qkv: reads.float,
     control: reads.index,
@@ -111,7 +112,8 @@ export const decodeAttendKernel = defineKernel({
     const column = control[columnField]!;
     for (let s = 0; s < rows; s++) {
       const row = qkv.subarray(s * 3 * width, (s + 1) * 3 * width);
-      const attended = attendLast(row, cache.subarray(s * capacity * 2 * width), prefixes[s]! + column, heads);
+      const last = cacheRow(prefixes[s]!, column, capacity);
+      const attended = attendLast(row, cache.subarray(s * capacity * 2 * width), last, heads);
       y.set(addRows(linearRow(attended, weight, bias, width), residual.subarray(s * width)), s * width);
     }
   },
@@ -189,13 +191,11 @@ export const decodeDrawKernel = defineKernel({
       if (t >= stride) continue;
       const token = tokens[s * stride + column]!;
       const slot = slotRows > 0 ? slots[s * stride + t]! : -1;
-      const vector = (row: number, rows: number, from: number, c: number) =>
-        row >= 0 && row < rows ? vectors[(from + row) * width + c]! : 0;
       for (let c = 0; c < width; c++)
         x[s * width + c] =
-          vector(token, vocabulary, 0, c) +
+          vectorAt(vectors, width, 0, vocabulary, token, c) +
           vectors[(vocabulary + t) * width + c]! +
-          vector(slot, slotRows, vocabulary + positions, c);
+          vectorAt(vectors, width, vocabulary + positions, slotRows, slot, c);
     }
   },
   cost: ({ rows, vocabulary, width }) => ({

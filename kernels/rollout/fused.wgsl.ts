@@ -9,6 +9,12 @@ import type { WgslProfile } from '../machine.js';
 import { uniformAt } from '../random/random.wgsl.js';
 import { grid, rowPass } from '../wgsl.js';
 
+/** WGSL: rows of a sequence's part of the cache up to that of the token of a column; 0 where it has none. */
+export const cachedRows = `fn cached_rows(prefix: i32, column: i32) -> u32 {
+  let inside = u32(prefix) < params.capacity && u32(column) < params.capacity - u32(prefix);
+  return select(0u, u32(prefix) + u32(column) + 1u, inside);
+}`;
+
 /** Rows of a workgroup of `decode_linear`: what a loaded weight is multiplied with. */
 const rows = 4;
 /** Most columns of four in a row, and scores in all, that `decode_attend` has room for: 10 KiB. */
@@ -136,6 +142,7 @@ export function decodeAttendWgsl({ profile }: WgslTarget): readonly WgslPass[] {
   const { lanes, slices } = lanesOf(profile);
   const quads = lanes / slices;
   const body = `const lanes = ${lanes}u;
+${cachedRows}
 var<workgroup> scores: array<f32, ${roomScores}>;
 var<workgroup> attended: array<vec4f, ${roomQuads}>;
 var<workgroup> largest_and_sum: array<vec2f, ${roomQuads}>;
@@ -149,10 +156,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let head_quads = quads / params.heads;
   let query = row * 3u * quads;
   let cache = row * params.capacity * 2u * quads;
-  let last = u32(load_prefixes(row)) + u32(load_control(5u));
+  let visible = cached_rows(load_prefixes(row), load_control(5u));
   let factor = inverseSqrt(f32(4u * head_quads));
-  for (var j = lane; j < 2u * quads; j += lanes) {
-    store4_cache(cache + last * 2u * quads + j, load4_qkv(query + quads + j));
+  for (var j = lane; visible > 0u && j < 2u * quads; j += lanes) {
+    store4_cache(cache + (visible - 1u) * 2u * quads + j, load4_qkv(query + quads + j));
   }
   for (var j = lane; j < quads; j += lanes) {
     attended[j] = vec4f(0.0);
@@ -161,8 +168,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   storageBarrier();
   workgroupBarrier();
   let chunk = ${roomScores}u / params.heads;
-  for (var start = 0u; start <= last; start += chunk) {
-    let count = min(chunk, last + 1u - start);
+  for (var start = 0u; start < visible; start += chunk) {
+    let count = min(chunk, visible - start);
     let keys = cache + start * 2u * quads;
     for (var i = lane; i < count * params.heads; i += lanes) {
       let head = i % params.heads * head_quads;
@@ -191,7 +198,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     workgroupBarrier();
   }
-  for (var j = lane; j < quads; j += lanes) { attended[j] = attended[j] / largest_and_sum[j].y; }
+  for (var j = lane; visible > 0u && j < quads; j += lanes) { attended[j] = attended[j] / largest_and_sum[j].y; }
   workgroupBarrier();
   let slice = lane / ${quads}u;
   for (var first = 0u; first < quads; first += ${quads}u) {

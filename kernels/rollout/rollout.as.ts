@@ -2,7 +2,7 @@
 // width of the smallest preset) stay in the second-level cache, and no thread waits: a decode step of single kernels
 // launches forty.
 import { Control, drawToken } from '../random/draw.as';
-import { attendLast, embedRow } from './decode-rows.as';
+import { attendLast, cacheRow, embedRow } from './decode-rows.as';
 import { normRows } from '../layer-norm/layer-norm.as';
 import { at } from '../wasm/simd.as';
 import { Finish, multiplyTile, packPanel, packTransposed, tileColumns, tileRows } from '../wasm/tile.as';
@@ -59,6 +59,8 @@ class RolloutArgs {
   stride: i32;
   lists: i32;
   layerStride: i32;
+  slotRows: i32;
+  weightCount: i32;
   eps: f32;
   sequencesPerUnit: i32;
   panels: usize;
@@ -68,6 +70,26 @@ class RolloutArgs {
 @inline
 function panelled(columns: i32): i32 {
   return (columns + tileColumns - 1) & ~(tileColumns - 1);
+}
+
+@inline
+function lies(args: RolloutArgs, offset: i32, length: i32): bool {
+  return length <= args.weightCount && <u32>offset <= <u32>(args.weightCount - length) && (offset & 3) == 0;
+}
+
+/** Whether all parameters lie in the weights, and begin where vec4s do. */
+function planFits(args: RolloutArgs): bool {
+  const w = args.width;
+  for (let l: i32 = 0; l < args.layers; l++) {
+    const p = changetype<Layer>(at(args.plan, l * layerFields));
+    if (!lies(args, p.attentionGain, w) || !lies(args, p.attentionBias, w) || !lies(args, p.qkvWeight, 3 * w * w)) return false;
+    if (!lies(args, p.qkvBias, 3 * w) || !lies(args, p.outWeight, w * w) || !lies(args, p.outBias, w)) return false;
+    if (!lies(args, p.mlpGain, w) || !lies(args, p.mlpBias, w) || !lies(args, p.inWeight, 4 * w * w)) return false;
+    if (!lies(args, p.inBias, 4 * w) || !lies(args, p.mlpOutWeight, 4 * w * w) || !lies(args, p.mlpOutBias, w)) return false;
+  }
+  const p = changetype<Model>(at(args.plan, args.layers * layerFields));
+  if (!lies(args, p.gain, w) || !lies(args, p.bias, w) || !lies(args, p.headBias, args.vocabulary)) return false;
+  return lies(args, p.positions, (args.column + args.steps) * w);
 }
 
 /** Elements of a layer's matrices as panels. */
@@ -85,6 +107,7 @@ function packMatrix(panel: usize, matrix: usize, k: i32, n: i32): void {
 
 /** One unit is one matrix: qkv, out, in and out of every layer, then the head. */
 export function rollout_pack(args: RolloutArgs, begin: i32, end: i32, scratch: usize): void {
+  if (!planFits(args)) return;
   const width = args.width;
   const size = layerPanels(width);
   for (let unit = begin; unit < end; unit++) {
@@ -146,13 +169,16 @@ function embed(args: RolloutArgs, model: Model, s: i32, t: i32, x: usize): void 
   const width = args.width;
   const token = load<i32>(at(args.tokens, s * args.stride + t - 1));
   let slot: i32 = -1;
-  if (args.lists > 0) {
+  const first = load<i32>(at(args.tokens, s * args.stride));
+  if (args.lists > 0 && <u32>first < <u32>args.vocabulary) {
     const listOf = at(args.plan, args.layers * layerFields + modelFields + args.sequences);
-    const list = load<i32>(at(listOf, s * args.vocabulary + load<i32>(at(args.tokens, s * args.stride))));
-    if (list >= 0) slot = load<i32>(at(listOf, args.sequences * args.vocabulary + list * args.stride + t));
+    const list = load<i32>(at(listOf, s * args.vocabulary + first));
+    if (<u32>list < <u32>args.lists) slot = load<i32>(at(listOf, args.sequences * args.vocabulary + list * args.stride + t));
+    if (slot >= args.slotRows) slot = -1;
   }
   const position = at(args.weights, model.positions + t * width);
-  embedRow(x, at(args.tables, token * width), position, slot, at(args.tables, 2 * args.vocabulary * width), width);
+  const vector = <u32>token < <u32>args.vocabulary ? at(args.tables, token * width) : 0;
+  embedRow(x, vector, position, slot, at(args.tables, 2 * args.vocabulary * width), width);
 }
 
 /**
@@ -160,6 +186,7 @@ function embed(args: RolloutArgs, model: Model, s: i32, t: i32, x: usize): void 
  * normalised, of qkv and hidden values, of logits, then the scores of a head.
  */
 export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize): void {
+  if (!planFits(args)) return;
   const width = args.width;
   const weights = args.weights;
   const heads = args.heads;
@@ -201,7 +228,7 @@ export function rollout(args: RolloutArgs, begin: i32, end: i32, scratch: usize)
         panel = at(panel, width * panelled(3 * width));
         for (let i: i32 = 0; i < rows; i++) {
           const s = load<i32>(at(active, i));
-          const last = load<i32>(at(prefixes, s)) + t;
+          const last = cacheRow(load<i32>(at(prefixes, s)), t, capacity);
           const part = at(cache, s * capacity * 2 * width);
           attendLast(at(qkv, i * 3 * width), part, last, width, heads, scores, at(normed, i * width));
         }

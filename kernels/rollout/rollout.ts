@@ -10,9 +10,10 @@
  * software adapter does not gain: 0.75 and 0.64 (rollout-webgpu.json).
  */
 import { ceilDivide, defineKernel, given, givenEach, reads, sizes, uniform, updates } from '../kernel.js';
+import type { NumberArray } from '../dtype.js';
 import type { Draw } from '../kernel.js';
 import { drawToken } from '../random/random.js';
-import { addRows, attendLast, linearRow, normRow } from './reference.js';
+import { addRows, attendLast, cacheRow, linearRow, normRow, vectorAt } from './reference.js';
 import type { Row } from './reference.js';
 import { rolloutWgsl } from './rollout.wgsl.js';
 
@@ -39,6 +40,26 @@ export const rolloutModelFields = ['norm.gain', 'norm.bias', 'head.bias', 'posit
 
 /** Hidden width of the feed-forward layer, in widths. */
 const hiddenFactor = 4;
+
+/** Elements of each parameter: of `rolloutLayerFields`, then of `rolloutModelFields`. */
+function fieldLengths(w: number, vocabulary: number, positions: number): readonly number[] {
+  const [square, hidden] = [w * w, hiddenFactor * w];
+  const layer = [w, w, 3 * square, 3 * w, square, w, w, w, w * hidden, hidden, w * hidden, w];
+  return [...layer, w, w, vocabulary, positions * w];
+}
+
+/** Whether all parameters lie in the weights, and begin where vec4s do. */
+function planFits(
+  offsets: NumberArray,
+  p: Readonly<Record<'width' | 'vocabulary' | 'column' | 'steps' | 'weightCount', number>>,
+): boolean {
+  const [lengths, last] = [fieldLengths(p.width, p.vocabulary, p.column + p.steps), rolloutModelFields.length];
+  return offsets.every((offset, i) => {
+    const fromEnd = offsets.length - i;
+    const field = fromEnd <= last ? lengths.length - fromEnd : i % rolloutLayerFields.length;
+    return offset >= 0 && offset % 4 === 0 && offset + lengths[field]! <= p.weightCount;
+  });
+}
 
 /** Where the weights lie, and which slots tokens have. */
 export interface RolloutPlan {
@@ -77,7 +98,8 @@ export const rolloutKernel = defineKernel({
     'Tokens of columns column..column + steps - 1 of every sequence whose done flag is not set: embeds tokens[s, column - 1], ' +
     'runs all layers against the cache (layers, sequences * capacity, 2 * width; keys first), whose row prefix + column it ' +
     'writes, and draws from the logits as sample_tokens does. width / heads must be a multiple of four. tables: vectors ' +
-    'of tokens (vocabulary, width), of the head (vocabulary, width), and of slots (any, width). sampling: temperature, then the bias of every token',
+    'of tokens (vocabulary, width), of the head (vocabulary, width), and of slots (slotRows, width). sampling: temperature, then the bias of every token. Tokens and slots without a vector ' +
+    'add none; a token without a row in the cache attends to nothing; nothing is drawn if a parameter lies outside of the weightCount weights',
   buffers: {
     weights: reads.float,
     tables: reads.float,
@@ -90,12 +112,13 @@ export const rolloutKernel = defineKernel({
   },
   params: {
     ...sizes('sequences', 'capacity', 'layers', 'width', 'heads', 'vocabulary', 'column', 'steps', 'stride', 'lists'),
-    layerStride: 'u32',
+    ...sizes('layerStride', 'slotRows', 'weightCount'),
     eps: 'f32',
   },
   reference({ weights, tables, sampling, control, plan, cache, done, tokens }, params) {
     const { sequences, capacity, layers, width, heads, vocabulary, column, steps, stride, lists, layerStride } = params;
     const fields = rolloutLayerFields.length;
+    if (!planFits(plan.subarray(0, layers * fields + rolloutModelFields.length), params)) return;
     const [gain, bias, headBias, positions] = plan.subarray(layers * fields);
     const prefixes = layers * fields + rolloutModelFields.length;
     const listOf = prefixes + sequences;
@@ -108,13 +131,17 @@ export const rolloutKernel = defineKernel({
     for (let s = 0; s < sequences; s++)
       for (let t = column; t < column + steps && !done[s]; t++) {
         const token = tokens[s * stride + t - 1]!;
-        const list = lists > 0 ? plan[listOf + s * vocabulary + tokens[s * stride]!]! : -1;
-        const slot = list < 0 ? -1 : plan[slots + list * stride + t]!;
-        const last = plan[prefixes + s]! + t; // row of this token in the sequence's part of the cache
-        let x: Row = Float64Array.from({ length: width }, (_, c) => {
-          const embedded = tables[token * width + c]! + weights[positions! + t * width + c]!;
-          return slot < 0 ? embedded : embedded + tables[(2 * vocabulary + slot) * width + c]!;
-        });
+        const first = tokens[s * stride]!;
+        const list = lists > 0 && first >= 0 && first < vocabulary ? plan[listOf + s * vocabulary + first]! : -1;
+        const slot = list >= 0 && list < lists ? plan[slots + list * stride + t]! : -1;
+        const last = cacheRow(plan[prefixes + s]!, t, capacity);
+        let x: Row = Float64Array.from(
+          { length: width },
+          (_, c) =>
+            vectorAt(tables, width, 0, vocabulary, token, c) +
+            weights[positions! + t * width + c]! +
+            vectorAt(tables, width, 2 * vocabulary, params.slotRows, slot, c),
+        );
         for (let layer = 0; layer < layers; layer++) {
           const p = plan.subarray(layer * fields, (layer + 1) * fields);
           const qkv = linear(norm(x, p[0]!, p[1]!), p[2]!, p[3]!, 3 * width);
@@ -185,18 +212,12 @@ function rolloutExample(draw: Draw) {
     end += 64 * ceilDivide(length, 64);
     return offset;
   };
-  const lengthOf = (field: string): number => {
-    if (field === 'position.response') return stride * width;
-    if (field === 'head.bias') return vocabulary;
-    if (field === 'attention.out.weight') return width ** 2;
-    if (field.endsWith('weight')) return (field.includes('qkv') ? 3 : hiddenFactor) * width ** 2;
-    return width * (field === 'attention.qkv.bias' ? 3 : field === 'mlp.in.bias' ? hiddenFactor : 1);
-  };
-  const fields = [
-    ...Array.from({ length: layers }, () => rolloutLayerFields).flat(),
-    ...rolloutModelFields,
-  ] as readonly string[];
-  const offsets = fields.map(field => place(lengthOf(field)));
+  const fieldsOf = fieldLengths(width, vocabulary, stride);
+  const layer = fieldsOf.slice(0, rolloutLayerFields.length);
+  const offsets = [
+    ...Array.from({ length: layers }, () => layer).flat(),
+    ...fieldsOf.slice(rolloutLayerFields.length),
+  ].map(place);
   const plan = rolloutPlan({
     offsets,
     prefixes,
@@ -221,6 +242,8 @@ function rolloutExample(draw: Draw) {
       stride,
       lists,
       layerStride,
+      slotRows: slots,
+      weightCount: end,
       eps: 1e-5,
     },
     lengths: {

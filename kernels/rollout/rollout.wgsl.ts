@@ -9,6 +9,7 @@ import { leastMachine } from '../machine.js';
 import type { WgslProfile } from '../machine.js';
 import { uniformAt } from '../random/random.wgsl.js';
 import { grid } from '../wgsl.js';
+import { cachedRows } from './fused.wgsl.js';
 
 /** Sequences of a workgroup. */
 const rows = 4;
@@ -59,17 +60,32 @@ var<workgroup> values: array<vec4f, ${6 * width}>;
 var<workgroup> shared_by_lane: array<vec4f, ${lanes}>;
 var<workgroup> running: array<u32, ${rows}>;
 var<workgroup> token_of: array<i32, ${rows}>;
-var<workgroup> last_of: array<u32, ${rows}>; // row of the present token in the sequence's part of the cache
+var<workgroup> visible_of: array<u32, ${rows}>; // rows of the sequence's part of the cache, the present token's last
 var<workgroup> vectors_of: array<vec2u, ${rows}>; // of the present token and its slot in the tables
 var<workgroup> any_running: u32;
 
 ${uniformAt}
+${cachedRows}
 
 // Of four rows, those that there are. Not a constant, so that no compiler unrolls loops over them: software adapters
 // take minutes then.
 fn row_count(first_sequence: u32) -> u32 { return min(${rows}u, params.sequences - first_sequence); }
 
 fn plan_at(i: u32) -> u32 { return u32(load_plan(i)); }
+
+// Whether all parameters lie in the weights, and begin where vec4s do.
+fn plan_fits() -> bool {
+  let w = params.width;
+  let model = params.layers * 12u;
+  let lengths = array<u32, 16>(w, w, 3u * w * w, 3u * w, w * w, w, w, w, 4u * w * w, 4u * w, 4u * w * w, w,
+    w, w, params.vocabulary, (params.column + params.steps) * w);
+  for (var i = 0u; i < model + 4u; i++) {
+    let length = lengths[select(i % 12u, 12u + i - model, i >= model)];
+    let offset = plan_at(i);
+    if (length > params.weightCount || offset > params.weightCount - length || offset % 4u != 0u) { return false; }
+  }
+  return true;
+}
 
 // values[normed_at ..] = norm of values[x_at ..]. Every lane adds up all columns: no barriers, and all read the same
 // address.
@@ -156,17 +172,21 @@ fn joined(value: vec4f, lane: u32, apart: u32, count: u32) -> vec4f {
   return sum;
 }
 
-// Where the vectors of a sequence's token and of its slot lie; 0 where it has no slot.
+const none = 0xffffffffu;
+
+// What a sequence's token sees, and where its vector and that of its slot lie, if it has them.
 fn find_vectors(t: u32, s: u32, r: u32) {
-  let model = params.layers * 12u;
-  vectors_of[r] = vec2u(u32(token_of[r]) * params.width, 0u);
-  if (params.lists == 0u) { return; }
-  let list_of = model + 4u + params.sequences;
-  let list = load_plan(list_of + s * params.vocabulary + u32(load_tokens(s * params.stride)));
-  if (list < 0) { return; }
-  let slot = load_plan(list_of + params.sequences * params.vocabulary + u32(list) * params.stride + t);
-  if (slot < 0) { return; }
-  vectors_of[r].y = (2u * params.vocabulary + u32(slot)) * params.width;
+  let prefixes = params.layers * 12u + 4u;
+  visible_of[r] = cached_rows(load_plan(prefixes + s), i32(t));
+  let token = u32(token_of[r]);
+  vectors_of[r] = vec2u(select(none, token * params.width, token < params.vocabulary), none);
+  let first = u32(load_tokens(s * params.stride));
+  if (params.lists == 0u || first >= params.vocabulary) { return; }
+  let list_of = prefixes + params.sequences;
+  let list = plan_at(list_of + s * params.vocabulary + first);
+  if (list >= params.lists) { return; }
+  let slot = plan_at(list_of + params.sequences * params.vocabulary + list * params.stride + t);
+  if (slot < params.slotRows) { vectors_of[r].y = (2u * params.vocabulary + slot) * params.width; }
 }
 
 fn embed(t: u32, first_sequence: u32, lane: u32) {
@@ -177,7 +197,8 @@ fn embed(t: u32, first_sequence: u32, lane: u32) {
     var sum = vec4f(load_weights(positions + c));
     for (var r = 0u; r < row_count(first_sequence); r++) {
       let at = vectors_of[r];
-      sum[r] += load_tables(at.x + c) + select(0.0, load_tables(at.y + c), at.y > 0u);
+      if (at.x != none) { sum[r] += load_tables(at.x + c); }
+      if (at.y != none) { sum[r] += load_tables(at.y + c); }
     }
     values[x_at + c] = sum;
   }
@@ -190,9 +211,9 @@ fn write_cache(cache: u32, first_sequence: u32, lane: u32) {
   for (var i = lane; i < ${rows}u * quads; i += lanes) {
     let r = i / quads;
     let j = i % quads;
-    if (running[r] == 0u) { continue; }
+    if (running[r] == 0u || visible_of[r] == 0u) { continue; }
     let source = wide_at + params.width + 4u * j;
-    let row = cache + ((first_sequence + r) * params.capacity + last_of[r]) * quads;
+    let row = cache + ((first_sequence + r) * params.capacity + visible_of[r] - 1u) * quads;
     store4_cache(row + j, vec4f(values[source][r], values[source + 1u][r], values[source + 2u][r], values[source + 3u][r]));
   }
   storageBarrier();
@@ -217,7 +238,7 @@ fn attend(cache: u32, first_sequence: u32, lane: u32) {
       let q = wide_at + h * ${headDim}u;
       ${each(v => `q${v} = ${1 / Math.sqrt(headDim)} * vec4f(${[0, 1, 2, 3].map(j => `values[q + ${4 * v + j}u][r]`).join(', ')});`)}
       let keys = cache + (first_sequence + r) * params.capacity * stride + h * ${headDim / 4}u;
-      for (var j = slice; j <= last_of[r]; j += slices) {
+      for (var j = slice; j < visible_of[r]; j += slices) {
         let key = keys + j * stride;
         let value = key + params.width / 4u;
         var score = 0.0;
@@ -311,12 +332,11 @@ fn draw(t: u32, first_sequence: u32, lane: u32) {
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let first_sequence = ${rows}u * workgroup_index(group);
-  if (first_sequence >= params.sequences) { return; }
+  if (first_sequence >= params.sequences || !plan_fits()) { return; }
   if (lane < ${rows}u) {
     let s = min(first_sequence + lane, params.sequences - 1u);
     running[lane] = select(0u, 1u, first_sequence + lane < params.sequences && load_done(s) == 0);
     token_of[lane] = load_tokens(s * params.stride + params.column - 1u);
-    last_of[lane] = plan_at(params.layers * 12u + 4u + s) + params.column;
   }
   for (var t = params.column; t < params.column + params.steps; t++) {
     workgroupBarrier();
@@ -344,7 +364,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       linear(source, plan_at(weight), plan_at(weight + 1u), steps, columns, to, finish, lane);
     }
     draw(t, first_sequence, lane);
-    if (lane < ${rows}u) { last_of[lane]++; }
   }
 }`;
 }

@@ -7,7 +7,8 @@ import { Device } from '../../core/index.js';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
 import { attentionCases, checkCase, conformanceCase, matmulCases } from '../../kernels/cases.js';
 import type { WgslTarget } from '../../kernels/index.js';
-import { expectInfiniteSlopes } from '../core/corners.js';
+import { attentionNans, expectInfiniteSlopes } from '../core/corners.js';
+import { cpu } from '../core/devices.js';
 import { describeWithMatrices } from '../core/backends/webgpu.js';
 import { declareWays } from './ways.js';
 
@@ -45,6 +46,28 @@ for (const mode of ['production', 'debug'] as const)
         expect.stringMatching(/^matrix 16 /),
       );
     });
+    it.each([NaN, Infinity])(
+      'let %d reach rows of its own tile beside what depends on it, and no others',
+      async odd => {
+        const device = new Device(await backend);
+        for (const part of [0, 1, 2] as const) {
+          const where = { width: 16, row: 16, part, odd };
+          const got = await device.scope(() => attentionNans(device, { ...where, dtype: 'f16' }));
+          const want = await attentionNans(cpu, where);
+          for (const [name, columns] of [
+            ['y', 16],
+            ['grad', 48],
+          ] as const) {
+            expect(got[name], `${name}, ${'qkv'[part]}`).toEqual(expect.arrayContaining(want[name]));
+            const more = got[name].filter(i => !want[name].includes(i)).map(i => Math.floor(i / columns));
+            expect(
+              more.every(row => row >= 6 && row < 38),
+              `${name}, ${'qkv'[part]}: rows ${[...new Set(more)].join()}`,
+            ).toBe(true);
+          }
+        }
+      },
+    );
     if (mode === 'debug')
       it.each(faults)(
         'would find a wrong %s',
