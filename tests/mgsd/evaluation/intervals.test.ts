@@ -76,6 +76,35 @@ describe('the interval of a rate', () => {
     expect(ratio).toBeLessThan(3.8);
   });
 
+  test('holds all items of a layout for alike as long as few say otherwise', () => {
+    const layouts = single(200).map(i => String(Number(i) % 20));
+    const widthWith = (failures: number) =>
+      width(
+        statistics.rateInterval(
+          layouts.map((_, i) => i >= failures),
+          layouts,
+        ),
+      );
+    const bound = statistics.wilsonInterval(1, 20, statistics.tQuantile(19));
+    expect(widthWith(0)).toBeCloseTo(width(bound), 12);
+    expect(widthWith(1)).toBeLessThan(widthWith(0));
+    expect(widthWith(1)).toBeGreaterThan(0.7 * widthWith(0)); // one failure is little evidence
+    // 20 failures in 20 layouts say that they are not alike
+    const spread = statistics.rateInterval(
+      layouts.map((_, i) => i >= 20),
+      layouts,
+    );
+    expect(width(spread)).toBeLessThan(
+      1.5 *
+        width(
+          statistics.rateInterval(
+            layouts.map((_, i) => i >= 20),
+            single(200),
+          ),
+        ),
+    );
+  });
+
   test('stays wide where all items agree, and a single layout says nothing', () => {
     const allOf = (clusters: string[]) =>
       statistics.rateInterval(
@@ -98,8 +127,8 @@ describe('the interval of a rate', () => {
   test.each(boards)('holds the truth in 93 % of simulations on $name', ({ layouts }) => {
     const random = testRandom(layouts.length + 5);
     const names = [...new Set(layouts)];
-    for (const rate of [0.5, 0.8, 0.9, 0.98])
-      for (const correlation of [0.02, 0.1, 0.25]) {
+    for (const rate of [0.5, 0.8, 0.9, 0.95, 0.98])
+      for (const correlation of [0.02, 0.1, 0.25, 0.5, 0.8, 0.95]) {
         const mass = (1 - correlation) / correlation;
         let held = 0;
         const runs = 300;
@@ -128,7 +157,7 @@ function beta(random: { uniform(): number }, a: number, b: number): number {
     }
   };
   const [x, y] = [gamma(a), gamma(b)];
-  return x / (x + y);
+  return x + y > 0 ? x / (x + y) : Number(random.uniform() < a / (a + b)); // both may be too small for a number
 }
 
 describe('the mean of independent estimates', () => {
