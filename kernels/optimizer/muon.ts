@@ -1,8 +1,9 @@
 /**
  * Muon (core/muon.ts states the method): what it needs beside matrix products. Its matrices lie in the flat buffer of
  * all parameters; equal shapes are worked on together, as one stack. `places` says where each matrix of a stack begins
- * in the flat buffer, and how many elements lie between two of its rows: a matrix may be some columns of a wider one. One
- * whose rows overlap, or do not lie in the buffer, is passed over. Every number that changes is read from device memory, as with AdamW.
+ * in the flat buffer, and how many elements lie between two of its rows: a matrix may be some columns of a wider one.
+ * One whose rows overlap, or do not lie in the buffer, is passed over. Every number that changes is read from device
+ * memory, as with AdamW.
  */
 import type { NumberArray } from '../dtype.js';
 import { ceilDivide, defineKernel, given, reads, sizes, updates, writes } from '../kernel.js';

@@ -59,12 +59,13 @@ export function repeated<T>(
   return made as TypedOption<readonly T[] | undefined>;
 }
 
-/** Reads a whole number between bounds. */
+/** Reads a whole number between bounds, as 100000 or 1e5. */
 export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): Reader<number> {
   const range = most === Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${most}`;
   return text => {
     const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    if (/^\d+(\.\d+)?(e\+?\d+)?$/i.test(text) && Number.isInteger(value) && value >= least && value <= most)
+      return value;
     throw new InvalidArgumentError(`Give a whole number ${range}.`);
   };
 }

@@ -11,10 +11,14 @@ import { rowLine } from './results.js';
 import { catchSignals } from './signals.js';
 import type { Terminal } from './terminal.js';
 
+/** Milliseconds between two notes on a pool that is being drawn. */
+const drawingPeriod = 3000;
+
 export class Reporter {
   readonly #terminal: Terminal;
   /** Undefined with --json. */
   readonly #progress: Progress | undefined;
+  #nextDrawing = performance.now() + drawingPeriod;
 
   constructor(terminal: Terminal, json = false) {
     this.#terminal = terminal;
@@ -31,6 +35,13 @@ export class Reporter {
   readonly note = (note: string): void => {
     if (this.#progress) this.#progress.write(this.#terminal.colours.dim(oneLine(note)));
     else this.say('note', { note }, () => note);
+  };
+
+  /** A note on a large pool, every few seconds: nothing else runs while it is drawn. */
+  readonly drawing = (board: string, drawn: number, total: number): void => {
+    if (performance.now() < this.#nextDrawing) return;
+    this.#nextDrawing = performance.now() + drawingPeriod;
+    this.note(`drawing puzzles of ${board}: ${drawn} of ${total}`);
   };
 
   /**

@@ -79,8 +79,9 @@ export const trainCommand = defineCommand({
       throw new InputError(
         '--explain-nan runs updates of an earlier run again: name its folder or checkpoint with --resume',
       );
-    const puzzles = checkInput(() => drawRunPuzzles(choice.config)); // too few: fail before making a folder
     const reporter = new Reporter(context.terminal, flags.json);
+    // too few: fail before making a folder
+    const puzzles = checkInput(() => drawRunPuzzles(choice.config, reporter.drawing));
     const notes: string[] = []; // they follow the device's description
     const body = async (device: Device, description: string) => {
       reporter.say('device', { description, ...device.capabilities }, () => description);

@@ -62,9 +62,10 @@ const PRIOR_ITEMS = 2;
 /**
  * The mean of values in 0..1, with Wilson's interval for as many trials as the items are worth (Kish 1965; Dean and
  * Pagano 2015): n / (1 + (m - 1) r), where m = sum of squared sizes / n is the mean size of a cluster as an item sees
- * it, and r the correlation inside clusters. r is estimated from the clusters' sums and drawn towards 1, the more so the
- * fewer clusters or items of the rarer outcome there are. Student's quantile allows for few clusters, of which there are
- * n / m in effect (Carter, Schnepel and Steigerwald 2017); of a single one nothing follows, and the interval is 0..1.
+ * it, and r the correlation inside clusters. r is estimated from the clusters' sums and drawn towards 1, the more so
+ * the fewer clusters or items of the rarer outcome there are. Student's quantile allows for few clusters, of which
+ * there are n / m in effect (Carter, Schnepel and Steigerwald 2017); of a single one nothing follows, and the interval
+ * is 0..1.
  * Simulated coverage is at least 93 % on every board, for correlations from 0.02 to 0.95
  * (tests/mgsd/evaluation/intervals.test.ts). RangeError without items.
  * @param clusters the layout of every item

@@ -3,6 +3,7 @@ import { modelConfigOf } from './config.js';
 import type { RunConfig } from './config.js';
 import { checkPuzzles, gateGroups, part, runPuzzles } from './puzzles.js';
 import type { PuzzleGroup, RunPuzzles } from './puzzles.js';
+import type { DrawObserver } from './split.js';
 import { stageSize } from './stages/probe.js';
 import type { StageName } from './stages/stage.js';
 
@@ -80,8 +81,8 @@ const MEASURED = 50;
  * Draws all puzzles of a run.
  * @throws Error where a board has too few for its pool, the gate or the table, or where they do not fit the model
  */
-export function drawRunPuzzles(config: RunConfig): RunPuzzles {
-  const puzzles = runPuzzles(config);
+export function drawRunPuzzles(config: RunConfig, onDrawn?: DrawObserver): RunPuzzles {
+  const puzzles = runPuzzles(config, undefined, onDrawn);
   const some = (groups: readonly PuzzleGroup[]) => groups.map(group => part(group, 0, MEASURED));
   checkPuzzles(modelConfigOf(config), some(puzzles.training), some(puzzles.heldOut));
   const { gate, images, steps } = config.stage1;

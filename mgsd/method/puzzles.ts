@@ -2,7 +2,7 @@
 import { Random } from '../../core/index.js';
 import type { RunConfig } from './config.js';
 import type { ModelConfig } from '../../models/index.js';
-import { assertNoLeak, instancePool } from './split.js';
+import { assertNoLeak, instancePool, type DrawObserver } from './split.js';
 import { assertOracleFits, maximumResponseLength, symbolicPrompt } from './response.js';
 import { createWorldByName } from '../worlds/registry.js';
 import type { World, WorldInstance } from '../worlds/world.js';
@@ -51,16 +51,15 @@ function poolGroups(
   seed: number,
   stream: number,
   count: (pool: number) => number,
+  onDrawn?: DrawObserver,
 ): PuzzleGroup[] {
   return config.tasks.flatMap((task, t) => {
     const world = createWorldByName(task.world, task.options);
     return task.levels.map(level => {
       const random = new Random(seed, stream, 100 * t + level);
-      const instances = instancePool(world, level, random, { split, count: count(task.pool[level]!) });
-      return groupOf(
-        { world, level, share: task.share },
-        instances.map(instance => ({ world, instance })),
-      );
+      const request = { split, count: count(task.pool[level]!), onDrawn };
+      const puzzles = instancePool(world, level, random, request).map(instance => ({ world, instance }));
+      return groupOf({ world, level, share: task.share }, puzzles);
     });
   });
 }
@@ -129,8 +128,9 @@ const validationPuzzles = 20;
 export function runPuzzles(
   config: RunConfig,
   validation = Math.min(validationPuzzles, config.evaluation.puzzles),
+  onDrawn?: DrawObserver,
 ): RunPuzzles {
-  const drawn = poolGroups(config, 'train', config.seed, streams.pools, pool => pool + validation);
+  const drawn = poolGroups(config, 'train', config.seed, streams.pools, pool => pool + validation, onDrawn);
   return {
     training: drawn.map(group => part(group, 0, -validation)),
     validation: drawn.map(group => part(group, -validation)),

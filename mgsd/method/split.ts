@@ -34,6 +34,9 @@ export function splitOf<I extends WorldInstance>(world: World<I>, instance: I): 
   return splitOfLayout(world.layoutKey(instance));
 }
 
+/** Told how many of a board's puzzles are drawn. */
+export type DrawObserver = (board: string, drawn: number, total: number) => void;
+
 /** Which puzzles are wanted, and how many. */
 export interface PoolRequest {
   readonly split: SplitName;
@@ -47,6 +50,8 @@ export interface PoolRequest {
   readonly turns?: readonly string[] | undefined;
   /** Told of a difficulty that has run out. */
   readonly onExhausted?: (difficulty: string) => void;
+  /** Told of every thousandth puzzle: large pools take long. */
+  readonly onDrawn?: DrawObserver | undefined;
   /** Keys (`instanceKey`) of puzzles that must not come again, for instance those of an earlier pool. */
   readonly exclude?: ReadonlySet<string>;
 }
@@ -59,6 +64,14 @@ const PATIENCE = 100_000;
 const FEW = 100;
 /** The same before one of several difficulties is. Drawing from a rare one takes long. */
 const TURN_PATIENCE = 20_000;
+/**
+ * What comes ever more rarely is given up once what is missing would take more draws than this at the present pace: as
+ * many draws as the last new puzzles took, in a mean over about fifty.
+ */
+const HOPELESS = 20_000_000;
+const RECENT = 50;
+/** A pace that is no sign of want: one draw in eight or so is on the test side of the split. */
+const USUAL = 100;
 
 /**
  * `count` different puzzles of one level on one side of the split, in the order in which they were drawn: the same for
@@ -68,10 +81,11 @@ export function instancePool<I extends WorldInstance>(
   world: World<I>,
   level: number,
   random: RandomSource,
-  { split, count, exclude, difficulty, turns = [], onExhausted }: PoolRequest,
+  { split, count, exclude, difficulty, turns = [], onExhausted, onDrawn }: PoolRequest,
 ): I[] {
   const pool: I[] = [];
   const seen = new Set(exclude);
+  const paces = new Map<string | undefined, number>();
   let open = turns;
   let idle = 0;
   const leaveOut = (name: string) => {
@@ -79,10 +93,10 @@ export function instancePool<I extends WorldInstance>(
     idle = 0;
     onExhausted?.(name);
   };
-  const outOf = (draws: number) =>
+  const outOf = (draws: number, only = 'only', nothing = 'nothing new in') =>
     new Error(
-      `${world.title} level ${level} seems to have only ${pool.length} different ${split} puzzles under these options, ` +
-        `not ${count}: nothing new in ${draws} draws. Ask for fewer, or widen the generator's options`,
+      `${world.title} level ${level} seems to have ${only} ${pool.length} different ${split} puzzles under these options, ` +
+        `not ${count}: ${nothing} ${draws} draws. Ask for fewer, or widen the generator's options`,
     );
   while (pool.length < count) {
     const wanted = open[pool.length % open.length] ?? difficulty;
@@ -104,9 +118,15 @@ export function instancePool<I extends WorldInstance>(
       else if (idle > patience) throw outOf(patience);
       continue;
     }
+    const pace = paces.get(wanted) ?? 0;
+    paces.set(wanted, pace + (idle + 1 - pace) / RECENT);
     idle = 0;
     seen.add(key);
     pool.push(instance);
+    if (pool.length % 1000 === 0) onDrawn?.(`${world.name} ${level}`, pool.length, count);
+    const fastest = Math.min(...(open.length > 0 ? open : [difficulty]).map(name => paces.get(name) ?? 0));
+    if (fastest > USUAL && fastest * (count - pool.length) > HOPELESS)
+      throw outOf(Math.round(fastest), 'hardly more than', 'a new one takes');
   }
   return pool;
 }

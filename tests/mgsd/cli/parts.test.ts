@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import pc from 'picocolors';
 import { errorLine } from '../../../mgsd/cli/errors.js';
+import { wholeNumber } from '../../../mgsd/cli/options.js';
 import { Progress } from '../../../mgsd/cli/progress.js';
 import { Reporter } from '../../../mgsd/cli/reporter.js';
 import { resultTable, wrap } from '../../../mgsd/cli/results.js';
@@ -134,6 +135,56 @@ describe('progress without a terminal', () => {
     vi.spyOn(performance, 'now').mockReturnValue(10_000);
     progress.update(60, '');
     expect(terminal.lines).toEqual(['stage 1: 60/100, 40 s left']);
+  });
+});
+
+describe('a pool that is being drawn', () => {
+  it('is spoken of now and then, as a note or an event', () => {
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
+    for (const json of [false, true]) {
+      clock.mockReturnValue(0);
+      const terminal = captured();
+      const { drawing } = new Reporter(terminal, json);
+      drawing('maze 8', 1000, 50_000);
+      expect(terminal.lines).toEqual([]);
+      clock.mockReturnValue(4000);
+      drawing('maze 8', 2000, 50_000);
+      drawing('maze 8', 3000, 50_000);
+      const note = 'drawing puzzles of maze 8: 2000 of 50000';
+      expect(terminal.lines).toEqual([json ? JSON.stringify({ event: 'note', note }) : note]);
+    }
+    clock.mockRestore();
+  });
+});
+
+describe('a whole number', () => {
+  it.each([
+    ['100000', 100_000],
+    ['1e5', 100_000],
+    ['1.5E+3', 1500],
+    ['5.0', 5],
+  ])('may be written as %s', (text, value) => {
+    expect(wholeNumber(1, 1e6)(text)).toBe(value);
+  });
+
+  it.each([
+    '1.5',
+    '1e-3',
+    '15e-1',
+    '1e7',
+    '0',
+    '-1',
+    '+1',
+    '0x10',
+    '1e',
+    '',
+    ' 1',
+    '1,000',
+    'Infinity',
+    '1e400',
+    '1_000',
+  ])('is not %j', text => {
+    expect(() => wholeNumber(1, 1e6)(text)).toThrow('Give a whole number from 1 to 1000000.');
   });
 });
 

@@ -74,6 +74,23 @@ describe('the split by layout', () => {
     // within seconds, however many are asked for
     expect(draw(1_000_000)).toThrow(/not 1000000: nothing new in 100000 draws/);
   });
+
+  test('what comes ever more rarely is given up long before it is exhausted', () => {
+    const told: number[] = [];
+    const request = {
+      split: 'train',
+      count: 100_000,
+      onDrawn: (_: string, drawn: number) => told.push(drawn),
+    } as const;
+    expect(() => instancePool(frozenLake, 3, testRandom(6), request)).toThrow(
+      /hardly more than (\d+) different train puzzles .*not 100000: a new one takes \d{3} draws/,
+    );
+    expect(told.slice(0, 3)).toEqual([1000, 2000, 3000]);
+    // few are missing here, and rare ones are waited for
+    expect(instancePool(frozenLake, 3, testRandom(6), { split: 'train', count: told.at(-1)! })).toHaveLength(
+      told.at(-1)!,
+    );
+  });
 });
 
 function disjoint(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
