@@ -33,7 +33,7 @@ const values = benchCommand({
   command: 'npm run bench:seeds --',
   about: 'The tables of results: whole runs of a preset, one for each seed, timed from data to table.',
   measures: ['every row of a run, in the held-out look and on larger boards too'],
-  takes: 'six minutes a seed for the default preset on two cores; says what it does',
+  takes: 'six to ten minutes a seed for the default preset on two cores; says what it does',
   options: {
     seeds: seedsOption,
     preset: configOptions.preset,

@@ -75,7 +75,7 @@ function createProgram(context: CommandContext, terminal: Terminal): Command {
     description:
       'Learns to plan from pictures: a small vision-language model, trained on this machine from nothing, by modality-gap-aware self-distillation (arXiv 2606.06076).',
     examples: [
-      ['train', 'the whole method on three worlds; about six minutes on two processor cores'],
+      ['train', 'the whole method on three worlds; six to ten minutes on two processor cores'],
       ['plan', 'solves a puzzle it has never seen with the model that comes with the package'],
       ['info', 'which devices this machine has'],
     ],

@@ -65,7 +65,7 @@ export const trainCommand = defineCommand({
     'Ctrl-C saves a checkpoint and stops; --resume continues from it.',
   options,
   examples: [
-    ['train', 'everything: three worlds, in about six minutes on two processor cores'],
+    ['train', 'everything: three worlds, in six to ten minutes on two processor cores'],
     ['train --preset classroom', 'the whole method on two small boards, in under two minutes'],
     ['train --dry-run --preset small --device webgpu', 'what the small preset would cost on the GPU'],
     ['train --seed 4 --set stage2.estimator=sampled --out runs/sampled', "the estimator of the paper's code"],

@@ -166,7 +166,7 @@ const worlds = derive(
       warmup: 15,
       floor: 0.1,
       prompts: 20000,
-      looks: 0.5,
+      looks: 0.2,
       replay: 0.25,
     },
   },
@@ -188,7 +188,7 @@ const small = derive(
     stage0: { steps: 5000 },
     stage1: { steps: 1000, images: 40000 },
     // slower and with more symbols than in `worlds`: at 1e-3 the longer recaps of FrozenLake are forgotten
-    stage2: { steps: 1500, visionRate: 4e-4, decoderRate: 8e-4, prompts: 40000, replay: 0.5 },
+    stage2: { steps: 1500, visionRate: 4e-4, decoderRate: 8e-4, prompts: 40000, looks: 0.5, replay: 0.5 },
   },
 );
 
