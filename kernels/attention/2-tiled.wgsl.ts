@@ -11,7 +11,16 @@ import type { WgslPass } from '../kernel.js';
 import { grid } from '../wgsl.js';
 import { readSequence } from './1-registers.wgsl.js';
 import type { Keys } from './1-registers.wgsl.js';
-import { forwardRow, gradQueryRow, inBlocks, loadStatistics, shareOf } from './rows.wgsl.js';
+import {
+  deltaElements,
+  forwardRow,
+  gradQueryRow,
+  inBlocks,
+  loadDelta,
+  loadStatistics,
+  shareOf,
+  storeDelta,
+} from './rows.wgsl.js';
 import type { Rows, Walk } from './rows.wgsl.js';
 
 /** Rows of a workgroup, and lanes. */
@@ -114,7 +123,8 @@ export function tiledForward(rows: Rows, headDim: number): WgslPass {
 export function tiledGradQuery(rows: Rows, headDim: number): WgslPass {
   const at = (operand: string) => `(query_start + at) * 3u * width + ${operand} + h * vectors`;
   const walk = overKeys(headDim, 'qkv', { key: at('width'), value: at('2u * width') });
-  return tiledPass(headDim, ['k', 'v'], [], `${queryOfLane('same rows')}\n  ${gradQueryRow(rows, walk, stop)}`);
+  const code = `${queryOfLane('same rows')}\n  ${gradQueryRow(rows, walk, stop)}\n  ${storeDelta('query_row')}`;
+  return { ...tiledPass(headDim, ['k', 'v'], [], code), scratch: deltaElements };
 }
 
 /** dk = sum over seeing queries of dS q, dv = sum of P dO. */
@@ -147,11 +157,7 @@ export function tiledGradKey(rows: Rows, headDim: number): WgslPass {
       ${loadStatistics('at')}
       tile_largest[lane] = largest;
       tile_log_sum[lane] = log_sum;
-      var delta = 0.0;
-      for (var v = 0u; v < vectors; v++) {
-        delta += dot(load4_dout(at * width + h * vectors + v), load4_out(at * width + h * vectors + v));
-      }
-      tile_delta[lane] = delta;
+      tile_delta[lane] = ${loadDelta('at')};
     }
     workgroupBarrier();
     let count = min(tile_rows, query_count - tile);

@@ -4,9 +4,10 @@
  * the sequence are repeated and masked, since the next sequence begins right behind them.
  *
  * Forward: result matrices cannot be scaled row by row, so softmax does not run online. A first walk over the keys
- * finds the statistics of every row, a second one sums P V with the final P: three products instead of two, but
- * nothing is rescaled, and a sequence may be of any length. Backward: once with a block of queries (dq), once with a
- * block of keys (dk, dv), seven products without atomics, as in rung 1. Sizes of matrices come from the adapter.
+ * finds the statistics of every row, a second one sums P V with the final P. Scores of whole rows stay in workgroup
+ * memory where they fit; for a longer sequence the second walk forms them again: three products instead of two, but
+ * nothing is rescaled. Backward: once with a block of queries (dq), once with a block of keys (dk, dv), seven products
+ * without atomics, as in rung 1. Sizes of matrices come from the adapter.
  *
  * Sums over a sequence are not cut into blocks: n equal terms are off by up to n / K 2^-25, which stays below the
  * rounding of P and of the results to f16 (2^-11) up to a sequence of 100,000.
@@ -26,13 +27,15 @@ import {
   rightType,
 } from '../subgroup-matrix.js';
 import { blockGrid, blockOf, visibleOf } from './2-tiled.wgsl.js';
-import { loadStatistics, shareOf, storeStatistics } from './rows.wgsl.js';
+import { deltaElements, loadDelta, loadStatistics, shareOf, storeDelta, storeStatistics } from './rows.wgsl.js';
 
 /** How a pass is cut for an adapter. */
 interface Cut {
   readonly config: MatrixConfig;
   /** Rows of a block and of a tile. */
   readonly rows: number;
+  /** Scores of a row that are kept: those of a tile, or of all keys. */
+  readonly keys: number;
   readonly headDim: number;
   readonly lanes: number;
   readonly warps: number;
@@ -44,7 +47,7 @@ interface Cut {
  */
 const rowStride = ({ headDim }: Cut) => headDim + 8;
 const shareStride = ({ rows }: Cut) => rows + 8;
-const scoreStride = ({ rows }: Cut) => rows + 4;
+const scoreStride = ({ keys }: Cut) => keys + 4;
 const outputStride = ({ headDim }: Cut) => headDim + 4;
 /** Of the f32 area for scores, which takes the results at the end. */
 const scoreElements = (cut: Cut) => cut.rows * Math.max(scoreStride(cut), outputStride(cut));
@@ -63,19 +66,22 @@ function workgroupBytes(cut: Cut, { operands, shares, more }: Memory): number {
   return 2 * cut.rows * half + 4 * (scoreElements(cut) + more.length * cut.rows * scoreStride(cut)) + 8 * cut.lanes;
 }
 
-/** The largest matrices and blocks that suit; undefined where there are none, or operands are not f16. */
-function cutFor(target: WgslTarget, headDim: number, memory: Memory): Cut | undefined {
+/**
+ * The largest matrices and blocks that suit; undefined where there are none, or operands are not f16.
+ * @param keys whose scores are kept, if not those of a tile
+ */
+function cutFor(target: WgslTarget, headDim: number, memory: Memory, keys?: number): Cut | undefined {
   const machine: WgslMachine = target.machine ?? leastMachine;
   const operands = Object.entries(target.dtypes).filter(([name]) => name !== 'stats' && name !== 'table');
   if (target.profile !== 'sgmat' || machine.subgroupSize.max === 0) return undefined;
   if (operands.some(([, dtype]) => dtype !== 'f16')) return undefined;
   const most = machine.subgroupSize.max;
   const configs = trainingMatrices(machine, 'f16').toSorted((x, y) => y.M * y.N * y.K - x.M * x.N * x.K);
-  for (const rows of [32, 16]) {
+  for (const rows of keys === undefined ? [32, 16] : [32]) {
     const warps = Math.max(Math.min(4, Math.floor(machine.workgroupLanes / most)), Math.ceil(rows / most));
     const lanes = warps * most;
     for (const config of configs) {
-      const cut = { config, rows, headDim, lanes, warps };
+      const cut = { config, rows, keys: keys ?? rows, headDim, lanes, warps };
       const divides = [config.M, config.N, config.K].every(n => rows % n === 0 && headDim % n === 0);
       const fits = lanes <= machine.workgroupLanes && workgroupBytes(cut, memory) <= machine.workgroupMemory;
       if (divides && lanes % rows === 0 && fits) return cut;
@@ -122,8 +128,11 @@ function multiply({ config }: Cut, left: Place, right: Place, depth: number, sum
       }`;
 }
 
-/** WGSL: scores[rows, rows] = left times right^T; both are operands of the head dimension. */
-function scoresOf(cut: Cut, left: string, right: string, to: string): string {
+/**
+ * WGSL: scores[rows, rows] = left times right^T; both are operands of the head dimension.
+ * @param column the first of `to` that is written
+ */
+function scoresOf(cut: Cut, left: string, right: string, to: string, column = '0u'): string {
   const { config, rows, warps, headDim } = cut;
   const across = rows / config.N;
   const a = operandPlace(cut, left);
@@ -133,7 +142,7 @@ function scoresOf(cut: Cut, left: string, right: string, to: string): string {
       let n = i % ${across}u * ${config.N}u;
       var sum = ${resultType(config)}();
       ${multiply(cut, a, b, headDim, 'sum')}
-      ${matrixStore('sum', { pointer: `&${to}`, offset: `m * ${scoreStride(cut)}u + n`, stride: `${scoreStride(cut)}u` })}
+      ${matrixStore('sum', { pointer: `&${to}`, offset: `m * ${scoreStride(cut)}u + ${column} + n`, stride: `${scoreStride(cut)}u` })}
     }`;
 }
 
@@ -188,11 +197,11 @@ function stage(
 }
 
 function pass(name: string, cut: Cut, memory: Memory, code: string): WgslPass {
-  const { config, rows, headDim, lanes } = cut;
+  const { config, rows, keys, headDim, lanes } = cut;
   const area = (type: string, elements: number) => (list: readonly string[]) =>
     list.map(item => `var<workgroup> ${item}: array<${type}, ${elements}>;`);
   return {
-    variant: `matrix ${headDim} (${config.M}x${config.N}x${config.K}, ${rows} rows)`,
+    variant: `matrix ${headDim} (${config.M}x${config.N}x${config.K}, ${rows} rows${keys > rows ? ` of ${keys} keys` : ''})`,
     enables: matrixExtensions,
     body: `${[
       ...area('vec4u', (rows * rowStride(cut)) / 8)(memory.operands),
@@ -216,15 +225,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 const rowsVisible =
   'let visible = select(0u, min(key_count, u32(max(prefix, position + i32(row) + 1))), row < query_count);';
 
-export function matrixForward(target: WgslTarget, headDim: number): WgslPass | undefined {
+/** @param wholeRows the most keys that a sequence may have, if the scores of all of them are kept */
+export function matrixForward(target: WgslTarget, headDim: number, wholeRows?: number): WgslPass | undefined {
   const memory = { operands: ['q', 'k', 'v_rows'], shares: ['shares'], more: [] };
-  const cut = cutFor(target, headDim, memory);
+  const cut = cutFor(target, headDim, memory, wholeRows);
   if (!cut) return undefined;
   const { rows, lanes } = cut;
   const step = lanes / rows;
+  const isWhole = wholeRows !== undefined;
   const o = accumulator(cut, 'o');
   const operand = (offset: string) =>
     `words_kv[(key_start + at) * (params.strideKv / 8u) + h * vectors + params.${offset} / 8u + v]`;
+  const keys = ['k', operand('offsetK')] as const;
+  const values = ['v_rows', operand('offsetV')] as const;
+  const scoreOfColumn = `scores[my_row * ${scoreStride(cut)}u + c${isWhole ? '' : ' - tile'}]`;
+  const scores = scoresOf(cut, 'q', 'k', 'scores', isWhole ? 'tile' : '0u');
+  const statistics = (begin: string, end: string) => `workgroupBarrier();
+    for (var c = ${begin} + part; c < min(${end}, visible); c += ${step}u) {
+      let score = ${scoreOfColumn};
+      let larger = max(maximum, score);
+      sum = sum * exp(params.scale * (maximum - larger)) + exp(params.scale * (score - larger));
+      maximum = larger;
+    }`;
   return pass(
     'forward',
     cut,
@@ -238,17 +260,12 @@ export function matrixForward(target: WgslTarget, headDim: number): WgslPass | u
   var sum = 0.0;
   for (var tile = 0u; tile < most; tile += ${rows}u) {
     workgroupBarrier();
-    ${stage(cut, 'tile', 'key_count', [['k', operand('offsetK')]])}
+    ${stage(cut, 'tile', 'key_count', [keys])}
     workgroupBarrier();
-    ${scoresOf(cut, 'q', 'k', 'scores')}
-    workgroupBarrier();
-    for (var c = part; c < ${rows}u && tile + c < visible; c += ${step}u) {
-      let score = scores[my_row * ${scoreStride(cut)}u + c];
-      let larger = max(maximum, score);
-      sum = sum * exp(params.scale * (maximum - larger)) + exp(params.scale * (score - larger));
-      maximum = larger;
-    }
+    ${scores}
+    ${isWhole ? '' : statistics('tile', `tile + ${rows}u`)}
   }
+  ${isWhole ? statistics('0u', 'visible') : ''}
   statistics[lane] = vec2f(maximum, sum);
   workgroupBarrier();
   for (var t = 0u; t < ${step}u; t++) { maximum = max(maximum, statistics[my_row * ${step}u + t].x); }
@@ -264,16 +281,11 @@ export function matrixForward(target: WgslTarget, headDim: number): WgslPass | u
   ${o.declare}
   for (var tile = 0u; tile < most; tile += ${rows}u) {
     workgroupBarrier();
-    ${stage(cut, 'tile', 'key_count', [
-      ['k', operand('offsetK')],
-      ['v_rows', operand('offsetV')],
-    ])}
-    workgroupBarrier();
-    ${scoresOf(cut, 'q', 'k', 'scores')}
-    workgroupBarrier();
-    for (var c = part; c < ${rows}u; c += ${step}u) {
-      let p = ${shareOf(`scores[my_row * ${scoreStride(cut)}u + c]`, 'maximum', 'log_sum')};
-      shares[my_row * ${shareStride(cut)}u + c] = f16(select(0.0, p, tile + c < visible));
+    ${stage(cut, 'tile', 'key_count', isWhole ? [values] : [keys, values])}
+    ${isWhole ? '' : `workgroupBarrier();\n    ${scores}\n    workgroupBarrier();`}
+    for (var c = tile + part; c < tile + ${rows}u; c += ${step}u) {
+      let p = ${shareOf(scoreOfColumn, 'maximum', 'log_sum')};
+      shares[my_row * ${shareStride(cut)}u + c - tile] = f16(select(0.0, p, c < visible));
     }
     workgroupBarrier();
     ${o.add(sharePlace(cut, 'shares'), 'v_rows')}
@@ -290,33 +302,15 @@ const gradOperands = {
   g: 'words_dout[(query_start + at) * width + h * vectors + v]',
 } as const;
 
-/**
- * Statistics of softmax, and dO . O, of a query: of that every lane of its row takes a part, and behind
- * a barrier all add the parts.
- */
-const queryStatistics = ({ lanes, rows }: Cut, row: string) => ({
-  parts: `let query = query_start + min(${row}, query_count - 1u);
-    ${loadStatistics('query')}
-    var product = 0.0;
-    for (var v = part; v < vectors; v += ${lanes / rows}u) {
-      let a = words_dout[query * width + h * vectors + v];
-      let b = words_out[query * width + h * vectors + v];
-      for (var w = 0u; w < 4u; w++) { product += dot(unpack2x16float(a[w]), unpack2x16float(b[w])); }
-    }
-    statistics[lane] = vec2f(product, 0.0);`,
-  sum: `var delta = 0.0;
-    for (var t = 0u; t < ${lanes / rows}u; t++) { delta += statistics[my_row * ${lanes / rows}u + t].x; }`,
-});
-
 /** dq = sum over visible keys of dS k. */
 export function matrixGradQuery(target: WgslTarget, headDim: number): WgslPass | undefined {
   const memory = { operands: ['q', 'k', 'v_rows', 'g'], shares: ['slopes'], more: ['products'] };
   const cut = cutFor(target, headDim, memory);
   if (!cut) return undefined;
   const { rows, lanes } = cut;
+  const step = lanes / rows;
   const dq = accumulator(cut, 'dq');
-  const query = queryStatistics(cut, 'row');
-  return pass(
+  const walk = pass(
     'gradient of queries',
     cut,
     memory,
@@ -325,9 +319,20 @@ export function matrixGradQuery(target: WgslTarget, headDim: number): WgslPass |
   let width = params.heads * vectors;
   let row = first + my_row;
   ${rowsVisible}
-  ${query.parts}
+  let query = query_start + min(row, query_count - 1u);
+  ${loadStatistics('query')}
+  // dO . O, of which every lane of the row takes a part
+  var product = 0.0;
+  for (var v = part; v < vectors; v += ${step}u) {
+    let a = words_dout[query * width + h * vectors + v];
+    let b = words_out[query * width + h * vectors + v];
+    for (var w = 0u; w < 4u; w++) { product += dot(unpack2x16float(a[w]), unpack2x16float(b[w])); }
+  }
+  statistics[lane] = vec2f(product, 0.0);
   workgroupBarrier();
-  ${query.sum}
+  var delta = 0.0;
+  for (var t = 0u; t < ${step}u; t++) { delta += statistics[my_row * ${step}u + t].x; }
+  if (part == 0u && row < query_count) { ${storeDelta('query')} }
   ${stage(cut, 'first', 'query_count', [
     ['q', gradOperands.q],
     ['g', gradOperands.g],
@@ -343,7 +348,7 @@ export function matrixGradQuery(target: WgslTarget, headDim: number): WgslPass |
     ${scoresOf(cut, 'q', 'k', 'scores')}
     ${scoresOf(cut, 'g', 'v_rows', 'products')}
     workgroupBarrier();
-    for (var c = part; c < ${rows}u; c += ${lanes / rows}u) {
+    for (var c = part; c < ${rows}u; c += ${step}u) {
       let at = my_row * ${scoreStride(cut)}u + c;
       let ds = ${shareOf('scores[at]', 'largest', 'log_sum')} * (products[at] - delta) * params.scale;
       slopes[my_row * ${shareStride(cut)}u + c] = to_f16(select(0.0, ds, tile + c < visible));
@@ -353,6 +358,7 @@ export function matrixGradQuery(target: WgslTarget, headDim: number): WgslPass |
   }
   ${dq.store('dqkv', 'query_count', '((query_start + at) * 3u * width + h * vectors) * 2u')}`,
   );
+  return { ...walk, scratch: deltaElements };
 }
 
 /** dk = sum over seeing queries of dS q, dv = sum of P dO. */
@@ -363,7 +369,6 @@ export function matrixGradKey(target: WgslTarget, headDim: number): WgslPass | u
   const { rows, lanes } = cut;
   const [dk, dv] = [accumulator(cut, 'dk'), accumulator(cut, 'dv')];
   const turned = (name: string) => ({ ...sharePlace(cut, name), turned: true });
-  const query = queryStatistics(cut, 'row');
   return pass(
     'gradient of keys and values',
     cut,
@@ -385,12 +390,13 @@ export function matrixGradKey(target: WgslTarget, headDim: number): WgslPass | u
     ])}
     let row = tile + my_row;
     ${rowsVisible}
-    ${query.parts}
+    let query = query_start + min(row, query_count - 1u);
+    ${loadStatistics('query')}
+    let delta = ${loadDelta('query')};
     workgroupBarrier();
     ${scoresOf(cut, 'q', 'k', 'scores')}
     ${scoresOf(cut, 'g', 'v_rows', 'products')}
     workgroupBarrier();
-    ${query.sum}
     for (var c = part; c < ${rows}u; c += ${lanes / rows}u) {
       let at = my_row * ${scoreStride(cut)}u + c;
       let p = ${shareOf('scores[at]', 'largest', 'log_sum')};

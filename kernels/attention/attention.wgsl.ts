@@ -18,12 +18,15 @@ import type { Rows } from './rows.wgsl.js';
 
 type Params = Readonly<Record<string, number>>;
 
+/** Keys up to which scores of whole rows are kept, if workgroup memory has room for them. */
+export const wholeRows: readonly number[] = [128, 256];
+
 /** Head dimensions with a variant of their own on GPUs. */
 export const gpuHeadDims: readonly number[] = [8, 16, 32, 64];
 
-/** A pass and the head dimensions that it serves. */
+/** A pass and what it serves. */
 interface Choice {
-  readonly fits: (headDim: number) => boolean;
+  readonly fits: (params: Params) => boolean;
   readonly pass: WgslPass;
 }
 
@@ -32,37 +35,50 @@ interface Rungs {
   readonly plain: WgslPass;
   readonly lane: (target: WgslTarget, rows: Rows) => WgslPass;
   readonly tiled: (rows: Rows, headDim: number) => WgslPass;
-  readonly matrix: (target: WgslTarget, headDim: number) => WgslPass | undefined;
+  /** @param keys see `wholeRows` */
+  readonly matrix: (target: WgslTarget, headDim: number, keys?: number) => WgslPass | undefined;
+  readonly wholeRows?: readonly number[];
 }
 
 /** The first pass that fits runs. @param aligned whether rows can be read by vec4; if not, the plain pass runs */
 function firstThatFits(
   target: WgslTarget,
-  { plain, lane, tiled, matrix }: Rungs,
+  { plain, lane, tiled, matrix, wholeRows: most = [] }: Rungs,
   aligned: (params: Params) => boolean = () => true,
 ): readonly WgslPass[] {
   const onLanes = (rows: Rows): Choice => ({
-    fits: rows.fits,
+    fits: p => rows.fits(p['headDim']!),
     pass: { ...lane(target, rows), variant: `lane ${rows.name}` },
   });
-  const onGpu = (headDim: number): Choice => ({
-    fits: wanted => wanted === headDim,
-    pass: matrix(target, headDim) ?? { ...tiled(registerRows(headDim), headDim), variant: `tiled ${headDim}` },
-  });
+  const onGpu = (headDim: number): Choice[] => {
+    const whole = most.flatMap(keys => {
+      const pass = matrix(target, headDim, keys);
+      return pass ? [{ fits: (p: Params) => p['headDim'] === headDim && p['maxKeys']! <= keys, pass }] : [];
+    });
+    const pass = matrix(target, headDim) ?? { ...tiled(registerRows(headDim), headDim), variant: `tiled ${headDim}` };
+    return [...whole, { fits: p => p['headDim'] === headDim, pass }];
+  };
   const fast = [
-    ...(target.profile === 'software' ? [onLanes(registerRows(16))] : gpuHeadDims.map(onGpu)),
+    ...(target.profile === 'software' ? [onLanes(registerRows(16))] : gpuHeadDims.flatMap(onGpu)),
     onLanes(arrayRows),
   ];
   const last = { ...plain, variant: 'general' };
-  const choose = (p: Params) => (aligned(p) ? fast.find(({ fits }) => fits(p['headDim']!))?.pass : undefined) ?? last;
+  const choose = (p: Params) => (aligned(p) ? fast.find(({ fits }) => fits(p))?.pass : undefined) ?? last;
   return [...fast.map(({ pass }) => pass), last].map(pass => ({
     ...pass,
     workgroups: p => (choose(p) === pass ? pass.workgroups(p) : grid(0)),
+    ...(pass.scratch && { scratch: p => (choose(p) === pass ? pass.scratch!(p) : 0) }),
   }));
 }
 
 export function attentionWgsl(target: WgslTarget): readonly WgslPass[] {
-  const rungs = { plain: plainForward(target), lane: laneForward, tiled: tiledForward, matrix: matrixForward };
+  const rungs = {
+    plain: plainForward(target),
+    lane: laneForward,
+    tiled: tiledForward,
+    matrix: matrixForward,
+    wholeRows,
+  };
   const strides = ['strideQ', 'strideKv', 'offsetK', 'offsetV'];
   return firstThatFits(target, rungs, p => strides.every(name => p[name]! % 4 === 0));
 }
@@ -70,7 +86,7 @@ export function attentionWgsl(target: WgslTarget): readonly WgslPass[] {
 /**
  * FlashAttention's backward (Dao et al. 2022, arXiv 2205.14135, appendix B.2). With
  * P = exp(scale (q.k - largest) - log sum), dS = P (dO.v - dO.o) = P dO.(v - o), which saves a separate pass for
- * delta = dO.o.
+ * delta = dO.o. On a GPU the first pass leaves it in scratch to the second.
  */
 export function attentionGradWgsl(target: WgslTarget): readonly WgslPass[] {
   return [

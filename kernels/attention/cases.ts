@@ -7,7 +7,7 @@ import { uniform } from '../kernel.js';
 import type { Example, Kernel, WgslTarget } from '../kernel.js';
 import { attentionExample, attentionGradExample, attentionGradKernel, attentionKernel } from './attention.js';
 import type { ExampleSequences } from './attention.js';
-import { gpuHeadDims } from './attention.wgsl.js';
+import { gpuHeadDims, wholeRows } from './attention.wgsl.js';
 import { matrixForward, matrixGradKey, matrixGradQuery } from './3-matrix.wgsl.js';
 
 /** A call of an attention kernel that tests a way of computing it. */
@@ -24,6 +24,7 @@ export const matrixTolerance = 4e-3;
 
 /**
  * (rows, prefix) of the sequences of a case: one row, a tile and one more, more than a block with prompt and response.
+ * Where scores of whole rows are kept, there is one of as many keys as that takes, and else of more.
  */
 const sequences = [
   [1, 0],
@@ -48,17 +49,20 @@ export function attentionCases(
       const tiled = `tiled ${headDim}`;
       const name = (write: typeof matrixForward, dtypes: Readonly<Record<string, DType>>) =>
         write({ ...target, dtypes }, headDim)?.variant ?? tiled;
+      const whole = wholeRows.flatMap(keys => {
+        const selects = matrixForward({ ...target, dtypes: forward }, headDim, keys)?.variant;
+        return selects === undefined ? [] : [{ selects, longest: [keys, 5] as const }];
+      });
+      const beyond = whole.length > 0 ? ([Math.max(...wholeRows) + 1, 5] as const) : undefined;
       const gradPasses = new Set([name(matrixGradQuery, backward), name(matrixGradKey, backward)]);
       const caseOf = (kernel: Kernel, rest: Omit<AttentionCase, 'kernel'>): AttentionCase => ({
         kernel: rest.selects === tiled ? kernel : { ...kernel, tolerance: matrixTolerance },
         ...rest,
       });
       return [
-        caseOf(attentionKernel, {
-          dtypes: forward,
-          example: forwardExample(headDim),
-          selects: name(matrixForward, forward),
-        }),
+        ...[...whole, { selects: name(matrixForward, forward), longest: beyond }].map(({ selects, longest }) =>
+          caseOf(attentionKernel, { dtypes: forward, example: forwardExample(headDim, longest), selects }),
+        ),
         ...[...gradPasses].map(selects =>
           caseOf(attentionGradKernel, {
             dtypes: backward,
@@ -76,22 +80,23 @@ function dtypesOf(kernel: Pick<Kernel, 'buffers'>, float: DType): Record<string,
   return Object.fromEntries(Object.entries(kernel.buffers).map(([name, { kind }]) => [name, dtype[kind]]));
 }
 
-/** Self-attention of all sequences. */
-function sequencesOf(headDim: number): ExampleSequences {
+/** Self-attention of all sequences, and of one more. */
+function sequencesOf(headDim: number, more?: readonly [number, number]): ExampleSequences {
   let rows = 0;
-  const table = sequences.flatMap(([length, prefix]) => {
+  const all = more ? [...sequences, more] : sequences;
+  const table = all.flatMap(([length, prefix]) => {
     rows += length;
     return [rows - length, length, rows - length, length, prefix, 0];
   });
-  const longest = Math.max(...sequences.map(([length]) => length));
+  const longest = Math.max(...all.map(([length]) => length));
   return { heads: 2, headDim, table, queryRows: rows, keyRows: rows, maxQueries: longest, maxKeys: longest };
 }
 
 /** Queries, keys and values as a training pass has them, side by side in the columns of one buffer. */
-function forwardExample(headDim: number): Example<string, string> {
+function forwardExample(headDim: number, more?: readonly [number, number]): Example<string, string> {
   const width = 2 * headDim;
   const columns = { strideQ: 3 * width, strideKv: 3 * width, offsetK: width, offsetV: 2 * width };
-  return attentionExample(sequencesOf(headDim), columns);
+  return attentionExample(sequencesOf(headDim, more), columns);
 }
 
 function backwardExample(headDim: number): Example<string, string> {

@@ -131,6 +131,11 @@ export const loadStatistics = (row: string) =>
   let largest = load_stats(statistics_at);
   let log_sum = load_stats(statistics_at + 1u);`;
 
+/** WGSL: the pass over queries leaves delta = dO . O of each to the pass over keys. @param row index among the rows */
+export const storeDelta = (row: string) => `store_scratch(${row} * params.heads + h, delta);`;
+export const loadDelta = (row: string) => `load_scratch(${row} * params.heads + h)`;
+export const deltaElements = (params: Readonly<Record<string, number>>) => params['queryRows']! * params['heads']!;
+
 /** dq = sum over visible keys of dS k. Needs query_row, visible and h. */
 export function gradQueryRow(rows: Rows, walk: Walk, stop = ''): string {
   const { vectors, declare, each, item } = rows;

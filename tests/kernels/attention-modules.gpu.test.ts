@@ -54,6 +54,7 @@ describe('what is chosen', () => {
   it('matrices for f16 where the adapter has them, tiles elsewhere, nothing of it on software adapters', () => {
     const hopper = [...selected({ profile: 'sgmat', machine: machines.hopper })];
     expect(hopper).toContain('f16 attention matrix 16 (16x16x16, 32 rows)');
+    expect(hopper).toContain('f16 attention matrix 32 (16x16x16, 32 rows of 256 keys)');
     expect(hopper).toContain('f16 attention_grad matrix 64 (16x16x16, 32 rows)');
     expect(hopper).toContain('f16 attention tiled 8'); // too narrow for the matrices
     expect(hopper).toContain('f32 attention_grad tiled 32');
