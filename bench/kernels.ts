@@ -12,7 +12,7 @@ import type { Timing } from './harness.js';
 import { Captures, Loaded } from './roofline/capture.js';
 import type { Captured } from './roofline/capture.js';
 import { captureSteps, productError, squares, workOf } from './roofline/cases.js';
-import { boundOf, highest } from './roofline/ceilings.js';
+import { boundOf, highest, slowPartOf } from './roofline/ceilings.js';
 import type { Bound, Ceilings } from './roofline/ceilings.js';
 import { measureCeilings } from './roofline/measure.js';
 import { commaList, oneOf, option } from '../mgsd/cli/options.js';
@@ -264,13 +264,23 @@ if (options.readme && ceilings) writeReadme(`kernels-${device.capabilities.backe
 await device.close();
 
 /** The result in a few sentences. */
-function paragraph({ f32, bandwidth }: Ceilings): string {
+function paragraph(ceilings: Ceilings): string {
+  const { f32, bandwidth } = ceilings;
   const square = (layout: string) =>
     rows.find(row => row.kernel === `matmul_${layout}` && row.params['m'] === 512 && row.params['k'] === 512)!;
   const rate = (layout: string) => `${number(square(layout).gflops)} (${layout}, ${percent(square(layout).share)} %)`;
   const ofSteps = rows.filter(({ calls }) => Object.keys(calls).length > 0);
   const medianShare = (name: RegExp) =>
     percent(median(ofSteps.filter(({ kernel }) => name.test(kernel)).map(({ share }) => share!)));
+  /** What a kernel's exponentials or roots would take on their own, where that was measured. */
+  const alone = (name: RegExp, what: string) => {
+    const slow = ofSteps.flatMap(({ kernel, params, timing }) => {
+      const part = name.test(kernel) ? slowPartOf(ceilings, kernel, params) : undefined;
+      return part === undefined ? [] : [part / timing.median];
+    });
+    return slow.length === 0 ? '' : ` (${what} alone: ${percent(median(slow))} % of the time)`;
+  };
+  const [losses, adamw] = [/^(cross_entropy|distillation|divergence_stats)/, /^adamw/];
   const best = (at: number) =>
     number(Math.max(bandwidth.at(at)!.read, bandwidth.at(at)!.copy, bandwidth.at(at)!.triad));
   const step = (what: string) => totals.find(total => total.what === what)!;
@@ -282,7 +292,8 @@ function paragraph({ f32, bandwidth }: Ceilings): string {
     `On ${machineOf(device)} (${file}): registers do ${number(f32)} GFLOP/s; memory moves ${best(0)} GB/s in working sets of ${bandwidth[0]!.bytes / 1024} KiB, ` +
     `${best(-1)} in ${bandwidth.at(-1)!.bytes / 2 ** 20} MiB. Products of 512³ reach ${rate('nn')}, ${rate('nt')} and ${rate('tn')} GFLOP/s and share of their bound; ` +
     `the median product of a step ${medianShare(/^matmul/)} % of its bound, attention ${medianShare(/^attention$/)} % forward and ${medianShare(/^attention_grad$/)} % backward, ` +
-    `layer norm ${medianShare(/^layer_norm/)} %, losses ${medianShare(/^(cross_entropy|distillation)/)} %, AdamW ${medianShare(/^adamw/)} %. ` +
+    `layer norm ${medianShare(/^layer_norm/)} %, losses ${medianShare(losses)} %${alone(losses, 'exponentials')}, ` +
+    `AdamW ${medianShare(adamw)} %${alone(adamw, 'roots and quotients')}. ` +
     `All kernels of a step together, at their bounds over as measured: ${shares.join(', ')}.`
   );
 }

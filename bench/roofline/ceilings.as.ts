@@ -1,6 +1,6 @@
 // What one machine can do at most, for the roofline of bench/kernels.ts: loops that do one thing each, run by the same
 // threads as the kernels. No part of the library: bench/roofline/wasm.ts compiles them when they are needed.
-import { at, madd } from '../../kernels/wasm/simd.as';
+import { at, expDown4, madd } from '../../kernels/wasm/simd.as';
 
 @unmanaged
 class FmaArgs {
@@ -45,6 +45,51 @@ export function ceiling_fma(args: FmaArgs, begin: i32, end: i32, scratch: usize)
     const sum = f32x4.add(
       f32x4.add(f32x4.add(f32x4.add(c0, c1), f32x4.add(c2, c3)), f32x4.add(f32x4.add(c4, c5), f32x4.add(c6, c7))),
       f32x4.add(f32x4.add(c8, c9), f32x4.add(c10, c11)),
+    );
+    v128.store(args.out + ((<usize>unit) << 4), sum);
+  }
+}
+
+/** c = e^-c in eight chains of four lanes: 32 exponentials per round. */
+export function ceiling_exp(args: FmaArgs, begin: i32, end: i32, scratch: usize): void {
+  chains(true, args, begin, end);
+}
+
+/** c = a / sqrt(c) likewise: 32 roots and as many quotients per round. */
+export function ceiling_root(args: FmaArgs, begin: i32, end: i32, scratch: usize): void {
+  chains(false, args, begin, end);
+}
+
+@inline
+function link(exponential: bool, c: v128, a: v128): v128 {
+  return exponential ? expDown4(f32x4.neg(c)) : f32x4.div(a, f32x4.sqrt(c));
+}
+
+@inline
+function chains(exponential: bool, args: FmaArgs, begin: i32, end: i32): void {
+  const a = f32x4.splat(args.a);
+  for (let unit = begin; unit < end; unit++) {
+    let c0 = f32x4.splat(args.b);
+    let c1 = c0;
+    let c2 = c0;
+    let c3 = c0;
+    let c4 = c0;
+    let c5 = c0;
+    let c6 = c0;
+    let c7 = c0;
+    for (let r: i32 = 0, rounds = args.rounds; r < rounds; r++) {
+      c0 = link(exponential, c0, a);
+      c1 = link(exponential, c1, a);
+      c2 = link(exponential, c2, a);
+      c3 = link(exponential, c3, a);
+      c4 = link(exponential, c4, a);
+      c5 = link(exponential, c5, a);
+      c6 = link(exponential, c6, a);
+      c7 = link(exponential, c7, a);
+    }
+    const sum = f32x4.add(
+      f32x4.add(f32x4.add(c0, c1), f32x4.add(c2, c3)),
+      f32x4.add(f32x4.add(c4, c5), f32x4.add(c6, c7)),
     );
     v128.store(args.out + ((<usize>unit) << 4), sum);
   }

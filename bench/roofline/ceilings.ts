@@ -14,11 +14,35 @@ export interface Bandwidth {
 }
 
 export interface Ceilings {
-  /** GFLOP/s of multiply-adds on registers: in f32, and by what else the device has (f16, its matrix units). */
+  /**
+   * GFLOP/s of multiply-adds on registers: in f32, and by what else the device has (f16, its matrix units). On a
+   * processor also thousands of millions a second of what counts as one operation and takes many.
+   */
   readonly f32: number;
   readonly others: Readonly<Record<string, number>>;
   /** By size, ascending. */
   readonly bandwidth: readonly Bandwidth[];
+}
+
+/** Names in `others`. */
+export const exponentials = 'exponentials (G/s)';
+export const rootQuotients = 'roots and quotients of them (G/s)';
+
+/** How many of these a kernel cannot do without, by element of what it walks; and the params that count elements. */
+const slowParts: Readonly<Record<string, readonly [ceiling: string, each: number, sizes: readonly string[]]>> = {
+  cross_entropy: [exponentials, 1, ['rows', 'cols']],
+  cross_entropy_tokens: [exponentials, 1, ['rows', 'cols']],
+  distillation_reverse_kl: [exponentials, 2, ['rows', 'cols']],
+  distillation_forward_kl: [exponentials, 2, ['rows', 'cols']],
+  divergence_stats: [exponentials, 4, ['rows', 'cols']],
+  adamw: [rootQuotients, 1, ['n']],
+};
+
+/** Milliseconds that a launch's exponentials or roots would take on their own; undefined if it has none of note. */
+export function slowPartOf({ others }: Ceilings, kernel: string, params: Readonly<Record<string, number>>) {
+  const [ceiling, each, sizes] = slowParts[kernel] ?? [];
+  const rate = ceiling === undefined ? undefined : others[ceiling];
+  return rate && sizes!.reduce((count, name) => count * params[name]!, each!) / rate / 1e6;
 }
 
 /** Working sets in bytes. */

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { controlBytes } from '../../core/backends/wasm/control.js';
 import { Threads } from '../../core/backends/wasm/threads.js';
 import type { Capabilities } from '../../core/index.js';
-import { workingSets } from './ceilings.js';
+import { exponentials, rootQuotients, workingSets } from './ceilings.js';
 import type { Bandwidth, Ceilings } from './ceilings.js';
 
 interface Compiler {
@@ -22,6 +22,7 @@ const sampleMilliseconds = 100;
 const bytesPerSample = 2 ** 26;
 const fmaUnits = 64;
 const fmaRounds = 8192;
+const chainRounds = 1024;
 
 /** The build's own compiler, on the same features as the library's two variants. */
 async function compile(simd: string): Promise<WebAssembly.Module> {
@@ -75,6 +76,17 @@ export async function measureWasmCeilings({ threads: count, features }: Capabili
   const fma = shortest(() => run('ceiling_fma', fmaUnits));
   requireNear('arithmetic', floats[heap >> 2]!, 12 * fmaRounds);
 
+  integers[at] = chainRounds;
+  const chains = (name: string, limit: number) => {
+    const milliseconds = shortest(() => run(name, fmaUnits));
+    requireNear(name, floats[heap >> 2]!, 8 * limit);
+    return (fmaUnits * chainRounds * 32) / milliseconds / 1e6;
+  };
+  const others = {
+    [exponentials]: chains('ceiling_exp', 0.5671433), // e^-x = x
+    [rootQuotients]: chains('ceiling_root', 1),
+  };
+
   const bandwidth: Bandwidth[] = [];
   for (const bytes of workingSets) {
     /**
@@ -103,5 +115,5 @@ export async function measureWasmCeilings({ threads: count, features }: Capabili
   }
   await threads.close();
   const flops = fmaUnits * fmaRounds * 96;
-  return { f32: flops / fma / 1e6, others: {}, bandwidth };
+  return { f32: flops / fma / 1e6, others, bandwidth };
 }

@@ -112,12 +112,19 @@ class UnaryArgs {
   n: i32;
 }
 
+/** Two vectors at a time: V8 makes the constants of a loop's body anew in every round. */
 @inline
 function unaryLoop(op: Unary, args: UnaryArgs, begin: i32, end: i32): void {
   const x = args.x;
   const y = args.y;
   const stop = min(args.n, end * elementsPerUnit);
   let i = begin * elementsPerUnit;
+  for (; i <= stop - 8; i += 8) {
+    const y0 = unary4(op, v128.load(at(x, i)));
+    const y1 = unary4(op, v128.load(at(x, i), 16));
+    v128.store(at(y, i), y0);
+    v128.store(at(y, i), y1, 16);
+  }
   for (; i <= stop - 4; i += 4) v128.store(at(y, i), unary4(op, v128.load(at(x, i))));
   if (i < stop) storeLanes(at(y, i), unary4(op, v128.load(at(x, i))), stop - i);
 }
@@ -170,6 +177,12 @@ function binaryLoop(op: Binary, args: BroadcastArgs, begin: i32, end: i32): void
     const y = at(args.y, row * d3);
     let i: i32 = 0;
     if (strideA == 1 && strideB == 1) {
+      for (; op == Binary.gelu_grad && i <= d3 - 8; i += 8) {
+        const y0 = binary4(op, v128.load(at(a, i)), v128.load(at(b, i)));
+        const y1 = binary4(op, v128.load(at(a, i), 16), v128.load(at(b, i), 16));
+        v128.store(at(y, i), y0);
+        v128.store(at(y, i), y1, 16);
+      }
       for (; i <= d3 - 4; i += 4) v128.store(at(y, i), binary4(op, v128.load(at(a, i)), v128.load(at(b, i))));
     } else if (strideA == 1 && strideB == 0) {
       const vb = v128.load32_splat(b);
@@ -237,10 +250,9 @@ export function binary(args: BinaryArgs, begin: i32, end: i32, scratch: usize): 
 /** y += x. One unit is elementsPerUnit elements. */
 export function accumulate(args: UnaryArgs, begin: i32, end: i32, scratch: usize): void {
   const stop = min(args.n, end * elementsPerUnit);
-  for (let i = begin * elementsPerUnit; i < stop; i += 4) {
-    const y = at(args.y, i);
-    storeLanes(y, f32x4.add(v128.load(y), v128.load(at(args.x, i))), stop - i);
-  }
+  let i = begin * elementsPerUnit;
+  for (; i <= stop - 4; i += 4) v128.store(at(args.y, i), f32x4.add(v128.load(at(args.y, i)), v128.load(at(args.x, i))));
+  if (i < stop) storeLanes(at(args.y, i), f32x4.add(v128.load(at(args.y, i)), v128.load(at(args.x, i))), stop - i);
 }
 
 // One export for every row of `unaryTable`.

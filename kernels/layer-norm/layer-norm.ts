@@ -3,8 +3,9 @@
  *
  * Norm and residual. Forward, the epilogue of the product before adds the residual (`residual` in matmul.ts), so the
  * stream is written once and read once by the norm; a kernel that adds and normalises would read two tensors and write
- * two. Backward, the norm's own kernel adds the gradient of the stream: 111 us for 1408 x 96, norm and addition apart
- * 125; 1.80 ms for 8192 x 256, apart 2.43 (one thread, `node dist/bench/fused.js`, bench/results/fused-wasm.json).
+ * two. Backward, the norm's own kernel adds the gradient of the stream: norm and addition apart take 1.24 times as
+ * long for 1408 x 96, 1.57 times for 8192 x 256 (one thread, `node dist/bench/fused.js`,
+ * bench/results/fused-wasm.json).
  */
 import { ceilDivide, defineKernel } from '../kernel.js';
 import type { NumberArray } from '../dtype.js';

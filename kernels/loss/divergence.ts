@@ -9,9 +9,9 @@
  * 2306.08543; GKD, Agarwal et al. 2024, arXiv 2306.13649). lesson.md derives both gradients.
  *
  * A row may be of any length: it is walked where it lies and summed in blocks, so nothing as long as the vocabulary is
- * kept in registers. A streaming softmax (maximum and sum in one walk) was left out: reverse KL costs 6.4 ns per logit
- * on rows of 128 and 6.3 on rows of 151936 (`node dist/bench/fused.js`, bench/results/fused-wasm.json), so the extra
- * walk is not what takes the time.
+ * kept in registers. A streaming softmax (maximum and sum in one walk) was left out: reverse KL costs 8.7 ns per logit
+ * on rows of 128 and 9.8 on rows of 151936 (`node dist/bench/fused.js`, bench/results/fused-wasm.json, beside other
+ * work), so the extra walk is not what takes the time.
  */
 import { defineKernel, given, reads, uniform, writes } from '../kernel.js';
 import { logSoftmaxRow, rowExample, rowKernel, times } from '../softmax/row.js';
@@ -42,6 +42,7 @@ function forwardKl(logP: Float64Array, logQ: Float64Array, q: Float64Array, slop
 function defineDivergence(name: string, formula: string, divergence: RowDivergence, wgsl: typeof reverseKlWgsl) {
   return defineKernel({
     ...rowKernel(name, { flops: 16, elements: 3 }),
+    wasm: ({ rows, cols }) => ({ passes: [{ fn: name, units: rows, threadScratch: 4 * cols }] }), // e^teacher
     summary: `${formula}; p = softmax(student[i]), log q = max(log softmax(teacher[i]), floor[0]), q = exp(log q), and 0 where the logit is -infinity`,
     buffers: {
       student: reads.float,

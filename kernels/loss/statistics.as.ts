@@ -1,5 +1,5 @@
 // Statistics of divergence; one unit is one row.
-import { at, expDown4, laneMask, log1, sumLanes, times4 } from '../wasm/simd.as';
+import { at, exp1, expDown4, laneMask, log1, sumLanes, times4 } from '../wasm/simd.as';
 import { expSum, indexOf, rowMax, sumBlock } from '../wasm/row.as';
 
 /** log-softmax of four elements, from the row's maximum and the log of its sum of exponentials. */
@@ -24,6 +24,7 @@ export function divergence_stats(args: DivergenceStatsArgs, begin: i32, end: i32
   const cols = args.cols;
   const floor = load<f32>(args.floor);
   const floorWide = f32x4.splat(floor);
+  const floorQ = f32x4.splat(exp1(floor));
   for (let row = begin; row < end; row++) {
     const student = at(args.student, row * cols);
     const teacher = at(args.teacher, row * cols);
@@ -47,14 +48,17 @@ export function divergence_stats(args: DivergenceStatsArgs, begin: i32, end: i32
         const mask = laneMask(cols - j);
         const logP = v128.and(logSoftmax4(at(student, j), f32x4.splat(maxP), f32x4.splat(logSumP)), mask);
         const rawQ = v128.and(logSoftmax4(at(teacher, j), f32x4.splat(maxQ), f32x4.splat(logSumQ)), mask);
-        const logQ = f32x4.max(rawQ, floorWide);
+        const logQ = f32x4.pmax(rawQ, floorWide);
         const p = v128.and(expDown4(logP), mask);
-        const q = v128.andnot(v128.and(expDown4(logQ), mask), f32x4.eq(rawQ, f32x4.splat(-Infinity)));
+        const plainQ = v128.and(expDown4(rawQ), mask);
+        const isLow = v128.and(f32x4.lt(rawQ, floorWide), mask);
+        const isLifted = v128.and(isLow, f32x4.gt(rawQ, f32x4.splat(-Infinity)));
+        const q = v128.bitselect(floorQ, plainQ, isLifted);
         reverse = f32x4.add(reverse, times4(p, f32x4.sub(logP, logQ)));
         forward = f32x4.add(forward, times4(q, f32x4.sub(logQ, logP)));
         entropyP = f32x4.add(entropyP, times4(p, logP));
-        entropyQ = f32x4.add(entropyQ, times4(v128.and(expDown4(rawQ), mask), rawQ));
-        clamped = f32x4.add(clamped, v128.and(p, f32x4.lt(rawQ, floorWide)));
+        entropyQ = f32x4.add(entropyQ, times4(plainQ, rawQ));
+        clamped = f32x4.add(clamped, v128.and(p, isLow));
       }
       reverses += <f64>sumLanes(reverse);
       forwards += <f64>sumLanes(forward);

@@ -1,5 +1,5 @@
 // What Muon needs beside matrix products. One unit is one matrix of a stack: a few dozen, each of which is little work.
-import { clearRow, rowSquares } from '../wasm/row.as';
+import { clearRow, rowSquares, scaleRow } from '../wasm/row.as';
 import { at, madd, storeLanes } from '../wasm/simd.as';
 import { HyperParameters, OptimizerState } from './state.as';
 
@@ -53,7 +53,7 @@ export function muon_momentum(args: MuonMomentumArgs, begin: i32, end: i32, scra
       }
     }
     const scale = f32x4.splat(1 / max<f32>(sqrt<f32>(rowSquares(x, 0, size)), leastNorm));
-    for (let i: i32 = 0; i < size; i += 4) storeLanes(at(x, i), f32x4.mul(v128.load(at(x, i)), scale), size - i);
+    scaleRow(x, scale, size);
   }
 }
 

@@ -1,4 +1,5 @@
 // Moving whole rows by index. An index outside of the table names no row.
+import { clearRow, copyRow } from '../wasm/row.as';
 import { at, storeLanes } from '../wasm/simd.as';
 
 /** Rows per unit of work: must agree with rows.ts. */
@@ -22,10 +23,9 @@ export function gather_rows(args: GatherRowsArgs, begin: i32, end: i32, scratch:
     const from = load<i32>(at(args.index, i));
     const y = at(args.y, i * cols);
     if (<u32>from < <u32>args.tableRows) {
-      const row = at(args.table, from * cols);
-      for (let j: i32 = 0; j < cols; j += 4) storeLanes(at(y, j), v128.load(at(row, j)), cols - j);
+      copyRow(y, at(args.table, from * cols), cols);
     } else {
-      for (let j: i32 = 0; j < cols; j += 4) storeLanes(at(y, j), f32x4.splat(0), cols - j);
+      clearRow(y, cols);
     }
   }
 }
@@ -121,8 +121,6 @@ export function scatter_rows(args: ScatterRowsArgs, begin: i32, end: i32, scratc
   for (let i = begin * rowsPerUnit; i < stop; i++) {
     const into = load<i32>(at(args.index, i));
     if (<u32>into >= <u32>args.tableRows) continue;
-    const x = at(args.x, i * args.stride + args.offset);
-    const y = at(args.y, into * cols);
-    for (let j: i32 = 0; j < cols; j += 4) storeLanes(at(y, j), v128.load(at(x, j)), cols - j);
+    copyRow(at(args.y, into * cols), at(args.x, i * args.stride + args.offset), cols);
   }
 }

@@ -1,5 +1,6 @@
 // Copies between a contiguous buffer and a strided view of another one.
-import { at, storeLanes } from '../wasm/simd.as';
+import { copyRow } from '../wasm/row.as';
+import { at } from '../wasm/simd.as';
 
 /** Rows (of d3 elements) per unit of work: must agree with strided.ts. */
 const rowsPerUnit = 16;
@@ -35,9 +36,7 @@ function stridedLoop(reading: bool, args: StridedArgs, begin: i32, end: i32): vo
     let contiguous = at(reading ? args.y : args.x, row * d3);
     let strided = at(reading ? args.x : args.y, args.offset + i0 * args.s0 + i1 * args.s1 + i2 * args.s2);
     if (s3 == 1) {
-      const to = reading ? contiguous : strided;
-      const from = reading ? strided : contiguous;
-      for (let i: i32 = 0; i < d3; i += 4) storeLanes(at(to, i), v128.load(at(from, i)), d3 - i);
+      copyRow(reading ? contiguous : strided, reading ? strided : contiguous, d3);
     } else {
       for (let i: i32 = 0; i < d3; i++, contiguous += 4, strided += step) {
         if (reading) store<u32>(contiguous, load<u32>(strided));

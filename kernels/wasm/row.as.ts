@@ -85,14 +85,41 @@ export function sumFourRows(squares: bool, x: usize, level: v128, n: i32): v128 
   return f32x4.add(i32x4.shuffle(pairs01, pairs23, 0, 2, 4, 6), i32x4.shuffle(pairs01, pairs23, 1, 3, 5, 7));
 }
 
-/** Largest of n elements, -infinity if there is none; NaN if one is NaN. */
+/**
+ * Largest of n elements, -infinity if there is none; NaN if one is NaN. `pmax` is one instruction, `f32x4.max` eight
+ * that wait for each other; what it does with NaN is made up for beside it.
+ */
 export function rowMax(x: usize, n: i32): f32 {
-  const none = f32x4.splat(-Infinity);
-  let max = none;
+  const least = f32x4.splat(-Infinity);
+  let max0 = least;
+  let max1 = least;
+  let max2 = least;
+  let max3 = least;
+  let none = i32x4.splat(0);
   let j: i32 = 0;
-  for (; j <= n - 4; j += 4) max = f32x4.max(max, v128.load(at(x, j)));
-  if (j < n) max = f32x4.max(max, v128.bitselect(v128.load(at(x, j)), none, laneMask(n - j)));
-  return maxLanes(max);
+  for (; j <= n - 16; j += 16) {
+    const x0 = v128.load(at(x, j));
+    const x1 = v128.load(at(x, j), 16);
+    const x2 = v128.load(at(x, j), 32);
+    const x3 = v128.load(at(x, j), 48);
+    none = v128.or(none, v128.or(v128.or(isNone(x0), isNone(x1)), v128.or(isNone(x2), isNone(x3))));
+    max0 = f32x4.pmax(max0, x0);
+    max1 = f32x4.pmax(max1, x1);
+    max2 = f32x4.pmax(max2, x2);
+    max3 = f32x4.pmax(max3, x3);
+  }
+  for (; j < n; j += 4) {
+    const v = v128.bitselect(v128.load(at(x, j)), least, laneMask(n - j));
+    none = v128.or(none, isNone(v));
+    max0 = f32x4.pmax(max0, v);
+  }
+  if (v128.any_true(none)) return NaN;
+  return maxLanes(f32x4.pmax(f32x4.pmax(max0, max1), f32x4.pmax(max2, max3)));
+}
+
+@inline
+function isNone(x: v128): v128 {
+  return f32x4.ne(x, x);
 }
 
 /** Sum of exp(x - max) of a block, max being no less than any of its elements; if it stores, y = exp(x - max). */
@@ -101,6 +128,19 @@ function sumExp(stores: bool, y: usize, x: usize, max: f32, n: i32): f32 {
   const largest = f32x4.splat(max);
   let sum = f32x4.splat(0);
   let j: i32 = 0;
+  for (; j <= n - 16; j += 16) {
+    const e0 = expDown4(f32x4.sub(v128.load(at(x, j)), largest));
+    const e1 = expDown4(f32x4.sub(v128.load(at(x, j), 16), largest));
+    const e2 = expDown4(f32x4.sub(v128.load(at(x, j), 32), largest));
+    const e3 = expDown4(f32x4.sub(v128.load(at(x, j), 48), largest));
+    if (stores) {
+      v128.store(at(y, j), e0);
+      v128.store(at(y, j), e1, 16);
+      v128.store(at(y, j), e2, 32);
+      v128.store(at(y, j), e3, 48);
+    }
+    sum = f32x4.add(f32x4.add(f32x4.add(f32x4.add(sum, e0), e1), e2), e3);
+  }
   for (; j <= n - 4; j += 4) {
     const e = expDown4(f32x4.sub(v128.load(at(x, j)), largest));
     if (stores) v128.store(at(y, j), e);
@@ -125,6 +165,22 @@ export function expRow(y: usize, x: usize, max: f32, n: i32): f32 {
 export function expSum(x: usize, max: f32, n: i32): f32 {
   if (n > sumBlock) return expSum(x, max, halfOf(n)) + expSum(at(x, halfOf(n)), max, n - halfOf(n));
   return sumExp(false, 0, x, max, n);
+}
+
+/** y = x, n elements. */
+@inline
+export function copyRow(y: usize, x: usize, n: i32): void {
+  let j: i32 = 0;
+  for (; j <= n - 4; j += 4) v128.store(at(y, j), v128.load(at(x, j)));
+  if (j < n) storeLanes(at(y, j), v128.load(at(x, j)), n - j);
+}
+
+/** x *= factor, n elements. */
+@inline
+export function scaleRow(x: usize, factor: v128, n: i32): void {
+  let j: i32 = 0;
+  for (; j <= n - 4; j += 4) v128.store(at(x, j), f32x4.mul(v128.load(at(x, j)), factor));
+  if (j < n) storeLanes(at(x, j), f32x4.mul(v128.load(at(x, j)), factor), n - j);
 }
 
 /** Sets n elements to zero. */

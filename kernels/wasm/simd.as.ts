@@ -29,7 +29,7 @@ export function at(buffer: usize, i: i32): usize {
   return buffer + ((<usize>i) << 2);
 }
 
-/** Stores the first `count` lanes (4 or more: all of them). */
+/** Stores the first `count` lanes (4 or more: all of them). Inner loops store whole vectors and have it behind them. */
 @inline
 export function storeLanes(p: usize, v: v128, count: i32): void {
   if (count >= 4) {
@@ -54,11 +54,11 @@ export function sumLanes(v: v128): f32 {
   return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
 }
 
-/** Largest lane; NaN if one is NaN. */
+/** Largest lane, none of them NaN. */
 @inline
 export function maxLanes(v: v128): f32 {
-  const pairs = f32x4.max(v, i32x4.shuffle(v, v, 2, 3, 0, 1));
-  return f32x4.extract_lane(f32x4.max(pairs, i32x4.shuffle(pairs, pairs, 1, 0, 3, 2)), 0);
+  const pairs = f32x4.pmax(v, i32x4.shuffle(v, v, 2, 3, 0, 1));
+  return f32x4.extract_lane(f32x4.pmax(pairs, i32x4.shuffle(pairs, pairs, 1, 0, 3, 2)), 0);
 }
 
 /** Lane r is the sum of the lanes of argument r. */

@@ -9,7 +9,14 @@ import { peerKernels } from '../../bench/peers-kernels.js';
 import { withBlock } from '../../bench/readme.js';
 import { Captures, Loaded } from '../../bench/roofline/capture.js';
 import { productError, squares } from '../../bench/roofline/cases.js';
-import { bandwidthAt, boundOf, highest } from '../../bench/roofline/ceilings.js';
+import {
+  bandwidthAt,
+  boundOf,
+  exponentials,
+  highest,
+  rootQuotients,
+  slowPartOf,
+} from '../../bench/roofline/ceilings.js';
 import type { Ceilings } from '../../bench/roofline/ceilings.js';
 import { countWork, visiblePairs } from '../../mgsd/runs/work.js';
 import { explain, fit } from '../../bench/scaling-fit.js';
@@ -46,6 +53,14 @@ describe('the roofline', () => {
     expect(memory.milliseconds).toBeCloseTo(2 ** 30 / 8e6, 6);
   });
 
+  it('says what exponentials and roots take on their own, where that was measured', () => {
+    const measured = { ...ceilings, others: { [exponentials]: 2, [rootQuotients]: 4 } };
+    expect(slowPartOf(measured, 'distillation_reverse_kl', { rows: 500, cols: 1000 })).toBe(0.5); // two a logit
+    expect(slowPartOf(measured, 'adamw', { n: 4e6 })).toBe(1);
+    expect(slowPartOf(measured, 'matmul_nn', { m: 1, n: 1, k: 1 })).toBeUndefined();
+    expect(slowPartOf(ceilings, 'adamw', { n: 4e6 })).toBeUndefined();
+  });
+
   it('takes the higher of two measurements', () => {
     const other = {
       ...ceilings,
@@ -66,8 +81,10 @@ describe('the roofline', () => {
       const exported = WebAssembly.Module.exports(await WebAssembly.compile(Uint8Array.from(binary)));
       expect(exported.map(({ name }) => name).sort()).toEqual([
         'ceiling_copy',
+        'ceiling_exp',
         'ceiling_fma',
         'ceiling_read',
+        'ceiling_root',
         'ceiling_triad',
       ]);
     }
