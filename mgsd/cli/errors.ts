@@ -1,4 +1,5 @@
 /** What goes wrong, in one line, with an exit code that says whose turn it is. */
+import fs from 'node:fs';
 import { DeviceError } from '../../core/index.js';
 import { FileError } from '../runs/file-error.js';
 import { errorCode, explain } from '../runs/files.js';
@@ -47,6 +48,20 @@ export function checkInput<T>(body: () => T, about?: string): T {
     if (error instanceof InputError) throw error;
     const message = messageOf(error);
     throw new InputError(about === undefined ? message : `${about}: ${message}`, { cause: error });
+  }
+}
+
+/** @throws InputError if an output is one of the files that a command reads, by whatever path */
+export function requireOtherFile(outputs: readonly (string | undefined)[], ...inputs: readonly (string | undefined)[]) {
+  const numberOf = (file = '') => {
+    const found = fs.statSync(file, { bigint: true, throwIfNoEntry: false });
+    return found?.isFile() ? `${found.dev} ${found.ino}` : undefined;
+  };
+  const read = inputs.map(numberOf);
+  for (const output of outputs) {
+    const number = numberOf(output);
+    if (number !== undefined && read.includes(number))
+      throw new InputError(`${output!} is what this command reads, and would be lost: choose another file`);
   }
 }
 

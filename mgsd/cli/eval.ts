@@ -1,5 +1,4 @@
 /** `mgsd-lite eval`: a model on held-out puzzles. */
-import path from 'node:path';
 import type { Device } from '../../core/index.js';
 import { encodeSafetensors, loadModel } from '../../models/index.js';
 import { breakDown } from '../evaluation/breakdown.js';
@@ -14,7 +13,7 @@ import { writeFileAtomic } from '../runs/files.js';
 import { defineCommand } from './command.js';
 import type { Result } from './command.js';
 import { withDevice } from './device.js';
-import { checkInput, InputError, oneLine } from './errors.js';
+import { checkInput, InputError, oneLine, requireOtherFile } from './errors.js';
 import { breakdownLines, perceptionLines, summaryLines } from './eval-lines.js';
 import { recordForwardPass } from './forward-pass.js';
 import { chooseModel } from './model-choice.js';
@@ -79,9 +78,7 @@ export const evalCommand = defineCommand({
     const { data, images, scoring, style, items: itemsFile, dump, perturb = [], curve = [] } = flags;
     const note = flags.json ? () => {} : (text: string) => terminal.out(terminal.colours.dim(oneLine(text)));
     const { path: checkpointFile, checkpoint, config } = chooseModel(file, flags.stage, note);
-    for (const output of [itemsFile, dump])
-      if (output !== undefined && path.resolve(output) === path.resolve(checkpointFile))
-        throw new InputError(`${output} is the checkpoint itself: choose another file`);
+    requireOtherFile([itemsFile, dump], checkpointFile);
     const inputs = [...new Set(flags.input ?? (['image'] as const))];
     if (perturb.length > 0 && dump !== undefined)
       throw new InputError('--dump writes pictures as they are: leave --perturb out');
@@ -106,6 +103,8 @@ export const evalCommand = defineCommand({
         'Trained under an earlier split: these puzzles or their mirror images may have been training puzzles. Train anew to compare.',
       );
     const groups = stored?.groups ?? checkInput(() => heldOutGroups(narrowed(config, flags)));
+    if (inputs.includes('shuffled') && groups.some(({ puzzles }) => puzzles.length < 2))
+      throw new InputError('--input shuffled shows each puzzle the picture of another of its size: take two or more');
     // Pools can be drawn anew only from a run's own configuration, in the way in which they were drawn for it.
     const isDrawable = run !== undefined && split === splitName && draws === drawsName;
     if (stored && isDrawable) note('drawing the training pools anew, to look the samples up in them');

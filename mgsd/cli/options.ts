@@ -59,13 +59,17 @@ export function repeated<T>(
   return made as TypedOption<readonly T[] | undefined>;
 }
 
-/** Reads a whole number between bounds, as 100000 or 1e5. */
+/** The number that a text is in decimal notation, as 10, 0.1 or 1e5; NaN for any other text. */
+export function decimal(text: string): number {
+  return /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : NaN;
+}
+
+/** Reads a whole number between bounds. */
 export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): Reader<number> {
   const range = most === Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${most}`;
   return text => {
-    const value = Number(text);
-    if (/^\d+(\.\d+)?(e\+?\d+)?$/i.test(text) && Number.isInteger(value) && value >= least && value <= most)
-      return value;
+    const value = decimal(text);
+    if (Number.isInteger(value) && value >= least && value <= most) return value;
     throw new InvalidArgumentError(`Give a whole number ${range}.`);
   };
 }
@@ -73,7 +77,7 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): Read
 /** Reads a number above 0. */
 export function factor(most: number): Reader<number> {
   return text => {
-    const value = Number(text);
+    const value = decimal(text);
     if (value > 0 && value <= most) return value;
     throw new InvalidArgumentError(`Give a number above 0, as in 0.1, and at most ${most}.`);
   };

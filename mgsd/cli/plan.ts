@@ -17,7 +17,7 @@ import type { World, WorldInstance } from '../worlds/world.js';
 import { besideEachOther, boardLines } from './boards.js';
 import { defineCommand } from './command.js';
 import { withDevice } from './device.js';
-import { checkInput, InputError } from './errors.js';
+import { checkInput, InputError, requireOtherFile } from './errors.js';
 import { chooseModel } from './model-choice.js';
 import { checkpointStageOption, deviceOptions, jsonOption, levelOf, option, puzzleOptions } from './options.js';
 import { generatedPuzzle, renderedPuzzle } from './puzzle-choice.js';
@@ -65,6 +65,7 @@ export const planCommand = defineCommand({
         'this package has no trained model in it: train one (mgsd-lite train) and name it with --checkpoint',
       );
     const model = chooseModel(checkpoint, flags.stage, terminal.err);
+    requireOtherFile([png, animate], file, model.path);
     const { imageSize } = model.checkpoint.config;
     const world: World = createWorldByName(flags.world);
     const level = flags.level ?? trainedLevel(model.config, flags.world);

@@ -6,7 +6,7 @@ import { PERTURBATION_KINDS, perturbations, perturbPicture } from '../evaluation
 import type { Perturbation, PerturbationKind } from '../evaluation/perturbations.js';
 import { formatEstimate } from '../evaluation/table.js';
 import type { Puzzle } from '../method/puzzles.js';
-import { oneOf, repeated } from './options.js';
+import { decimal, oneOf, repeated } from './options.js';
 import { drawTable } from './results.js';
 import type { Terminal } from './terminal.js';
 
@@ -17,7 +17,7 @@ const STRENGTHS = [0, 0.1, 0.25, 0.5, 0.75, 1];
 function perturbationOf(text: string): Perturbation {
   const [name, value = '', ...rest] = text.split('=');
   const kind = PERTURBATION_KINDS.find(known => known === name);
-  const strength = value.trim() === '' ? NaN : Number(value);
+  const strength = decimal(value);
   if (kind && rest.length === 0 && strength >= 0 && strength <= 1) return { kind, strength };
   throw new InvalidArgumentError(
     `Give a kind (${PERTURBATION_KINDS.join(', ')}) and a strength from 0 to 1, as in noise=0.1.`,

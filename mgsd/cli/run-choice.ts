@@ -163,6 +163,7 @@ function checkedCheckpoint(file: string, config: RunConfig): string {
 
 /** The configuration that a run was begun with. @throws InputError if the folder holds no run, or its file is broken */
 export function storedConfig(folder: string): RunConfig {
+  if (!fs.existsSync(folder)) throw new InputError(`${folder}: no such file or folder`);
   if (!RunFolder.isRun(folder))
     throw new InputError(`${folder} is not the folder of a run (it has no config.json): check the path`);
   const file = path.join(folder, 'config.json');

@@ -7,7 +7,7 @@ import { judgeAnswer } from '../../exchange/scoring.js';
 import { parseJsonLine } from '../../runs/file-error.js';
 import { readFile, writeFileAtomic } from '../../runs/files.js';
 import { defineCommand } from '../command.js';
-import { checkInput, exitCodes } from '../errors.js';
+import { checkInput, exitCodes, requireOtherFile } from '../errors.js';
 import { jsonOption, option, required, scoringOption } from '../options.js';
 import { drawTable, percent } from '../results.js';
 import { problemLines } from '../stored-puzzles.js';
@@ -31,6 +31,7 @@ export const judgeCommand = defineCommand({
   ],
   run({ answers: answersFile, scoring, items, json }, context, folder: string) {
     const { terminal } = context;
+    requireOtherFile([items], answersFile);
     const read = checkInput(() => readPuzzleFolder(folder));
     const { puzzles, problems } = read;
     const answers = checkInput(() => readAnswers(answersFile, puzzles));

@@ -203,6 +203,7 @@ describe('wrong input', () => {
         return ['export', 'easy-r1', '--data', file(''), '--out', file('out')];
       },
     ],
+    ['going on with nothing', /none: no such file or folder/, file => ['train', '--resume', file('none')]],
     ['going on with something that is no run', /not the folder of a run/, file => ['train', '--resume', file('')]],
     ['going on in another folder', /leave --out/, file => ['train', '--resume', file('a'), '--out', file('b')]],
     [
@@ -274,11 +275,33 @@ describe('wrong input', () => {
       /audio.*image, symbolic, blank, shuffled/,
       () => ['eval', writeCheckpoint(), '--input', 'audio'],
     ],
+    [
+      'a single puzzle and the picture of another',
+      /take two or more/,
+      () => ['eval', writeCheckpoint(), '--input', 'shuffled', '--puzzles', '1'],
+    ],
     ['no puzzles', /whole number from 1/, () => ['eval', writeCheckpoint(), '--puzzles', '0']],
     [
       'a dump over the checkpoint',
-      /is the checkpoint itself/,
+      /is what this command reads/,
       () => ['eval', writeCheckpoint(), '--dump', writeCheckpoint()],
+    ],
+    [
+      'a picture over the picture that it is of, by another name',
+      /link\.png is what this command reads/,
+      file => {
+        fs.writeFileSync(file('image.png'), encodePng({ width: 8, height: 8, data: new Uint8Array(192) }));
+        fs.symlinkSync('image.png', file('link.png'));
+        return ['plan', file('image.png'), '--checkpoint', writeCheckpoint(), '--png', file('link.png')];
+      },
+    ],
+    [
+      'verdicts over the answers',
+      /answers\.jsonl is what this command reads/,
+      file => {
+        fs.writeFileSync(file('answers.jsonl'), '');
+        return ['data', 'judge', file(''), '--answers', file('answers.jsonl'), '--items', file('answers.jsonl')];
+      },
     ],
     ['stored images of nothing', /name it with --data/, () => ['eval', writeCheckpoint(), '--images', 'stored']],
     [

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import pc from 'picocolors';
 import { errorLine } from '../../../mgsd/cli/errors.js';
-import { wholeNumber } from '../../../mgsd/cli/options.js';
+import { factor, wholeNumber } from '../../../mgsd/cli/options.js';
 import { Progress } from '../../../mgsd/cli/progress.js';
 import { Reporter } from '../../../mgsd/cli/reporter.js';
 import { resultTable, wrap } from '../../../mgsd/cli/results.js';
@@ -163,6 +163,7 @@ describe('a whole number', () => {
     ['1e5', 100_000],
     ['1.5E+3', 1500],
     ['5.0', 5],
+    ['10e-1', 1],
   ])('may be written as %s', (text, value) => {
     expect(wholeNumber(1, 1e6)(text)).toBe(value);
   });
@@ -185,6 +186,12 @@ describe('a whole number', () => {
     '1_000',
   ])('is not %j', text => {
     expect(() => wholeNumber(1, 1e6)(text)).toThrow('Give a whole number from 1 to 1000000.');
+  });
+
+  it('and any other number are read in decimal notation alone', () => {
+    expect(['0.5', '.5', '5e-1', '2.'].map(text => factor(10)(text))).toEqual([0.5, 0.5, 0.5, 2]);
+    for (const text of ['0x1', '0b1', ' 1', '1 ', '+1', '-1', '', '.', 'e1', 'Infinity', 'NaN', '1n', '\u0663'])
+      expect(() => factor(10)(text), text).toThrow('Give a number above 0');
   });
 });
 

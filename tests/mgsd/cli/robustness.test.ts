@@ -88,6 +88,7 @@ test('strength 0 shows the pictures as they are, and what is shown decides what 
 test.each([
   ['a strength above 1', ['--perturb', 'noise=2'], /noise=2.*strength from 0 to 1, as in noise=0\.1/],
   ['a strength that is no number', ['--perturb', 'noise='], /as in noise=0\.1/],
+  ['a strength in another notation', ['--perturb', 'noise=0x1'], /as in noise=0\.1/],
   ['two strengths', ['--perturb', 'noise=0.1=0.2'], /as in noise=0\.1/],
   ['an unknown kind', ['--perturb', 'fog=0.1'], /noise, blur, contrast, margin, tilt/],
   ['the curve of an unknown kind', ['--curve', 'fog'], /Choose from noise, blur, contrast, margin, tilt, all/],
