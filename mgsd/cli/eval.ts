@@ -21,6 +21,7 @@ import { checkpointStageOption, deviceOptions, jsonOption, scoringOption, styleO
 import { levelOf, oneOf, option, repeated, toggle, wholeNumber, worldOf } from './options.js';
 import type { Flags } from './options.js';
 import { Progress } from './progress.js';
+import { Reporter } from './reporter.js';
 import { curveLines, curvesOf, perturbed, robustnessOptions, walkCurves } from './robustness.js';
 import { itemLine, rescored, storedPuzzles } from './stored-puzzles.js';
 import type { StoredPuzzles } from './stored-puzzles.js';
@@ -102,7 +103,8 @@ export const evalCommand = defineCommand({
       terminal.err(
         'Trained under an earlier split: these puzzles or their mirror images may have been training puzzles. Train anew to compare.',
       );
-    const groups = stored?.groups ?? checkInput(() => heldOutGroups(narrowed(config, flags)));
+    const drawing = flags.json ? undefined : new Reporter(terminal).drawing;
+    const groups = stored?.groups ?? checkInput(() => heldOutGroups(narrowed(config, flags), drawing));
     if (inputs.includes('shuffled') && groups.some(({ puzzles }) => puzzles.length < 2))
       throw new InputError('--input shuffled shows each puzzle the picture of another of its size: take two or more');
     // Pools can be drawn anew only from a run's own configuration, in the way in which they were drawn for it.

@@ -134,7 +134,7 @@ export function runPuzzles(
   return {
     training: drawn.map(group => part(group, 0, -validation)),
     validation: drawn.map(group => part(group, -validation)),
-    heldOut: heldOutGroups(config),
+    heldOut: heldOutGroups(config, onDrawn),
   };
 }
 
@@ -144,8 +144,8 @@ export function part(group: PuzzleGroup, from: number, to?: number): PuzzleGroup
 }
 
 /** Held-out puzzles per world and size, the same for every seed. None of their layouts occurs in training. */
-export function heldOutGroups(config: RunConfig): PuzzleGroup[] {
-  return poolGroups(config, 'test', testSeed, streams.test, () => config.evaluation.puzzles);
+export function heldOutGroups(config: RunConfig, onDrawn?: DrawObserver): PuzzleGroup[] {
+  return poolGroups(config, 'test', testSeed, streams.test, () => config.evaluation.puzzles, onDrawn);
 }
 
 /**

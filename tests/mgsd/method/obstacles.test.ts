@@ -61,3 +61,10 @@ it('draws the puzzles of a gate too where the pools might not have enough', () =
   expect(drawRunPuzzles(config(4)).training[0]!.puzzles).toHaveLength(60);
   expect(() => drawRunPuzzles(config(5))).toThrow('the gate has too few');
 });
+
+it('tells of every board as its pools are drawn, the held-out ones too', () => {
+  const told: string[] = [];
+  const tasks = [{ world: 'maze', levels: [5], pool: { '5': 2000 } }];
+  drawRunPuzzles(resolveConfig('tiny', { tasks, evaluation: { puzzles: 1000 } }), (...of) => told.push(of.join(' ')));
+  expect(told).toEqual(['maze 5 1000 2020', 'maze 5 2000 2020', 'maze 5 1000 1000']);
+});
