@@ -8,8 +8,9 @@
  * do it again, since kernels update in place. Tried in threads.ts and control.ts, over 12 to 24 rounds each: 0.82 to
  * 0.96 as it is (five times), 0.91 to 0.93 if the main thread sleeps sooner or later, 0.83 to 0.88 if a worker that
  * has woken it does not spin, 0.83 with smaller pieces as well, 0.84 to 0.95 if workers take only a part of the
- * pieces. Nothing stood out of the noise, and nothing was kept. Linux shares the processor by session first
- * (autogroup): other work on the machine then counts whatever its `nice`, so stop it before measuring.
+ * pieces. Workers that rest between pieces of their own accord, once they have lost their core (1 ms in 2, 0.3 in
+ * 3.3), are no better either. Nothing stood out of the noise, and nothing was kept. Linux shares the processor by
+ * session first (autogroup): other work on the machine then counts whatever its `nice`, so stop it before measuring.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
