@@ -1,6 +1,6 @@
 /** The page's frame: its panels as tabs, the device that it computes on, and live messages for screen readers. */
 import { render } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { DeviceReport } from './device.js';
 import { startEngine } from './engine.js';
 import type { Engine } from './engine.js';
@@ -57,8 +57,14 @@ function Page({ engine }: { readonly engine: Engine }) {
 
 /** Links, so that a panel has an address, and the keyboard and the back button do what they always do. */
 function Tabs({ shown }: { readonly shown: Panel }) {
+  const links = useRef<HTMLElement>(null);
+  useLayoutEffect(() => {
+    // a button that shows another panel is hidden with its own, and the keyboard's place with it
+    if (document.activeElement?.closest('[hidden]'))
+      links.current?.querySelector<HTMLElement>('[aria-current]')?.focus();
+  }, [shown]);
   return (
-    <nav aria-label="Panels">
+    <nav ref={links} aria-label="Panels">
       {panels.map(({ id, title }) => (
         <a key={id} href={`#${id}`} aria-current={id === shown.id ? 'page' : undefined}>
           {title}

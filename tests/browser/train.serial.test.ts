@@ -125,6 +125,8 @@ describe('the Train panel', () => {
         opened,
         /Plans with mgsd-lite-tiny-seed1-stage2-6.safetensors: preset tiny, seed 1, stage2, update 6/,
       );
+      // the button is hidden with its panel: the keyboard goes on from the panels' links
+      expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Plan');
       await press(opened, 'Plan');
       await textWith(opened, /It wrote/);
       await page.$eval('header details:nth-of-type(2)', details => (details.open = true));
