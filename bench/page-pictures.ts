@@ -1,10 +1,8 @@
 /** Pictures of the page, for the README: the Plan panel with an answer, as a phone and a projector show it. */
 import path from 'node:path';
-import puppeteer from 'puppeteer-core';
-import { InputError } from '../mgsd/cli/errors.js';
 import { serveFolder } from '../mgsd/cli/static-server.js';
 import { decodePng, encodePng } from '../mgsd/pictures/png.js';
-import { chromiumFlags, findChromium } from './chromium.js';
+import { openChromium } from './chromium.js';
 
 const windows = [
   { width: 1600, height: 1000 },
@@ -13,10 +11,8 @@ const windows = [
 
 /** Of the page that is built, on one thread of WebAssembly, by their path. @throws InputError without a Chromium */
 export async function pagePictures(): Promise<Record<string, Uint8Array>> {
-  const executablePath = findChromium();
-  if (executablePath === undefined) throw new InputError('no Chromium: install it, or name its path in CHROMIUM');
   const server = await serveFolder(path.resolve(import.meta.dirname, '../../dist/page'), 0);
-  const browser = await puppeteer.launch({ executablePath, args: [...chromiumFlags, '--hide-scrollbars'] });
+  const browser = await openChromium('--hide-scrollbars');
   const pictures: Record<string, Uint8Array> = {};
   for (const { width, height } of windows) {
     const page = await browser.newPage();
@@ -26,7 +22,7 @@ export async function pagePictures(): Promise<Record<string, Uint8Array>> {
     await page.waitForSelector('#panel-plan .tokens .choice');
     // the response is written token by token: whole when no more has come for a while
     for (let [last, count] = [-1, 0]; last !== count; await new Promise(resolve => setTimeout(resolve, 3000)))
-      [last, count] = [count, (await page.$$('#panel-plan .tokens .choice')).length];
+      [last, count] = [count, (await page.$$('#panel-plan .tokens .choice span')).length];
     await page.evaluate('scrollTo(0, 0)'); // the bar of the panels stays with the window
     pictures[`mgsd/pictures/page-${width}.png`] = coarse(await page.screenshot({ type: 'png', fullPage: true }));
     await page.close();

@@ -9,12 +9,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import puppeteer from 'puppeteer-core';
 import { openDevice } from '../core/index.js';
-import { InputError } from '../mgsd/cli/errors.js';
 import { commaList, factor, option, toggle, wholeNumber } from '../mgsd/cli/options.js';
 import { isolation, serveFolder } from '../mgsd/cli/static-server.js';
-import { chromiumFlags, findChromium } from './chromium.js';
+import { openChromium } from './chromium.js';
 import { benchCommand, jsonOption, progress, readmeOption } from './command.js';
 import { median, number, table } from './gpu/format.js';
 import { commandLine, timingOf, writeReadme } from './harness.js';
@@ -60,8 +58,6 @@ interface Tab {
   readonly turn: (name: string, seconds: number) => Promise<number[]>;
 }
 
-const executablePath = findChromium();
-if (executablePath === undefined) throw new InputError('no Chromium: install it, or name its path in CHROMIUM');
 installPeers();
 const folder = mkdtempSync(path.join(os.tmpdir(), 'mgsd-tab-'));
 const bundler = pathToFileURL(path.resolve(import.meta.dirname, '../../.config/bundle.mjs')).href;
@@ -71,7 +67,7 @@ const { bundle } = (await import(bundler)) as {
 await bundle(path.join(peers, 'tab'), folder);
 await writeTask(folder, { checkedSteps: losses, seconds: 0, kernelSeconds: 0, parts: [], kernels: [] });
 const server = await serveFolder(folder, 0, isolation); // jax-js starts its threads from text
-const browser = await puppeteer.launch({ executablePath, args: chromiumFlags, protocolTimeout: 600_000 });
+const browser = await openChromium();
 const page = await browser.newPage();
 await page.goto(server.url);
 if (!(await page.evaluate(() => (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated)))
