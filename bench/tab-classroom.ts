@@ -44,12 +44,13 @@ async function inTab(): Promise<Lesson> {
   await button!.click();
   await page.waitForSelector('#panel-train table.results', { timeout: 3_600_000 });
   const seconds = (performance.now() - started) / 1000;
-  const cells = await page.$$eval('#panel-train table.results tbody tr', rows =>
-    rows.map(row => [...row.children].map(cell => cell.textContent)),
-  );
+  const cells = (await page.evaluate(
+    `[...document.querySelectorAll('#panel-train table.results tbody tr')]
+      .map(row => [...row.children].map(cell => cell.textContent.trim()))`,
+  )) as string[][];
   await browser.close();
   await server.close();
-  const success = (title: string) => Number.parseFloat(cells.find(([head]) => head?.trim() === title)![1]!);
+  const success = (title: string) => Number.parseFloat(cells.find(([head]) => head === title)![1]!);
   return { seconds, stage1: success(rowTitles.stage1), mgsd: success(rowTitles.mgsd) };
 }
 

@@ -237,7 +237,7 @@ export class Device {
 
   /**
    * Runs a kernel on contiguous tensors. Ops call it; it knows nothing of gradients.
-   * @throws Error for a dtype that the kernel's buffer cannot hold
+   * @throws Error for a dtype that the kernel's buffer cannot hold, and for a parameter without a value
    */
   launch<B extends string, P extends string>(
     kernel: Kernel<B, P>,
@@ -255,8 +255,9 @@ export class Device {
         );
       operands.push(this.operand(tensors[name]));
     }
-    const values: number[] = [];
-    for (const name in kernel.params) values.push(params[name]);
+    const values = Object.keys(kernel.params).map(name => params[name as P]);
+    // the type of a kernel that is found by its name says nothing about its parameters
+    if (values.includes(undefined!)) throw new Error(`${kernel.name} needs ${Object.keys(kernel.params).join(', ')}`);
     const erased = kernel as unknown as Kernel;
     this.observer?.(erased, operands, values);
     this.trace?.launched(erased, tensors, operands, values);

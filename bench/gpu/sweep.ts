@@ -2,7 +2,7 @@
 import { Device } from '../../core/index.js';
 import type { Tensor } from '../../core/index.js';
 import { openWebGpuBackend } from '../../core/backends/webgpu/webgpu.js';
-import { kernels } from '../../kernels/index.js';
+import { attentionGradKernel, attentionKernel, kernels, randomUniformKernel } from '../../kernels/index.js';
 import type { Kernel } from '../../kernels/index.js';
 import { countWays, attempt } from './attempt.js';
 import type { Ways } from './attempt.js';
@@ -35,13 +35,11 @@ function kernelNamed(name: string): Kernel {
   return kernel;
 }
 
-const uniform = kernelNamed('random_uniform');
-
 /** Random numbers, generated on the device: large matrices take long to upload. */
 export function random(device: Device, length: number, dtype: Half): Tensor {
   const y = device.empty([length], dtype, 'benchmark');
   const control = device.tensor([1, 2, 3, 2, 0], [5], { dtype: 'i32' });
-  device.launch(uniform, { control, y }, { n: length });
+  device.launch(randomUniformKernel, { control, y }, { n: length });
   return y;
 }
 
@@ -74,19 +72,21 @@ function launchAttention(device: Device, work: Attention, dtype: Half): () => vo
       strideKv: 3 * width,
       offsetK: width,
       offsetV: 2 * width,
+      queryRows: rows,
+      keyRows: rows,
       maxQueries: length,
       maxKeys: length,
       scale,
     };
-    device.launch(kernelNamed('attention'), { q: qkv, kv: qkv, table, out, stats }, params);
+    device.launch(attentionKernel, { q: qkv, kv: qkv, table, out, stats }, params);
   };
   if (work.kind === 'attention') return forward;
   forward();
   const dout = random(device, rows * width, dtype);
   const dqkv = random(device, rows * 3 * width, dtype);
   return () => {
-    const params = { sequences, heads, headDim, maxQueries: length, scale };
-    device.launch(kernelNamed('attention_grad'), { qkv, table, out, stats, dout, dqkv }, params);
+    const params = { sequences, heads, headDim, queryRows: rows, maxQueries: length, scale };
+    device.launch(attentionGradKernel, { qkv, table, out, stats, dout, dqkv }, params);
   };
 }
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { add, describeDevice, Device, openDevice, SequenceTable, square, sum } from '../../core/index.js';
 import { CpuBackend } from '../../core/backends/cpu.js';
 import type { Tensor } from '../../core/index.js';
+import { kernels } from '../../kernels/index.js';
 
 let wasm: Device;
 beforeAll(async () => {
@@ -131,6 +132,12 @@ describe('a device', () => {
     expect(Array.from(await wasm.tensor([2 ** 31 - 1, -5], [2], { dtype: 'i32' }).read())).toEqual([2 ** 31 - 1, -5]);
     const x = wasm.tensor(Array.from({ length: 100 }, (_, i) => i));
     expect(Array.from(await x.view([3, 2], [10, 3], 7).read())).toEqual([7, 10, 17, 20, 27, 30]);
+  });
+
+  it('launches no kernel without all of its parameters', () => {
+    const kernel = kernels.find(({ name }) => name === 'binary_add')!; // its type says nothing about them
+    const [a, b, y] = [1, 2, 3].map(value => wasm.full([4], value));
+    expect(() => wasm.launch(kernel, { a: a!, b: b!, y: y! }, { m: 4 })).toThrow('binary_add needs n');
   });
 
   it('shows every launch to its observer', () => {
