@@ -167,6 +167,20 @@ export function storedImage(root: string, { imageFile, instance }: StoredPuzzle,
   return resizeSquare(image, pixels).data;
 }
 
+/** Which of the stored images cannot be used, and how many are not there: only some readers want images. */
+export function checkImages({ root, puzzles }: PuzzleFolder): { missing: number; problems: FileProblem[] } {
+  const problems: FileProblem[] = [];
+  let missing = 0;
+  for (const puzzle of puzzles)
+    try {
+      storedImage(root, puzzle, 8);
+    } catch (error) {
+      if (!fs.existsSync(path.join(root, puzzle.imageFile))) missing++;
+      else problems.push({ path: puzzle.imageFile, reason: error instanceof Error ? error.message : String(error) });
+    }
+  return { missing, problems };
+}
+
 /** The look of a puzzle's picture: that of a style if this style draws the very same. */
 export function lookOf({ world, instance }: Puzzle, { width, height, data }: RgbImage): Look {
   if (width !== height) return 'other';

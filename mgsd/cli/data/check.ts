@@ -3,7 +3,7 @@ import path from 'node:path';
 import { grouped } from '../../evaluation/breakdown.js';
 import { countPuzzles } from '../../exchange/generate.js';
 import type { GenerateReport } from '../../exchange/generate.js';
-import { readPuzzleFolder } from '../../exchange/puzzle-files.js';
+import { checkImages, readPuzzleFolder } from '../../exchange/puzzle-files.js';
 import type { StoredPuzzle } from '../../exchange/puzzle-files.js';
 import { splitOf } from '../../method/split.js';
 import { defineCommand } from '../command.js';
@@ -16,8 +16,8 @@ export const checkCommand = defineCommand({
   name: 'check',
   summary: 'read folders of samples: what is in them, what is wrong, and which layouts they share',
   description:
-    'Reads every sample as `eval --data` does: a board that can be solved, fields that agree with it, a solution that solves it.\n' +
-    'Ends with code 2 if a file is no sample, or if training and test puzzles share a layout.',
+    'Reads every sample as `eval --data` does: a board that can be solved, fields that agree with it, a solution that solves it,\n' +
+    'a square image that is whole. Ends with code 2 if a file cannot be used, or if training and test puzzles share a layout.',
   argument: ['<folder...>', 'folders of samples'],
   options: { json: jsonOption },
   examples: [
@@ -26,7 +26,12 @@ export const checkCommand = defineCommand({
   ],
   run({ json }, context, folders: readonly string[]) {
     const { terminal } = context;
-    const read = folders.map(folder => checkInput(() => readPuzzleFolder(folder)));
+    const read = folders.map(name => {
+      const folder = checkInput(() => readPuzzleFolder(name));
+      const { missing, problems } = checkImages(folder);
+      return { ...folder, problems: [...folder.problems, ...problems], missing };
+    });
+    const missingImages = read.reduce((sum, { missing }) => sum + missing, 0);
     const counts = countsOf(read.flatMap(({ puzzles }) => reportsOf(puzzles)));
     const problems = read.flatMap(({ root, problems }) =>
       problems.map(problem => ({ ...problem, path: path.join(root, problem.path) })),
@@ -42,7 +47,8 @@ export const checkCommand = defineCommand({
     const lines = () => [
       ...notes.map(({ path: file, note }) => `${file}: note: ${note}`),
       ...countsTable(counts, terminal),
-      `${counts.samples} samples, ${problems.length} files that are none`,
+      `${counts.samples} samples, ${problems.length} files that cannot be used`,
+      ...(missingImages > 0 ? [`without an image, which export and eval --images stored want: ${missingImages}`] : []),
       overlapLine(counts),
       ...(testOnTrainingSide > 0
         ? [
@@ -50,7 +56,7 @@ export const checkCommand = defineCommand({
           ]
         : []),
     ];
-    return { data: { ...counts, testOnTrainingSide, problems, notes }, lines };
+    return { data: { ...counts, testOnTrainingSide, problems, missingImages, notes }, lines };
   },
 });
 

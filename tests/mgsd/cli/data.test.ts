@@ -152,6 +152,19 @@ describe('data check', () => {
       /1 of them on both sides\n1 test samples have a layout that mgsd-lite itself trains on/,
     );
   });
+
+  it('names images that are damaged or no squares, and counts those that are missing', async () => {
+    const data = await writeData('--world', 'maze');
+    const images = path.join(data, 'Maze/level3/image');
+    const [first, second] = fs.readdirSync(images).map(name => path.join(images, name));
+    fs.writeFileSync(first!, fs.readFileSync(first!).subarray(0, 60));
+    fs.rmSync(second!);
+    const { code, out, err } = await run('data', 'check', data);
+    expect([code, err.split('\n')[0]]).toEqual([2, expect.stringContaining(path.basename(first!))]);
+    expect(out).toMatch(/2 samples, 1 files that cannot be used\nwithout an image, .*: 1\n/);
+    fs.writeFileSync(first!, encodePng({ width: 24, height: 12, data: new Uint8Array(24 * 12 * 3) }));
+    expect((await run('data', 'check', data)).err).toContain('24 x 12 pixels, and a board is square');
+  });
 });
 
 describe('data judge', () => {

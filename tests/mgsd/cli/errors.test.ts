@@ -88,15 +88,17 @@ describe('text from files', () => {
   });
 
   it.runIf(process.platform !== 'win32')('adds no lines to results', async () => {
-    const name = 'a\n0 samples, 0 files that are none\u001b[2J';
+    const name = 'a\n0 samples, 0 files that cannot be used\u001b[2J';
     const folder = temporary.file('boards/FrozenLake/level3/text');
     fs.mkdirSync(folder, { recursive: true });
     for (const file of [`${name}.txt`, 'b.txt'])
       fs.writeFileSync(path.join(folder, file), ['task=frozenlake', 'map:', 'SFG', 'FHF', 'FFF'].join('\n'));
     const { out } = await run('data', 'check', temporary.file('boards'));
-    expect(out.split('\n').filter(line => /^\d+ samples/.test(line))).toEqual(['2 samples, 0 files that are none']);
+    expect(out.split('\n').filter(line => /^\d+ samples/.test(line))).toEqual([
+      '2 samples, 0 files that cannot be used',
+    ]);
     expect(out).toContain(
-      'the same board as FrozenLake/level3/text/a\\u000a0 samples, 0 files that are none\\u001b[2J.txt',
+      'the same board as FrozenLake/level3/text/a\\u000a0 samples, 0 files that cannot be used\\u001b[2J.txt',
     );
   });
 });
