@@ -11,12 +11,34 @@ class FmaArgs {
   out: usize;
 }
 
-/** c = c a + b in twelve chains of four lanes that never leave their registers: 96 operations per round. */
+/** c = c a + b: 96 operations per round. */
 export function ceiling_fma(args: FmaArgs, begin: i32, end: i32, scratch: usize): void {
+  chains(0, args, begin, end);
+}
+
+/** c = e^-c: 48 exponentials per round. */
+export function ceiling_exp(args: FmaArgs, begin: i32, end: i32, scratch: usize): void {
+  chains(1, args, begin, end);
+}
+
+/** c = a / sqrt(c): 48 roots and as many quotients per round. */
+export function ceiling_root(args: FmaArgs, begin: i32, end: i32, scratch: usize): void {
+  chains(2, args, begin, end);
+}
+
+@inline
+function link(kind: i32, c: v128, a: v128, b: v128): v128 {
+  if (kind === 0) return madd(c, a, b);
+  return kind === 1 ? expDown4(f32x4.neg(c)) : f32x4.div(a, f32x4.sqrt(c));
+}
+
+/** Twelve chains of four lanes that never leave their registers. */
+@inline
+function chains(kind: i32, args: FmaArgs, begin: i32, end: i32): void {
   const a = f32x4.splat(args.a);
   const b = f32x4.splat(args.b);
   for (let unit = begin; unit < end; unit++) {
-    let c0 = f32x4.splat(0);
+    let c0 = kind === 0 ? f32x4.splat(0) : b;
     let c1 = c0;
     let c2 = c0;
     let c3 = c0;
@@ -29,67 +51,22 @@ export function ceiling_fma(args: FmaArgs, begin: i32, end: i32, scratch: usize)
     let c10 = c0;
     let c11 = c0;
     for (let r: i32 = 0, rounds = args.rounds; r < rounds; r++) {
-      c0 = madd(c0, a, b);
-      c1 = madd(c1, a, b);
-      c2 = madd(c2, a, b);
-      c3 = madd(c3, a, b);
-      c4 = madd(c4, a, b);
-      c5 = madd(c5, a, b);
-      c6 = madd(c6, a, b);
-      c7 = madd(c7, a, b);
-      c8 = madd(c8, a, b);
-      c9 = madd(c9, a, b);
-      c10 = madd(c10, a, b);
-      c11 = madd(c11, a, b);
+      c0 = link(kind, c0, a, b);
+      c1 = link(kind, c1, a, b);
+      c2 = link(kind, c2, a, b);
+      c3 = link(kind, c3, a, b);
+      c4 = link(kind, c4, a, b);
+      c5 = link(kind, c5, a, b);
+      c6 = link(kind, c6, a, b);
+      c7 = link(kind, c7, a, b);
+      c8 = link(kind, c8, a, b);
+      c9 = link(kind, c9, a, b);
+      c10 = link(kind, c10, a, b);
+      c11 = link(kind, c11, a, b);
     }
     const sum = f32x4.add(
       f32x4.add(f32x4.add(f32x4.add(c0, c1), f32x4.add(c2, c3)), f32x4.add(f32x4.add(c4, c5), f32x4.add(c6, c7))),
       f32x4.add(f32x4.add(c8, c9), f32x4.add(c10, c11)),
-    );
-    v128.store(args.out + ((<usize>unit) << 4), sum);
-  }
-}
-
-/** c = e^-c in eight chains of four lanes: 32 exponentials per round. */
-export function ceiling_exp(args: FmaArgs, begin: i32, end: i32, scratch: usize): void {
-  chains(true, args, begin, end);
-}
-
-/** c = a / sqrt(c) likewise: 32 roots and as many quotients per round. */
-export function ceiling_root(args: FmaArgs, begin: i32, end: i32, scratch: usize): void {
-  chains(false, args, begin, end);
-}
-
-@inline
-function link(exponential: bool, c: v128, a: v128): v128 {
-  return exponential ? expDown4(f32x4.neg(c)) : f32x4.div(a, f32x4.sqrt(c));
-}
-
-@inline
-function chains(exponential: bool, args: FmaArgs, begin: i32, end: i32): void {
-  const a = f32x4.splat(args.a);
-  for (let unit = begin; unit < end; unit++) {
-    let c0 = f32x4.splat(args.b);
-    let c1 = c0;
-    let c2 = c0;
-    let c3 = c0;
-    let c4 = c0;
-    let c5 = c0;
-    let c6 = c0;
-    let c7 = c0;
-    for (let r: i32 = 0, rounds = args.rounds; r < rounds; r++) {
-      c0 = link(exponential, c0, a);
-      c1 = link(exponential, c1, a);
-      c2 = link(exponential, c2, a);
-      c3 = link(exponential, c3, a);
-      c4 = link(exponential, c4, a);
-      c5 = link(exponential, c5, a);
-      c6 = link(exponential, c6, a);
-      c7 = link(exponential, c7, a);
-    }
-    const sum = f32x4.add(
-      f32x4.add(f32x4.add(c0, c1), f32x4.add(c2, c3)),
-      f32x4.add(f32x4.add(c4, c5), f32x4.add(c6, c7)),
     );
     v128.store(args.out + ((<usize>unit) << 4), sum);
   }

@@ -79,8 +79,8 @@ export async function measureWasmCeilings({ threads: count, features }: Capabili
   integers[at] = chainRounds;
   const chains = (name: string, limit: number) => {
     const milliseconds = shortest(() => run(name, fmaUnits));
-    requireNear(name, floats[heap >> 2]!, 8 * limit);
-    return (fmaUnits * chainRounds * 32) / milliseconds / 1e6;
+    requireNear(name, floats[heap >> 2]!, 12 * limit);
+    return (fmaUnits * chainRounds * 48) / milliseconds / 1e6;
   };
   const others = {
     [exponentials]: chains('ceiling_exp', 0.5671433), // e^-x = x
